@@ -1,0 +1,131 @@
+//! The chain: each entry's hash covers the hash before it, the first covers the ledger id. Two
+//! logs are compared by (seq, chain), never by seq alone.
+
+use core::fmt;
+
+use bincode::{Decode, Encode};
+use bitcoin_hashes::{HashEngine, sha256};
+use hex_conservative::DisplayHex;
+
+use crate::ids::LedgerId;
+
+/// The hash of everything up to the end of one entry: `SHA256(previous chain hash || entry bytes)`,
+/// where the ledger id stands before the first entry. 32 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub struct ChainHash([u8; 32]);
+
+impl ChainHash {
+    /// Wraps the bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The chain hash after an entry of these bytes.
+    #[must_use]
+    pub fn extend(&self, entry_bytes: &[u8]) -> Self {
+        let mut engine = sha256::HashEngine::new();
+        engine.input(&self.0);
+        engine.input(entry_bytes);
+        Self(sha256::Hash::from_engine(engine).to_byte_array())
+    }
+
+    /// The first 8 bytes, which tell notifications of two logs apart.
+    #[must_use]
+    pub fn prefix(&self) -> [u8; 8] {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        [a, b, c, d, e, f, g, h]
+    }
+}
+
+impl fmt::Display for ChainHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.as_hex(), f)
+    }
+}
+
+impl fmt::Debug for ChainHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ChainHash({self})")
+    }
+}
+
+impl serde::Serialize for ChainHash {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The end of a log: its last seq and the chain hash there. A node keeps the last head that it
+/// knows durable with its channel state and gives it at opening, so that an older or another log
+/// is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, serde::Serialize)]
+pub struct Head {
+    /// The number of the last event; 0 for an empty log.
+    pub seq: u64,
+    /// The chain hash of the entry that ends there; the ledger id's bytes for an empty log.
+    pub chain: ChainHash,
+}
+
+impl Head {
+    /// The head of an empty log.
+    #[must_use]
+    pub const fn genesis(ledger: LedgerId) -> Self {
+        Self { seq: 0, chain: ChainHash(*ledger.as_bytes()) }
+    }
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seq {} chain {}", self.seq, self.chain)
+    }
+}
+
+/// One entry as it is kept: the events of one command, encoded once and never re-encoded. The unit
+/// of atomicity: a store has all of it or nothing.
+///
+/// A machine makes entries; [`Machine::confirmed`](crate::Machine::confirmed) takes them back once
+/// they are durable.
+#[derive(Debug)]
+#[must_use = "an entry that is never confirmed poisons its ledger"]
+pub struct Entry {
+    pub(crate) before: Head,
+    pub(crate) after: Head,
+    pub(crate) bytes: alloc::vec::Vec<u8>,
+    /// Told when the entry is dropped before it was confirmed.
+    pub(crate) loss: crate::machine::LossAlarm,
+}
+
+impl Entry {
+    /// The head that this entry continues.
+    #[must_use]
+    pub const fn before(&self) -> Head {
+        self.before
+    }
+
+    /// The head once this entry is part of the log.
+    #[must_use]
+    pub const fn after(&self) -> Head {
+        self.after
+    }
+
+    /// The seq of the entry's first event.
+    #[must_use]
+    pub const fn first_seq(&self) -> u64 {
+        self.before.seq + 1
+    }
+
+    /// The bytes to keep, as docs/FORMAT.md lays them out. At most [`limits::ENTRY_BYTES`].
+    ///
+    /// [`limits::ENTRY_BYTES`]: crate::limits::ENTRY_BYTES
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}

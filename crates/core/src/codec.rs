@@ -1,0 +1,542 @@
+//! Bytes on disk: how an entry and its events are laid out (docs/FORMAT.md). The one module that
+//! knows bincode.
+//!
+//! Whatever is decoded is bounded before it is allocated and must be the one encoding of what it
+//! says: `encode(decode(bytes)) == bytes`.
+
+use alloc::{format, string::String, sync::Arc, vec::Vec};
+use core::fmt;
+
+use bincode::{
+    Decode, Encode, config,
+    de::{Decoder, read::Reader},
+    enc::{Encoder, EncoderImpl, write::Writer},
+};
+
+use crate::{
+    amount::UnixMillis,
+    chain::{Entry, Head},
+    event::Event,
+    limits,
+    machine::LossAlarm,
+};
+
+/// The format version that this program writes. It reads this one and every one before.
+pub const FORMAT_VERSION: u8 = 1;
+
+const CONFIG: config::Configuration = config::standard();
+
+/// Why bytes are not an entry, an event or a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Written by a newer version of the program.
+    #[error("format version {found} is newer than {known}: read it with a newer program")]
+    NewerVersion {
+        /// The version found.
+        found: u8,
+        /// The newest version that this program reads.
+        known: u8,
+    },
+    /// A format version that never was.
+    #[error("there is no format version {found}")]
+    NoSuchVersion {
+        /// The version found.
+        found: u8,
+    },
+    /// The bytes end too early.
+    #[error("the bytes end inside {inside}")]
+    Truncated {
+        /// What was being read.
+        inside: &'static str,
+    },
+    /// A count or a length is above its limit.
+    #[error("a count or length in {inside} is above its limit")]
+    OverLimit {
+        /// What was being read.
+        inside: &'static str,
+    },
+    /// The bytes mean nothing.
+    #[error("the bytes are no {inside}: {what}")]
+    Malformed {
+        /// What was being read.
+        inside: &'static str,
+        /// What does not fit.
+        what: String,
+    },
+    /// The bytes are not the one encoding of what they say.
+    #[error("the bytes are not the canonical encoding of {inside}")]
+    NotCanonical {
+        /// What was being read.
+        inside: &'static str,
+    },
+    /// Bytes are left over.
+    #[error("{left} bytes are left over after {inside}")]
+    LeftOver {
+        /// What was read.
+        inside: &'static str,
+        /// How many bytes are left.
+        left: usize,
+    },
+    /// The entry does not stand where it says.
+    #[error("the entry says that it starts at seq {stated}, but it follows seq {after}")]
+    OutOfPlace {
+        /// The first seq stated in the entry.
+        stated: u64,
+        /// The last seq before it.
+        after: u64,
+    },
+}
+
+/// Why events cannot be an entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// An entry has at least one event.
+    #[error("an entry has at least one event")]
+    Empty,
+    /// The entry would be larger than [`limits::ENTRY_BYTES`].
+    #[error("the entry would have {bytes} bytes; the limit is {}", limits::ENTRY_BYTES)]
+    TooLarge {
+        /// Its size in bytes.
+        bytes: usize,
+    },
+    /// The entry reads back differently: a field is above its limit.
+    #[error("the entry does not read back: {0}")]
+    Unreadable(#[from] DecodeError),
+}
+
+/// What stands before an entry's events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+pub struct EntryHeader {
+    /// The format version of the entry and its events.
+    pub format: u8,
+    /// The seq of the first event.
+    pub first_seq: u64,
+    /// When the command was decided.
+    pub now: UnixMillis,
+    /// The epoch of the writer.
+    pub epoch: u64,
+    /// How many events follow; at least one.
+    pub events: u32,
+}
+
+impl EntryHeader {
+    /// Reads the header of an entry and leaves its events alone: what a store needs to know.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the bytes do not start with a header of a known version.
+    pub fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::split(bytes).map(|(header, _)| header)
+    }
+
+    fn split(bytes: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
+        const INSIDE: &str = "an entry's header";
+        check_version(*bytes.first().ok_or(DecodeError::Truncated { inside: INSIDE })?)?;
+        let (header, used) = decode_prefix::<Self>(bytes, INSIDE)?;
+        let overflows = header.first_seq.checked_add(u64::from(header.events)).is_none();
+        if header.events == 0 || header.first_seq == 0 || overflows {
+            return Err(DecodeError::Malformed {
+                inside: INSIDE,
+                what: format!("{} events from seq {}", header.events, header.first_seq),
+            });
+        }
+        Ok((header, &bytes[used..]))
+    }
+
+    /// The seq of the entry's last event.
+    #[must_use]
+    pub const fn last_seq(&self) -> u64 {
+        self.first_seq + self.events as u64 - 1
+    }
+}
+
+impl Entry {
+    /// Encodes events as the entry after `before`. A machine makes its own; this is for tests of
+    /// stores and for tools.
+    ///
+    /// # Errors
+    /// [`EncodeError`] when there is no event, or a limit is broken.
+    pub fn new(
+        before: Head,
+        epoch: u64,
+        now: UnixMillis,
+        events: &[Event],
+    ) -> Result<Self, EncodeError> {
+        let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
+        if count == 0 {
+            return Err(EncodeError::Empty);
+        }
+        let header = EntryHeader {
+            format: FORMAT_VERSION,
+            first_seq: before.seq + 1,
+            now,
+            epoch,
+            events: count,
+        };
+        let mut bytes = Vec::with_capacity(64 + 128 * events.len());
+        encode_into(&header, &mut bytes);
+        for event in events {
+            encode_into(event, &mut bytes);
+        }
+        if bytes.len() > limits::ENTRY_BYTES {
+            return Err(EncodeError::TooLarge { bytes: bytes.len() });
+        }
+        let entry = Self::sealed(before, &header, bytes);
+        // What could not be read back must never reach a store.
+        let mut same = true;
+        let mut written = events.iter();
+        decode_events(&entry.bytes, |_, event| same &= written.next() == Some(&event))?;
+        if !same || written.next().is_some() {
+            return Err(DecodeError::NotCanonical { inside: "an entry" }.into());
+        }
+        Ok(entry)
+    }
+
+    /// Takes a stored entry for another store: a copy, a migration.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the bytes are no entry, or not the one after `before`.
+    pub fn from_stored(before: Head, bytes: Vec<u8>) -> Result<Self, DecodeError> {
+        let header = decode_events(&bytes, |_, _| ())?;
+        if before.seq.checked_add(1) != Some(header.first_seq) {
+            return Err(DecodeError::OutOfPlace { stated: header.first_seq, after: before.seq });
+        }
+        Ok(Self::sealed(before, &header, bytes))
+    }
+
+    fn sealed(before: Head, header: &EntryHeader, bytes: Vec<u8>) -> Self {
+        let after = Head { seq: header.last_seq(), chain: before.chain.extend(&bytes) };
+        Self { before, after, bytes, loss: LossAlarm::default() }
+    }
+}
+
+/// Decodes an entry event by event: never as one container, whose claimed size nothing bounds.
+///
+/// # Errors
+/// [`DecodeError`]; `each` may have been called for the events before the damage.
+pub fn decode_events(
+    bytes: &[u8],
+    mut each: impl FnMut(u64, Event),
+) -> Result<EntryHeader, DecodeError> {
+    const INSIDE: &str = "an entry";
+    if bytes.len() > limits::ENTRY_BYTES {
+        return Err(DecodeError::OverLimit { inside: INSIDE });
+    }
+    let (header, mut rest) = EntryHeader::split(bytes)?;
+    check_canonical(&header, &bytes[..bytes.len() - rest.len()], "an entry's header")?;
+    for seq in header.first_seq..=header.last_seq() {
+        let (event, used) = decode_prefix::<Event>(rest, "an event")?;
+        check_canonical(&event, &rest[..used], "an event")?;
+        rest = &rest[used..];
+        each(seq, event);
+    }
+    if rest.is_empty() {
+        Ok(header)
+    } else {
+        Err(DecodeError::LeftOver { inside: INSIDE, left: rest.len() })
+    }
+}
+
+pub(crate) fn check_version(found: u8) -> Result<(), DecodeError> {
+    match found {
+        0 => Err(DecodeError::NoSuchVersion { found }),
+        FORMAT_VERSION => Ok(()),
+        _ => Err(DecodeError::NewerVersion { found, known: FORMAT_VERSION }),
+    }
+}
+
+/// Appends the encoding of `value`.
+pub(crate) fn encode_into<T: Encode>(value: &T, bytes: &mut Vec<u8>) {
+    let mut encoder = EncoderImpl::new(Append(bytes), CONFIG);
+    value.encode(&mut encoder).expect("appending to memory does not fail");
+}
+
+/// Decodes a value at the start of `bytes`, and says how many bytes it took.
+pub(crate) fn decode_prefix<T: Decode<()>>(
+    bytes: &[u8],
+    inside: &'static str,
+) -> Result<(T, usize), DecodeError> {
+    use bincode::error::DecodeError as Wire;
+    bincode::decode_from_slice(bytes, CONFIG).map_err(|error| match error {
+        Wire::UnexpectedEnd { .. } => DecodeError::Truncated { inside },
+        Wire::LimitExceeded => DecodeError::OverLimit { inside },
+        other => DecodeError::Malformed { inside, what: format!("{other}") },
+    })
+}
+
+/// Checks that `bytes` are the one encoding of `value`, without allocating.
+pub(crate) fn check_canonical<T: Encode>(
+    value: &T,
+    bytes: &[u8],
+    inside: &'static str,
+) -> Result<(), DecodeError> {
+    let mut encoder = EncoderImpl::new(Compare(bytes), CONFIG);
+    let same = value.encode(&mut encoder).is_ok() && encoder.into_writer().0.is_empty();
+    if same { Ok(()) } else { Err(DecodeError::NotCanonical { inside }) }
+}
+
+struct Append<'a>(&'a mut Vec<u8>);
+
+impl Writer for Append<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Takes what is written off the front of what is expected.
+struct Compare<'a>(&'a [u8]);
+
+impl Writer for Compare<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(bincode::error::EncodeError::UnexpectedEnd)?;
+        Ok(())
+    }
+}
+
+fn encode_len<E: Encoder>(len: usize, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+    (len as u64).encode(encoder)
+}
+
+/// Reads a count and checks it before anything is made of it.
+fn decode_len<D: Decoder>(
+    decoder: &mut D,
+    limit: usize,
+) -> Result<usize, bincode::error::DecodeError> {
+    match usize::try_from(u64::decode(decoder)?) {
+        Ok(len) if len <= limit => Ok(len),
+        _ => Err(bincode::error::DecodeError::LimitExceeded),
+    }
+}
+
+/// Opaque bytes of at most `MAX`, cheap to clone. More can be made, so that it can be refused with
+/// its size, but not be decoded.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Blob<const MAX: usize>(Option<Arc<[u8]>>);
+
+impl<const MAX: usize> Blob<MAX> {
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// How many bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+}
+
+impl<const MAX: usize> From<&[u8]> for Blob<MAX> {
+    fn from(bytes: &[u8]) -> Self {
+        Self((!bytes.is_empty()).then(|| bytes.into()))
+    }
+}
+
+impl<const MAX: usize> From<Vec<u8>> for Blob<MAX> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self((!bytes.is_empty()).then(|| bytes.into()))
+    }
+}
+
+impl<const MAX: usize, const N: usize> From<&[u8; N]> for Blob<MAX> {
+    fn from(bytes: &[u8; N]) -> Self {
+        bytes.as_slice().into()
+    }
+}
+
+impl<const MAX: usize> fmt::Debug for Blob<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
+}
+
+impl<const MAX: usize> serde::Serialize for Blob<MAX> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use hex_conservative::DisplayHex;
+        serializer.collect_str(&self.as_bytes().as_hex())
+    }
+}
+
+impl<const MAX: usize> Encode for Blob<MAX> {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+        encode_len(self.len(), encoder)?;
+        encoder.writer().write(self.as_bytes())
+    }
+}
+
+impl<const MAX: usize, C> Decode<C> for Blob<MAX> {
+    fn decode<D: Decoder<Context = C>>(
+        decoder: &mut D,
+    ) -> Result<Self, bincode::error::DecodeError> {
+        let len = decode_len(decoder, MAX)?;
+        let mut bytes = alloc::vec![0; len];
+        decoder.reader().read(&mut bytes)?;
+        Ok(bytes.into())
+    }
+}
+
+/// UTF-8 of at most `MAX` bytes. Longer ones can be made, so that they can be refused with their
+/// size, but not be decoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(transparent)]
+pub struct Text<const MAX: usize>(String);
+
+impl<const MAX: usize> Text<MAX> {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first `MAX` bytes, cut at a character.
+    #[must_use]
+    pub fn cut(mut self) -> Self {
+        while self.0.len() > MAX {
+            self.0.pop();
+        }
+        self
+    }
+}
+
+impl<const MAX: usize> From<&str> for Text<MAX> {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl<const MAX: usize> Encode for Text<MAX> {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+        encode_len(self.0.len(), encoder)?;
+        encoder.writer().write(self.0.as_bytes())
+    }
+}
+
+impl<const MAX: usize, C> Decode<C> for Text<MAX> {
+    fn decode<D: Decoder<Context = C>>(
+        decoder: &mut D,
+    ) -> Result<Self, bincode::error::DecodeError> {
+        let bytes = Blob::<MAX>::decode(decoder)?;
+        core::str::from_utf8(bytes.as_bytes())
+            .map(Self::from)
+            .map_err(|inner| bincode::error::DecodeError::Utf8 { inner })
+    }
+}
+
+/// A list that facts may make as long as they like.
+pub(crate) type Many<T> = List<T, { u32::MAX as usize }>;
+
+/// A list of at most `MAX` items. Longer ones can be made, but not be decoded.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(transparent)]
+pub struct List<T, const MAX: usize>(Vec<T>);
+
+impl<T, const MAX: usize> List<T, MAX> {
+    /// The items, in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+
+    /// The items, in order, by value.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<T> {
+        self.0
+    }
+}
+
+impl<T, const MAX: usize> core::ops::Deref for List<T, MAX> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T> Many<T> {
+    pub(crate) fn push(&mut self, item: T) {
+        self.0.push(item);
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.0.get_mut(index)
+    }
+}
+
+impl<T, const MAX: usize> Default for List<T, MAX> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T, const MAX: usize> From<Vec<T>> for List<T, MAX> {
+    fn from(items: Vec<T>) -> Self {
+        Self(items)
+    }
+}
+
+impl<T, const MAX: usize> FromIterator<T> for List<T, MAX> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        Self(items.into_iter().collect())
+    }
+}
+
+impl<T: Encode, const MAX: usize> Encode for List<T, MAX> {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+        encode_len(self.0.len(), encoder)?;
+        self.0.iter().try_for_each(|item| item.encode(encoder))
+    }
+}
+
+impl<T: Decode<C>, const MAX: usize, C> Decode<C> for List<T, MAX> {
+    fn decode<D: Decoder<Context = C>>(
+        decoder: &mut D,
+    ) -> Result<Self, bincode::error::DecodeError> {
+        let len = decode_len(decoder, MAX)?;
+        // Grown as items arrive: a count costs nothing until its items are there.
+        let mut items = Vec::new();
+        for _ in 0..len {
+            items.push(T::decode(decoder)?);
+        }
+        Ok(Self(items))
+    }
+}
+
+/// The derive asks for both ways of decoding; nothing here borrows.
+macro_rules! borrow_decode {
+    ($([$($generics:tt)*] $name:ty;)*) => {
+        $(impl<'de, C, $($generics)*> bincode::BorrowDecode<'de, C> for $name {
+            fn borrow_decode<D: bincode::de::BorrowDecoder<'de, Context = C>>(
+                decoder: &mut D,
+            ) -> Result<Self, bincode::error::DecodeError> {
+                Self::decode(decoder)
+            }
+        })*
+    };
+}
+
+borrow_decode! {
+    [const MAX: usize] Blob<MAX>;
+    [const MAX: usize] Text<MAX>;
+    [T: Decode<C>, const MAX: usize] List<T, MAX>;
+}

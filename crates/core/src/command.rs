@@ -1,0 +1,330 @@
+//! Commands: what a caller asks for, and the facts that a node tells. Each is a value of its own
+//! type, with its own reply and its own refusal; [`Command`] holds any of them.
+
+use alloc::vec::Vec;
+
+use crate::{
+    amount::{Msat, UnixMillis},
+    codec::Blob,
+    decide::{self, Context, Decision},
+    event::Settlement,
+    ids::{PartId, PaymentHash, PaymentId, Preimage, ShortChannelId},
+    limits,
+    notification::NotificationId,
+    part::{Failure, ObservationKind, PartKind},
+    payment::FailureReason,
+    refusal::{
+        AbandonRefusal, AcknowledgeRefusal, CloseGapRefusal, DispatchRefusal, FactRefusal,
+        FinishRefusal, NeverRefused, ReceiveInvoiceRefusal, Refusal, SendRefusal, TickRefusal,
+    },
+    reply::{
+        AbandonReply, AcknowledgeReply, DispatchReply, FactReply, Release, Reply, SendReply,
+        TickReply, WorkReply,
+    },
+    request::Request,
+    state::State,
+};
+
+/// Accepts a request to pay, or answers a repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Send {
+    /// The payment, named by the caller before the first call.
+    pub id: PaymentId,
+    /// What is to be paid.
+    pub request: Request,
+    /// The PaymentFailed after which this id is tried anew; without it a failed id answers its
+    /// failure.
+    pub again_after: Option<NotificationId>,
+}
+
+/// Takes the invoice that came for an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiveInvoice {
+    /// The payment.
+    pub id: PaymentId,
+    /// The invoice's hash.
+    pub payment_hash: PaymentHash,
+    /// The invoice's amount.
+    pub amount: Msat,
+    /// The invoice's expiry.
+    pub expiry: Option<UnixMillis>,
+}
+
+/// Records a batch before any of it is offered to a channel. Only the reply
+/// [`DispatchReply::Recorded`] is the right to offer the parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispatch {
+    /// The payment.
+    pub id: PaymentId,
+    /// The number of the attempt, from 1: the one that [`Shortfall`](crate::Shortfall) tells.
+    pub attempt: u32,
+    /// The parts; one alone if it is delegated.
+    pub parts: Vec<NewPart>,
+}
+
+/// A part to dispatch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewPart {
+    /// An HTLC of the node's own.
+    Htlc {
+        /// The part's name: random, never used before.
+        id: PartId,
+        /// What reaches the payee, above zero.
+        amount: Msat,
+        /// What the route takes.
+        fee: Msat,
+        /// The block height at which the first hop's HTLC expires.
+        cltv_expiry: u32,
+        /// The channel through which it leaves, if the node states it.
+        first_channel: Option<ShortChannelId>,
+    },
+    /// A hand-over of the whole missing amount, with the remaining fee budget, to an engine that
+    /// routes and retries by itself.
+    Delegated {
+        /// The part's name, which is also the id given to the engine.
+        id: PartId,
+    },
+}
+
+impl NewPart {
+    /// The part's name.
+    #[must_use]
+    pub const fn id(&self) -> &PartId {
+        match self {
+            Self::Htlc { id, .. } | Self::Delegated { id } => id,
+        }
+    }
+}
+
+/// The fact that a dispatched part was never sent: no commitment with its HTLC was ever signed or
+/// queued. A part that may have been sent stays in flight. A hand-over that was tried and refused
+/// is a [`FailPart`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithdrawPart {
+    /// The payment.
+    pub id: PaymentId,
+    /// The part.
+    pub part: PartId,
+}
+
+/// The fact that the payee took a part. Told as soon as the preimage is seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimPart {
+    /// The payment.
+    pub id: PaymentId,
+    /// The part.
+    pub part: PartId,
+    /// The preimage.
+    pub preimage: Preimage,
+    /// What an engine reports to have paid: for a delegated part, or one that the ledger does not
+    /// know.
+    pub settlement: Option<Settlement>,
+}
+
+/// The fact that a claimed part is irrevocably off the channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinalizePart {
+    /// The payment.
+    pub id: PaymentId,
+    /// The part.
+    pub part: PartId,
+}
+
+/// The fact that a part failed irrevocably: its HTLC is in neither side's unrevoked commitment, or
+/// the transaction that kills it is buried as deep as the node's reorg limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailPart {
+    /// The payment.
+    pub id: PaymentId,
+    /// The part.
+    pub part: PartId,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// An engine's report on a part. Changes no status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservePart {
+    /// The payment.
+    pub id: PaymentId,
+    /// The part.
+    pub part: PartId,
+    /// What it is about.
+    pub kind: ObservationKind,
+    /// Opaque; at most [`limits::OBSERVATION_BYTES`].
+    pub bytes: Blob<{ limits::OBSERVATION_BYTES }>,
+}
+
+/// The fact that the node has a part out which the log lacks, or holds as failed or withdrawn.
+/// Never refused. If the log lacked it the ledger is Restored from then on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdoptPart {
+    /// The payment that the node names.
+    pub id: PaymentId,
+    /// The part.
+    pub part: PartId,
+    /// Its payment hash.
+    pub payment_hash: PaymentHash,
+    /// What reaches the payee, if the node knows.
+    pub amount: Option<Msat>,
+    /// What the route takes, if the node knows.
+    pub fee: Option<Msat>,
+    /// What carries it.
+    pub kind: PartKind,
+}
+
+/// The fact that a payment was paid, of which the node has no proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkPaid {
+    /// The payment.
+    pub id: PaymentId,
+    /// The part that paid it, if the node knows.
+    pub part: Option<PartId>,
+    /// The hash, if the node knows: for a payment that the ledger does not hold.
+    pub payment_hash: Option<PaymentHash>,
+    /// What was paid, if the node knows.
+    pub settlement: Settlement,
+}
+
+/// Blocks a hash of which the node knows only that something is out under it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldHash {
+    /// The hash.
+    pub payment_hash: PaymentHash,
+}
+
+/// Ends a [`HoldHash`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseHash {
+    /// The hash.
+    pub payment_hash: PaymentHash,
+}
+
+/// Asks that nothing more is tried. A request, not a result: what is out may still pay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abandon {
+    /// The payment.
+    pub id: PaymentId,
+    /// Why.
+    pub reason: FailureReason,
+}
+
+/// Says that the user has handled notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledge {
+    /// Their exact ids; at most [`limits::ACKNOWLEDGE_IDS`].
+    pub ids: Vec<NotificationId>,
+}
+
+/// The node's timer, about once a minute. One call does a bounded amount of work and says whether
+/// more is due now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tick;
+
+/// Ends recovery: draws the verdicts that it withheld. One call does a bounded amount of work and
+/// says whether more is due. [`Recovery::finish`](crate::Recovery::finish) calls it to the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinishRecovery;
+
+/// Says that the caller has told the payments of the gap in a Restored log. Draws the verdicts
+/// that were withheld; one call does a bounded amount of work and says whether more is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloseGap;
+
+/// Something that a ledger decides on: state + command + now -> events and a reply, or a refusal.
+/// Pure; a refusal records nothing. Implemented by the commands alone.
+pub trait Operation: sealed::Sealed {
+    /// What it answers, once what it was decided on is durable.
+    type Reply: Release;
+    /// Why it may be refused.
+    type Refusal: core::error::Error;
+
+    /// Decides.
+    ///
+    /// # Errors
+    /// The refusal; nothing is recorded then.
+    fn decide(
+        self,
+        state: &State,
+        context: &Context<'_>,
+    ) -> Result<Decision<Self::Reply>, Self::Refusal>;
+}
+
+pub(crate) mod sealed {
+    #[allow(unreachable_pub, reason = "named by a public trait, reachable by nobody else")]
+    pub trait Sealed {}
+}
+
+macro_rules! operations {
+    ($($name:ident => $decide:path, $reply:ident, $refusal:ident;)*) => {
+        $(
+            impl sealed::Sealed for $name {}
+
+            impl Operation for $name {
+                type Reply = $reply;
+                type Refusal = $refusal;
+
+                fn decide(
+                    self,
+                    state: &State,
+                    context: &Context<'_>,
+                ) -> Result<Decision<$reply>, $refusal> {
+                    $decide(state, context, self)
+                }
+            }
+
+            impl From<$name> for Command {
+                fn from(command: $name) -> Self {
+                    Self::$name(command)
+                }
+            }
+        )*
+
+        /// Any command, for callers that hold several kinds at once: scripts, fuzzers, queues.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Command {
+            $(#[doc = concat!("[`", stringify!($name), "`].")] $name($name),)*
+        }
+
+        impl sealed::Sealed for Command {}
+
+        impl Operation for Command {
+            type Reply = Reply;
+            type Refusal = Refusal;
+
+            fn decide(
+                self,
+                state: &State,
+                context: &Context<'_>,
+            ) -> Result<Decision<Reply>, Refusal> {
+                match self {
+                    $(Self::$name(command) => command
+                        .decide(state, context)
+                        .map(|decision| decision.map(Reply::from))
+                        .map_err(Refusal::from),)*
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    Send => decide::admission::send, SendReply, SendRefusal;
+    ReceiveInvoice => decide::admission::receive_invoice, FactReply, ReceiveInvoiceRefusal;
+    Dispatch => decide::dispatch::dispatch, DispatchReply, DispatchRefusal;
+    WithdrawPart => decide::resolution::withdraw, FactReply, FactRefusal;
+    ClaimPart => decide::resolution::claim, FactReply, FactRefusal;
+    FinalizePart => decide::resolution::finalize, FactReply, FactRefusal;
+    FailPart => decide::resolution::fail, FactReply, FactRefusal;
+    ObservePart => decide::resolution::observe, FactReply, FactRefusal;
+    AdoptPart => decide::adoption::adopt, FactReply, NeverRefused;
+    MarkPaid => decide::adoption::mark_paid, FactReply, FactRefusal;
+    HoldHash => decide::adoption::hold, FactReply, NeverRefused;
+    ReleaseHash => decide::adoption::release, FactReply, NeverRefused;
+    Abandon => decide::resolution::abandon, AbandonReply, AbandonRefusal;
+    Acknowledge => decide::outbox::acknowledge, AcknowledgeReply, AcknowledgeRefusal;
+    Tick => decide::tick::tick, TickReply, TickRefusal;
+    FinishRecovery => decide::verdicts::finish_recovery, WorkReply, FinishRefusal;
+    CloseGap => decide::verdicts::close_gap, WorkReply, CloseGapRefusal;
+}

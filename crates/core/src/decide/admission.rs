@@ -1,0 +1,162 @@
+//! Admission (DESIGN 5.1): a repeat is always answered as a repeat, and one hash is paid under one
+//! id.
+
+use alloc::vec;
+
+use crate::{
+    amount::{Msat, UnixMillis},
+    command::{ReceiveInvoice, Send},
+    config::SameHash,
+    decide::{Context, Decision},
+    event::{Event, Invoice},
+    ids::PaymentId,
+    limits,
+    notification::NotificationId,
+    payment::{Payment, Status},
+    refusal::{ReceiveInvoiceRefusal, SendRefusal},
+    reply::{FactReply, SendReply, Standing},
+    request::{Deadline, Request, RequestField, Target},
+    state::{Place, State},
+    tombstone::Outcome,
+};
+
+pub(crate) fn send(
+    state: &State,
+    context: &Context<'_>,
+    command: Send,
+) -> Result<Decision<SendReply>, SendRefusal> {
+    let Send { id, request, again_after } = command;
+    if state.recovering {
+        return Err(SendRefusal::Recovering);
+    }
+    if let Some(standing) = state.standing(&id)
+        && !is_new_try(state, &id, again_after)
+    {
+        return repeat(state, standing, &request).map(Decision::nothing);
+    }
+    if state.gap {
+        return Err(SendRefusal::Restored);
+    }
+    if context.config.same_hash == SameHash::Refuse
+        && let Some(hash) = request.target.payment_hash()
+        && let Some(other) = state.hash_holder(&hash, &id)
+    {
+        return Err(SendRefusal::HashInUse { other });
+    }
+    check_request(&request, context.now)?;
+    let events = vec![Event::PaymentAccepted { id, request, again_after }];
+    Ok(Decision { events, reply: SendReply::Accepted })
+}
+
+/// Whether the command names the latest failure of an id that is over and has nothing out.
+fn is_new_try(state: &State, id: &PaymentId, again_after: Option<NotificationId>) -> bool {
+    let Some(named) = again_after else { return false };
+    match state.place(id) {
+        Some(Place::Payment(handle)) => {
+            let payment = state.payments.get(handle);
+            matches!(payment.status, Status::Failed { .. })
+                && payment.is_resolved()
+                && payment.failed_notice == Some(named)
+        }
+        Some(Place::Tombstone(handle)) => matches!(
+            state.tombstones.get(handle).outcome,
+            Outcome::Failed { notice, .. } if notice == named
+        ),
+        Some(Place::Stray(_)) | None => false,
+    }
+}
+
+fn repeat(state: &State, standing: Standing, request: &Request) -> Result<SendReply, SendRefusal> {
+    let id = standing.id;
+    if let Some(field) = state.difference(&id, request) {
+        return Err(SendRefusal::Conflict { id, field });
+    }
+    // In the gap this payment may have been tried again and paid: "failed" would be a guess.
+    if state.gap && matches!(standing.status, Status::Failed { .. }) {
+        return Err(SendRefusal::Restored);
+    }
+    Ok(SendReply::Duplicate(standing))
+}
+
+fn check_request(request: &Request, now: UnixMillis) -> Result<(), SendRefusal> {
+    if request.amount == Msat::ZERO {
+        return Err(SendRefusal::ZeroAmount);
+    }
+    for amount in [Some(request.amount), request.max_fee].into_iter().flatten() {
+        if amount > Msat::MAX {
+            return Err(SendRefusal::AmountTooLarge { amount, limit: Msat::MAX });
+        }
+    }
+    let sizes = [
+        (RequestField::Instructions, request.instructions.len(), limits::INSTRUCTIONS_BYTES),
+        (RequestField::Metadata, request.metadata.len(), limits::METADATA_BYTES),
+    ];
+    for (field, bytes, limit) in sizes {
+        if bytes > limit {
+            return Err(SendRefusal::TooLong { field, bytes, limit });
+        }
+    }
+    let deadline = match request.target {
+        Target::Offer { deadline: Deadline::At(moment), .. } => Some(moment),
+        _ => None,
+    };
+    match [request.expiry, deadline].into_iter().flatten().find(|limit| limit.is_past(now)) {
+        Some(expiry) => Err(SendRefusal::Expired { expiry, now }),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn receive_invoice(
+    state: &State,
+    context: &Context<'_>,
+    command: ReceiveInvoice,
+) -> Result<Decision<FactReply>, ReceiveInvoiceRefusal> {
+    let ReceiveInvoice { id, payment_hash, amount, expiry } = command;
+    let invoice = Invoice { payment_hash, amount, expiry };
+    if state.recovering {
+        return Err(ReceiveInvoiceRefusal::Recovering);
+    }
+    let Some((_, payment)) = state.live(&id) else {
+        return Err(match state.standing(&id) {
+            Some(Standing { status, .. }) => {
+                ReceiveInvoiceRefusal::NotAwaitingInvoice { id, status }
+            }
+            None => ReceiveInvoiceRefusal::UnknownPayment { id },
+        });
+    };
+    if payment.invoice == Some(invoice) {
+        return Ok(Decision::nothing(FactReply::unchanged(Some(payment))));
+    }
+    if payment.status != Status::AwaitingInvoice {
+        return Err(ReceiveInvoiceRefusal::NotAwaitingInvoice { id, status: payment.status });
+    }
+    if state.gap {
+        return Err(ReceiveInvoiceRefusal::Restored);
+    }
+    if context.config.same_hash == SameHash::Refuse
+        && let Some(other) = state.hash_holder(&payment_hash, &id)
+    {
+        return Err(ReceiveInvoiceRefusal::HashInUse { other });
+    }
+    check_invoice(payment, &invoice, context.now)?;
+    let reply = FactReply { changed: true, payment: Some((id, Status::Pending)) };
+    Ok(Decision { events: vec![Event::InvoiceReceived { id, invoice }], reply })
+}
+
+fn check_invoice(
+    payment: &Payment,
+    invoice: &Invoice,
+    now: UnixMillis,
+) -> Result<(), ReceiveInvoiceRefusal> {
+    if invoice.amount == Msat::ZERO {
+        return Err(ReceiveInvoiceRefusal::ZeroAmount);
+    }
+    if let Some(limit) = payment.amount.filter(|limit| invoice.amount > *limit) {
+        return Err(ReceiveInvoiceRefusal::AmountTooLarge { amount: invoice.amount, limit });
+    }
+    let limits = [payment.expires(), invoice.expiry];
+    match limits.into_iter().flatten().find(|limit| limit.is_past(now)) {
+        Some(expiry) => Err(ReceiveInvoiceRefusal::Expired { expiry, now }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,62 @@
+//! The verdicts that recovery and a gap withhold (DESIGN 5.7): drawn from the union of the facts, so
+//! that their order cannot matter.
+
+use crate::{
+    command::{CloseGap, FinishRecovery},
+    decide::{Context, Decision, Draft},
+    event::Event,
+    limits,
+    refusal::{CloseGapRefusal, FinishRefusal},
+    reply::WorkReply,
+    state::State,
+};
+
+pub(crate) fn finish_recovery(
+    state: &State,
+    context: &Context<'_>,
+    _command: FinishRecovery,
+) -> Result<Decision<WorkReply>, FinishRefusal> {
+    if !state.recovering {
+        return Err(FinishRefusal::NotRecovering);
+    }
+    Ok(draw(state, context, Event::Recovered, state.gap))
+}
+
+pub(crate) fn close_gap(
+    state: &State,
+    context: &Context<'_>,
+    _command: CloseGap,
+) -> Result<Decision<WorkReply>, CloseGapRefusal> {
+    if !state.gap {
+        return Err(CloseGapRefusal::NotRestored);
+    }
+    Ok(draw(state, context, Event::GapClosed, state.recovering))
+}
+
+/// Draws as many verdicts as one entry may hold; the last entry says that all are drawn. Where the
+/// other reason to withhold them still stands, only that.
+fn draw(
+    state: &State,
+    context: &Context<'_>,
+    end: Event,
+    still_withheld: bool,
+) -> Decision<WorkReply> {
+    let mut events = alloc::vec::Vec::new();
+    let mut drawn = 0;
+    if !still_withheld {
+        for payment in state.undecided() {
+            let mut draft = Draft::of(state, context, payment);
+            draft.draw_verdict(payment.has_failed_part());
+            if draft.events.is_empty() {
+                continue;
+            }
+            if drawn == limits::WORK_PAYMENTS {
+                return Decision { events, reply: WorkReply { more: true } };
+            }
+            drawn += 1;
+            events.append(&mut draft.events);
+        }
+    }
+    events.push(end);
+    Decision { events, reply: WorkReply { more: false } }
+}

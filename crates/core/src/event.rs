@@ -1,0 +1,301 @@
+//! Events: the facts that the log holds. Past tense, and complete: folding them needs no
+//! configuration and no clock.
+//!
+//! The order of the variants and of their fields is the wire format (docs/FORMAT.md): new ones go
+//! to the end, under a new format version.
+
+use bincode::{Decode, Encode};
+
+use crate::{
+    amount::{Msat, UnixMillis},
+    codec::{List, Text},
+    ids::{PartId, PaymentHash, PaymentId, Preimage},
+    limits,
+    notification::{Anomaly, NotificationId},
+    part::{Failure, Observation, PartKind, PartTerms},
+    payment::FailureReason,
+    request::Request,
+};
+
+/// The invoice that came for an offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+pub struct Invoice {
+    /// Its payment hash.
+    pub payment_hash: PaymentHash,
+    /// Its amount: at most the request's.
+    pub amount: Msat,
+    /// Its expiry.
+    pub expiry: Option<UnixMillis>,
+}
+
+/// A part that the node has and the log has not, or holds as failed or withdrawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+pub struct AdoptedPart {
+    /// Its name.
+    pub part: PartId,
+    /// Its payment hash.
+    pub payment_hash: PaymentHash,
+    /// What reaches the payee, if the node knows.
+    pub amount: Option<Msat>,
+    /// What the route takes, if the node knows.
+    pub fee: Option<Msat>,
+    /// What carries it.
+    pub kind: PartKind,
+}
+
+/// Where an adopted part went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Home {
+    /// To the payment named in the event.
+    Payment,
+    /// To the payment named in the event, which holds its hash; the node names this other one.
+    HashHolder {
+        /// The payment under which the node knows the part.
+        told_as: PaymentId,
+    },
+    /// To none: a stray under its own hash.
+    Stray,
+}
+
+/// On whose word a part was adopted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    /// The node listed it as out.
+    Listed,
+    /// Its claim arrived.
+    Claimed,
+}
+
+/// What an engine reports of a part that it paid.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+pub struct Settlement {
+    /// What reached the payee.
+    pub amount: Option<Msat>,
+    /// What the routes took.
+    pub fee: Option<Msat>,
+}
+
+/// How an anomaly reaches the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// As a notification of its own.
+    Notify,
+    /// Counted on the notification with this seq.
+    Repeat(u64),
+    /// Only counted: too many are unread.
+    Folded,
+}
+
+/// A fact.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A writer opened the log. Recovery begins.
+    Opened {
+        /// The epoch of the writer: one more than the last.
+        epoch: u64,
+        /// Whether the log lacked a head that the node knew durable.
+        restored: bool,
+        /// The writer's name and version.
+        program: Text<{ limits::PROGRAM_BYTES }>,
+    },
+    /// Recovery is finished: every unresolved part has its answer or waits for one.
+    Recovered,
+    /// The log turned out to lack something that the node did: it is Restored.
+    GapFound,
+    /// The caller has told the payments of the gap.
+    GapClosed,
+    /// The timer ticked.
+    Ticked {
+        /// The tick number from now on: one more than before if the tick counts.
+        tick: u64,
+        /// The moment from which the next tick's interval is measured.
+        reference: UnixMillis,
+        /// Whether more is due at this tick than its entry holds.
+        unfinished: bool,
+    },
+    /// A request was accepted.
+    PaymentAccepted {
+        /// The payment.
+        id: PaymentId,
+        /// What is to be paid.
+        request: Request,
+        /// The failure that it follows, for a new try of a failed id.
+        again_after: Option<NotificationId>,
+    },
+    /// The ledger learnt of a payment that it does not hold.
+    PaymentAdopted {
+        /// The payment.
+        id: PaymentId,
+        /// Its hash, if known.
+        payment_hash: Option<PaymentHash>,
+    },
+    /// A remembered payment came back with its outcome.
+    PaymentRecalled {
+        /// The payment.
+        id: PaymentId,
+    },
+    /// The invoice for an offer came.
+    InvoiceReceived {
+        /// The payment.
+        id: PaymentId,
+        /// The invoice.
+        invoice: Invoice,
+    },
+    /// A batch was dispatched. Recorded before anything is offered.
+    PartsDispatched {
+        /// The payment.
+        id: PaymentId,
+        /// The attempt's number, from 1.
+        attempt: u32,
+        /// The parts.
+        parts: List<PartTerms, { limits::BATCH_PARTS }>,
+    },
+    /// A part was never sent.
+    PartWithdrawn {
+        /// The payment.
+        id: PaymentId,
+        /// The part.
+        part: PartId,
+    },
+    /// The node has a part that the log lacked or held as over.
+    PartAdopted {
+        /// The payment it belongs to; for a stray the one that the node named.
+        id: PaymentId,
+        /// The part.
+        part: AdoptedPart,
+        /// Where it went.
+        home: Home,
+        /// On whose word.
+        word: Word,
+    },
+    /// The payee took a part.
+    PartClaimed {
+        /// The payment.
+        id: PaymentId,
+        /// The part.
+        part: PartId,
+        /// The preimage; `None` when the node knows only that it was paid.
+        preimage: Option<Preimage>,
+        /// What an engine reported.
+        settlement: Option<Settlement>,
+    },
+    /// A claimed part is irrevocably off the channel.
+    PartFinalized {
+        /// The payment.
+        id: PaymentId,
+        /// The part.
+        part: PartId,
+        /// Whether it is a notification.
+        notify: bool,
+    },
+    /// A part failed irrevocably.
+    PartFailed {
+        /// The payment.
+        id: PaymentId,
+        /// The part.
+        part: PartId,
+        /// Why.
+        failure: Failure,
+        /// Whether it is a notification.
+        notify: bool,
+    },
+    /// An engine reported on a part.
+    PartObserved {
+        /// The payment.
+        id: PaymentId,
+        /// What it reported.
+        observation: Observation,
+    },
+    /// The payment is paid. A notification.
+    PaymentSent {
+        /// The payment.
+        id: PaymentId,
+        /// What was in flight and claimed at that moment; `None` when it is not known.
+        amount: Option<Msat>,
+        /// The fees of the same parts; `None` when they are not known.
+        fee: Option<Msat>,
+        /// Whether it corrects what was said before: a failure, or nothing at all.
+        correction: bool,
+    },
+    /// No new parts; the payment waits for the last one.
+    PaymentAbandoned {
+        /// The payment.
+        id: PaymentId,
+        /// Why.
+        reason: FailureReason,
+    },
+    /// The payment is over, unpaid. A notification.
+    PaymentFailed {
+        /// The payment.
+        id: PaymentId,
+        /// Why.
+        reason: FailureReason,
+    },
+    /// The payment left the ledger.
+    PaymentForgotten {
+        /// The payment.
+        id: PaymentId,
+        /// Whether a tombstone with its outcome stays.
+        remembered: bool,
+    },
+    /// A hash is held: something is out under it.
+    HashHeld {
+        /// The hash.
+        payment_hash: PaymentHash,
+    },
+    /// A held hash is free again.
+    HashReleased {
+        /// The hash.
+        payment_hash: PaymentHash,
+    },
+    /// Something happened that should not have.
+    AnomalyNoted {
+        /// What.
+        anomaly: Anomaly,
+        /// How the user learns of it.
+        delivery: Delivery,
+    },
+    /// The user has handled a notification.
+    Acknowledged {
+        /// The seq of the notification.
+        seq: u64,
+    },
+}
+
+impl Event {
+    /// The payment that the event is about, if it is about one.
+    #[must_use]
+    pub fn payment(&self) -> Option<&PaymentId> {
+        match self {
+            Self::PaymentAccepted { id, .. }
+            | Self::PaymentAdopted { id, .. }
+            | Self::PaymentRecalled { id }
+            | Self::InvoiceReceived { id, .. }
+            | Self::PartsDispatched { id, .. }
+            | Self::PartWithdrawn { id, .. }
+            | Self::PartAdopted { id, .. }
+            | Self::PartClaimed { id, .. }
+            | Self::PartFinalized { id, .. }
+            | Self::PartFailed { id, .. }
+            | Self::PartObserved { id, .. }
+            | Self::PaymentSent { id, .. }
+            | Self::PaymentAbandoned { id, .. }
+            | Self::PaymentFailed { id, .. }
+            | Self::PaymentForgotten { id, .. } => Some(id),
+            Self::AnomalyNoted { anomaly, .. } => Some(anomaly.payment()),
+            Self::Opened { .. }
+            | Self::Recovered
+            | Self::GapFound
+            | Self::GapClosed
+            | Self::Ticked { .. }
+            | Self::HashHeld { .. }
+            | Self::HashReleased { .. }
+            | Self::Acknowledged { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The pure state machine of payonce: commands -> events -> payment state, without I/O, clock,
+//! threads or randomness.
+//!
+//! > **Append before act.** Nothing goes out to the network, and no answer goes to the user, before
+//! > the events that record it are durable.
+//!
+//! Five concepts are enough for a first program: a [`Command`] is decided into [`Event`]s, which
+//! fold into a [`Payment`], kept in an [`EventStore`] by a [`Ledger`].
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod amount;
+mod chain;
+mod codec;
+mod command;
+mod config;
+mod decide;
+mod event;
+mod evolve;
+mod ids;
+mod ledger;
+pub mod limits;
+mod machine;
+mod notification;
+mod part;
+mod payment;
+mod query;
+mod recovery;
+mod refusal;
+mod replay;
+mod reply;
+mod request;
+mod slab;
+mod snapshot;
+mod state;
+mod store;
+mod stray;
+mod timing;
+mod tombstone;
+
+pub use crate::{
+    amount::{Msat, UnixMillis},
+    chain::{ChainHash, Entry, Head},
+    codec::{
+        Blob, DecodeError, EncodeError, EntryHeader, FORMAT_VERSION, List, Text, decode_events,
+    },
+    command::{
+        Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, Command, Dispatch, FailPart,
+        FinalizePart, FinishRecovery, HoldHash, MarkPaid, NewPart, ObservePart, Operation,
+        ReceiveInvoice, ReleaseHash, Send, Tick, WithdrawPart,
+    },
+    config::{Config, Remember, SameHash},
+    decide::{Context, Decision},
+    event::{AdoptedPart, Delivery, Event, Home, Invoice, Settlement, Word},
+    evolve::Position,
+    ids::{
+        LedgerId, NodeId, OfferHash, ParseIdError, PartId, PaymentHash, PaymentId, Preimage,
+        ShortChannelId,
+    },
+    ledger::{ExecuteError, Ledger, LedgerError, OpenError, Opening},
+    machine::{Machine, Poisoned, ReleaseError, SnapshotError, Step, Ticket},
+    notification::{Anomaly, Notice, Notification, NotificationId},
+    part::{Assertion, Failure, Fate, Observation, ObservationKind, Part, PartKind, PartTerms},
+    payment::{FailureReason, Payment, Quiet, Status, StatusKind, Sums, WaitsUntil},
+    query::{Counts, Shortfall, UnresolvedPart},
+    recovery::{Answer, Recovery},
+    refusal::{
+        AbandonRefusal, AcknowledgeRefusal, AssertionLimit, CloseGapRefusal, DispatchRefusal,
+        FactRefusal, FinishRefusal, NeverRefused, ReceiveInvoiceRefusal, Refusal, SendRefusal,
+        TickRefusal,
+    },
+    replay::{Replay, ReplayError, verify},
+    reply::{
+        AbandonReply, AcknowledgeReply, DispatchReply, FactReply, Paid, Release, Reply, SendReply,
+        Standing, TickReply, WorkReply,
+    },
+    request::{Deadline, Request, RequestField, RetryPolicy, Target},
+    state::{HashHolder, State},
+    store::{EventStore, Exclusion, Snapshot, StoreError, StoredEntry},
+    stray::Stray,
+};

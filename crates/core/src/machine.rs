@@ -1,0 +1,307 @@
+//! The machine: one state that runs ahead of the disk, in the two-step form. A step gives an entry
+//! to persist and a reply that cannot be read before what it was decided on is durable.
+
+use alloc::{collections::VecDeque, sync::Arc};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use crate::{
+    amount::UnixMillis,
+    chain::{Entry, Head},
+    codec::EntryHeader,
+    command::Operation,
+    config::Config,
+    decide::Context,
+    event::Event,
+    reply::Release,
+    state::State,
+    store::Snapshot,
+};
+
+/// The core in its two-step form, for runtimes of their own; several entries may be in flight.
+///
+/// The order of calls, for each command:
+///
+/// 1. [`submit`](Self::submit) (or [`query`](Self::query)) gives a [`Step`]: an entry, if there is
+///    something to record, and a [`Ticket`].
+/// 2. Append the entries to the store, in the order in which they were made; any number at once.
+///    For a step without an entry ask the store to `confirm_owner`.
+/// 3. [`confirmed`](Self::confirmed) with the entries, or [`poison`](Self::poison) if the store
+///    failed.
+/// 4. [`release`](Self::release) the tickets.
+///
+/// An entry that is dropped, skipped or confirmed out of order poisons the machine: only opening
+/// the log again tells what happened.
+#[derive(Debug)]
+pub struct Machine {
+    state: State,
+    config: Config,
+    durable: Head,
+    in_flight: VecDeque<Head>,
+    poisoned: bool,
+    lost: Arc<AtomicBool>,
+}
+
+/// One command decided.
+#[derive(Debug)]
+#[must_use = "an entry must be persisted and confirmed"]
+pub struct Step<T> {
+    /// What to append to the log; `None` if there is nothing to record.
+    pub entry: Option<Entry>,
+    /// The reply, sealed until it may be read.
+    pub ticket: Ticket<T>,
+}
+
+/// A reply that cannot be read before the head on which it was decided is durable.
+#[must_use = "a reply is read by releasing its ticket"]
+pub struct Ticket<T> {
+    reply: T,
+    seq: u64,
+    refresh: fn(&mut T, &State),
+    machine: Arc<AtomicBool>,
+}
+
+impl<T> core::fmt::Debug for Ticket<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Ticket(sealed until seq {})", self.seq)
+    }
+}
+
+impl<T> Ticket<T> {
+    /// The seq that must be durable before the reply can be read.
+    #[must_use]
+    pub const fn waits_for(&self) -> u64 {
+        self.seq
+    }
+}
+
+/// Why a reply cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReleaseError<T> {
+    /// What it was decided on is not durable yet. The ticket is handed back.
+    #[error("the reply waits for seq {}, which is not durable yet", .0.seq)]
+    NotDurable(Ticket<T>),
+    /// The ticket is of another machine. It is handed back.
+    #[error("the ticket is of another machine")]
+    OtherMachine(Ticket<T>),
+    /// The machine is poisoned: it answers nothing any more.
+    #[error(transparent)]
+    Poisoned(#[from] Poisoned),
+}
+
+/// The outcome of an earlier entry is unknown; only opening the log again tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the ledger is poisoned: open the log again to learn what happened")]
+#[non_exhaustive]
+pub struct Poisoned;
+
+/// Why a snapshot cannot be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// Entries are in flight: the state runs ahead of the log.
+    #[error("{entries} entries are in flight: take the snapshot once they are durable")]
+    InFlight {
+        /// How many.
+        entries: usize,
+    },
+    /// The machine is poisoned.
+    #[error(transparent)]
+    Poisoned(#[from] Poisoned),
+}
+
+impl Machine {
+    /// Opens a replayed state for writing: recovery begins. `restored` says that the log lacks a
+    /// head that the node knew durable. The entry is the first to append.
+    ///
+    /// # Panics
+    /// If the state has a misfit; [`Replay::finish`](crate::Replay::finish) refuses those.
+    pub fn open(
+        state: State,
+        config: Config,
+        program: &str,
+        restored: bool,
+        now: UnixMillis,
+    ) -> (Self, Entry) {
+        assert_eq!(state.misfit, None, "a log with an event that does not fit is not opened");
+        let epoch = state.epoch + 1;
+        let opened =
+            Event::Opened { epoch, restored, program: crate::codec::Text::from(program).cut() };
+        let mut machine = Self {
+            durable: state.head,
+            state,
+            config,
+            in_flight: VecDeque::new(),
+            poisoned: false,
+            lost: Arc::new(AtomicBool::new(false)),
+        };
+        let entry = machine.record(now, epoch, &[opened]);
+        (machine, entry)
+    }
+
+    /// How it decides.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The end of what is known durable.
+    #[must_use]
+    pub const fn durable(&self) -> Head {
+        self.durable
+    }
+
+    /// How many entries wait for their confirmation.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Whether it answers nothing any more.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned || self.lost.load(Ordering::Acquire)
+    }
+
+    /// Decides a command against the newest state, durable or not.
+    pub fn submit<O: Operation>(
+        &mut self,
+        operation: O,
+        now: UnixMillis,
+    ) -> Step<Result<O::Reply, O::Refusal>> {
+        let refresh = |reply: &mut Result<O::Reply, O::Refusal>, state: &State| {
+            if let Ok(reply) = reply {
+                reply.refresh(state);
+            }
+        };
+        let context = Context { now, config: &self.config, durable_seq: self.durable.seq };
+        match operation.decide(&self.state, &context) {
+            Ok(decision) if decision.events.is_empty() => {
+                Step { entry: None, ticket: self.ticket(Ok(decision.reply), refresh) }
+            }
+            // A poisoned machine records nothing more, and its tickets are never released.
+            Ok(decision) if self.is_poisoned() => {
+                Step { entry: None, ticket: self.ticket(Ok(decision.reply), refresh) }
+            }
+            Ok(decision) => {
+                let entry = self.record(now, self.state.epoch, &decision.events);
+                Step { entry: Some(entry), ticket: self.ticket(Ok(decision.reply), refresh) }
+            }
+            Err(refusal) => Step { entry: None, ticket: self.ticket(Err(refusal), refresh) },
+        }
+    }
+
+    /// Asks the newest state. The answer is a reply like any other: it waits for the head it saw.
+    pub fn query<T>(&self, ask: impl FnOnce(&State) -> T) -> Ticket<T> {
+        self.ticket(ask(&self.state), |_, _| {})
+    }
+
+    /// Takes back entries that are durable now, in the order in which they were made.
+    ///
+    /// # Errors
+    /// [`Poisoned`] when they are not the next ones: the machine is poisoned then.
+    pub fn confirmed(
+        &mut self,
+        entries: impl IntoIterator<Item = Entry>,
+    ) -> Result<Head, Poisoned> {
+        for mut entry in entries {
+            let own = entry.loss.is_of(&self.lost);
+            let next = self.in_flight.front() == Some(&entry.after);
+            if self.is_poisoned() || !own || !next {
+                self.poisoned = true;
+                return Err(Poisoned);
+            }
+            entry.loss.disarm();
+            self.in_flight.pop_front();
+            self.durable = entry.after;
+        }
+        if self.is_poisoned() { Err(Poisoned) } else { Ok(self.durable) }
+    }
+
+    /// Says that an append failed: its outcome is unknown, and nothing is answered any more.
+    pub const fn poison(&mut self) {
+        self.poisoned = true;
+    }
+
+    /// Reads a reply.
+    ///
+    /// # Errors
+    /// [`ReleaseError`], with the ticket handed back where it can still be released.
+    pub fn release<T>(&self, mut ticket: Ticket<T>) -> Result<T, ReleaseError<T>> {
+        if !Arc::ptr_eq(&ticket.machine, &self.lost) {
+            return Err(ReleaseError::OtherMachine(ticket));
+        }
+        if self.is_poisoned() {
+            return Err(ReleaseError::Poisoned(Poisoned));
+        }
+        if ticket.seq > self.durable.seq {
+            return Err(ReleaseError::NotDurable(ticket));
+        }
+        (ticket.refresh)(&mut ticket.reply, &self.state);
+        Ok(ticket.reply)
+    }
+
+    /// The state, while all of it is durable.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] while entries are in flight, or when the machine is poisoned.
+    pub fn durable_state(&self) -> Result<&State, SnapshotError> {
+        if self.is_poisoned() {
+            return Err(SnapshotError::Poisoned(Poisoned));
+        }
+        match self.in_flight.len() {
+            0 => Ok(&self.state),
+            entries => Err(SnapshotError::InFlight { entries }),
+        }
+    }
+
+    /// A snapshot of the durable state.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] while entries are in flight, or when the machine is poisoned.
+    pub fn snapshot(&self) -> Result<Snapshot, SnapshotError> {
+        let state = self.durable_state()?;
+        Ok(Snapshot { at: state.head, bytes: state.encode() })
+    }
+
+    fn ticket<T>(&self, reply: T, refresh: fn(&mut T, &State)) -> Ticket<T> {
+        Ticket { reply, seq: self.state.head.seq, refresh, machine: Arc::clone(&self.lost) }
+    }
+
+    fn record(&mut self, now: UnixMillis, epoch: u64, events: &[Event]) -> Entry {
+        let mut entry = Entry::new(self.state.head, epoch, now, events)
+            .expect("the limits of commands keep every entry readable and below its limit");
+        let header = EntryHeader::read(entry.bytes()).expect("an entry starts with its header");
+        self.state.fold(&header, entry.after, events);
+        assert_eq!(self.state.misfit, None, "decide proposes only events that fit");
+        self.in_flight.push_back(entry.after);
+        entry.loss = LossAlarm::of(&self.lost);
+        entry
+    }
+}
+
+/// Tells the machine when an entry is dropped before it was confirmed.
+#[derive(Debug, Default)]
+pub(crate) struct LossAlarm(Option<Arc<AtomicBool>>);
+
+impl LossAlarm {
+    fn of(lost: &Arc<AtomicBool>) -> Self {
+        Self(Some(Arc::clone(lost)))
+    }
+
+    fn is_of(&self, lost: &Arc<AtomicBool>) -> bool {
+        self.0.as_ref().is_some_and(|own| Arc::ptr_eq(own, lost))
+    }
+
+    fn disarm(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for LossAlarm {
+    fn drop(&mut self) {
+        if let Some(lost) = &self.0 {
+            lost.store(true, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Queries: what a state can be asked. Each costs what it yields.
+
+use alloc::vec::Vec;
+
+use crate::{
+    amount::{Msat, UnixMillis},
+    chain::Head,
+    ids::{LedgerId, PaymentHash, PaymentId, ShortChannelId},
+    notification::{Anomaly, Notice, Notification, NotificationId, Unread, UnreadContent},
+    part::{Fate, Part},
+    payment::{Payment, Status, StatusKind},
+    reply::{Paid, Standing},
+    request::{Request, RequestField},
+    state::{PartPlace, Place, State},
+    stray::Stray,
+    tombstone::Outcome,
+};
+
+/// What a payment still lacks, and what the next batch must respect.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Shortfall {
+    /// The payment.
+    pub id: PaymentId,
+    /// Its status. In [`Status::AwaitingInvoice`] only a delegated part may be dispatched.
+    pub status: Status,
+    /// Its hash, once known.
+    pub payment_hash: Option<PaymentHash>,
+    /// What is not yet in flight nor settled; nothing once no parts may be dispatched.
+    pub amount: Msat,
+    /// What may still be spent on fees; `None` without a limit.
+    pub fee_budget: Option<Msat>,
+    /// The channels that failed parts of it.
+    pub avoid: Vec<ShortChannelId>,
+    /// The number to state with the next batch.
+    pub attempt: u32,
+}
+
+/// A part that is in flight or claimed, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct UnresolvedPart {
+    /// The payment; for a stray the one that the node named.
+    pub payment: PaymentId,
+    /// Its hash, once known.
+    pub payment_hash: Option<PaymentHash>,
+    /// The part.
+    pub part: Part,
+    /// Whether it was recorded under another writer's epoch than the present one.
+    pub another_writer: bool,
+    /// Whether it stands under a hash of its own.
+    pub stray: bool,
+}
+
+/// How much of everything there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Payments in [`Status::AwaitingInvoice`].
+    pub awaiting_invoice: usize,
+    /// Payments in [`Status::Pending`].
+    pub pending: usize,
+    /// Payments in [`Status::Fulfilled`].
+    pub fulfilled: usize,
+    /// Payments in [`Status::Abandoned`].
+    pub abandoned: usize,
+    /// Payments in [`Status::Failed`].
+    pub failed: usize,
+    /// Remembered outcomes.
+    pub remembered: usize,
+    /// Parts in flight or claimed.
+    pub unresolved_parts: usize,
+    /// Notifications that are not acknowledged.
+    pub unread: usize,
+    /// Parts under a hash of their own.
+    pub strays: usize,
+    /// Hashes held by the node.
+    pub held: usize,
+    /// Anomalies that were only counted, because too many were unread.
+    pub anomalies_folded: u64,
+}
+
+impl State {
+    /// The id of the ledger.
+    #[must_use]
+    pub const fn ledger_id(&self) -> LedgerId {
+        self.ledger
+    }
+
+    /// The end of the last entry folded.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The epoch of the last writer; 0 before the first.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The tick number.
+    #[must_use]
+    pub const fn tick(&self) -> u64 {
+        self.tick
+    }
+
+    /// Whether the last writer has not finished its recovery.
+    #[must_use]
+    pub const fn is_recovering(&self) -> bool {
+        self.recovering
+    }
+
+    /// Whether the log lacks something that the node knew, and the caller has not yet closed the
+    /// gap.
+    #[must_use]
+    pub const fn is_restored(&self) -> bool {
+        self.gap
+    }
+
+    /// The seq of the first event that did not fit; a sound log has none.
+    #[must_use]
+    pub const fn misfit(&self) -> Option<u64> {
+        self.misfit
+    }
+
+    /// A payment that the ledger holds, by its id.
+    #[must_use]
+    pub fn payment(&self, id: &PaymentId) -> Option<&Payment> {
+        self.live(id).map(|(_, payment)| payment)
+    }
+
+    /// How the payment under this id stands, live or remembered.
+    #[must_use]
+    pub fn standing(&self, id: &PaymentId) -> Option<Standing> {
+        match self.place(id)? {
+            Place::Payment(handle) => Some(self.payments.get(handle).standing()),
+            Place::Tombstone(handle) => {
+                let tombstone = self.tombstones.get(handle);
+                let (status, paid, failed) = match tombstone.outcome {
+                    Outcome::Paid { preimage, amount, fee } => {
+                        (Status::Fulfilled, Some(Paid { preimage, amount, fee }), None)
+                    }
+                    Outcome::Failed { reason, notice } => {
+                        (Status::Failed { reason }, None, Some(notice))
+                    }
+                };
+                Some(Standing {
+                    id: *id,
+                    status,
+                    missing: Msat::ZERO,
+                    paid,
+                    failed,
+                    adopted: tombstone.request.is_none(),
+                    remembered: true,
+                })
+            }
+            Place::Stray(_) => None,
+        }
+    }
+
+    /// How a request under a known id differs from the one known: `None` if it is a repeat.
+    pub(crate) fn difference(&self, id: &PaymentId, request: &Request) -> Option<RequestField> {
+        match self.place(id)? {
+            Place::Payment(handle) => self.payments.get(handle).difference(request),
+            Place::Tombstone(handle) => {
+                let tombstone = self.tombstones.get(handle);
+                match (&tombstone.request, tombstone.payment_hash) {
+                    (Some(own), _) => own.first_difference(&request.digests()),
+                    (None, Some(own)) => (request.target.payment_hash())
+                        .is_some_and(|other| other != own)
+                        .then_some(RequestField::Target),
+                    (None, None) => None,
+                }
+            }
+            Place::Stray(_) => None,
+        }
+    }
+
+    /// The payments with this status, in the order in which they came to it.
+    pub fn payments(&self, status: StatusKind) -> impl Iterator<Item = &Payment> {
+        self.with_status(status)
+    }
+
+    /// What a payment still lacks; `None` for an id that the ledger does not hold.
+    #[must_use]
+    pub fn missing(&self, id: &PaymentId) -> Option<Shortfall> {
+        self.payment(id).map(Payment::shortfall)
+    }
+
+    /// Every payment with something missing and nothing that forbids a dispatch, oldest first: what
+    /// a node drives after a restart. Empty while recovery is not finished or a gap not closed.
+    #[must_use]
+    pub fn due(&self, now: UnixMillis) -> Vec<Shortfall> {
+        if self.withholds_verdicts() {
+            return Vec::new();
+        }
+        let free = |payment: &&Payment| {
+            let hash = payment.payment_hash;
+            hash.is_none_or(|hash| self.hash_blocker(&hash, &payment.id).is_none())
+        };
+        let mut due: Vec<_> = self.dispatchable(now).filter(free).collect();
+        due.sort_by_key(|payment| payment.created_seq);
+        due.into_iter().map(Payment::shortfall).collect()
+    }
+
+    /// The unresolved parts whose CLTV expiry is at or below this block height, soonest first.
+    #[must_use]
+    pub fn overdue(&self, height: u32) -> Vec<UnresolvedPart> {
+        self.overdue_places(height).map(|place| self.unresolved_at(place)).collect()
+    }
+
+    /// Every part in flight or claimed, oldest payment first, strays last.
+    #[must_use]
+    pub fn unresolved(&self) -> Vec<UnresolvedPart> {
+        let mut payments: Vec<_> = self.payments.iter().filter(|at| !at.is_resolved()).collect();
+        payments.sort_by_key(|payment| payment.created_seq);
+        let mut strays: Vec<_> = self.strays().collect();
+        strays.retain(|stray| stray.part.fate.is_unresolved());
+        let own = payments.into_iter().flat_map(|payment| {
+            let parts = payment.parts.iter().filter(|part| part.fate.is_unresolved());
+            parts.map(|part| self.unresolved_part(payment, part))
+        });
+        own.chain(strays.into_iter().map(|stray| self.unresolved_stray(stray))).collect()
+    }
+
+    fn unresolved_at(&self, place: PartPlace) -> UnresolvedPart {
+        match place {
+            PartPlace::Payment(handle, index) => {
+                let payment = self.payments.get(handle);
+                self.unresolved_part(payment, &payment.parts[index as usize])
+            }
+            PartPlace::Stray(handle) => self.unresolved_stray(self.strays.get(handle)),
+        }
+    }
+
+    fn unresolved_part(&self, payment: &Payment, part: &Part) -> UnresolvedPart {
+        UnresolvedPart {
+            payment: payment.id,
+            payment_hash: payment.payment_hash,
+            part: part.clone(),
+            another_writer: part.epoch != self.epoch,
+            stray: false,
+        }
+    }
+
+    fn unresolved_stray(&self, stray: &Stray) -> UnresolvedPart {
+        UnresolvedPart {
+            payment: stray.payment,
+            payment_hash: Some(stray.payment_hash),
+            part: stray.part.clone(),
+            another_writer: stray.part.epoch != self.epoch,
+            stray: true,
+        }
+    }
+
+    /// Where a part stands and whose it is, whether it is resolved or not.
+    #[must_use]
+    pub fn part(&self, part: &crate::ids::PartId) -> Option<(PaymentId, Fate)> {
+        let place = self.part_place(part)?;
+        let owner = match place {
+            PartPlace::Payment(handle, _) => self.payments.get(handle).id,
+            PartPlace::Stray(handle) => self.strays.get(handle).payment,
+        };
+        Some((owner, self.part_at(place).fate))
+    }
+
+    /// The parts that stand under a hash of their own, oldest first.
+    pub fn strays(&self) -> impl Iterator<Item = &Stray> {
+        let mut strays: Vec<_> = self.strays.iter().collect();
+        strays.sort_by_key(|stray| stray.created_seq);
+        strays.into_iter()
+    }
+
+    /// The hashes that the node holds, in their own order.
+    pub fn held(&self) -> impl Iterator<Item = &PaymentHash> {
+        self.held.iter()
+    }
+
+    /// The notifications that are not acknowledged, in seq order.
+    pub fn outbox(&self) -> impl Iterator<Item = Notification> + '_ {
+        self.outbox.iter().map(|(seq, unread)| self.notification(*seq, unread))
+    }
+
+    /// The unacknowledged notifications with a seq above `after`, in seq order: for a user who has
+    /// seen the others.
+    pub fn outbox_after(&self, after: u64) -> impl Iterator<Item = Notification> + '_ {
+        let later = self.outbox.range(after.saturating_add(1)..);
+        later.map(|(seq, unread)| self.notification(*seq, unread))
+    }
+
+    fn notification(&self, seq: u64, unread: &Unread) -> Notification {
+        let notice = match &unread.content {
+            UnreadContent::Sent { payment, amount, fee, correction } => {
+                let known = self.payment(payment);
+                Notice::PaymentSent {
+                    payment: *payment,
+                    payment_hash: known.and_then(Payment::payment_hash),
+                    preimage: known.and_then(Payment::preimage),
+                    amount: *amount,
+                    fee: *fee,
+                    correction: *correction,
+                }
+            }
+            UnreadContent::Failed { payment, hash, reason, superseded } => Notice::PaymentFailed {
+                payment: *payment,
+                payment_hash: *hash,
+                reason: *reason,
+                superseded: *superseded,
+            },
+            UnreadContent::PartSucceeded { payment, part } => {
+                Notice::PartSucceeded { payment: *payment, part: *part }
+            }
+            UnreadContent::PartFailed { payment, part, failure } => {
+                let failure = (**failure).clone();
+                Notice::PartFailed { payment: *payment, part: *part, failure }
+            }
+            UnreadContent::Anomaly { anomaly, repeats } => {
+                Notice::Anomaly { anomaly: (**anomaly).clone(), repeats: *repeats }
+            }
+        };
+        Notification { id: NotificationId { seq, chain: unread.chain }, notice }
+    }
+
+    /// Whether the notification with this seq is unread and tells the same kind of anomaly.
+    pub(crate) fn unread_anomaly_is_like(&self, seq: u64, like: &Anomaly) -> bool {
+        match self.outbox.get(&seq).map(|unread| &unread.content) {
+            Some(UnreadContent::Anomaly { anomaly, .. }) => {
+                core::mem::discriminant(&**anomaly) == core::mem::discriminant(like)
+            }
+            _ => false,
+        }
+    }
+
+    /// How much of everything there is.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            awaiting_invoice: self.count_with_status(StatusKind::AwaitingInvoice),
+            pending: self.count_with_status(StatusKind::Pending),
+            fulfilled: self.count_with_status(StatusKind::Fulfilled),
+            abandoned: self.count_with_status(StatusKind::Abandoned),
+            failed: self.count_with_status(StatusKind::Failed),
+            remembered: self.tombstones.len(),
+            unresolved_parts: self.unresolved_parts(),
+            unread: self.outbox.len(),
+            strays: self.strays.len(),
+            held: self.held.len(),
+            anomalies_folded: self.anomalies_folded,
+        }
+    }
+}
+
+impl Payment {
+    /// How it stands, as a repeat of its Send is told.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let settled = self.settled();
+        let paid = Paid {
+            preimage: self.preimage,
+            amount: settled.known_amount(),
+            fee: settled.known_fee(),
+        };
+        Standing {
+            id: self.id,
+            status: self.status,
+            missing: self.missing(),
+            paid: (self.status == Status::Fulfilled).then_some(paid),
+            failed: self.failed_notice.filter(|_| matches!(self.status, Status::Failed { .. })),
+            adopted: self.is_adopted(),
+            remembered: false,
+        }
+    }
+
+    /// What it still lacks, and what the next batch must respect.
+    #[must_use]
+    pub fn shortfall(&self) -> Shortfall {
+        Shortfall {
+            id: self.id,
+            status: self.status,
+            payment_hash: self.payment_hash,
+            amount: self.missing(),
+            fee_budget: self.fee_budget(),
+            avoid: self.avoid(),
+            attempt: self.attempts() + 1,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Recovery is a type: opening gives one, and only finishing it gives a ledger (DESIGN 5.7).
+
+use alloc::vec::Vec;
+
+use crate::{
+    amount::UnixMillis,
+    chain::Head,
+    command::{
+        Acknowledge, AdoptPart, ClaimPart, CloseGap, FailPart, FinalizePart, FinishRecovery,
+        HoldHash, MarkPaid, ObservePart, Operation, ReleaseHash, WithdrawPart,
+    },
+    ledger::{ExecuteError, Ledger, LedgerError},
+    query::UnresolvedPart,
+    refusal::FactRefusal,
+    reply::{FactReply, WorkReply},
+    state::State,
+    store::EventStore,
+};
+
+/// What the node answers for a part, or tells of one that the log lacks.
+///
+/// *Never sent* is [`WithdrawPart`], and may be given only when nobody else can still act on the
+/// recorded dispatch: the process that recorded it is dead or fenced off from the channels; all
+/// channel state is loaded and is the latest that any signature was based on; the log is not older
+/// than the channel state; and every resolution that an engine still holds undelivered has been
+/// told first. *Still in flight* needs no answer: a part without one stays in flight. Unknown is
+/// never resent and never refunded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// Still in flight: records nothing.
+    StillInFlight,
+    /// Never sent.
+    NeverSent(WithdrawPart),
+    /// The payee took it.
+    Claimed(ClaimPart),
+    /// Off the channel after a claim.
+    Gone(FinalizePart),
+    /// Failed irrevocably.
+    Failed(FailPart),
+    /// Paid, proof unknown.
+    Paid(MarkPaid),
+    /// An engine's report.
+    Observed(ObservePart),
+    /// The node has a part that the log lacks, or holds as over.
+    Adopted(AdoptPart),
+    /// Something is out under a hash of which no more is known.
+    Held(HoldHash),
+    /// A held hash is free.
+    Released(ReleaseHash),
+}
+
+impl crate::command::sealed::Sealed for Answer {}
+
+impl Operation for Answer {
+    type Reply = FactReply;
+    type Refusal = FactRefusal;
+
+    fn decide(
+        self,
+        state: &State,
+        context: &crate::decide::Context<'_>,
+    ) -> Result<crate::decide::Decision<FactReply>, FactRefusal> {
+        let never_refused = match self {
+            Self::StillInFlight => {
+                let reply = FactReply { changed: false, payment: None };
+                return Ok(crate::decide::Decision::nothing(reply));
+            }
+            Self::NeverSent(fact) => return fact.decide(state, context),
+            Self::Claimed(fact) => return fact.decide(state, context),
+            Self::Gone(fact) => return fact.decide(state, context),
+            Self::Failed(fact) => return fact.decide(state, context),
+            Self::Paid(fact) => return fact.decide(state, context),
+            Self::Observed(fact) => return fact.decide(state, context),
+            Self::Adopted(fact) => fact.decide(state, context),
+            Self::Held(fact) => fact.decide(state, context),
+            Self::Released(fact) => fact.decide(state, context),
+        };
+        never_refused.map_err(|never| match never {})
+    }
+}
+
+/// A log that was opened and not yet vouched for: it lists what is out and takes the node's answers.
+///
+/// Answers are durable when the call returns. What [`finish`](Self::finish) postpones is the
+/// verdict: until then no payment becomes Failed and nothing is retried, and the order of the
+/// answers does not matter.
+#[derive(Debug)]
+#[must_use = "a ledger is had by finishing its recovery"]
+pub struct Recovery<S> {
+    ledger: Ledger<S>,
+    restored: bool,
+}
+
+impl<S: EventStore> Recovery<S> {
+    pub(crate) const fn of(ledger: Ledger<S>, restored: bool) -> Self {
+        Self { ledger, restored }
+    }
+
+    /// Every part that is in flight or claimed, oldest payment first.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger is poisoned or another writer has taken the log over.
+    pub fn unresolved(&mut self) -> Result<Vec<UnresolvedPart>, LedgerError> {
+        self.ledger.query(State::unresolved)
+    }
+
+    /// Whether the log lacks the head given at this opening.
+    #[must_use]
+    pub const fn lacks_known_head(&self) -> bool {
+        self.restored
+    }
+
+    /// Whether the log lacks something that the node knew, now or at an earlier opening, and the
+    /// gap is not closed.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger is poisoned or another writer has taken the log over.
+    pub fn is_restored(&mut self) -> Result<bool, LedgerError> {
+        self.ledger.query(State::is_restored)
+    }
+
+    /// Takes a batch of answers, durable with one append when the call returns. Each has its own
+    /// reply; a refused one records nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the store failed: the outcome of the batch is unknown, at most its
+    /// first answers took effect, and the ledger is poisoned.
+    pub fn answer(
+        &mut self,
+        answers: impl IntoIterator<Item = Answer>,
+        now: UnixMillis,
+    ) -> Result<Vec<Result<FactReply, FactRefusal>>, LedgerError> {
+        self.ledger.execute_all(answers, now)
+    }
+
+    /// Says that the user has handled notifications, as on a ledger.
+    ///
+    /// # Errors
+    /// As [`Ledger::execute`].
+    pub fn acknowledge(
+        &mut self,
+        command: Acknowledge,
+        now: UnixMillis,
+    ) -> Result<crate::reply::AcknowledgeReply, ExecuteError<crate::refusal::AcknowledgeRefusal>>
+    {
+        self.ledger.execute(command, now)
+    }
+
+    /// Asks the state.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the ledger is poisoned or another writer has taken the log over.
+    pub fn query<T>(&mut self, ask: impl FnOnce(&State) -> T) -> Result<T, LedgerError> {
+        self.ledger.query(ask)
+    }
+
+    /// The end of the log.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        self.ledger.head()
+    }
+
+    /// Draws the verdicts and gives the ledger. Parts without an answer stay in flight.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the store failed; open the log again.
+    pub fn finish(mut self, now: UnixMillis) -> Result<Ledger<S>, LedgerError> {
+        self.ledger.work_off(FinishRecovery, now)?;
+        Ok(self.ledger)
+    }
+
+    /// Hands the store back without finishing: the next opening begins anew.
+    #[must_use]
+    pub fn into_store(self) -> S {
+        self.ledger.into_store()
+    }
+}
+
+impl<S: EventStore> Ledger<S> {
+    fn work_off<O>(&mut self, operation: O, now: UnixMillis) -> Result<(), LedgerError>
+    where
+        O: Operation<Reply = WorkReply> + Clone,
+    {
+        loop {
+            match self.execute(operation.clone(), now) {
+                Ok(WorkReply { more: true }) => {}
+                // Refused only where there is nothing to work off.
+                Ok(WorkReply { more: false }) | Err(ExecuteError::Refused(_)) => return Ok(()),
+                Err(ExecuteError::Ledger(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Says that the caller has told the payments of the gap in a Restored log, and draws the
+    /// verdicts that were withheld.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when the store failed; open the log again.
+    pub fn close_gap(&mut self, now: UnixMillis) -> Result<(), LedgerError> {
+        self.work_off(CloseGap, now)
+    }
+}

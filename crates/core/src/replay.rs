@@ -1,0 +1,201 @@
+//! Replay: folding a stored log back into the state it says.
+
+use core::ops::ControlFlow;
+
+use crate::{
+    chain::Head,
+    codec::{DecodeError, decode_events},
+    evolve::Position,
+    ids::LedgerId,
+    state::State,
+    store::{EventStore, StoreError, StoredEntry},
+};
+
+/// Why a log cannot be replayed. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The store failed, or found damage.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An entry does not decode.
+    #[error("the entry at seq {seq} cannot be read: {error}")]
+    Entry {
+        /// Its first seq.
+        seq: u64,
+        /// Why.
+        error: DecodeError,
+    },
+    /// An entry is missing: the next one starts elsewhere.
+    #[error("the entry after seq {after} is missing: the next starts at seq {found}")]
+    Missing {
+        /// The last seq before the hole.
+        after: u64,
+        /// The first seq behind it.
+        found: u64,
+    },
+    /// The log's base does not decode.
+    #[error("the base at seq {seq} cannot be read: {error}")]
+    Base {
+        /// The seq at which it was taken.
+        seq: u64,
+        /// Why.
+        error: DecodeError,
+    },
+    /// The entries do not add up to the head that the store tells: the log was edited, cut, or put
+    /// together from two.
+    #[error("the log ends at {replayed}, but the store says {stored}")]
+    HeadDiffers {
+        /// The head of the entries.
+        replayed: Head,
+        /// The store's.
+        stored: Head,
+    },
+    /// An event does not fit the state before it.
+    #[error("the event at seq {seq} does not fit what was before it")]
+    Misfit {
+        /// Its seq.
+        seq: u64,
+    },
+}
+
+/// A fold in progress, entry by entry.
+#[derive(Debug)]
+pub struct Replay {
+    state: State,
+    known: Option<Head>,
+    contains_known: bool,
+}
+
+impl Replay {
+    /// Begins with an empty log. `seed` keys the hash tables ([`State::new`]).
+    #[must_use]
+    pub fn new(ledger: LedgerId, seed: u64) -> Self {
+        Self::from_state(State::new(ledger, seed))
+    }
+
+    /// Begins with the state of a snapshot.
+    #[must_use]
+    pub const fn from_state(state: State) -> Self {
+        Self { state, known: None, contains_known: false }
+    }
+
+    /// Watches for a head: [`contains_known`](Self::contains_known) tells whether an entry ended
+    /// there.
+    #[must_use]
+    pub fn watch(mut self, known: Option<Head>) -> Self {
+        self.known = known;
+        self.contains_known = known == Some(self.state.head);
+        self
+    }
+
+    /// Whether an entry ended at the head that is watched for; true if none is.
+    #[must_use]
+    pub const fn contains_known(&self) -> bool {
+        self.known.is_none() || self.contains_known
+    }
+
+    /// The state so far.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Folds the next entry.
+    ///
+    /// # Errors
+    /// [`ReplayError`] when it is not the next one, or does not decode. The fold must not go on
+    /// then: some of its events may be folded.
+    pub fn entry(&mut self, stored: StoredEntry<'_>) -> Result<(), ReplayError> {
+        let before = self.state.head;
+        if stored.first_seq != before.seq + 1 {
+            return Err(ReplayError::Missing { after: before.seq, found: stored.first_seq });
+        }
+        let unreadable = |error| ReplayError::Entry { seq: stored.first_seq, error };
+        let header = crate::codec::EntryHeader::read(stored.bytes).map_err(unreadable)?;
+        if header.first_seq != stored.first_seq {
+            let stated = header.first_seq;
+            return Err(unreadable(DecodeError::OutOfPlace { stated, after: before.seq }));
+        }
+        let after = Head { seq: header.last_seq(), chain: before.chain.extend(stored.bytes) };
+        let chain = after.chain.prefix();
+        let state = &mut self.state;
+        let fold = |seq, event| {
+            let position = Position { seq, now: header.now, epoch: header.epoch, chain };
+            state.evolve(&position, &event);
+        };
+        decode_events(stored.bytes, fold).map_err(unreadable)?;
+        self.state.head = after;
+        self.contains_known |= self.known == Some(after);
+        match self.state.misfit {
+            Some(seq) => Err(ReplayError::Misfit { seq }),
+            None => Ok(()),
+        }
+    }
+
+    /// Folds every entry of a store after the present head.
+    ///
+    /// # Errors
+    /// [`ReplayError`] with the place of the first damage.
+    pub fn entries(&mut self, store: &(impl EventStore + ?Sized)) -> Result<(), ReplayError> {
+        let mut failed = None;
+        let from = self.state.head.seq + 1;
+        store.replay(from, &mut |stored| match self.entry(stored) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// The state at the end.
+    ///
+    /// # Errors
+    /// [`ReplayError::HeadDiffers`] when the entries do not lead to the head that the store told.
+    pub fn finish(self, stored: Head) -> Result<State, ReplayError> {
+        let replayed = self.state.head;
+        if replayed == stored {
+            Ok(self.state)
+        } else {
+            Err(ReplayError::HeadDiffers { replayed, stored })
+        }
+    }
+
+    /// Begins where a store's history begins: at its base, or empty.
+    ///
+    /// # Errors
+    /// [`ReplayError::Base`] when the base does not decode, is of another ledger or another head.
+    pub fn from_beginning(
+        store: &(impl EventStore + ?Sized),
+        seed: u64,
+    ) -> Result<Self, ReplayError> {
+        let Some(base) = store.base()? else {
+            return Ok(Self::new(store.ledger_id(), seed));
+        };
+        let seq = base.at.seq;
+        let unreadable = |error| ReplayError::Base { seq, error };
+        let state = State::decode(&base.bytes, seed).map_err(unreadable)?;
+        if state.head() != base.at || state.ledger_id() != store.ledger_id() {
+            let what = "a base of another head or another ledger".into();
+            let error = DecodeError::Malformed { inside: "a base", what };
+            return Err(unreadable(error));
+        }
+        Ok(Self::from_state(state))
+    }
+}
+
+/// Replays a whole log from its beginning, trusting no snapshot but its base: what an auditor does.
+///
+/// # Errors
+/// [`ReplayError`] with the place of the first damage.
+pub fn verify(
+    store: &(impl EventStore + ?Sized),
+    stored: Head,
+    seed: u64,
+) -> Result<State, ReplayError> {
+    let mut replay = Replay::from_beginning(store, seed)?;
+    replay.entries(store)?;
+    replay.finish(stored)
+}

@@ -1,0 +1,188 @@
+//! Replies: what a decided command answers, once it is durable.
+
+use alloc::vec::Vec;
+
+use crate::{
+    amount::Msat,
+    ids::{PartId, PaymentId, Preimage},
+    notification::NotificationId,
+    part::Fate,
+    payment::Status,
+    state::State,
+};
+
+/// A reply at the moment of its release, when the state may be newer than the one it was decided
+/// on.
+pub trait Release {
+    /// Brings up to date what the reply promises to tell as of its release.
+    fn refresh(&mut self, _state: &State) {}
+}
+
+/// A payment as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Standing {
+    /// The payment.
+    pub id: PaymentId,
+    /// Its status.
+    pub status: Status,
+    /// What is not yet in flight nor settled, while parts may be dispatched.
+    pub missing: Msat,
+    /// What was paid, if it is paid.
+    pub paid: Option<Paid>,
+    /// The notification that said that it failed, if it failed: what a new try must name.
+    pub failed: Option<NotificationId>,
+    /// Whether the ledger has no request for it: it is known from its parts alone.
+    pub adopted: bool,
+    /// Whether only its outcome is left.
+    pub remembered: bool,
+}
+
+/// What a paid payment settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Paid {
+    /// The proof, if known.
+    pub preimage: Option<Preimage>,
+    /// What the claimed parts brought to the payee; `None` when it is not known.
+    pub amount: Option<Msat>,
+    /// What their routes took; `None` when it is not known.
+    pub fee: Option<Msat>,
+}
+
+/// The answer to [`Send`](crate::Send). Both are success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendReply {
+    /// The request is recorded. Dispatch its parts.
+    Accepted,
+    /// The same request was accepted before; this is how it stands. Nothing was recorded.
+    Duplicate(Standing),
+}
+
+/// The answer to [`Dispatch`](crate::Dispatch).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DispatchReply {
+    /// The batch is recorded: the right to offer its parts, once.
+    Recorded {
+        /// The payment's status at the release of this reply. If it no longer admits parts
+        /// ([`Status::is_open`]), withdraw them instead of offering them.
+        status: Status,
+        /// The payment, as whose status it is.
+        id: PaymentId,
+    },
+    /// This very batch was recorded before. Offer nothing.
+    Duplicate {
+        /// Each part's present fate, in the order in which they were recorded.
+        fates: Vec<(PartId, Fate)>,
+    },
+}
+
+/// The answer to a fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FactReply {
+    /// Whether anything was recorded; a fact told again changes nothing.
+    pub changed: bool,
+    /// The payment that the fact went to and its status after it; `None` if it touched none.
+    pub payment: Option<(PaymentId, Status)>,
+}
+
+/// The answer to [`Abandon`](crate::Abandon).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AbandonReply {
+    /// Whether anything was recorded.
+    pub changed: bool,
+    /// The status after it.
+    pub status: Status,
+}
+
+/// The answer to [`Acknowledge`](crate::Acknowledge).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AcknowledgeReply {
+    /// How many of the ids were in the outbox.
+    pub acknowledged: usize,
+    /// How many failed payments were forgotten with it.
+    pub forgotten: usize,
+}
+
+/// The answer to [`Tick`](crate::Tick).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TickReply {
+    /// Whether the tick number grew.
+    pub counted: bool,
+    /// How many payments failed because their time was up.
+    pub failed: usize,
+    /// How many paid payments were forgotten.
+    pub forgotten: usize,
+    /// Whether more is due now: tick again.
+    pub more: bool,
+}
+
+/// The answer to [`FinishRecovery`](crate::FinishRecovery) and [`CloseGap`](crate::CloseGap).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkReply {
+    /// Whether more is due: call again.
+    pub more: bool,
+}
+
+impl Release for SendReply {}
+impl Release for FactReply {}
+impl Release for AbandonReply {}
+impl Release for AcknowledgeReply {}
+impl Release for TickReply {}
+impl Release for WorkReply {}
+
+impl Release for DispatchReply {
+    fn refresh(&mut self, state: &State) {
+        if let Self::Recorded { status, id } = self
+            && let Some(payment) = state.payment(id)
+        {
+            *status = payment.status();
+        }
+    }
+}
+
+/// The answer to any [`Command`](crate::Command).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// To a Send.
+    Send(SendReply),
+    /// To a Dispatch.
+    Dispatch(DispatchReply),
+    /// To a fact.
+    Fact(FactReply),
+    /// To an Abandon.
+    Abandon(AbandonReply),
+    /// To an Acknowledge.
+    Acknowledge(AcknowledgeReply),
+    /// To a Tick.
+    Tick(TickReply),
+    /// To a FinishRecovery or a CloseGap.
+    Work(WorkReply),
+}
+
+impl Release for Reply {
+    fn refresh(&mut self, state: &State) {
+        if let Self::Dispatch(reply) = self {
+            reply.refresh(state);
+        }
+    }
+}
+
+macro_rules! into_reply {
+    ($($variant:ident($reply:ident),)*) => {
+        $(impl From<$reply> for Reply {
+            fn from(reply: $reply) -> Self {
+                Self::$variant(reply)
+            }
+        })*
+    };
+}
+
+into_reply! {
+    Send(SendReply),
+    Dispatch(DispatchReply),
+    Fact(FactReply),
+    Abandon(AbandonReply),
+    Acknowledge(AcknowledgeReply),
+    Tick(TickReply),
+    Work(WorkReply),
+}

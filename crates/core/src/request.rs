@@ -1,0 +1,212 @@
+//! The request: what is to be paid, to whom, and within which limits.
+
+use bincode::{Decode, Encode};
+
+use crate::{
+    amount::{Msat, UnixMillis},
+    codec::{Blob, encode_into},
+    ids::{NodeId, OfferHash, PaymentHash, Preimage, sha256},
+    limits,
+};
+
+/// What is paid.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+pub enum Target {
+    /// A BOLT 11 or BOLT 12 invoice.
+    Invoice {
+        /// The hash in the invoice.
+        payment_hash: PaymentHash,
+    },
+    /// A spontaneous payment (keysend): the payer chooses the preimage.
+    Spontaneous {
+        /// The preimage; its SHA-256 is the payment hash.
+        preimage: Preimage,
+    },
+    /// An offer or a refund: the payment hash comes later, with the invoice.
+    Offer {
+        /// The SHA-256 of the offer or the refund.
+        offer_hash: OfferHash,
+        /// How long to wait for the invoice.
+        deadline: Deadline,
+    },
+}
+
+impl Target {
+    /// The payment hash, where it is known from the start.
+    #[must_use]
+    pub fn payment_hash(&self) -> Option<PaymentHash> {
+        match self {
+            Self::Invoice { payment_hash } => Some(*payment_hash),
+            Self::Spontaneous { preimage } => Some(preimage.payment_hash()),
+            Self::Offer { .. } => None,
+        }
+    }
+}
+
+/// How long a payment waits for its invoice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+pub enum Deadline {
+    /// So many ticks: past when the tick number exceeds that at acceptance by more than this.
+    Ticks(u32),
+    /// Until this moment.
+    At(UnixMillis),
+}
+
+/// Whether and how long new batches may follow the first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+pub enum RetryPolicy {
+    /// The caller decides: dispatches again, or abandons.
+    Manual,
+    /// So many batches after the first one.
+    Attempts(u32),
+    /// As long as this many milliseconds since acceptance have not passed. The first batch may
+    /// come later.
+    Until(u64),
+}
+
+/// One obligation to pay. The same request under the same id is a repeat; any difference is a
+/// conflict.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+pub struct Request {
+    /// What is paid.
+    pub target: Target,
+    /// The amount that the payee must receive, above zero.
+    pub amount: Msat,
+    /// The payee's key, if it is known.
+    pub payee: Option<NodeId>,
+    /// The most that may be paid in fees, all parts together; without it fees are not limited.
+    pub max_fee: Option<Msat>,
+    /// Whether and how long to try again.
+    pub retry: RetryPolicy,
+    /// When the payment must not be tried any more: the invoice's expiry.
+    pub expiry: Option<UnixMillis>,
+    /// The invoice or the offer itself, at most [`limits::INSTRUCTIONS_BYTES`], so that a payment
+    /// can be resumed after a crash. Compared by digest; dropped from state once the payment is
+    /// over.
+    pub instructions: Blob<{ limits::INSTRUCTIONS_BYTES }>,
+    /// The caller's own, at most [`limits::METADATA_BYTES`].
+    pub metadata: Blob<{ limits::METADATA_BYTES }>,
+}
+
+impl Request {
+    /// A request for an amount, without limits of its own: fees unlimited, no expiry, retries by
+    /// hand.
+    #[must_use]
+    pub fn new(target: Target, amount: Msat) -> Self {
+        Self {
+            target,
+            amount,
+            payee: None,
+            max_fee: None,
+            retry: RetryPolicy::Manual,
+            expiry: None,
+            instructions: Blob::default(),
+            metadata: Blob::default(),
+        }
+    }
+
+    /// A request to pay the invoice with this hash.
+    #[must_use]
+    pub fn invoice(payment_hash: PaymentHash, amount: Msat) -> Self {
+        Self::new(Target::Invoice { payment_hash }, amount)
+    }
+
+    /// The digests by which a repeat is compared, field by field.
+    pub(crate) fn digests(&self) -> RequestDigests {
+        RequestDigests {
+            target: ShortDigest::of(&self.target),
+            amount: ShortDigest::of(&self.amount),
+            payee: ShortDigest::of(&self.payee),
+            max_fee: ShortDigest::of(&self.max_fee),
+            retry: ShortDigest::of(&self.retry),
+            expiry: ShortDigest::of(&self.expiry),
+            instructions: ShortDigest::of(&self.instructions),
+            metadata: ShortDigest::of(&self.metadata),
+        }
+    }
+}
+
+/// A field of a request, in the order in which a repeat is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RequestField {
+    /// [`Request::target`].
+    Target,
+    /// [`Request::amount`].
+    Amount,
+    /// [`Request::payee`].
+    Payee,
+    /// [`Request::max_fee`].
+    MaxFee,
+    /// [`Request::retry`].
+    Retry,
+    /// [`Request::expiry`].
+    Expiry,
+    /// [`Request::instructions`].
+    Instructions,
+    /// [`Request::metadata`].
+    Metadata,
+}
+
+impl core::fmt::Display for RequestField {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Target => "target",
+            Self::Amount => "amount",
+            Self::Payee => "payee",
+            Self::MaxFee => "maximum fee",
+            Self::Retry => "retry policy",
+            Self::Expiry => "expiry",
+            Self::Instructions => "instructions",
+            Self::Metadata => "metadata",
+        })
+    }
+}
+
+/// The first 8 bytes of the SHA-256 of an encoded field or a part id. Who could find a second
+/// field with the same digest gains an answer "already known" instead of "conflict": never a
+/// second payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub(crate) struct ShortDigest([u8; 8]);
+
+impl ShortDigest {
+    pub(crate) fn of<T: Encode>(value: &T) -> Self {
+        let mut bytes = alloc::vec::Vec::with_capacity(64);
+        encode_into(value, &mut bytes);
+        let [a, b, c, d, e, f, g, h, ..] = sha256(&bytes);
+        Self([a, b, c, d, e, f, g, h])
+    }
+}
+
+/// What is left of a request when its payment has become a tombstone: a digest a field.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct RequestDigests {
+    target: ShortDigest,
+    amount: ShortDigest,
+    payee: ShortDigest,
+    max_fee: ShortDigest,
+    retry: ShortDigest,
+    expiry: ShortDigest,
+    pub(crate) instructions: ShortDigest,
+    metadata: ShortDigest,
+}
+
+impl RequestDigests {
+    /// The first field that differs, in the documented order.
+    pub(crate) fn first_difference(&self, other: &Self) -> Option<RequestField> {
+        use RequestField as Field;
+        [
+            (self.target != other.target, Field::Target),
+            (self.amount != other.amount, Field::Amount),
+            (self.payee != other.payee, Field::Payee),
+            (self.max_fee != other.max_fee, Field::MaxFee),
+            (self.retry != other.retry, Field::Retry),
+            (self.expiry != other.expiry, Field::Expiry),
+            (self.instructions != other.instructions, Field::Instructions),
+            (self.metadata != other.metadata, Field::Metadata),
+        ]
+        .into_iter()
+        .find_map(|(differs, field)| differs.then_some(field))
+    }
+}

@@ -1,0 +1,232 @@
+//! The persistence trait: what a store must promise so that a payment is paid once.
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::ops::ControlFlow;
+
+use crate::{
+    chain::{Entry, Head},
+    ids::LedgerId,
+};
+
+/// How a store keeps a second writer out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Exclusion {
+    /// Ownership is checked in the same atomic step as every write (a database transaction): a
+    /// writer that was taken over can never write again.
+    Atomic,
+    /// A lock is held for the life of the handle; while it is held no second writer can open.
+    Lock,
+    /// Not at all. Opening asks for the caller's explicit word that there is only one writer.
+    None,
+}
+
+/// One stored entry, as [`EventStore::replay`] yields it.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredEntry<'a> {
+    /// The seq of its first event.
+    pub first_seq: u64,
+    /// Its bytes, exactly as they were appended.
+    pub bytes: &'a [u8],
+}
+
+/// A saved state and the head at which it was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The end of the entry after which the state was taken.
+    pub at: Head,
+    /// The encoded state, opaque to the store.
+    pub bytes: Vec<u8>,
+}
+
+/// What went wrong in a store.
+///
+/// After any error of a call that writes, the outcome of that call is unknown, and the store
+/// refuses everything until it is opened again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The entries do not continue the log's head. Nothing was written.
+    #[error("the entries continue {expected}, but the log ends at {actual}")]
+    NotNext {
+        /// The head that the entries continue.
+        expected: Head,
+        /// The head of the log.
+        actual: Head,
+    },
+    /// Another writer has taken the log over. Nothing was written.
+    #[error("another writer has taken this log over: open it again to take it back")]
+    Fenced,
+    /// Another writer holds the log, and the store excludes a second one by a lock.
+    #[error("the log is locked by another writer: {holder}")]
+    Locked {
+        /// What is known of the holder, or where the lock is.
+        holder: String,
+    },
+    /// An earlier call failed with an unknown outcome.
+    #[error("an earlier failure left the log in an unknown state: open it again")]
+    Poisoned,
+    /// What is stored is damaged, incomplete, or not ours; nothing was changed.
+    #[error("damaged at {place}: {what}")]
+    Corrupt {
+        /// Where: a file and an offset, a key, a row.
+        place: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The log was written by a newer version of the store.
+    #[error("{place} has format version {found}; this program reads up to {known}")]
+    NewerVersion {
+        /// Where the version is stated.
+        place: String,
+        /// The version found.
+        found: u32,
+        /// The newest version that this program reads.
+        known: u32,
+    },
+    /// History up to `requested` cannot be dropped or replayed: the log has no such entry end, no
+    /// readable snapshot there, or no longer that history.
+    #[error("no {needed} at seq {requested}")]
+    Missing {
+        /// What was needed there: an entry's end, a snapshot, history.
+        needed: &'static str,
+        /// The seq asked for.
+        requested: u64,
+    },
+    /// The medium or the database failed.
+    #[error("the store failed: {0}")]
+    Backend(#[source] Box<dyn core::error::Error + Send + Sync>),
+}
+
+/// Where the log is kept. Small and blocking; a local file and a replicated database are its two
+/// ends.
+///
+/// A handle is opened by the store's own constructor and becomes the writer with
+/// [`fence`](Self::fence). The contract, each sentence backed by a case of the conformance suite
+/// (`payonce-store-testkit`):
+///
+/// 1. **A store moves bytes.** An entry comes back exactly as it was appended. The core encodes,
+///    hashes and chains.
+/// 2. **`append` is all or nothing per entry, prefix-ordered over a batch, and durable when it
+///    returns `Ok`.** It refuses entries that do not continue the head, and each other.
+/// 3. **After any error of a writing call the outcome is unknown** and every later call answers
+///    [`StoreError::Poisoned`] (or [`StoreError::Fenced`], if that was the error) until the store
+///    is opened again. A failed sync is never tried again.
+/// 4. **`replay` yields all acknowledged entries** and at most a prefix of the batch whose outcome
+///    was unknown, in order. Anything else that is damaged is an error that names the place. Never
+///    fewer entries and `Ok`.
+/// 5. **One writer.** [`exclusion`](Self::exclusion) says how. Where a writer can be taken over,
+///    `fence` shuts the former one out first and reads the head after; from then on its `append`,
+///    `save_snapshot`, `drop_history` and `confirm_owner` answer [`StoreError::Fenced`].
+/// 6. **A snapshot is an accelerator, never the truth.** Missing or damaged, it costs time, not
+///    data; it never replaces a newer one.
+/// 7. **A base is history.** [`drop_history`](Self::drop_history) turns a snapshot into the log's
+///    base, kept under the same guarantees as the log: checksummed, never evicted, an error when
+///    damaged.
+pub trait EventStore {
+    /// The id given when the log was created.
+    fn ledger_id(&self) -> LedgerId;
+
+    /// How a second writer is kept out.
+    fn exclusion(&self) -> Exclusion;
+
+    /// Takes the log over as its only writer and returns its head, read after the former writer
+    /// was shut out. Called once, before any other call than [`ledger_id`](Self::ledger_id) and
+    /// [`exclusion`](Self::exclusion). A store excluded by a lock already holds it.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; the log is unchanged.
+    fn fence(&mut self) -> Result<Head, StoreError>;
+
+    /// Appends entries that continue the head and each other, durably. An empty batch is `Ok` and
+    /// does nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotNext`] and [`StoreError::Fenced`] when nothing was written; any other with
+    /// the outcome unknown: at most a prefix of the batch.
+    fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError>;
+
+    /// Confirms that this handle is still the writer, asked before a reply without events is
+    /// released: from the database, or from an append or an earlier confirmation within a stated
+    /// time. Always `Ok` for a store with a lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when another writer has taken the log over.
+    fn confirm_owner(&mut self) -> Result<(), StoreError>;
+
+    /// Yields the entries whose first seq is `from` or above, in order, until `visit` breaks.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when `from` lies before the base's end or beyond the head plus one;
+    /// [`StoreError::Corrupt`] with the place of any damage.
+    fn replay(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+
+    /// Keeps a snapshot, durably, beside the newest one before it. `at` is the end of an entry in
+    /// the log.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when `at` lies beyond the head; nothing is written then.
+    fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError>;
+
+    /// The newest readable snapshot whose seq is at most `at_most`, the base included. A damaged
+    /// snapshot that is not the base is passed over.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the base is damaged.
+    fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError>;
+
+    /// The snapshot that stands for dropped history, if any was dropped. A log without a base
+    /// starts at seq 1.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when it is damaged or missing although the log starts after seq 1.
+    fn base(&self) -> Result<Option<Snapshot>, StoreError>;
+
+    /// Makes the snapshot at `base` the log's base and drops the entries up to it, as far as the
+    /// store can (whole segments, say). Entries after it stay.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is no readable snapshot with exactly this head; nothing
+    /// is dropped then.
+    fn drop_history(&mut self, base: Head) -> Result<(), StoreError>;
+}
+
+impl<S: EventStore + ?Sized> EventStore for Box<S> {
+    fn ledger_id(&self) -> LedgerId {
+        (**self).ledger_id()
+    }
+    fn exclusion(&self) -> Exclusion {
+        (**self).exclusion()
+    }
+    fn fence(&mut self) -> Result<Head, StoreError> {
+        (**self).fence()
+    }
+    fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+        (**self).append(entries)
+    }
+    fn confirm_owner(&mut self) -> Result<(), StoreError> {
+        (**self).confirm_owner()
+    }
+    fn replay(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        (**self).replay(from, visit)
+    }
+    fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
+        (**self).save_snapshot(at, bytes)
+    }
+    fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
+        (**self).load_snapshot(at_most)
+    }
+    fn base(&self) -> Result<Option<Snapshot>, StoreError> {
+        (**self).base()
+    }
+    fn drop_history(&mut self, base: Head) -> Result<(), StoreError> {
+        (**self).drop_history(base)
+    }
+}

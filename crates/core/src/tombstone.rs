@@ -1,0 +1,62 @@
+//! What a ledger that remembers forever keeps of a forgotten payment.
+
+use alloc::boxed::Box;
+
+use bincode::{Decode, Encode};
+
+use crate::{
+    amount::Msat,
+    codec::Many,
+    ids::{PaymentHash, PaymentId, Preimage},
+    notification::NotificationId,
+    payment::{FailureReason, Payment, Status},
+    request::{RequestDigests, ShortDigest},
+};
+
+/// How a remembered payment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Outcome {
+    Paid { preimage: Option<Preimage>, amount: Option<Msat>, fee: Option<Msat> },
+    Failed { reason: FailureReason, notice: NotificationId },
+}
+
+/// A forgotten payment's outcome, and enough to tell a repeat from a conflict.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Tombstone {
+    pub(crate) id: PaymentId,
+    pub(crate) payment_hash: Option<PaymentHash>,
+    pub(crate) outcome: Outcome,
+    /// None for a payment that was adopted.
+    pub(crate) request: Option<Box<RequestDigests>>,
+    pub(crate) parts: Many<ShortDigest>,
+}
+
+impl Tombstone {
+    /// The tombstone of a payment that is over; `None` while it is not.
+    pub(crate) fn of(payment: &Payment) -> Option<Self> {
+        let outcome = match payment.status {
+            Status::Fulfilled => {
+                let settled = payment.settled();
+                Outcome::Paid {
+                    preimage: payment.preimage,
+                    amount: settled.known_amount(),
+                    fee: settled.known_fee(),
+                }
+            }
+            Status::Failed { reason } => Outcome::Failed { reason, notice: payment.failed_notice? },
+            _ => return None,
+        };
+        let own = payment.parts.iter().map(|part| ShortDigest::of(&part.id));
+        Some(Self {
+            id: payment.id,
+            payment_hash: payment.payment_hash,
+            outcome,
+            request: payment.request_digests().map(Box::new),
+            parts: payment.former.iter().copied().chain(own).collect(),
+        })
+    }
+
+    pub(crate) const fn is_paid(&self) -> bool {
+        matches!(self.outcome, Outcome::Paid { .. })
+    }
+}
