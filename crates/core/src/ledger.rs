@@ -117,6 +117,9 @@ pub enum ExecuteError<R: core::error::Error> {
     Ledger(#[from] LedgerError),
 }
 
+/// What each of several commands answers, in their order.
+pub type Answers<O> = Vec<Result<<O as Operation>::Reply, <O as Operation>::Refusal>>;
+
 /// A machine on a blocking store: every call returns once what it answers is durable.
 ///
 /// The methods, in the order in which a reader needs them: [`open`](Self::open) gives a
@@ -201,7 +204,7 @@ impl<S: EventStore> Ledger<S> {
         &mut self,
         operations: impl IntoIterator<Item = O>,
         now: UnixMillis,
-    ) -> Result<Vec<Result<O::Reply, O::Refusal>>, LedgerError> {
+    ) -> Result<Answers<O>, LedgerError> {
         let steps = operations.into_iter().map(|operation| self.machine.submit(operation, now));
         let (entries, tickets): (Vec<_>, Vec<_>) =
             steps.map(|step| (step.entry, step.ticket)).unzip();
@@ -253,7 +256,7 @@ impl<S: EventStore> Ledger<S> {
             SnapshotError::Poisoned(poisoned) => LedgerError::Poisoned(poisoned),
             SnapshotError::InFlight { .. } => LedgerError::Poisoned(Poisoned),
         })?;
-        self.poison_on_error(|store| store.save_snapshot(snapshot.at, &snapshot.bytes))?;
+        self.keep_house(|store| store.save_snapshot(snapshot.at, &snapshot.bytes))?;
         Ok(snapshot.at)
     }
 
@@ -292,7 +295,7 @@ impl<S: EventStore> Ledger<S> {
         if !same {
             return Err(LedgerError::SnapshotDiffers { at });
         }
-        self.poison_on_error(|store| store.drop_history(at))?;
+        self.keep_house(|store| store.drop_history(at))?;
         Ok(at)
     }
 
@@ -302,8 +305,13 @@ impl<S: EventStore> Ledger<S> {
     /// # Errors
     /// [`LedgerError::Replay`] with the place of the first damage.
     pub fn verify(&self, seed: u64) -> Result<(), LedgerError> {
-        verify(&self.store, self.head(), seed)?;
-        Ok(())
+        let state = verify(&self.store, seed)?;
+        let (replayed, stored) = (state.head(), self.head());
+        if replayed == stored {
+            Ok(())
+        } else {
+            Err(ReplayError::HeadDiffers { replayed, stored }.into())
+        }
     }
 
     /// Appends what was recorded, or makes sure that this is still the writer.
@@ -326,6 +334,18 @@ impl<S: EventStore> Ledger<S> {
         self.poison_on_error(|store| store.append(entries.as_ref()))?;
         self.machine.confirmed(entries)?;
         Ok(())
+    }
+
+    /// Saving snapshots and dropping history may be refused before anything is touched; then no
+    /// outcome is unknown.
+    fn keep_house(
+        &mut self,
+        call: impl FnOnce(&mut S) -> Result<(), StoreError>,
+    ) -> Result<(), LedgerError> {
+        match call(&mut self.store) {
+            Err(error @ StoreError::Missing { .. }) => Err(error.into()),
+            outcome => self.poison_on_error(|_| outcome),
+        }
     }
 
     fn poison_on_error(

@@ -60,7 +60,7 @@ pub use crate::{
         LedgerId, NodeId, OfferHash, ParseIdError, PartId, PaymentHash, PaymentId, Preimage,
         ShortChannelId,
     },
-    ledger::{ExecuteError, Ledger, LedgerError, OpenError, Opening},
+    ledger::{Answers, ExecuteError, Ledger, LedgerError, OpenError, Opening},
     machine::{Machine, Poisoned, ReleaseError, SnapshotError, Step, Ticket},
     notification::{Anomaly, Notice, Notification, NotificationId},
     part::{Assertion, Failure, Fate, Observation, ObservationKind, Part, PartKind, PartTerms},
@@ -79,6 +79,6 @@ pub use crate::{
     },
     request::{Deadline, Request, RequestField, RetryPolicy, Target},
     state::{HashHolder, State},
-    store::{EventStore, Exclusion, Snapshot, StoreError, StoredEntry},
+    store::{EventSource, EventStore, Exclusion, Snapshot, StoreError, StoredEntry},
     stray::Stray,
 };

@@ -8,7 +8,7 @@ use crate::{
     evolve::Position,
     ids::LedgerId,
     state::State,
-    store::{EventStore, StoreError, StoredEntry},
+    store::{EventSource, StoreError, StoredEntry},
 };
 
 /// Why a log cannot be replayed. Nothing was changed.
@@ -137,7 +137,7 @@ impl Replay {
     ///
     /// # Errors
     /// [`ReplayError`] with the place of the first damage.
-    pub fn entries(&mut self, store: &(impl EventStore + ?Sized)) -> Result<(), ReplayError> {
+    pub fn entries(&mut self, store: &(impl EventSource + ?Sized)) -> Result<(), ReplayError> {
         let mut failed = None;
         let from = self.state.head.seq + 1;
         store.replay(from, &mut |stored| match self.entry(stored) {
@@ -168,7 +168,7 @@ impl Replay {
     /// # Errors
     /// [`ReplayError::Base`] when the base does not decode, is of another ledger or another head.
     pub fn from_beginning(
-        store: &(impl EventStore + ?Sized),
+        store: &(impl EventSource + ?Sized),
         seed: u64,
     ) -> Result<Self, ReplayError> {
         let Some(base) = store.base()? else {
@@ -190,12 +190,9 @@ impl Replay {
 ///
 /// # Errors
 /// [`ReplayError`] with the place of the first damage.
-pub fn verify(
-    store: &(impl EventStore + ?Sized),
-    stored: Head,
-    seed: u64,
-) -> Result<State, ReplayError> {
-    let mut replay = Replay::from_beginning(store, seed)?;
-    replay.entries(store)?;
+pub fn verify(source: &(impl EventSource + ?Sized), seed: u64) -> Result<State, ReplayError> {
+    let stored = source.head()?;
+    let mut replay = Replay::from_beginning(source, seed)?;
+    replay.entries(source)?;
     replay.finish(stored)
 }

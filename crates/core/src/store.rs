@@ -97,6 +97,45 @@ pub enum StoreError {
     Backend(#[source] Box<dyn core::error::Error + Send + Sync>),
 }
 
+/// Where a log can be read: what an auditor needs, and half of every store. A read-only handle is
+/// this and no more.
+pub trait EventSource {
+    /// The id given when the log was created.
+    fn ledger_id(&self) -> LedgerId;
+
+    /// The end of the log, as this handle sees it.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`] after an error of a writing call; any other with the damage.
+    fn head(&self) -> Result<Head, StoreError>;
+
+    /// Yields the entries whose first seq is `from` or above, in order, until `visit` breaks. From
+    /// the head's seq plus one there are none.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when `from` lies at or before the base's end, or beyond the head
+    /// plus one; [`StoreError::Corrupt`] with the place of any damage.
+    fn replay(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+
+    /// The newest readable snapshot whose seq is at most `at_most`, the base included. One that is
+    /// damaged or not on the log's chain is passed over, unless it is the base.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when the base is damaged.
+    fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError>;
+
+    /// The snapshot that stands for dropped history, if any was dropped. A log without a base
+    /// starts at seq 1.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when it is damaged or missing although the log starts after seq 1.
+    fn base(&self) -> Result<Option<Snapshot>, StoreError>;
+}
+
 /// Where the log is kept. Small and blocking; a local file and a replicated database are its two
 /// ends.
 ///
@@ -110,27 +149,28 @@ pub enum StoreError {
 ///    returns `Ok`.** It refuses entries that do not continue the head, and each other.
 /// 3. **After any error of a writing call the outcome is unknown** and every later call answers
 ///    [`StoreError::Poisoned`] (or [`StoreError::Fenced`], if that was the error) until the store
-///    is opened again. A failed sync is never tried again.
+///    is opened again. A failed sync is never tried again. [`StoreError::Missing`] from
+///    `save_snapshot` and `drop_history` is a refusal before anything was touched, and leaves the
+///    store as it was.
 /// 4. **`replay` yields all acknowledged entries** and at most a prefix of the batch whose outcome
 ///    was unknown, in order. Anything else that is damaged is an error that names the place. Never
 ///    fewer entries and `Ok`.
 /// 5. **One writer.** [`exclusion`](Self::exclusion) says how. Where a writer can be taken over,
 ///    `fence` shuts the former one out first and reads the head after; from then on its `append`,
-///    `save_snapshot`, `drop_history` and `confirm_owner` answer [`StoreError::Fenced`].
+///    `save_snapshot`, `drop_history` and `confirm_owner` answer [`StoreError::Fenced`]. Once
+///    `fence` has returned, nothing that an earlier handle asked for can take effect any more,
+///    calls still on their way included: the head is definite.
 /// 6. **A snapshot is an accelerator, never the truth.** Missing or damaged, it costs time, not
-///    data; it never replaces a newer one.
+///    data; it never replaces a newer one. The two newest are kept.
 /// 7. **A base is history.** [`drop_history`](Self::drop_history) turns a snapshot into the log's
 ///    base, kept under the same guarantees as the log: checksummed, never evicted, an error when
 ///    damaged.
-pub trait EventStore {
-    /// The id given when the log was created.
-    fn ledger_id(&self) -> LedgerId;
-
+pub trait EventStore: EventSource {
     /// How a second writer is kept out.
     fn exclusion(&self) -> Exclusion;
 
     /// Takes the log over as its only writer and returns its head, read after the former writer
-    /// was shut out. Called once, before any other call than [`ledger_id`](Self::ledger_id) and
+    /// was shut out. Called once, before the other calls of this trait but
     /// [`exclusion`](Self::exclusion). A store excluded by a lock already holds it.
     ///
     /// # Errors
@@ -146,87 +186,76 @@ pub trait EventStore {
     fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError>;
 
     /// Confirms that this handle is still the writer, asked before a reply without events is
-    /// released: from the database, or from an append or an earlier confirmation within a stated
-    /// time. Always `Ok` for a store with a lock.
+    /// released: from the database, or from an append or an earlier confirmation within a time
+    /// that the store's constructor states. Always `Ok` for a store with a lock.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when another writer has taken the log over.
     fn confirm_owner(&mut self) -> Result<(), StoreError>;
 
-    /// Yields the entries whose first seq is `from` or above, in order, until `visit` breaks.
+    /// Keeps a snapshot, durably. `at` is the end of an entry of this log.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] when `from` lies before the base's end or beyond the head plus one;
-    /// [`StoreError::Corrupt`] with the place of any damage.
-    fn replay(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError>;
-
-    /// Keeps a snapshot, durably, beside the newest one before it. `at` is the end of an entry in
-    /// the log.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] when `at` lies beyond the head; nothing is written then.
+    /// [`StoreError::Missing`] when no entry of this log ends there; nothing is written then.
     fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// The newest readable snapshot whose seq is at most `at_most`, the base included. A damaged
-    /// snapshot that is not the base is passed over.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] when the base is damaged.
-    fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError>;
-
-    /// The snapshot that stands for dropped history, if any was dropped. A log without a base
-    /// starts at seq 1.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] when it is damaged or missing although the log starts after seq 1.
-    fn base(&self) -> Result<Option<Snapshot>, StoreError>;
-
     /// Makes the snapshot at `base` the log's base and drops the entries up to it, as far as the
-    /// store can (whole segments, say). Entries after it stay.
+    /// store can (whole segments, say). Entries after it stay. Naming the present base again is
+    /// `Ok`.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] when there is no readable snapshot with exactly this head; nothing
-    /// is dropped then.
+    /// [`StoreError::Missing`] when there is no readable snapshot with exactly this head, or it
+    /// lies before the present base; nothing is dropped then.
     fn drop_history(&mut self, base: Head) -> Result<(), StoreError>;
 }
 
-impl<S: EventStore + ?Sized> EventStore for Box<S> {
-    fn ledger_id(&self) -> LedgerId {
-        (**self).ledger_id()
-    }
-    fn exclusion(&self) -> Exclusion {
-        (**self).exclusion()
-    }
-    fn fence(&mut self) -> Result<Head, StoreError> {
-        (**self).fence()
-    }
-    fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
-        (**self).append(entries)
-    }
-    fn confirm_owner(&mut self) -> Result<(), StoreError> {
-        (**self).confirm_owner()
-    }
-    fn replay(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        (**self).replay(from, visit)
-    }
-    fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
-        (**self).save_snapshot(at, bytes)
-    }
-    fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
-        (**self).load_snapshot(at_most)
-    }
-    fn base(&self) -> Result<Option<Snapshot>, StoreError> {
-        (**self).base()
-    }
-    fn drop_history(&mut self, base: Head) -> Result<(), StoreError> {
-        (**self).drop_history(base)
-    }
+macro_rules! forward {
+    ($($pointer:ty),*) => {
+        $(
+            impl<S: EventSource + ?Sized> EventSource for $pointer {
+                fn ledger_id(&self) -> LedgerId {
+                    (**self).ledger_id()
+                }
+                fn head(&self) -> Result<Head, StoreError> {
+                    (**self).head()
+                }
+                fn replay(
+                    &self,
+                    from: u64,
+                    visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+                ) -> Result<(), StoreError> {
+                    (**self).replay(from, visit)
+                }
+                fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
+                    (**self).load_snapshot(at_most)
+                }
+                fn base(&self) -> Result<Option<Snapshot>, StoreError> {
+                    (**self).base()
+                }
+            }
+
+            impl<S: EventStore + ?Sized> EventStore for $pointer {
+                fn exclusion(&self) -> Exclusion {
+                    (**self).exclusion()
+                }
+                fn fence(&mut self) -> Result<Head, StoreError> {
+                    (**self).fence()
+                }
+                fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+                    (**self).append(entries)
+                }
+                fn confirm_owner(&mut self) -> Result<(), StoreError> {
+                    (**self).confirm_owner()
+                }
+                fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
+                    (**self).save_snapshot(at, bytes)
+                }
+                fn drop_history(&mut self, base: Head) -> Result<(), StoreError> {
+                    (**self).drop_history(base)
+                }
+            }
+        )*
+    };
 }
+
+forward!(Box<S>, &mut S);
