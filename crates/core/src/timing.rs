@@ -4,6 +4,7 @@
 use crate::{
     amount::UnixMillis,
     limits,
+    part::Fate,
     payment::{FailureReason, Payment, WaitsUntil},
     request::RetryPolicy,
 };
@@ -39,8 +40,13 @@ impl Payment {
         }
     }
 
+    /// How many parts count against the limit: a withdrawn one counts nowhere.
+    pub(crate) fn counted_parts(&self) -> usize {
+        self.parts.iter().filter(|part| part.fate != Fate::Withdrawn).count()
+    }
+
     pub(crate) fn has_room(&self) -> bool {
-        self.parts.len() < limits::PAYMENT_PARTS
+        self.counted_parts() < limits::PAYMENT_PARTS
     }
 
     /// The first moment at which time forbids a dispatch.
@@ -68,7 +74,6 @@ impl Payment {
 
     /// Whether the payee refused a part.
     fn is_rejected(&self) -> bool {
-        use crate::part::Fate;
         self.parts.iter().any(|part| part.fate == Fate::Failed && part.permanent)
     }
 

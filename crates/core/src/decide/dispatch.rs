@@ -196,7 +196,7 @@ fn check_count(payment: &Payment, added: usize) -> Result<(), DispatchRefusal> {
     if added > limits::BATCH_PARTS {
         return Err(DispatchRefusal::TooManyParts { known: 0, added, limit: limits::BATCH_PARTS });
     }
-    let known = payment.parts.len();
+    let known = payment.counted_parts();
     if known + added > limits::PAYMENT_PARTS {
         return Err(DispatchRefusal::TooManyParts { known, added, limit: limits::PAYMENT_PARTS });
     }
