@@ -21,6 +21,7 @@ mod decide;
 mod event;
 mod evolve;
 mod ids;
+mod index;
 mod ledger;
 pub mod limits;
 mod machine;
