@@ -1,0 +1,182 @@
+//! One process's handle on the log.
+
+use std::ops::ControlFlow;
+
+use payonce_core::{
+    Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, StoreError, StoredEntry,
+};
+
+use crate::{
+    disk::{MemoryDisk, Shared},
+    image::Image,
+    plan::{Failure, InjectedFailure, Planned},
+};
+
+/// A handle on a [`MemoryDisk`]. Writers are excluded atomically: the last one to fence writes.
+#[derive(Debug)]
+pub struct MemoryStore {
+    disk: MemoryDisk,
+    ledger: LedgerId,
+    health: Health,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    /// Not the writer yet.
+    Opened,
+    /// The writer since this fence.
+    Writer(u64),
+    /// Another writer took the log over.
+    Fenced,
+    /// A writing call failed with an unknown outcome.
+    Poisoned,
+}
+
+impl MemoryStore {
+    pub(crate) const fn new(disk: MemoryDisk, ledger: LedgerId) -> Self {
+        Self { disk, ledger, health: Health::Opened }
+    }
+
+    /// The disk under this handle.
+    #[must_use]
+    pub const fn disk(&self) -> &MemoryDisk {
+        &self.disk
+    }
+
+    fn check_usable(&self) -> Result<(), StoreError> {
+        match self.health {
+            Health::Opened | Health::Writer(_) => Ok(()),
+            Health::Fenced => Err(StoreError::Fenced),
+            Health::Poisoned => Err(StoreError::Poisoned),
+        }
+    }
+
+    fn check_owner(&self, shared: &Shared) -> Result<(), StoreError> {
+        match self.health {
+            Health::Writer(fence) if fence == shared.fences => Ok(()),
+            _ => Err(StoreError::Fenced),
+        }
+    }
+
+    /// Runs a writing call as planned; after any error but a plain refusal nothing more is answered.
+    fn write<T>(
+        &mut self,
+        call: impl FnOnce(&mut Self, &mut Shared, Planned) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.check_usable()?;
+        let planned = self.arrive();
+        let disk = self.disk.clone();
+        let outcome = call(self, &mut disk.lock(), planned);
+        match &outcome {
+            Ok(_) | Err(StoreError::Missing { .. }) => {}
+            Err(StoreError::Fenced) => self.health = Health::Fenced,
+            Err(_) => self.health = Health::Poisoned,
+        }
+        outcome
+    }
+
+    fn read<T>(&self, call: impl FnOnce(&Image) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.check_usable()?;
+        let planned = self.arrive();
+        match planned.failure {
+            None => call(&self.disk.image()),
+            Some(_) => Err(injected(&planned)),
+        }
+    }
+
+    /// Counts the operation and waits at its gate, if it has one. The lock is free meanwhile.
+    fn arrive(&self) -> Planned {
+        let planned = self.disk.lock().plans.next();
+        if let Some(gate) = &planned.gate {
+            gate.pass();
+        }
+        planned
+    }
+}
+
+fn injected(planned: &Planned) -> StoreError {
+    StoreError::Backend(Box::new(InjectedFailure { operation: planned.operation }))
+}
+
+/// Makes a change unless the operation fails before its effect.
+fn effect<T>(
+    planned: &Planned,
+    change: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    match planned.failure {
+        None => change(),
+        Some(Failure::AfterEffect) => change().and_then(|_| Err(injected(planned))),
+        Some(Failure::BeforeEffect | Failure::AfterEntries(_)) => Err(injected(planned)),
+    }
+}
+
+impl EventSource for MemoryStore {
+    fn ledger_id(&self) -> LedgerId {
+        self.ledger
+    }
+
+    fn head(&self) -> Result<Head, StoreError> {
+        self.read(|image| Ok(image.head()))
+    }
+
+    fn replay(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.read(|image| image.replay(from, visit))
+    }
+
+    fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
+        self.read(|image| Ok(image.load_snapshot(at_most).cloned()))
+    }
+
+    fn base(&self) -> Result<Option<Snapshot>, StoreError> {
+        self.read(|image| Ok(image.base().cloned()))
+    }
+}
+
+impl EventStore for MemoryStore {
+    fn exclusion(&self) -> Exclusion {
+        Exclusion::Atomic
+    }
+
+    fn fence(&mut self) -> Result<Head, StoreError> {
+        self.write(|store, shared, planned| {
+            effect(&planned, || {
+                shared.fences += 1;
+                store.health = Health::Writer(shared.fences);
+                Ok(shared.image.head())
+            })
+        })
+    }
+
+    fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+        self.write(|store, shared, planned| {
+            store.check_owner(shared)?;
+            shared.image.check_continues(entries)?;
+            if let Some(Failure::AfterEntries(count)) = planned.failure {
+                shared.image.append(&entries[..count.min(entries.len())])?;
+            }
+            effect(&planned, || shared.image.append(entries))
+        })
+    }
+
+    fn confirm_owner(&mut self) -> Result<(), StoreError> {
+        self.write(|store, shared, planned| effect(&planned, || store.check_owner(shared)))
+    }
+
+    fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
+        self.write(|store, shared, planned| {
+            store.check_owner(shared)?;
+            effect(&planned, || shared.image.save_snapshot(at, bytes))
+        })
+    }
+
+    fn drop_history(&mut self, base: Head) -> Result<(), StoreError> {
+        self.write(|store, shared, planned| {
+            store.check_owner(shared)?;
+            effect(&planned, || shared.image.drop_history(base))
+        })
+    }
+}
