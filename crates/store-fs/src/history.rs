@@ -1,0 +1,445 @@
+//! The log as it lies in its directory: finding its files, judging the newest, reading entries.
+
+use std::ops::ControlFlow;
+
+use payonce_core::{ChainHash, Head, LedgerId, Snapshot, StoreError, StoredEntry};
+
+use crate::{
+    disk::Disk,
+    error::{Damage, FsError},
+    frame,
+    names::{self, Kind, io_error},
+    segment::{self, SegmentHeader, Stop, Walk, damaged},
+    snapshot,
+};
+
+/// The names in the directory, by kind.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) segments: Vec<String>,
+    /// Where the snapshots were taken, oldest first.
+    pub(crate) snapshots: Vec<u64>,
+    /// Where the bases were taken, oldest first.
+    pub(crate) bases: Vec<u64>,
+    pub(crate) unfinished: Vec<String>,
+    pub(crate) has_lock: bool,
+    pub(crate) has_others: bool,
+}
+
+impl Listing {
+    pub(crate) fn read<D: Disk>(disk: &D) -> Result<Self, FsError> {
+        let mut names = disk.list().map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotADirectory => FsError::NotADirectory { place: disk.place("") },
+            std::io::ErrorKind::NotFound => FsError::NotALedger { place: disk.place("") },
+            _ => FsError::Io { action: "list", place: disk.place(""), source },
+        })?;
+        names.sort_unstable();
+        let mut listing = Self::default();
+        for name in names {
+            match names::kind(&name) {
+                Kind::Lock => listing.has_lock = true,
+                Kind::Segment => listing.segments.push(name),
+                Kind::Snapshot(seq) => listing.snapshots.push(seq),
+                Kind::Base(seq) => listing.bases.push(seq),
+                Kind::Unfinished => listing.unfinished.push(name),
+                Kind::Other => listing.has_others = true,
+            }
+        }
+        Ok(listing)
+    }
+}
+
+/// The log: its files and where it ends.
+#[derive(Debug)]
+pub(crate) struct History<D> {
+    pub(crate) disk: D,
+    pub(crate) ledger: LedgerId,
+    /// The segments that hold the log, in order; at least one.
+    pub(crate) segments: Vec<SegmentHeader>,
+    /// Where the entries in the newest segment end.
+    pub(crate) end: usize,
+    pub(crate) head: Head,
+    pub(crate) base: Option<Head>,
+}
+
+/// What a reading found besides the log.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    pub(crate) tail: Tail,
+    /// Files that an interrupted dropping of history left over.
+    pub(crate) dropped: Vec<String>,
+}
+
+/// How the newest segment ends.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    pub(crate) head: Head,
+    pub(crate) end: usize,
+    /// The last seq known to have been durable when a later entry was written.
+    pub(crate) vouched: u64,
+    /// Where the entries after that one start.
+    pub(crate) unvouched_at: usize,
+    /// The length of the file.
+    pub(crate) size: usize,
+    /// The bytes of a torn write, from [`end`](Self::end) to the last that is not zero.
+    pub(crate) torn: Vec<u8>,
+}
+
+/// Judges the newest segment: where its entries end, and whether what follows is blank, torn by a
+/// crash, or damage. Takes the masks off the entries in `bytes`.
+pub(crate) fn judge(bytes: &mut [u8], header: SegmentHeader, place: &str) -> Result<Tail, FsError> {
+    let size = bytes.len();
+    let mut chain = header.before.chain;
+    let mut walk = Walk::new(bytes, place, header);
+    let stop = loop {
+        match walk.next()? {
+            Ok((_, entry)) => chain = chain.extend(entry),
+            Err(stop) => break stop,
+        }
+    };
+    let written = walk.rest().iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    if (stop == Stop::Torn || written > 0) && walk.is_next_vouched() {
+        let seq = walk.last_seq + 1;
+        return Err(damaged(place, walk.end as u64, Damage::Vouched { seq }));
+    }
+    Ok(Tail {
+        head: Head { seq: walk.last_seq, chain },
+        end: walk.end,
+        vouched: walk.durable.seq,
+        unvouched_at: walk.durable.end,
+        size,
+        torn: walk.rest()[..written].to_vec(),
+    })
+}
+
+impl<D: Disk> History<D> {
+    /// Finds the log in its directory and checks everything but the entries of older segments.
+    /// `read_newest` reads and judges the newest one.
+    pub(crate) fn read(
+        disk: D,
+        listing: &Listing,
+        expected: Option<LedgerId>,
+        read_newest: impl FnOnce(&D, &SegmentHeader) -> Result<Tail, FsError>,
+    ) -> Result<(Self, Findings), FsError> {
+        let mut segments = read_headers(&disk, &listing.segments)?;
+        let Some(oldest) = segments.first() else {
+            return Err(FsError::NotALedger { place: disk.place("") });
+        };
+        let ledger = expected.unwrap_or(oldest.ledger);
+        check_ledger(&disk, &segments, ledger)?;
+        let base = match listing.bases.last() {
+            None => None,
+            Some(&at) => Some(snapshot::read(&disk, &names::base(at), ledger, at)?.at),
+        };
+        let start = find_start(&disk, &segments, base)?;
+        let mut dropped: Vec<_> = segments.drain(..start).map(|header| header.name()).collect();
+        let older_bases = listing.bases.iter().rev().skip(1);
+        dropped.extend(older_bases.map(|at| names::base(*at)));
+        check_links(&disk, &segments, ledger)?;
+        let newest = segments.last().expect("the start is one of them");
+        let tail = read_newest(&disk, newest)?;
+        let (end, head) = (tail.end, tail.head);
+        let history = Self { disk, ledger, segments, end, head, base };
+        history.check_base()?;
+        history.check_none_ahead(&listing.snapshots)?;
+        Ok((history, Findings { tail, dropped }))
+    }
+
+    /// The newest segment, to which entries are appended.
+    pub(crate) fn newest(&self) -> &SegmentHeader {
+        self.segments.last().expect("a log has at least one segment")
+    }
+
+    fn check_base(&self) -> Result<(), FsError> {
+        let Some(base) = self.base else { return Ok(()) };
+        let place = self.disk.place(&names::base(base.seq));
+        if base.seq > self.head.seq {
+            return Err(FsError::Ahead { place, at: base.seq, head: self.head.seq });
+        }
+        match self.walk_chain_to(base.seq)? {
+            Some(chain) if chain == base.chain => Ok(()),
+            _ => Err(FsError::OffChain { place, at: base.seq }),
+        }
+    }
+
+    fn check_none_ahead(&self, snapshots: &[u64]) -> Result<(), FsError> {
+        for &at in snapshots.iter().filter(|at| **at > self.head.seq) {
+            let name = names::snapshot(at);
+            // A damaged snapshot proves nothing.
+            if snapshot::read(&self.disk, &name, self.ledger, at).is_ok() {
+                let place = self.disk.place(&name);
+                return Err(FsError::Ahead { place, at, head: self.head.seq });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the log has or had an entry that ends at this head.
+    pub(crate) fn contains(&self, at: Head) -> Result<bool, FsError> {
+        let chain = match self.base {
+            Some(base) if at.seq < base.seq => None,
+            Some(base) if at.seq == base.seq => Some(base.chain),
+            _ if at.seq > self.head.seq => None,
+            _ if at.seq == self.head.seq => Some(self.head.chain),
+            _ => self.walk_chain_to(at.seq)?,
+        };
+        Ok(chain == Some(at.chain))
+    }
+
+    /// The chain hash at this seq, recomputed from the entries; `None` if no entry ends there.
+    fn walk_chain_to(&self, seq: u64) -> Result<Option<ChainHash>, FsError> {
+        let found = self.segments.partition_point(|header| header.before.seq <= seq);
+        let Some(header) = found.checked_sub(1).map(|found| self.segments[found]) else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        segment::read_file(&self.disk, &header, &mut bytes)?;
+        let place = self.disk.place(&header.name());
+        let mut walk = Walk::new(&mut bytes, &place, header);
+        let mut at = header.before;
+        while at.seq < seq {
+            match walk.next()? {
+                Ok((entry, bytes)) => {
+                    at = Head { seq: entry.last_seq(), chain: at.chain.extend(bytes) };
+                }
+                Err(_) => return Ok(None),
+            }
+        }
+        Ok((at.seq == seq).then_some(at.chain))
+    }
+
+    /// Yields the entries whose first seq is `from` or above, in order.
+    pub(crate) fn replay(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let from = from.max(1);
+        let first = self.base.map_or(1, |base| base.seq + 1);
+        if from < first || from > self.head.seq + 1 {
+            return Err(StoreError::Missing { needed: "history", requested: from });
+        }
+        if from <= self.head.seq {
+            self.walk_from(from, visit)?;
+        }
+        Ok(())
+    }
+
+    /// Walks over whole segments, starting with the one that holds `from`, and checks that each
+    /// leads to the next and the last to the head.
+    pub(crate) fn walk_from(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), FsError> {
+        let start = self.segments.partition_point(|header| header.first_seq() <= from);
+        let start = start.saturating_sub(1);
+        let ends = self.segments[start..].iter().skip(1).map(|next| next.before);
+        let ends = ends.chain([self.head]);
+        let mut bytes = Vec::new();
+        for (header, end) in self.segments[start..].iter().zip(ends) {
+            segment::read_file(&self.disk, header, &mut bytes)?;
+            if header == self.newest() {
+                bytes.truncate(self.end);
+            }
+            if self.walk_segment(*header, end, &mut bytes, from, visit)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn walk_segment(
+        &self,
+        header: SegmentHeader,
+        end: Head,
+        bytes: &mut [u8],
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, FsError> {
+        let place = self.disk.place(&header.name());
+        let mut walk = Walk::new(bytes, &place, header);
+        let mut chain = header.before.chain;
+        let stop = loop {
+            match walk.next()? {
+                Ok((entry, bytes)) => {
+                    chain = chain.extend(bytes);
+                    let stored = StoredEntry { first_seq: entry.first_seq, bytes };
+                    if entry.first_seq >= from && visit(stored).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
+                Err(stop) => break stop,
+            }
+        };
+        let wrong = |damage| Err(damaged(&place, walk.end as u64, damage));
+        if stop == Stop::Torn {
+            wrong(Damage::Short)
+        } else if !frame::is_blank(walk.rest()) {
+            wrong(Damage::Stray)
+        } else if walk.last_seq != end.seq {
+            wrong(Damage::Ends { found: walk.last_seq, expected: end.seq })
+        } else if chain != end.chain {
+            wrong(Damage::Chain)
+        } else {
+            Ok(ControlFlow::Continue(()))
+        }
+    }
+
+    /// The newest readable snapshot on this log's chain at or before `at_most`, the base included.
+    pub(crate) fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, FsError> {
+        let base_at = self.base.map_or(0, |base| base.seq);
+        let wanted = base_at + u64::from(self.base.is_some())..=at_most;
+        for at in Listing::read(&self.disk)?.snapshots.into_iter().rev() {
+            if !wanted.contains(&at) {
+                continue;
+            }
+            // An accelerator: whatever is wrong with one costs time and nothing else.
+            let read = snapshot::read(&self.disk, &names::snapshot(at), self.ledger, at);
+            if let Ok(snapshot) = read
+                && self.contains(snapshot.at)?
+            {
+                return Ok(Some(snapshot));
+            }
+        }
+        if base_at <= at_most { self.base() } else { Ok(None) }
+    }
+
+    /// The snapshot that stands for dropped history.
+    pub(crate) fn base(&self) -> Result<Option<Snapshot>, FsError> {
+        let Some(at) = self.base else { return Ok(None) };
+        let name = names::base(at.seq);
+        let snapshot = snapshot::read(&self.disk, &name, self.ledger, at.seq)?;
+        if snapshot.at == at {
+            Ok(Some(snapshot))
+        } else {
+            Err(FsError::OffChain { place: self.disk.place(&name), at: at.seq })
+        }
+    }
+
+    /// Checks every byte of the log, its base and its snapshots.
+    pub(crate) fn verify(&self) -> Result<Verified, FsError> {
+        self.base()?;
+        let mut entries = 0;
+        let first = self.base.map_or(1, |base| base.seq + 1);
+        self.walk_from(first, &mut |_| {
+            entries += 1;
+            ControlFlow::Continue(())
+        })?;
+        let mut damaged_snapshots = Vec::new();
+        for at in Listing::read(&self.disk)?.snapshots {
+            let name = names::snapshot(at);
+            match snapshot::read(&self.disk, &name, self.ledger, at) {
+                Ok(snapshot) if self.base.is_some_and(|base| base.seq > snapshot.at.seq) => {}
+                Ok(snapshot) if self.contains(snapshot.at)? => {}
+                _ => damaged_snapshots.push(self.disk.place(&name)),
+            }
+        }
+        Ok(Verified { entries, head: self.head, damaged_snapshots })
+    }
+
+    /// The files that hold nothing but what the base stands for.
+    pub(crate) fn below_base(&mut self) -> Vec<String> {
+        let Some(base) = self.base else { return Vec::new() };
+        let kept = self.segments.partition_point(|header| header.before.seq <= base.seq);
+        self.segments.drain(..kept - 1).map(|header| header.name()).collect()
+    }
+
+    /// Removes files and makes that durable.
+    pub(crate) fn remove(&self, names: &[String]) -> Result<(), FsError> {
+        for name in names {
+            self.disk.remove(name).map_err(io_error("remove", &self.disk, name))?;
+        }
+        if names.is_empty() { Ok(()) } else { self.sync_names() }
+    }
+
+    pub(crate) fn sync_names(&self) -> Result<(), FsError> {
+        self.disk.sync_names().map_err(io_error("sync", &self.disk, ""))
+    }
+}
+
+/// A log that was read through and found sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// How many entries were read.
+    pub entries: u64,
+    /// Where the log ends.
+    pub head: Head,
+    /// The snapshots that are unreadable or not of this log. They cost time and no data.
+    pub damaged_snapshots: Vec<String>,
+}
+
+/// The headers of all segments, by first seq.
+fn read_headers<D: Disk>(disk: &D, found: &[String]) -> Result<Vec<SegmentHeader>, FsError> {
+    let mut headers = Vec::new();
+    for name in found {
+        headers.push((segment::read_header(disk, name)?, name));
+    }
+    headers.sort_by_key(|(header, _)| header.first_seq());
+    for pair in headers.windows(2) {
+        let [(one, first), (other, second)] = pair else { continue };
+        if one.first_seq() == other.first_seq() {
+            let (first, second) = (disk.place(first), disk.place(second));
+            return Err(FsError::SameSeq { seq: one.first_seq(), first, second });
+        }
+    }
+    for (header, found) in &headers {
+        let name = header.name();
+        if name != **found {
+            let place = disk.place(found);
+            return Err(FsError::Misnamed { place, first_seq: header.first_seq(), name });
+        }
+    }
+    Ok(headers.into_iter().map(|(header, _)| header).collect())
+}
+
+fn check_ledger<D: Disk>(
+    disk: &D,
+    segments: &[SegmentHeader],
+    expected: LedgerId,
+) -> Result<(), FsError> {
+    match segments.iter().find(|header| header.ledger != expected) {
+        None => Ok(()),
+        Some(header) => {
+            let place = disk.place(&header.name());
+            Err(FsError::OtherLedger { place, found: header.ledger, expected })
+        }
+    }
+}
+
+/// The segment that the log starts with: that which holds the first seq after the base.
+fn find_start<D: Disk>(
+    disk: &D,
+    segments: &[SegmentHeader],
+    base: Option<Head>,
+) -> Result<usize, FsError> {
+    let base_seq = base.map_or(0, |base| base.seq);
+    let after = segments.partition_point(|header| header.before.seq <= base_seq);
+    after.checked_sub(1).ok_or_else(|| {
+        let (place, first_seq) = (disk.place(&segments[0].name()), segments[0].first_seq());
+        match base {
+            None => FsError::BaseMissing { place, first_seq },
+            Some(_) => FsError::Gap { place, before: first_seq },
+        }
+    })
+}
+
+/// Checks that each segment names the one before it, and that the first starts as the log does.
+fn check_links<D: Disk>(
+    disk: &D,
+    segments: &[SegmentHeader],
+    ledger: LedgerId,
+) -> Result<(), FsError> {
+    for pair in segments.windows(2) {
+        if pair[1].previous != pair[0].first_seq() {
+            let place = disk.place(&pair[1].name());
+            return Err(FsError::Gap { place, before: pair[1].first_seq() });
+        }
+    }
+    let first = &segments[0];
+    if first.before.seq == 0 && first.before != Head::genesis(ledger) {
+        return Err(damaged(&disk.place(&first.name()), 32, Damage::Chain));
+    }
+    Ok(())
+}

@@ -1,0 +1,309 @@
+//! A disk in memory that records what is done to it and enumerates what a crash may leave: the
+//! proof of the store rests on it, so it knows nothing of the store's format.
+//!
+//! What it assumes of a medium: synced contents are certain; of unsynced writes any subset of their
+//! 512-byte sectors is there; names are certain only once their directory was synced, and of
+//! unsynced changes of names any subset is there. After a sync that failed, what it did not write
+//! is no longer written by a later one, although it can still be read.
+
+mod crash;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::disk::{Access, Disk, DiskFile};
+
+/// The files of a disk, by name: what would be found after a crash, or is found now.
+pub type Image = BTreeMap<String, Vec<u8>>;
+
+/// How an operation fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// With this error, and without any effect.
+    Error(io::ErrorKind),
+    /// A write writes half of what it should, which is no error; any other fails with `EIO`.
+    Short,
+    /// A write writes half of what it should, and the next one finds the disk full; any other finds
+    /// the disk full at once.
+    ShortThenFull,
+}
+
+/// A disk in memory. A clone is the same disk.
+#[derive(Debug, Clone)]
+pub struct ModelDisk(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// What was there at the start, all of it durable.
+    start: Image,
+    names: BTreeMap<String, usize>,
+    files: Vec<Vec<u8>>,
+    locked: BTreeSet<usize>,
+    trace: Vec<Change>,
+    operations: u64,
+    faults: BTreeMap<u64, Fault>,
+    full_at: Option<u64>,
+    read_only: bool,
+    salts: u64,
+}
+
+/// One change, as it was recorded. Files are numbered in the order in which they appeared: first
+/// those of the start, by name.
+#[derive(Debug, Clone)]
+enum Change {
+    Created { name: String, file: usize },
+    Renamed { from: String, to: String, file: usize },
+    Removed { name: String },
+    NamesSynced,
+    Written { file: usize, offset: usize, bytes: Vec<u8> },
+    Synced { file: usize },
+    SyncFailed { file: usize },
+}
+
+impl Default for ModelDisk {
+    fn default() -> Self {
+        Self::from_image(&Image::new())
+    }
+}
+
+impl ModelDisk {
+    /// A disk with these files, all of them durable.
+    #[must_use]
+    pub fn from_image(image: &Image) -> Self {
+        let names = image.keys().cloned().zip(0..).collect();
+        let files = image.values().cloned().collect();
+        // Other salts than those of the disk that the image was taken of.
+        let salts = image.values().map(|bytes| bytes.len() as u64).sum();
+        let start = image.clone();
+        Self(Arc::new(Mutex::new(State { start, names, files, salts, ..State::default() })))
+    }
+
+    /// The files as they can be read now: what is left when the process dies and the machine lives.
+    #[must_use]
+    pub fn image(&self) -> Image {
+        let state = self.lock();
+        let file = |(name, file): (&String, &usize)| (name.clone(), state.files[*file].clone());
+        state.names.iter().map(file).collect()
+    }
+
+    /// How many changes were recorded: the crash points are 0 to this number.
+    #[must_use]
+    pub fn changes(&self) -> usize {
+        self.lock().trace.len()
+    }
+
+    /// What a crash after the first `point` changes may leave: distinct images, all of them if
+    /// there are at most `most`, otherwise a choice that begins with the extremes.
+    #[must_use]
+    pub fn crash_images(&self, point: usize, most: usize) -> Vec<Image> {
+        let state = self.lock();
+        crash::images(&state.start, &state.trace[..point], most)
+    }
+
+    /// How many operations there were, reading ones included.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.lock().operations
+    }
+
+    /// Tells the `nth` operation from now to fail; 1 is the next one.
+    pub fn fail_nth(&self, nth: u64, fault: Fault) {
+        let mut state = self.lock();
+        let operation = state.operations.saturating_add(nth);
+        state.faults.insert(operation, fault);
+    }
+
+    /// Makes every change fail as a read-only file system does, or work again.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.lock().read_only = read_only;
+    }
+
+    /// Limits the bytes of all files together, or lifts the limit.
+    pub fn set_full_at(&self, bytes: Option<u64>) {
+        self.lock().full_at = bytes;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts an operation; fails it if that was planned.
+    fn begin(&mut self) -> io::Result<()> {
+        self.operations += 1;
+        match self.faults.get(&self.operations) {
+            None => Ok(()),
+            Some(Fault::Error(kind)) => Err((*kind).into()),
+            Some(Fault::Short) => Err(io::Error::other("input/output error")),
+            Some(Fault::ShortThenFull) => Err(io::ErrorKind::StorageFull.into()),
+        }
+    }
+
+    fn begin_change(&mut self) -> io::Result<()> {
+        self.begin()?;
+        if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
+    }
+
+    fn find(&self, name: &str) -> io::Result<usize> {
+        self.names.get(name).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// How many of `len` bytes at `offset` fit on the disk.
+    fn room(&self, file: usize, offset: usize, len: usize) -> usize {
+        let Some(full_at) = self.full_at else { return len };
+        let used: usize = self.names.values().map(|file| self.files[*file].len()).sum();
+        let free = usize::try_from(full_at).unwrap_or(usize::MAX).saturating_sub(used);
+        len.min((self.files[file].len() + free).saturating_sub(offset))
+    }
+}
+
+impl Disk for ModelDisk {
+    type File = ModelFile;
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut state = self.lock();
+        state.begin()?;
+        Ok(state.names.keys().cloned().collect())
+    }
+
+    fn open(&self, name: &str, access: Access) -> io::Result<ModelFile> {
+        let mut state = self.lock();
+        if access == Access::Read {
+            state.begin()?
+        } else {
+            state.begin_change()?
+        }
+        let file = match (state.find(name), access) {
+            (Ok(_), Access::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
+            (Err(_), Access::CreateNew) => {
+                let file = state.files.len();
+                state.files.push(Vec::new());
+                state.names.insert(name.into(), file);
+                state.trace.push(Change::Created { name: name.into(), file });
+                file
+            }
+            (found, _) => found?,
+        };
+        Ok(ModelFile { disk: self.clone(), file, has_lock: false.into() })
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.lock();
+        state.begin_change()?;
+        let file = state.find(from)?;
+        state.names.remove(from);
+        state.names.insert(to.into(), file);
+        state.trace.push(Change::Renamed { from: from.into(), to: to.into(), file });
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut state = self.lock();
+        state.begin_change()?;
+        state.find(name)?;
+        state.names.remove(name);
+        state.trace.push(Change::Removed { name: name.into() });
+        Ok(())
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        let mut state = self.lock();
+        state.begin()?;
+        state.trace.push(Change::NamesSynced);
+        Ok(())
+    }
+
+    fn fresh_salt(&self) -> io::Result<u64> {
+        let mut state = self.lock();
+        state.begin()?;
+        state.salts += 1;
+        Ok(state.salts.wrapping_mul(0xd134_2543_de82_ef95))
+    }
+
+    fn place(&self, name: &str) -> String {
+        format!("model/{name}")
+    }
+}
+
+/// An open file of a [`ModelDisk`].
+#[derive(Debug)]
+pub struct ModelFile {
+    disk: ModelDisk,
+    file: usize,
+    has_lock: std::cell::Cell<bool>,
+}
+
+impl DiskFile for ModelFile {
+    fn size(&self) -> io::Result<u64> {
+        let mut state = self.disk.lock();
+        state.begin()?;
+        Ok(state.files[self.file].len() as u64)
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut state = self.disk.lock();
+        state.begin()?;
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let rest = state.files[self.file].get(offset..).unwrap_or_default();
+        let read = rest.len().min(into.len());
+        into[..read].copy_from_slice(&rest[..read]);
+        Ok(read)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let mut state = self.disk.lock();
+        let offset = usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let mut len = state.room(self.file, offset, bytes.len());
+        match state.begin_change() {
+            Ok(()) if len == 0 => return Err(io::ErrorKind::StorageFull.into()),
+            Ok(()) => {}
+            Err(error) if state.read_only => return Err(error),
+            Err(error) => match state.faults.get(&state.operations) {
+                Some(Fault::Short | Fault::ShortThenFull) if len > 1 => {
+                    if error.kind() == io::ErrorKind::StorageFull {
+                        let next = state.operations + 1;
+                        state.faults.insert(next, Fault::Error(io::ErrorKind::StorageFull));
+                    }
+                    len /= 2;
+                }
+                _ => return Err(error),
+            },
+        }
+        let bytes = bytes[..len].to_vec();
+        crash::put(&mut state.files[self.file], offset, &bytes);
+        state.trace.push(Change::Written { file: self.file, offset, bytes });
+        Ok(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.disk.lock();
+        let outcome = state.begin();
+        state.trace.push(match outcome {
+            Ok(()) => Change::Synced { file: self.file },
+            Err(_) => Change::SyncFailed { file: self.file },
+        });
+        outcome
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        let mut state = self.disk.lock();
+        state.begin()?;
+        if state.locked.insert(self.file) {
+            self.has_lock.set(true);
+        }
+        Ok(self.has_lock.get())
+    }
+}
+
+impl Drop for ModelFile {
+    fn drop(&mut self) {
+        if self.has_lock.get() {
+            self.disk.lock().locked.remove(&self.file);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What can be chosen.
+
+use crate::{error::FsError, frame::SECTOR_BYTES};
+
+/// How a log is laid out. May differ from one opening to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// At which size, in bytes, a segment is full and the next one is made. 16 MiB by default, 1
+    /// KiB to 1 GiB. An entry that is larger gets a segment of its own. Opening reads the newest
+    /// segment whole; reading history holds one segment in memory.
+    pub segment_bytes: u64,
+    /// How much space, in bytes, is reserved at a time ahead of the entries by writing zeros. 1 MiB
+    /// by default, 512 bytes to 1 GiB, rounded up to sectors of 512 bytes. An append into reserved
+    /// space is one write and one sync that leaves the file's length alone.
+    pub preallocate_bytes: u64,
+}
+
+impl Options {
+    /// What [`Default`] gives.
+    pub const DEFAULT: Self = Self { segment_bytes: 16 << 20, preallocate_bytes: 1 << 20 };
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+impl Options {
+    pub(crate) fn check(&self) -> Result<(), FsError> {
+        let most = 1 << 30;
+        let sector = SECTOR_BYTES as u64;
+        for (option, value, least) in [
+            ("segment_bytes", self.segment_bytes, 2 * sector),
+            ("preallocate_bytes", self.preallocate_bytes, sector),
+        ] {
+            if !(least..=most).contains(&value) {
+                return Err(FsError::Option { option, value, least, most });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checked to fit.
+    pub(crate) fn segment(&self) -> usize {
+        usize::try_from(self.segment_bytes).expect("at most 1 GiB")
+    }
+
+    /// Checked to fit; whole sectors.
+    pub(crate) fn preallocated(&self) -> usize {
+        let bytes = usize::try_from(self.preallocate_bytes).expect("at most 1 GiB");
+        bytes.next_multiple_of(SECTOR_BYTES)
+    }
+}

@@ -1,0 +1,133 @@
+//! Reading without writing: audits, copies, a log that another process is writing.
+
+use std::{ops::ControlFlow, path::Path};
+
+use payonce_core::{EventSource, Head, LedgerId, Snapshot, StoreError, StoredEntry};
+
+use crate::{
+    disk::Disk,
+    error::FsError,
+    history::{self, History, Listing, Tail, Verified},
+    real::RealDisk,
+    segment::{self, SegmentHeader},
+};
+
+/// How often something that changes while it is read is read again.
+const ATTEMPTS: usize = 64;
+
+/// A log in a directory as it was when it was opened, for reading. Takes no lock and modifies
+/// nothing: it can be opened while another process writes, and on a read-only file system.
+#[derive(Debug)]
+pub struct FsReader<D: Disk = RealDisk> {
+    history: History<D>,
+    vouched: u64,
+    torn_bytes: u64,
+}
+
+impl FsReader {
+    /// Opens the log in this directory.
+    ///
+    /// # Errors
+    /// [`FsError::NotALedger`] if there is none; any other says what is damaged or missing.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self, FsError> {
+        Self::open_on(&RealDisk::new(directory.as_ref()))
+    }
+}
+
+impl<D: Disk + Clone> FsReader<D> {
+    /// Opens the log on this disk.
+    ///
+    /// # Errors
+    /// As [`FsReader::open`].
+    pub fn open_on(disk: &D) -> Result<Self, FsError> {
+        let mut outcome = Self::read(disk);
+        for _ in 1..ATTEMPTS {
+            // The writer may drop a file between the listing of the directory and its reading.
+            match &outcome {
+                Err(FsError::Io { source, .. })
+                    if source.kind() == std::io::ErrorKind::NotFound =>
+                {
+                    outcome = Self::read(disk);
+                }
+                _ => break,
+            }
+        }
+        outcome
+    }
+
+    fn read(disk: &D) -> Result<Self, FsError> {
+        let listing = Listing::read(disk)?;
+        let (history, findings) = History::read(disk.clone(), &listing, None, read_newest)?;
+        let tail = findings.tail;
+        Ok(Self { history, vouched: tail.vouched, torn_bytes: tail.torn.len() as u64 })
+    }
+}
+
+impl<D: Disk> FsReader<D> {
+    /// The last seq that is known to be durable, since a later entry says so. The entries after it
+    /// were found, but their writer may not have synced them yet: a crash may still unmake them.
+    #[must_use]
+    pub const fn vouched_seq(&self) -> u64 {
+        self.vouched
+    }
+
+    /// How many bytes of a write that is under way, or that a crash tore, follow the last entry.
+    #[must_use]
+    pub const fn torn_bytes(&self) -> u64 {
+        self.torn_bytes
+    }
+
+    /// Reads every byte of the log, its base and its snapshots, and checks it.
+    ///
+    /// # Errors
+    /// [`FsError`] with the place of the first damage.
+    pub fn verify(&self) -> Result<Verified, FsError> {
+        self.history.verify()
+    }
+}
+
+/// The log as it was when it was opened, whatever was appended since.
+impl<D: Disk> EventSource for FsReader<D> {
+    fn ledger_id(&self) -> LedgerId {
+        self.history.ledger
+    }
+
+    fn head(&self) -> Result<Head, StoreError> {
+        Ok(self.history.head)
+    }
+
+    fn replay(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.history.replay(from, visit)
+    }
+
+    fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
+        // One saved since is not of this reading.
+        Ok(self.history.load_snapshot(at_most.min(self.history.head.seq))?)
+    }
+
+    fn base(&self) -> Result<Option<Snapshot>, StoreError> {
+        Ok(self.history.base()?)
+    }
+}
+
+/// Reads the newest segment; what does not end in blank space is judged only once two readings were
+/// equal, since a writer may be in the middle of a write.
+fn read_newest<D: Disk>(disk: &D, header: &SegmentHeader) -> Result<Tail, FsError> {
+    let place = disk.place(&header.name());
+    let mut before = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let mut bytes = Vec::new();
+        segment::read_file(disk, header, &mut bytes)?;
+        let seen = bytes.clone();
+        let judged = history::judge(&mut bytes, *header, &place);
+        if matches!(&judged, Ok(tail) if tail.torn.is_empty()) || seen == before {
+            return judged;
+        }
+        before = seen;
+    }
+    Err(FsError::Changing { place })
+}

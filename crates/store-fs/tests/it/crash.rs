@@ -1,0 +1,253 @@
+//! Every crash point of a run over the model disk, and what a crash there may leave: all that was
+//! acknowledged is there, at most a prefix of the batch in flight is extra, nothing is refused, and
+//! crashing again while recovering changes none of it.
+
+use std::{
+    collections::{BTreeSet, HashSet, hash_map::DefaultHasher},
+    hash::{BuildHasher, BuildHasherDefault},
+};
+
+use payonce_core::{EventSource, EventStore, Head};
+use payonce_store_fs::{
+    FsError, FsStore, Options,
+    model::{Image, ModelDisk},
+};
+
+use crate::support::{self, Held, SMALL};
+
+/// Committed floor: fewer distinct images prove less.
+const IMAGES_AT_LEAST: usize = 10_000;
+/// How many images of one crash point are looked at, and how many of one inside recovery.
+const IMAGES_PER_POINT: usize = 1_600;
+const IMAGES_PER_POINT_OF_RECOVERY: usize = 12;
+/// Of so many images, one is crashed again while it recovers.
+const ONE_IN: usize = 8;
+/// The run is repeated with entries so many times as large.
+const SCALES: [u8; 3] = [1, 2, 5];
+
+/// What is known at a point of the run.
+#[derive(Debug, Clone)]
+struct Known {
+    /// How many changes the disk had seen.
+    changes: usize,
+    /// How many entries had been acknowledged.
+    acknowledged: usize,
+    /// How many entries had been given to the store.
+    given: usize,
+    /// Where the newest acknowledged snapshot was taken.
+    snapshot: u64,
+    /// The base that was acknowledged, and the one that may be there already.
+    base: u64,
+    base_asked: u64,
+}
+
+/// A run: what the disk recorded, every head and entry, and what was known when.
+struct Run {
+    disk: ModelDisk,
+    heads: Vec<Head>,
+    entries: Held,
+    known: Vec<Known>,
+}
+
+enum Step {
+    Append(&'static [u8]),
+    Snapshot,
+    /// Drop what the newest snapshot stands for.
+    Drop,
+}
+
+const STEPS: &[Step] = &[
+    Step::Append(&[1]),
+    Step::Append(&[2, 1]),
+    Step::Append(&[1, 3, 1, 2, 1, 5, 1]),
+    Step::Snapshot,
+    Step::Append(&[16]),
+    Step::Append(&[9, 20]),
+    Step::Append(&[4, 1, 1, 30, 2, 2, 2]),
+    Step::Snapshot,
+    Step::Append(&[1]),
+    Step::Drop,
+    Step::Append(&[3, 1]),
+    Step::Append(&[20, 20, 1, 1, 20, 20, 20]),
+    Step::Snapshot,
+    Step::Append(&[1]),
+    Step::Snapshot,
+    Step::Drop,
+    Step::Append(&[40, 1]),
+];
+
+fn run(scale: u8) -> Run {
+    let disk = ModelDisk::default();
+    let options = Options { segment_bytes: SMALL.segment_bytes * u64::from(scale), ..SMALL };
+    let created = FsStore::create_on(disk.clone(), support::ledger(), options);
+    let mut store = created.expect("an empty disk").0;
+    let head = store.fence().expect("sound");
+    let mut run = Run { disk, heads: vec![head], entries: Held::new(), known: Vec::new() };
+    let mut known = Known {
+        changes: run.disk.changes(),
+        acknowledged: 0,
+        given: 0,
+        snapshot: 0,
+        base: 0,
+        base_asked: 0,
+    };
+    for step in STEPS {
+        let head = *run.heads.last().expect("not empty");
+        match step {
+            Step::Append(sizes) => {
+                let sizes: Vec<_> = sizes.iter().map(|size| size * scale).collect();
+                let entries = support::batch(head, &sizes);
+                known.given += entries.len();
+                run.known.push(known.clone());
+                store.append(&entries).expect("sound");
+                run.heads.extend(entries.iter().map(|entry| entry.after()));
+                let bytes = entries.iter().map(|entry| (entry.first_seq(), entry.bytes().to_vec()));
+                run.entries.extend(bytes);
+                known.acknowledged = known.given;
+            }
+            Step::Snapshot => {
+                run.known.push(known.clone());
+                store.save_snapshot(head, &vec![0xa5; 700]).expect("sound");
+                known.snapshot = head.seq;
+            }
+            Step::Drop => {
+                let at = store.load_snapshot(u64::MAX).expect("sound").expect("saved").at;
+                known.base_asked = at.seq;
+                run.known.push(known.clone());
+                store.drop_history(at).expect("sound");
+                known.base = at.seq;
+            }
+        }
+        known.changes = run.disk.changes();
+        run.known.push(known.clone());
+    }
+    run
+}
+
+impl Run {
+    fn known_at(&self, changes: usize) -> Option<&Known> {
+        self.known.iter().rev().find(|known| known.changes <= changes)
+    }
+
+    /// Checks what an opened store holds; returns how many entries that is.
+    fn check(&self, store: &FsStore<ModelDisk>, known: &Known) -> usize {
+        let base = store.base().expect("a sound base").map_or(0, |base| base.at.seq);
+        assert!(base == known.base || base == known.base_asked, "base at {base}: {known:?}");
+        let held = support::held(store, base + 1).expect("sound");
+        let count = self
+            .heads
+            .iter()
+            .position(|head| *head == store.head().expect("sound"))
+            .expect("a head of it");
+        assert!((known.acknowledged..=known.given).contains(&count), "{count}: {known:?}");
+        let (first, end) = (base + 1, store.head().expect("sound").seq + 1);
+        assert!(held.iter().eq(self.entries.range(first..end)), "not what was appended");
+        let snapshot =
+            store.load_snapshot(u64::MAX).expect("sound").map_or(0, |found| found.at.seq);
+        assert!(snapshot >= known.snapshot, "snapshot at {snapshot}: {known:?}");
+        count
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// Hashes of the images.
+    images: HashSet<u64>,
+    segments: BTreeSet<String>,
+    recovered: usize,
+    torn: usize,
+    some_more: usize,
+    all_more: usize,
+    again: usize,
+}
+
+impl Counts {
+    fn note(&mut self, image: &Image) {
+        self.images.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(image));
+        self.segments.extend(image.keys().filter(|name| name.ends_with(".log")).cloned());
+    }
+}
+
+#[test]
+fn a_crash_anywhere_loses_nothing_acknowledged() {
+    let mut counts = Counts::default();
+    for scale in SCALES {
+        let run = run(scale);
+        for point in 0..=run.disk.changes() {
+            for image in run.disk.crash_images(point, IMAGES_PER_POINT) {
+                match run.known_at(point) {
+                    Some(known) => crashed(&run, known, &image, &mut counts),
+                    None => crashed_while_created(&image),
+                }
+                counts.note(&image);
+            }
+        }
+    }
+    let Counts { images, segments, recovered, torn, some_more, all_more, again } = counts;
+    let images = images.len();
+    let seen = format!(
+        "{images} images, {recovered} of them recovered, {torn} torn, {some_more} with a part of a \
+         batch more, {all_more} with a batch more, {again} crashed again; {} segments",
+        segments.len()
+    );
+    assert!(images >= IMAGES_AT_LEAST, "{seen}");
+    assert!(torn > 4_000 && some_more > 3_000 && all_more > 30 && again > 10_000, "{seen}");
+    assert!(segments.len() >= 8, "{seen}");
+}
+
+fn crashed(run: &Run, known: &Known, image: &Image, counts: &mut Counts) {
+    let disk = ModelDisk::from_image(image);
+    let (store, report) = FsStore::open_on(disk.clone(), SMALL).expect("a crash is no damage");
+    let count = run.check(&store, known);
+    let torn = report.cut.is_some();
+    counts.recovered += 1;
+    counts.torn += usize::from(torn);
+    counts.some_more += usize::from(count > known.acknowledged && count < known.given);
+    counts.all_more += usize::from(count > known.acknowledged && count == known.given);
+    drop(store);
+    let found = Known { acknowledged: count, given: count, ..known.clone() };
+    let again = counts.recovered.is_multiple_of(ONE_IN);
+    if again {
+        crashed_again(run, &found, known, &disk, counts);
+    }
+    continued(run, &found, disk);
+}
+
+/// A crash while recovering: before it is finished what was found may still shrink to what was
+/// acknowledged, afterwards it may not.
+fn crashed_again(run: &Run, found: &Known, known: &Known, disk: &ModelDisk, counts: &mut Counts) {
+    let last = disk.changes();
+    let during = Known { given: found.given, ..known.clone() };
+    for point in 0..=last {
+        for image in disk.crash_images(point, IMAGES_PER_POINT_OF_RECOVERY) {
+            counts.again += 1;
+            let (store, _) = support::open(&image).expect("a second crash is no damage");
+            run.check(&store, if point == last { found } else { &during });
+            counts.note(&image);
+        }
+    }
+}
+
+/// What was recovered is the same when opened once more, and takes further entries.
+fn continued(run: &Run, found: &Known, disk: ModelDisk) {
+    let (mut store, report) = FsStore::open_on(disk.clone(), SMALL).expect("sound");
+    assert!(report.cut.is_none() && report.removed.is_empty(), "{report:?}");
+    run.check(&store, found);
+    let entries = support::batch(store.head().expect("sound"), &[1, 12]);
+    store.append(&entries).expect("sound");
+    drop(store);
+    let [certain] = &disk.crash_images(disk.changes(), 8)[..] else { panic!("all is synced") };
+    let (store, _) = support::open(certain).expect("sound");
+    assert_eq!(store.head().expect("sound"), entries[1].after());
+}
+
+/// There is no log yet, and one can be created, or there is an empty one.
+fn crashed_while_created(image: &Image) {
+    let disk = ModelDisk::from_image(image);
+    let created = FsStore::create_on(disk.clone(), support::ledger(), SMALL);
+    let store = match created {
+        Err(FsError::AlreadyExists { .. }) => FsStore::open_on(disk, SMALL).expect("a log").0,
+        created => created.expect("no log").0,
+    };
+    assert_eq!(store.head().expect("sound"), Head::genesis(support::ledger()));
+}
