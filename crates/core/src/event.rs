@@ -215,6 +215,8 @@ pub enum Event {
     PaymentSent {
         /// The payment.
         id: PaymentId,
+        /// The hash, where the node told it of a payment that had none.
+        payment_hash: Option<PaymentHash>,
         /// What was in flight and claimed at that moment; `None` when it is not known.
         amount: Option<Msat>,
         /// The fees of the same parts; `None` when they are not known.

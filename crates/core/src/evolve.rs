@@ -11,7 +11,7 @@ use crate::{
     ids::{PartId, PaymentId, Preimage},
     notification::{Anomaly, NotificationId, Unread, UnreadContent},
     part::{Failure, PartTerms},
-    payment::{At, Misfit, Payment, Status},
+    payment::{At, Misfit, Payment, Status, VerdictDue},
     request::{Request, ShortDigest},
     slab::Handle,
     state::{PartPlace, Place, State},
@@ -97,7 +97,7 @@ impl State {
             Event::PartFailed { id, part, failure, notify } => {
                 self.on_part_failed(at, id, part, (failure, *notify), event)
             }
-            Event::PaymentSent { id, amount, fee, correction } => {
+            Event::PaymentSent { id, amount, fee, correction, .. } => {
                 let (amount, fee, correction) = (*amount, *fee, *correction);
                 self.change(at, id, None, event)?;
                 self.supersede_failure(id);
@@ -195,7 +195,7 @@ impl State {
         let drawn: alloc::vec::Vec<_> =
             self.undecided().filter_map(|payment| self.live(&payment.id)).map(|at| at.0).collect();
         for handle in drawn {
-            self.change_payment(handle, None, |payment| payment.verdict_due = false);
+            self.change_payment(handle, None, |payment| payment.verdict_due = VerdictDue::No);
         }
     }
 

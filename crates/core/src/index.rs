@@ -1,7 +1,7 @@
 //! The indexes of a state: what leads to what, at the cost of what is found. Every change of a
 //! payment goes through here, so that none is forgotten.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::hash::BuildHasher;
 
 use hashbrown::HashTable;
@@ -9,7 +9,8 @@ use hashbrown::HashTable;
 use crate::{
     amount::UnixMillis,
     ids::{PartId, PaymentHash, PaymentId},
-    payment::{Payment, StatusKind},
+    payment::{Payment, StatusKind, VerdictDue},
+    request::ShortDigest,
     slab::Handle,
     state::{PartPlace, Place, State},
     stray::Stray,
@@ -24,6 +25,8 @@ pub(crate) struct Index {
     pub(crate) by_id: HashTable<Place>,
     pub(crate) by_hash: HashTable<Place>,
     pub(crate) by_part: HashTable<PartPlace>,
+    /// Parts of earlier tries and of remembered payments, and how often each digest stands there.
+    former: BTreeMap<ShortDigest, u32>,
     by_status: [BTreeSet<(u64, Handle)>; 5],
     due: BTreeSet<(UnixMillis, u64, Handle)>,
     lapsing: BTreeSet<(UnixMillis, u64, Handle)>,
@@ -58,7 +61,7 @@ impl Keys {
             lapses_above_tick: payment.lapses_above_tick(),
             waits_by_tick: payment.tick_limit().is_some(),
             quiet: payment.quiet.map(|quiet| (quiet.tick, quiet.seq)),
-            undecided: payment.verdict_due,
+            undecided: payment.verdict_due != VerdictDue::No,
         }
     }
 }
@@ -70,6 +73,7 @@ impl Index {
             by_id: HashTable::new(),
             by_hash: HashTable::new(),
             by_part: HashTable::new(),
+            former: BTreeMap::new(),
             by_status: Default::default(),
             due: BTreeSet::new(),
             lapsing: BTreeSet::new(),
@@ -79,6 +83,21 @@ impl Index {
             undecided: BTreeSet::new(),
             overdue: BTreeSet::new(),
             unresolved_parts: 0,
+        }
+    }
+
+    fn add_former(&mut self, parts: &[ShortDigest]) {
+        for part in parts {
+            *self.former.entry(*part).or_insert(0) += 1;
+        }
+    }
+
+    fn remove_former(&mut self, parts: &[ShortDigest]) {
+        for part in parts {
+            match self.former.get_mut(part) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => drop(self.former.remove(part)),
+            }
         }
     }
 
@@ -183,6 +202,7 @@ impl State {
 
     pub(crate) fn insert_tombstone(&mut self, tombstone: Tombstone) {
         let (id, hash) = (tombstone.id, tombstone.payment_hash);
+        self.index.add_former(&tombstone.parts);
         let handle = self.tombstones.insert(tombstone);
         self.insert_id(&id, Place::Tombstone(handle));
         self.rehash(Place::Tombstone(handle), None, hash);
@@ -195,7 +215,9 @@ impl State {
         };
         self.rehash(Place::Tombstone(handle), hash, None);
         self.remove_id(&id);
-        self.tombstones.remove(handle)
+        let tombstone = self.tombstones.remove(handle);
+        self.index.remove_former(&tombstone.parts);
+        tombstone
     }
 
     pub(crate) fn insert_stray(&mut self, stray: Stray) {
@@ -220,6 +242,7 @@ impl State {
         let payment = self.payments.get(handle);
         let (new, created, parts) = (Keys::of(payment), payment.created_seq, payment.parts.len());
         self.index.rekey(handle, created, &Keys::default(), &new);
+        self.index.add_former(&self.payments.get(handle).former);
         self.rehash(Place::Payment(handle), None, new.hash);
         (0..parts).for_each(|index| self.index_part(part_place(handle, index)));
     }
@@ -230,6 +253,7 @@ impl State {
         (0..parts).for_each(|index| self.unindex_part(part_place(handle, index)));
         self.rehash(Place::Payment(handle), old.hash, None);
         self.index.rekey(handle, created, &old, &Keys::default());
+        self.index.remove_former(&self.payments.get(handle).former);
     }
 
     fn insert_id(&mut self, id: &PaymentId, place: Place) {
@@ -367,6 +391,11 @@ impl State {
     /// Whether anything waits for the tick number to grow.
     pub(crate) fn waits_by_ticks(&self) -> bool {
         self.index.tick_waiters > 0 || !self.index.quiet.is_empty()
+    }
+
+    /// Whether this part belonged to an earlier try or to a remembered payment.
+    pub(crate) fn is_former(&self, part: &PartId) -> bool {
+        !self.index.former.is_empty() && self.index.former.contains_key(&ShortDigest::of(part))
     }
 
     pub(crate) fn undecided(&self) -> impl Iterator<Item = &Payment> {

@@ -95,8 +95,13 @@ pub struct Part {
     pub failed_channel: Option<ShortChannelId>,
     /// Whether its failure was permanent: the payee refused.
     pub permanent: bool,
+    /// What its failure lost to fees: a dust HTLC on chain.
+    pub lost: Msat,
     /// Whether the node vouches for it having been out although the log lacked it.
     pub adopted: bool,
+    /// Whether it was claimed although it was recorded as failed: it is off its channel, unless the
+    /// node lists it as out.
+    pub corrected: bool,
     /// The payment under which the node knows it, where that is not its owner.
     pub(crate) told_as: Option<Box<PaymentId>>,
 }

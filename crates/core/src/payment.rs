@@ -165,6 +165,16 @@ pub enum WaitsUntil {
     At(UnixMillis),
 }
 
+/// Whether a verdict is due once verdicts are no longer withheld.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub(crate) enum VerdictDue {
+    No,
+    /// A part was withdrawn, a notification read, or the payment abandoned.
+    Yes,
+    /// A part failed: the payment may be given up while others are out.
+    PartFailed,
+}
+
 /// Since when a paid payment is quiet: no part unresolved, no notification unacknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
 pub struct Quiet {
@@ -197,10 +207,9 @@ pub struct Payment {
     pub(crate) unread: u32,
     pub(crate) failed_notice: Option<NotificationId>,
     pub(crate) quiet: Option<Quiet>,
-    /// A part was resolved while verdicts were withheld.
-    pub(crate) verdict_due: bool,
+    /// What happened while verdicts were withheld.
+    pub(crate) verdict_due: VerdictDue,
     pub(crate) observations: Many<Observation>,
-    pub(crate) lost: Msat,
     /// What was paid, where no part tells: the payment came back from its tombstone, or was paid
     /// on the node's word alone.
     pub(crate) reported: Option<Settlement>,
@@ -338,8 +347,8 @@ impl Payment {
 
     /// What went to fees without paying anything: dust HTLCs lost on chain.
     #[must_use]
-    pub const fn lost(&self) -> Msat {
-        self.lost
+    pub fn lost(&self) -> Msat {
+        self.parts.iter().fold(Msat::ZERO, |sum, part| sum.saturating_add(part.lost))
     }
 
     /// How many of its parts are in flight or claimed.
@@ -376,10 +385,6 @@ impl Payment {
         self.parts.iter().any(|part| part.fate.is_settled())
     }
 
-    pub(crate) fn has_failed_part(&self) -> bool {
-        self.parts.iter().any(|part| part.fate == Fate::Failed)
-    }
-
     /// The sums of the parts in flight and claimed.
     pub(crate) fn counted(&self) -> Sums {
         self.sums(|fate| fate == Fate::InFlight || fate.is_settled())
@@ -389,12 +394,14 @@ impl Payment {
         self.parts.iter().filter(|part| counts(part.fate)).fold(Sums::NOTHING, Sums::plus)
     }
 
-    /// How many batches count as attempts: those not wholly withdrawn.
+    /// How many batches count as attempts: those not wholly withdrawn. Adopted parts were
+    /// dispatched as well: together they count as one.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        let mut counted = 0;
+        let out = || self.parts.iter().filter(|part| part.fate != Fate::Withdrawn);
+        let mut counted = u32::from(out().any(|part| part.batch == 0));
         let mut last = 0;
-        for part in self.parts.iter().filter(|part| part.fate != Fate::Withdrawn) {
+        for part in out() {
             if part.batch > last {
                 last = part.batch;
                 counted += 1;
@@ -416,7 +423,9 @@ impl Payment {
     #[must_use]
     pub fn fee_budget(&self) -> Option<Msat> {
         let limit = self.request()?.max_fee?;
-        Some(limit.saturating_sub(self.counted().fee))
+        let counted = self.counted();
+        // A part of unknown fee may spend all of it.
+        Some(if counted.fee_complete { limit.saturating_sub(counted.fee) } else { Msat::ZERO })
     }
 
     /// The channels that failed its parts, each once, in order.
@@ -531,9 +540,8 @@ impl Payment {
             unread: 0,
             failed_notice: None,
             quiet: None,
-            verdict_due: false,
+            verdict_due: VerdictDue::No,
             observations: Many::default(),
-            lost: Msat::ZERO,
             reported: None,
         }
     }
@@ -609,8 +617,9 @@ impl Payment {
                 self.on_failed_part(at, part, failure, *notify)?;
             }
             Event::PartObserved { observation, .. } => self.observations.push(observation.clone()),
-            Event::PaymentSent { amount, fee, .. } => {
-                self.on_sent(at, Settlement { amount: *amount, fee: *fee })?;
+            Event::PaymentSent { payment_hash, amount, fee, .. } => {
+                let told = Settlement { amount: *amount, fee: *fee };
+                self.on_sent(at, *payment_hash, told)?;
             }
             Event::PaymentAbandoned { reason, .. } => self.on_abandoned(at, *reason)?,
             Event::PaymentFailed { reason, .. } => self.on_failed(at, *reason)?,
@@ -625,7 +634,7 @@ impl Payment {
     pub(crate) fn on_acknowledged(&mut self, at: At) -> Result<(), Misfit> {
         self.unread = self.unread.checked_sub(1).ok_or(Misfit)?;
         if matches!(self.status, Status::Failed { .. }) {
-            self.mark_verdict(at);
+            self.mark_verdict(at, VerdictDue::Yes);
         }
         self.settle_quiet(at);
         Ok(())
@@ -684,6 +693,8 @@ impl Payment {
                 recorded_at: at.now,
                 failed_channel: None,
                 permanent: false,
+                lost: Msat::ZERO,
+                corrected: false,
                 adopted: false,
                 told_as: None,
             });
@@ -692,8 +703,10 @@ impl Payment {
     }
 
     /// Something that may end the payment happened: where verdicts are withheld, one is due.
-    fn mark_verdict(&mut self, at: At) {
-        self.verdict_due |= at.withheld && self.status != Status::Fulfilled;
+    fn mark_verdict(&mut self, at: At, why: VerdictDue) {
+        if at.withheld && self.status != Status::Fulfilled {
+            self.verdict_due = self.verdict_due.max(why);
+        }
     }
 
     fn on_withdrawn(&mut self, at: At, part: &PartId) -> Result<(), Misfit> {
@@ -702,21 +715,13 @@ impl Payment {
             return Err(Misfit);
         }
         part.fate = Fate::Withdrawn;
-        self.mark_verdict(at);
+        self.mark_verdict(at, VerdictDue::Yes);
         Ok(())
     }
 
     fn on_adopted(&mut self, at: At, adopted: &AdoptedPart, home: Home, word: Word) {
         if let Ok(part) = self.part_mut(&adopted.part) {
-            part.amount = part.amount.or(adopted.amount);
-            part.fee = part.fee.or(adopted.fee);
-            if part.batch == 0 && part.kind == UNKNOWN_KIND {
-                part.kind = adopted.kind;
-            }
-            part.adopted |= word == Word::Listed;
-            if word == Word::Listed && matches!(part.fate, Fate::Failed | Fate::Withdrawn) {
-                part.fate = Fate::InFlight;
-            }
+            part.readopt(adopted, word);
         } else {
             self.parts.push(Part {
                 id: adopted.part,
@@ -729,6 +734,8 @@ impl Payment {
                 recorded_at: at.now,
                 failed_channel: None,
                 permanent: false,
+                lost: Msat::ZERO,
+                corrected: false,
                 adopted: word == Word::Listed,
                 told_as: match home {
                     Home::HashHolder { told_as } => Some(Box::new(told_as)),
@@ -779,17 +786,22 @@ impl Payment {
         failure: &Failure,
         notify: bool,
     ) -> Result<(), Misfit> {
-        let lost = self.part_mut(part)?.fail(failure)?;
-        self.lost = self.lost.saturating_add(lost);
+        self.part_mut(part)?.fail(failure)?;
         self.unread += u32::from(notify);
-        self.mark_verdict(at);
+        self.mark_verdict(at, VerdictDue::PartFailed);
         Ok(())
     }
 
-    fn on_sent(&mut self, at: At, told: Settlement) -> Result<(), Misfit> {
+    fn on_sent(
+        &mut self,
+        at: At,
+        payment_hash: Option<PaymentHash>,
+        told: Settlement,
+    ) -> Result<(), Misfit> {
         if self.status == Status::Fulfilled {
             return Err(Misfit);
         }
+        self.payment_hash = self.payment_hash.or(payment_hash);
         if !self.has_settled_part() {
             self.reported = Some(told);
         }
@@ -805,7 +817,7 @@ impl Payment {
         }
         self.enter(at, Status::Abandoned { reason });
         self.waits_until = None;
-        self.mark_verdict(at);
+        self.mark_verdict(at, VerdictDue::Yes);
         Ok(())
     }
 
@@ -823,7 +835,7 @@ impl Payment {
 
     /// The payment is over: nothing waits any more, and nobody resumes it.
     fn close(&mut self) {
-        self.verdict_due = false;
+        self.verdict_due = VerdictDue::No;
         self.waits_until = None;
         if let Terms::Full { request, instructions: dropped @ None } = &mut self.terms
             && !request.instructions.is_empty()
@@ -838,17 +850,21 @@ impl Payment {
 pub(crate) const UNKNOWN_KIND: PartKind = PartKind::Htlc { cltv_expiry: None, first_channel: None };
 
 impl Part {
-    /// The payee took it. A part recorded as failed stays off the channel.
+    /// The payee took it. A part recorded as failed stays off the channel, and lost nothing.
     pub(crate) fn claim(&mut self, settlement: Option<Settlement>) {
-        if !self.fate.is_settled() {
-            if self.kind == PartKind::Delegated {
-                // What was counted was a budget; only the engine knows what was spent.
-                let reported = settlement.unwrap_or_default();
-                (self.amount, self.fee) = (reported.amount, reported.fee);
-            } else if let Some(reported) = settlement {
-                self.amount = self.amount.or(reported.amount);
-                self.fee = self.fee.or(reported.fee);
-            }
+        let reported = settlement.unwrap_or_default();
+        if self.kind == PartKind::Delegated && !self.fate.is_settled() {
+            // What was counted was a budget; only the engine knows what was spent.
+            (self.amount, self.fee) = (reported.amount, reported.fee);
+        } else {
+            self.amount = self.amount.or(reported.amount);
+            self.fee = self.fee.or(reported.fee);
+        }
+        if self.fate == Fate::Failed {
+            self.corrected = true;
+            self.permanent = false;
+            self.failed_channel = None;
+            self.lost = Msat::ZERO;
         }
         self.fate = match self.fate {
             Fate::InFlight | Fate::Withdrawn => Fate::Claimed,
@@ -857,20 +873,46 @@ impl Part {
         };
     }
 
-    /// It failed; a failure of a claimed part takes it off the channel. Gives what was lost.
-    pub(crate) fn fail(&mut self, failure: &Failure) -> Result<Msat, Misfit> {
+    /// It failed; a failure of a claimed part takes it off the channel.
+    pub(crate) fn fail(&mut self, failure: &Failure) -> Result<(), Misfit> {
         match self.fate {
             Fate::InFlight => {
                 self.fate = Fate::Failed;
                 self.failed_channel = failure.channel;
                 self.permanent = failure.permanent;
-                Ok(failure.lost.unwrap_or_default())
+                self.lost = failure.lost.unwrap_or_default();
+                Ok(())
             }
             Fate::Claimed => {
                 self.fate = Fate::Finalized;
-                Ok(Msat::ZERO)
+                Ok(())
             }
             Fate::Finalized | Fate::Failed | Fate::Withdrawn => Err(Misfit),
+        }
+    }
+
+    /// The node tells of it again: terms that were not known, and, if it lists it as out, that it
+    /// is on its channel although it was recorded as over.
+    pub(crate) fn readopt(&mut self, adopted: &AdoptedPart, word: Word) {
+        if self.batch == 0 && self.kind == UNKNOWN_KIND {
+            self.kind = adopted.kind;
+        }
+        // Of a claimed delegated part only the engine's report counts.
+        if !(self.fate.is_settled() && self.kind == PartKind::Delegated) {
+            self.amount = self.amount.or(adopted.amount);
+            self.fee = self.fee.or(adopted.fee);
+        }
+        if word == Word::Listed {
+            self.adopted = true;
+            self.fate = match self.fate {
+                Fate::Failed | Fate::Withdrawn => Fate::InFlight,
+                Fate::Finalized if self.corrected => Fate::Claimed,
+                fate => fate,
+            };
+            self.corrected = false;
+            self.permanent = false;
+            self.failed_channel = None;
+            self.lost = Msat::ZERO;
         }
     }
 }

@@ -293,6 +293,10 @@ pub enum FactRefusal {
         /// Where it stands.
         fate: Fate,
     },
+    /// The log is older than the channel state: a part that it holds as dispatched may have been
+    /// resolved in the gap.
+    #[error("the log is restored: \"never sent\" cannot be known before its gap is closed")]
+    Restored,
     /// An operator's word on a part that may still be on its channel.
     #[error("part {part} may still be on its channel: an operator's word counts from {from}")]
     AssertedTooEarly {

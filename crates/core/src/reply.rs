@@ -1,6 +1,7 @@
 //! Replies: what a decided command answers, once it is durable.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use crate::{
     amount::Msat,
@@ -62,11 +63,23 @@ pub enum SendReply {
 pub enum DispatchReply {
     /// The batch is recorded: the right to offer its parts, once.
     Recorded {
-        /// The payment's status at the release of this reply. If it no longer admits parts
-        /// ([`Status::is_open`]), withdraw them instead of offering them.
-        status: Status,
-        /// The payment, as whose status it is.
+        /// The payment.
         id: PaymentId,
+        /// Its status at the release of this reply: it admits parts.
+        status: Status,
+        /// The parts to offer.
+        parts: Vec<PartId>,
+    },
+    /// The batch was recorded, but by the release of this reply the payment no longer admits it:
+    /// it was abandoned, say, while the batch was being written. Offer nothing, and withdraw the
+    /// parts that are still in flight.
+    Overtaken {
+        /// The payment.
+        id: PaymentId,
+        /// Its status at the release of this reply; `None` if it is forgotten.
+        status: Option<Status>,
+        /// The parts that must not be offered.
+        parts: Vec<PartId>,
     },
     /// This very batch was recorded before. Offer nothing.
     Duplicate {
@@ -131,10 +144,11 @@ impl Release for WorkReply {}
 
 impl Release for DispatchReply {
     fn refresh(&mut self, state: &State) {
-        if let Self::Recorded { status, id } = self
-            && let Some(payment) = state.payment(id)
-        {
-            *status = payment.status();
+        let Self::Recorded { id, status, parts } = self else { return };
+        let out = |part: &PartId| state.part(part) == Some((*id, Fate::InFlight));
+        match state.standing(id).map(|standing| standing.status) {
+            Some(now) if now.is_open() && parts.iter().all(out) => *status = now,
+            now => *self = Self::Overtaken { id: *id, status: now, parts: mem::take(parts) },
         }
     }
 }

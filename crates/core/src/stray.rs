@@ -48,6 +48,8 @@ impl Stray {
                 recorded_at: at.now,
                 failed_channel: None,
                 permanent: false,
+                lost: crate::amount::Msat::ZERO,
+                corrected: false,
                 adopted: word == Word::Listed,
                 told_as: Some(Box::new(payment)),
             },
@@ -60,18 +62,7 @@ impl Stray {
     }
 
     pub(crate) fn readopt(&mut self, adopted: &AdoptedPart, word: Word) {
-        let part = &mut self.part;
-        part.amount = part.amount.or(adopted.amount);
-        part.fee = part.fee.or(adopted.fee);
-        if part.kind == crate::payment::UNKNOWN_KIND {
-            part.kind = adopted.kind;
-        }
-        if word == Word::Listed {
-            part.adopted = true;
-            if matches!(part.fate, Fate::Failed | Fate::Withdrawn) {
-                part.fate = Fate::InFlight;
-            }
-        }
+        self.part.readopt(adopted, word);
     }
 
     pub(crate) fn claim(&mut self, preimage: Option<Preimage>, settlement: Option<Settlement>) {
@@ -88,7 +79,7 @@ impl Stray {
     }
 
     pub(crate) fn fail(&mut self, failure: &Failure) -> Result<(), Misfit> {
-        self.part.fail(failure).map(drop)
+        self.part.fail(failure)
     }
 
     pub(crate) fn withdraw(&mut self) -> Result<(), Misfit> {

@@ -4,7 +4,7 @@
 use crate::{
     amount::UnixMillis,
     limits,
-    part::Fate,
+    part::{Fate, PartKind},
     payment::{FailureReason, Payment, WaitsUntil},
     request::RetryPolicy,
 };
@@ -58,18 +58,26 @@ impl Payment {
     /// Why nothing more can be tried at `now`, if nothing can. Room counts only once nothing is
     /// unresolved; an offer's deadline acts at a tick alone.
     pub(crate) fn hopeless(&self, now: UnixMillis) -> Option<FailureReason> {
+        // While an engine has it in hand, no deadline acts.
+        let timed = !self.is_delegated();
         if self.is_rejected() {
             Some(FailureReason::RecipientRejected)
-        } else if self.expiry.is_some_and(|expiry| expiry.is_past(now)) {
+        } else if timed && self.expiry.is_some_and(|expiry| expiry.is_past(now)) {
             Some(FailureReason::PaymentExpired)
         } else if self.attempts_used_up()
-            || self.retry_time_past(now)
+            || (timed && self.retry_time_past(now))
             || (!self.has_room() && self.is_resolved())
         {
             Some(FailureReason::RetriesExhausted)
         } else {
             None
         }
+    }
+
+    /// Whether a delegated part is unresolved.
+    fn is_delegated(&self) -> bool {
+        let unresolved = self.parts.iter().filter(|part| part.fate.is_unresolved());
+        unresolved.into_iter().any(|part| part.kind == PartKind::Delegated)
     }
 
     /// Whether the payee refused a part.
@@ -100,7 +108,7 @@ impl Payment {
             Some(WaitsUntil::At(moment)) => Some(moment),
             Some(WaitsUntil::Tick(_)) | None => None,
         };
-        let tried = self.waits_until.is_none() || !self.parts.is_empty();
+        let tried = self.waits_until.is_none() || self.attempts() > 0;
         let limits = [deadline, self.expiry.filter(|_| tried), self.retry_limit()];
         limits.into_iter().flatten().min()
     }

@@ -154,7 +154,7 @@ fn check_invoice(
     if let Some(limit) = payment.amount.filter(|limit| invoice.amount > *limit) {
         return Err(ReceiveInvoiceRefusal::AmountTooLarge { amount: invoice.amount, limit });
     }
-    let limits = [payment.expires(), invoice.expiry];
+    let limits = [payment.expires(), invoice.expiry, payment.retry_limit()];
     match limits.into_iter().flatten().find(|limit| limit.is_past(now)) {
         Some(expiry) => Err(ReceiveInvoiceRefusal::Expired { expiry, now }),
         None => Ok(()),

@@ -6,14 +6,14 @@ use alloc::{vec, vec::Vec};
 use crate::{
     command::{AdoptPart, HoldHash, MarkPaid, ReleaseHash},
     decide::{
-        Context, Decision, Draft,
+        Context, Decision, Draft, Proof,
         resolution::{Located, apart, deliver, home_of_hash, locate},
     },
     event::{AdoptedPart, Event, Home, Settlement, Word},
     ids::{PaymentHash, PaymentId},
     notification::Anomaly,
-    part::{Fate, Part},
-    payment::{Payment, Status, UNKNOWN_KIND},
+    part::Part,
+    payment::{Payment, Status},
     refusal::{FactRefusal, NeverRefused},
     reply::FactReply,
     state::{PartPlace, Place, State},
@@ -50,13 +50,12 @@ struct News {
     lacked: bool,
 }
 
-fn news(part: &Part, adopted: &AdoptedPart) -> News {
-    let lacked = part.batch == 0 && !part.adopted;
-    let out_again = matches!(part.fate, Fate::Failed | Fate::Withdrawn);
-    let terms = (part.amount.is_none() && adopted.amount.is_some())
-        || (part.fee.is_none() && adopted.fee.is_some())
-        || (part.kind == UNKNOWN_KIND && adopted.kind != UNKNOWN_KIND);
-    News { changes: lacked || out_again || (part.batch == 0 && terms), lacked }
+fn news(part: &Part, adopted: &AdoptedPart, recorded: bool) -> News {
+    let mut after = part.clone();
+    after.readopt(adopted, Word::Listed);
+    // A dispatched part that is out is no news.
+    let changes = if part.batch > 0 { after.fate != part.fate } else { after != *part };
+    News { changes, lacked: !recorded && part.batch == 0 && !part.adopted }
 }
 
 fn of_known_part(
@@ -66,7 +65,7 @@ fn of_known_part(
     part: &Part,
     adopted: AdoptedPart,
 ) -> Decision<FactReply> {
-    let news = news(part, &adopted);
+    let news = news(part, &adopted, payment.is_former(&part.id));
     // The node says that this part pays another hash: that one is out as well.
     let other_hash = !payment.takes(&adopted.payment_hash);
     let holds = other_hash && !state.held.contains(&adopted.payment_hash);
@@ -87,14 +86,18 @@ fn of_known_part(
 }
 
 fn of_known_stray(state: &State, stray: &Stray, adopted: AdoptedPart) -> Decision<FactReply> {
-    let news = news(&stray.part, &adopted);
-    if !news.changes {
-        return apart(Vec::new());
+    let news = news(&stray.part, &adopted, false);
+    let mut events = Vec::new();
+    if news.changes {
+        let id = stray.payment;
+        let part = AdoptedPart { payment_hash: stray.payment_hash, ..adopted };
+        events.push(Event::PartAdopted { id, part, home: Home::Stray, word: Word::Listed });
     }
-    let id = stray.payment;
-    let part = AdoptedPart { payment_hash: stray.payment_hash, ..adopted };
-    let event = Event::PartAdopted { id, part, home: Home::Stray, word: Word::Listed };
-    with_gap(state, apart(vec![event]), news.lacked)
+    let payment_hash = adopted.payment_hash;
+    if payment_hash != stray.payment_hash && !state.held.contains(&payment_hash) {
+        events.push(Event::HashHeld { payment_hash });
+    }
+    with_gap(state, apart(events), news.lacked)
 }
 
 fn of_unknown_part(
@@ -154,7 +157,8 @@ pub(crate) fn mark_paid(
     if let Some(part) = part {
         match locate(state, &id, &part) {
             Ok(Located::Own(payment, found)) => {
-                return Ok(part_paid(state, context, payment, found, settlement));
+                let told = (payment_hash, settlement);
+                return Ok(part_paid(state, context, payment, found, told));
             }
             Ok(Located::Stray(stray)) => return Ok(stray_paid(state, stray, settlement)),
             Err(refusal @ FactRefusal::PartOfAnother { .. }) => return Err(refusal),
@@ -170,14 +174,14 @@ fn part_paid(
     context: &Context<'_>,
     payment: &Payment,
     part: &Part,
-    settlement: Settlement,
+    (payment_hash, settlement): (Option<PaymentHash>, Settlement),
 ) -> Decision<FactReply> {
-    if part.fate.is_settled() {
-        return Decision::nothing(FactReply::unchanged(Some(payment)));
-    }
-    let known = settlement.amount.is_some() || settlement.fee.is_some();
     let mut draft = Draft::of(state, context, payment);
-    draft.claim(part.id, None, known.then_some(settlement));
+    if !part.fate.is_settled() {
+        let known = settlement.amount.is_some() || settlement.fee.is_some();
+        draft.claim(part.id, Proof::Word(payment_hash), known.then_some(settlement));
+    }
+    hold_other(state, &mut draft, payment_hash);
     draft.finish()
 }
 
@@ -216,9 +220,20 @@ fn payment_paid(
         Some(Place::Stray(_)) | None => Draft::adopted(state, context, id, payment_hash),
     };
     if draft.payment.status != Status::Fulfilled {
-        draft.sent(settlement.amount, settlement.fee, false);
+        draft.sent(payment_hash, settlement.amount, settlement.fee, false);
     }
+    hold_other(state, &mut draft, payment_hash);
     draft.finish()
+}
+
+/// The node says that a hash was paid which is not the payment's: nobody may pay it again.
+fn hold_other(state: &State, draft: &mut Draft<'_>, payment_hash: Option<PaymentHash>) {
+    if let Some(payment_hash) = payment_hash
+        && draft.payment.payment_hash != Some(payment_hash)
+        && !state.held.contains(&payment_hash)
+    {
+        draft.note(Event::HashHeld { payment_hash });
+    }
 }
 
 pub(crate) fn hold(

@@ -35,7 +35,7 @@ pub(crate) fn dispatch(
     if let Some(fates) = same_batch(payment, &parts) {
         return Ok(Decision::nothing(DispatchReply::Duplicate { fates }));
     }
-    check_parts(state, payment, &parts)?;
+    check_parts(state, &parts)?;
     check_open(state, payment, &parts)?;
     check_time(payment, context.now)?;
     let expected = payment.attempts() + 1;
@@ -48,8 +48,10 @@ pub(crate) fn dispatch(
     let terms = terms_of(payment, &parts);
     check_sums(payment, &terms, context.config.overpay_percent)?;
     check_count(payment, terms.len())?;
+    let ids = terms.iter().map(|part| part.id).collect();
     let events = vec![Event::PartsDispatched { id, attempt, parts: terms.into() }];
-    Ok(Decision { events, reply: DispatchReply::Recorded { status: payment.status, id } })
+    let reply = DispatchReply::Recorded { id, status: payment.status, parts: ids };
+    Ok(Decision { events, reply })
 }
 
 /// The fates of the batch of this payment that is exactly these parts, whatever their order.
@@ -77,14 +79,14 @@ fn is_same(known: &Part, part: &NewPart) -> bool {
     }
 }
 
-fn check_parts(state: &State, payment: &Payment, parts: &[NewPart]) -> Result<(), DispatchRefusal> {
+fn check_parts(state: &State, parts: &[NewPart]) -> Result<(), DispatchRefusal> {
     if parts.is_empty() {
         return Err(DispatchRefusal::EmptyBatch);
     }
     let mut ids: Vec<PartId> = parts.iter().map(|part| *part.id()).collect();
     ids.sort_unstable();
     let twice = ids.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
-    let known = |part: &PartId| state.part_place(part).is_some() || payment.is_former(part);
+    let known = |part: &PartId| state.part_place(part).is_some() || state.is_former(part);
     if let Some(part) = twice.or_else(|| ids.into_iter().find(known)) {
         return Err(DispatchRefusal::PartInUse { part });
     }

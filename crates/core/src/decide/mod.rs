@@ -61,6 +61,13 @@ impl FactReply {
     }
 }
 
+/// By what a payment is known to be paid.
+pub(crate) enum Proof {
+    Preimage(Preimage),
+    /// The node's word alone, and the hash where it knows it.
+    Word(Option<PaymentHash>),
+}
+
 /// One payment while events for it are being decided: each is folded as it is added, so the next
 /// rule sees its effect.
 pub(crate) struct Draft<'a> {
@@ -127,32 +134,38 @@ impl<'a> Draft<'a> {
 
     /// The payee took a part of this payment: the first claim makes it paid, and the claim of a
     /// part that was recorded as over is a correction.
-    pub(crate) fn claim(
-        &mut self,
-        part: PartId,
-        preimage: Option<Preimage>,
-        settlement: Option<Settlement>,
-    ) {
+    pub(crate) fn claim(&mut self, part: PartId, proof: Proof, settlement: Option<Settlement>) {
         let id = self.payment.id;
+        let (preimage, told_hash) = match proof {
+            Proof::Preimage(preimage) => (Some(preimage), None),
+            Proof::Word(hash) => (None, hash),
+        };
         let before = self.payment.part(&part).map(|part| part.fate);
         let revived =
             matches!(before, Some(Fate::Failed | Fate::Withdrawn)) || self.payment.is_former(&part);
-        let in_flight = self.payment.parts.iter();
-        let in_flight = in_flight.filter(|other| other.fate == Fate::InFlight && other.id != part);
-        let in_flight = in_flight.map(|other| other.id).take(limits::PAYMENT_PARTS).collect();
         self.record(Event::PartClaimed { id, part, preimage, settlement });
         if self.payment.status != Status::Fulfilled {
             let sums = self.payment.counted();
-            self.sent(sums.known_amount(), sums.known_fee(), revived);
+            self.sent(told_hash, sums.known_amount(), sums.known_fee(), revived);
         }
         if revived {
-            let anomaly = Anomaly::Correction { payment: id, part, in_flight };
-            self.record(Event::AnomalyNoted { anomaly, delivery: Delivery::Notify });
+            self.correct(part);
         }
+    }
+
+    /// Tells of a part that was over and is paid, and names the others that are out.
+    pub(crate) fn correct(&mut self, part: PartId) {
+        let payment = self.payment.id;
+        let in_flight = self.payment.parts.iter();
+        let in_flight = in_flight.filter(|other| other.fate == Fate::InFlight && other.id != part);
+        let in_flight = in_flight.map(|other| other.id).take(limits::PAYMENT_PARTS).collect();
+        let anomaly = Anomaly::Correction { payment, part, in_flight };
+        self.record(Event::AnomalyNoted { anomaly, delivery: Delivery::Notify });
     }
 
     pub(crate) fn sent(
         &mut self,
+        payment_hash: Option<PaymentHash>,
         amount: Option<crate::amount::Msat>,
         fee: Option<crate::amount::Msat>,
         revived: bool,
@@ -160,7 +173,8 @@ impl<'a> Draft<'a> {
         let unknown_until_now = matches!(self.events.first(), Some(Event::PaymentAdopted { .. }));
         let failed = matches!(self.payment.status, Status::Failed { .. });
         let correction = revived || failed || unknown_until_now;
-        self.record(Event::PaymentSent { id: self.payment.id, amount, fee, correction });
+        let id = self.payment.id;
+        self.record(Event::PaymentSent { id, payment_hash, amount, fee, correction });
     }
 
     /// Draws what follows once a part is resolved or a notification read, unless verdicts are

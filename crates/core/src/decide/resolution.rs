@@ -6,8 +6,8 @@ use alloc::{vec, vec::Vec};
 use crate::{
     command::{Abandon, ClaimPart, FailPart, FinalizePart, ObservePart, WithdrawPart},
     config::Config,
-    decide::{Context, Decision, Draft},
-    event::{AdoptedPart, Delivery, Event, Home, Word},
+    decide::{Context, Decision, Draft, Proof},
+    event::{AdoptedPart, Delivery, Event, Home, Settlement, Word},
     ids::{PartId, PaymentHash, PaymentId},
     limits,
     notification::Anomaly,
@@ -89,6 +89,7 @@ pub(crate) fn withdraw(
     };
     match (found.fate, payment) {
         (Fate::Withdrawn, payment) => Ok(Decision::nothing(FactReply::unchanged(payment))),
+        (Fate::InFlight, _) if state.gap => Err(FactRefusal::Restored),
         (Fate::InFlight, Some(payment)) => {
             let mut draft = Draft::of(state, context, payment);
             draft.record(Event::PartWithdrawn { id: payment.id, part });
@@ -286,7 +287,7 @@ impl Claim<'_> {
             return Ok(unchanged(payment));
         }
         let mut draft = Draft::of(state, context, payment);
-        draft.claim(self.part, Some(self.command.preimage), self.command.settlement);
+        draft.claim(self.part, Proof::Preimage(self.command.preimage), self.command.settlement);
         Ok(draft.finish())
     }
 
@@ -295,7 +296,7 @@ impl Claim<'_> {
     fn of_unknown_part(&self, state: &State, context: &Context<'_>) -> Decision<FactReply> {
         let home = match state.place(&self.id) {
             Some(place) if takes(state, place, &self.hash) => Some(place),
-            Some(_) => return self.stray(state),
+            Some(place) => return self.under_another_hash(state, context, place),
             None => home_of_hash(state, &self.hash),
         };
         let mut draft = match home {
@@ -317,7 +318,7 @@ impl Claim<'_> {
         };
         let former = draft.payment.is_former(&self.part);
         draft.adopt(self.adopted(), &self.id, Word::Claimed);
-        draft.claim(self.part, Some(self.command.preimage), self.command.settlement);
+        draft.claim(self.part, Proof::Preimage(self.command.preimage), self.command.settlement);
         // Of a payment that was not known at all, PaymentSent itself says so.
         if home.is_some() && !former {
             let anomaly = Anomaly::UnknownPart { payment: draft.payment.id, part: self.part };
@@ -337,17 +338,41 @@ impl Claim<'_> {
         }
     }
 
-    /// Money left under a hash that is not the payment's: it touches no payment, and the hash is
-    /// blocked.
-    fn stray(&self, state: &State) -> Decision<FactReply> {
+    /// Money left under a hash that is not the payment's, and the hash is blocked. It touches no
+    /// payment, unless the part is of an earlier try of this one: then the obligation is paid.
+    fn under_another_hash(
+        &self,
+        state: &State,
+        context: &Context<'_>,
+        place: Place,
+    ) -> Decision<FactReply> {
+        let mut draft = match place {
+            Place::Payment(handle) => Draft::of(state, context, state.payments.get(handle)),
+            Place::Tombstone(handle) if !state.tombstones.get(handle).is_paid() => {
+                Draft::recalled(state, context, state.tombstones.get(handle))
+            }
+            Place::Tombstone(_) | Place::Stray(_) => return apart(self.stray(state)),
+        };
+        if !draft.payment.is_former(&self.part) || draft.payment.status == Status::Fulfilled {
+            return apart(self.stray(state));
+        }
+        let Settlement { amount, fee } = self.command.settlement.unwrap_or_default();
+        draft.sent(None, amount, fee, true);
+        draft.correct(self.part);
+        self.stray(state).into_iter().for_each(|event| draft.note(event));
+        draft.finish()
+    }
+
+    fn stray(&self, state: &State) -> Vec<Event> {
         let (id, part) = (self.id, self.part);
         let preimage = Some(self.command.preimage);
         let settlement = self.command.settlement;
-        apart(vec![
-            Event::PartAdopted { id, part: self.adopted(), home: Home::Stray, word: Word::Claimed },
+        let (home, word) = (Home::Stray, Word::Claimed);
+        vec![
+            Event::PartAdopted { id, part: self.adopted(), home, word },
             Event::PartClaimed { id, part, preimage, settlement },
             self.anomaly(state),
-        ])
+        ]
     }
 
     fn anomaly(&self, state: &State) -> Event {

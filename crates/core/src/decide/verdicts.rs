@@ -6,6 +6,7 @@ use crate::{
     decide::{Context, Decision, Draft},
     event::Event,
     limits,
+    payment::VerdictDue,
     refusal::{CloseGapRefusal, FinishRefusal},
     reply::WorkReply,
     state::State,
@@ -46,7 +47,7 @@ fn draw(
     if !still_withheld {
         for payment in state.undecided() {
             let mut draft = Draft::of(state, context, payment);
-            draft.draw_verdict(payment.has_failed_part());
+            draft.draw_verdict(payment.verdict_due == VerdictDue::PartFailed);
             if draft.events.is_empty() {
                 continue;
             }
