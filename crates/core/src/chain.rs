@@ -1,13 +1,13 @@
 //! The chain: each entry's hash covers the hash before it, the first covers the ledger id. Two
 //! logs are compared by (seq, chain), never by seq alone.
 
-use core::fmt;
+use core::{fmt, str::FromStr};
 
 use bincode::{Decode, Encode};
 use bitcoin_hashes::{HashEngine, sha256};
 use hex_conservative::DisplayHex;
 
-use crate::ids::LedgerId;
+use crate::ids::{LedgerId, ParseIdError};
 
 /// The hash of everything up to the end of one entry: `SHA256(previous chain hash || entry bytes)`,
 /// where the ledger id stands before the first entry. 32 bytes.
@@ -78,6 +78,30 @@ impl Head {
     #[must_use]
     pub const fn genesis(ledger: LedgerId) -> Self {
         Self { seq: 0, chain: ChainHash(*ledger.as_bytes()) }
+    }
+}
+
+impl FromStr for ChainHash {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        LedgerId::from_str(text)
+            .map(|bytes| Self(*bytes.as_bytes()))
+            .map_err(|error| ParseIdError { what: "ChainHash", ..error })
+    }
+}
+
+impl FromStr for Head {
+    type Err = ParseIdError;
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let refused = || ParseIdError { what: "Head", expected_bytes: 40, refused: text.into() };
+        let (seq, chain) = text
+            .strip_prefix("seq ")
+            .and_then(|rest| rest.split_once(" chain "))
+            .ok_or_else(refused)?;
+        Ok(Self { seq: seq.parse().map_err(|_| refused())?, chain: chain.parse()? })
     }
 }
 

@@ -347,6 +347,12 @@ impl<const MAX: usize> From<Vec<u8>> for Blob<MAX> {
     }
 }
 
+impl<const MAX: usize> From<&str> for Blob<MAX> {
+    fn from(text: &str) -> Self {
+        text.as_bytes().into()
+    }
+}
+
 impl<const MAX: usize, const N: usize> From<&[u8; N]> for Blob<MAX> {
     fn from(bytes: &[u8; N]) -> Self {
         bytes.as_slice().into()

@@ -26,6 +26,9 @@ use crate::{
 };
 
 /// Accepts a request to pay, or answers a repeat.
+///
+/// The name hides the marker trait in a module that imports both: there, import it as
+/// `Send as SendPayment`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Send {
     /// The payment, named by the caller before the first call.
@@ -35,6 +38,21 @@ pub struct Send {
     /// The PaymentFailed after which this id is tried anew; without it a failed id answers its
     /// failure.
     pub again_after: Option<NotificationId>,
+}
+
+impl Send {
+    /// The first try of a payment, or a repeat of it.
+    #[must_use]
+    pub const fn new(id: PaymentId, request: Request) -> Self {
+        Self { id, request, again_after: None }
+    }
+
+    /// A new try of a failed id: names the PaymentFailed that it follows.
+    #[must_use]
+    pub const fn again_after(mut self, failed: NotificationId) -> Self {
+        self.again_after = Some(failed);
+        self
+    }
 }
 
 /// Takes the invoice that came for an offer.
@@ -87,6 +105,12 @@ pub enum NewPart {
 }
 
 impl NewPart {
+    /// An HTLC that leaves through a channel which the node does not state.
+    #[must_use]
+    pub const fn htlc(id: PartId, amount: Msat, fee: Msat, cltv_expiry: u32) -> Self {
+        Self::Htlc { id, amount, fee, cltv_expiry, first_channel: None }
+    }
+
     /// The part's name.
     #[must_use]
     pub const fn id(&self) -> &PartId {
@@ -119,6 +143,14 @@ pub struct ClaimPart {
     /// What an engine reports to have paid: for a delegated part, or one that the ledger does not
     /// know.
     pub settlement: Option<Settlement>,
+}
+
+impl ClaimPart {
+    /// The claim of an HTLC of the node's own: what it paid is what was recorded.
+    #[must_use]
+    pub const fn new(id: PaymentId, part: PartId, preimage: Preimage) -> Self {
+        Self { id, part, preimage, settlement: None }
+    }
 }
 
 /// The fact that a claimed part is irrevocably off the channel.

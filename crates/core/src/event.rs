@@ -270,6 +270,37 @@ pub enum Event {
 }
 
 impl Event {
+    /// Its name, as in JSON: for tables, logs and metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "opened",
+            Self::Recovered => "recovered",
+            Self::GapFound => "gap_found",
+            Self::GapClosed => "gap_closed",
+            Self::Ticked { .. } => "ticked",
+            Self::PaymentAccepted { .. } => "payment_accepted",
+            Self::PaymentAdopted { .. } => "payment_adopted",
+            Self::PaymentRecalled { .. } => "payment_recalled",
+            Self::InvoiceReceived { .. } => "invoice_received",
+            Self::PartsDispatched { .. } => "parts_dispatched",
+            Self::PartWithdrawn { .. } => "part_withdrawn",
+            Self::PartAdopted { .. } => "part_adopted",
+            Self::PartClaimed { .. } => "part_claimed",
+            Self::PartFinalized { .. } => "part_finalized",
+            Self::PartFailed { .. } => "part_failed",
+            Self::PartObserved { .. } => "part_observed",
+            Self::PaymentSent { .. } => "payment_sent",
+            Self::PaymentAbandoned { .. } => "payment_abandoned",
+            Self::PaymentFailed { .. } => "payment_failed",
+            Self::PaymentForgotten { .. } => "payment_forgotten",
+            Self::HashHeld { .. } => "hash_held",
+            Self::HashReleased { .. } => "hash_released",
+            Self::AnomalyNoted { .. } => "anomaly_noted",
+            Self::Acknowledged { .. } => "acknowledged",
+        }
+    }
+
     /// The payment that the event is about, if it is about one.
     #[must_use]
     pub fn payment(&self) -> Option<&PaymentId> {

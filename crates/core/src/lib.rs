@@ -73,7 +73,7 @@ pub use crate::{
         FactRefusal, FinishRefusal, NeverRefused, ReceiveInvoiceRefusal, Refusal, SendRefusal,
         TickRefusal,
     },
-    replay::{Replay, ReplayError, verify},
+    replay::{Record, Replay, ReplayError, history, verify},
     reply::{
         AbandonReply, AcknowledgeReply, DispatchReply, FactReply, Paid, Release, Reply, SendReply,
         Standing, TickReply, WorkReply,

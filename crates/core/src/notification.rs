@@ -1,7 +1,7 @@
 //! Notifications: events that the user must see, kept in the outbox until acknowledged.
 
 use alloc::sync::Arc;
-use core::fmt;
+use core::{fmt, str::FromStr};
 
 use bincode::{Decode, Encode};
 use hex_conservative::DisplayHex;
@@ -9,7 +9,7 @@ use hex_conservative::DisplayHex;
 use crate::{
     amount::Msat,
     codec::List,
-    ids::{PartId, PaymentHash, PaymentId, Preimage},
+    ids::{ParseIdError, PartId, PaymentHash, PaymentId, Preimage},
     limits,
     part::Failure,
     payment::FailureReason,
@@ -28,6 +28,19 @@ pub struct NotificationId {
 impl fmt::Display for NotificationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.seq, self.chain.as_hex())
+    }
+}
+
+impl FromStr for NotificationId {
+    type Err = ParseIdError;
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        let refused =
+            || ParseIdError { what: "NotificationId", expected_bytes: 16, refused: text.into() };
+        let (seq, chain) = text.split_once('-').ok_or_else(refused)?;
+        let chain = hex_conservative::decode_to_array(chain).map_err(|_| refused())?;
+        Ok(Self { seq: seq.parse().map_err(|_| refused())?, chain })
     }
 }
 

@@ -1,6 +1,7 @@
 //! A part: one HTLC of a payment, or one hand-over to an engine that routes and retries by itself.
 
 use alloc::boxed::Box;
+use core::fmt;
 
 use bincode::{Decode, Encode};
 
@@ -55,6 +56,18 @@ pub enum Fate {
     Failed,
     /// Never sent. Resolved, and counted nowhere.
     Withdrawn,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InFlight => "in flight",
+            Self::Claimed => "claimed",
+            Self::Finalized => "finalized",
+            Self::Failed => "failed",
+            Self::Withdrawn => "withdrawn",
+        })
+    }
 }
 
 impl Fate {
@@ -120,6 +133,20 @@ pub struct Failure {
     pub lost: Option<Msat>,
     /// An operator's word in place of the channel's.
     pub assertion: Option<Assertion>,
+}
+
+impl Failure {
+    /// The payee refused.
+    #[must_use]
+    pub fn permanent() -> Self {
+        Self { permanent: true, ..Self::default() }
+    }
+
+    /// A channel on the way failed it; another route may do.
+    #[must_use]
+    pub fn on_channel(channel: ShortChannelId) -> Self {
+        Self { channel: Some(channel), ..Self::default() }
+    }
 }
 
 /// An operator's word that a part is dead, for parts whose channel can no longer tell.

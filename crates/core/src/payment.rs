@@ -1,6 +1,7 @@
 //! One payment's state, and how an event changes it.
 
 use alloc::{boxed::Box, sync::Arc};
+use core::fmt;
 
 use bincode::{Decode, Encode};
 
@@ -61,6 +62,44 @@ pub enum Status {
         /// Why.
         reason: FailureReason,
     },
+}
+
+impl fmt::Display for FailureReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UserAbandoned => "user abandoned",
+            Self::RecipientRejected => "recipient rejected",
+            Self::RetriesExhausted => "retries exhausted",
+            Self::PaymentExpired => "payment expired",
+            Self::InvoiceRequestExpired => "invoice request expired",
+            Self::RouteNotFound => "route not found",
+            Self::UnexpectedError => "unexpected error",
+            Self::Adopted => "adopted",
+        })
+    }
+}
+
+impl fmt::Display for StatusKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AwaitingInvoice => "awaiting invoice",
+            Self::Pending => "pending",
+            Self::Fulfilled => "fulfilled",
+            Self::Abandoned => "abandoned",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Abandoned { reason } | Self::Failed { reason } => {
+                write!(f, "{}: {reason}", self.kind())
+            }
+            _ => write!(f, "{}", self.kind()),
+        }
+    }
 }
 
 impl Status {

@@ -11,7 +11,7 @@ use crate::{
     payment::{Payment, Status, StatusKind},
     reply::{Paid, Standing},
     request::{Request, RequestField},
-    state::{PartPlace, Place, State},
+    state::{HashHolder, PartPlace, Place, State},
     stray::Stray,
     tombstone::Outcome,
 };
@@ -328,6 +328,13 @@ impl State {
             }
             _ => false,
         }
+    }
+
+    /// Who has a payment hash: the oldest payment, else a remembered one, else a stray that is out or
+    /// paid, else the node's hold.
+    #[must_use]
+    pub fn holder_of(&self, payment_hash: &PaymentHash) -> Option<HashHolder> {
+        self.holder_where(payment_hash, |_| true)
     }
 
     /// How much of everything there is.

@@ -6,13 +6,14 @@ use crate::{
     amount::UnixMillis,
     chain::Head,
     command::{
-        Acknowledge, AdoptPart, ClaimPart, CloseGap, FailPart, FinalizePart, FinishRecovery,
-        HoldHash, MarkPaid, ObservePart, Operation, ReleaseHash, WithdrawPart,
+        Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, FailPart, FinalizePart,
+        FinishRecovery, HoldHash, MarkPaid, ObservePart, Operation, ReleaseHash, WithdrawPart,
     },
+    decide::{Context, Decision},
     ledger::{ExecuteError, Ledger, LedgerError},
     query::UnresolvedPart,
-    refusal::FactRefusal,
-    reply::{FactReply, WorkReply},
+    refusal::{AbandonRefusal, FactRefusal},
+    reply::{AbandonReply, FactReply, WorkReply},
     state::State,
     store::EventStore,
 };
@@ -40,6 +41,8 @@ pub enum Answer {
     Failed(FailPart),
     /// Paid, proof unknown.
     Paid(MarkPaid),
+    /// Given up by an engine, and why: told before its last part is failed.
+    GivenUp(Abandon),
     /// An engine's report.
     Observed(ObservePart),
     /// The node has a part that the log lacks, or holds as over.
@@ -59,12 +62,12 @@ impl Operation for Answer {
     fn decide(
         self,
         state: &State,
-        context: &crate::decide::Context<'_>,
-    ) -> Result<crate::decide::Decision<FactReply>, FactRefusal> {
+        context: &Context<'_>,
+    ) -> Result<Decision<FactReply>, FactRefusal> {
         let never_refused = match self {
             Self::StillInFlight => {
                 let reply = FactReply { changed: false, payment: None };
-                return Ok(crate::decide::Decision::nothing(reply));
+                return Ok(Decision::nothing(reply));
             }
             Self::NeverSent(fact) => return fact.decide(state, context),
             Self::Claimed(fact) => return fact.decide(state, context),
@@ -72,11 +75,27 @@ impl Operation for Answer {
             Self::Failed(fact) => return fact.decide(state, context),
             Self::Paid(fact) => return fact.decide(state, context),
             Self::Observed(fact) => return fact.decide(state, context),
+            Self::GivenUp(command) => return given_up(command, state, context),
             Self::Adopted(fact) => fact.decide(state, context),
             Self::Held(fact) => fact.decide(state, context),
             Self::Released(fact) => fact.decide(state, context),
         };
         never_refused.map_err(|never| match never {})
+    }
+}
+
+fn given_up(
+    command: Abandon,
+    state: &State,
+    context: &Context<'_>,
+) -> Result<Decision<FactReply>, FactRefusal> {
+    let id = command.id;
+    match command.decide(state, context) {
+        Ok(decision) => Ok(decision.map(|AbandonReply { changed, status }| FactReply {
+            changed,
+            payment: Some((id, status)),
+        })),
+        Err(AbandonRefusal::UnknownPayment { id }) => Err(FactRefusal::UnknownPayment { id }),
     }
 }
 

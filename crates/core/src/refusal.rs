@@ -77,7 +77,7 @@ pub enum ReceiveInvoiceRefusal {
         id: PaymentId,
     },
     /// The payment does not wait for an invoice, or has another one.
-    #[error("payment {id} waits for no invoice: it is {status:?}")]
+    #[error("payment {id} waits for no invoice: it is {status}")]
     NotAwaitingInvoice {
         /// The payment.
         id: PaymentId,
@@ -157,7 +157,7 @@ pub enum DispatchRefusal {
         limit: Msat,
     },
     /// The payment admits no parts.
-    #[error("payment {id} admits no parts: it is {status:?}")]
+    #[error("payment {id} admits no parts: it is {status}")]
     NotOpen {
         /// The payment.
         id: PaymentId,
@@ -278,7 +278,7 @@ pub enum FactRefusal {
         part: PartId,
     },
     /// The part is not claimed, so it cannot be final.
-    #[error("part {part} is not claimed: it is {fate:?}")]
+    #[error("part {part} is not claimed: it is {fate}")]
     NotClaimed {
         /// The part.
         part: PartId,
@@ -286,7 +286,7 @@ pub enum FactRefusal {
         fate: Fate,
     },
     /// The part is not in flight, so it cannot have been never sent.
-    #[error("part {part} is not in flight: it is {fate:?}")]
+    #[error("part {part} is not in flight: it is {fate}")]
     NotInFlight {
         /// The part.
         part: PartId,

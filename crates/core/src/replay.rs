@@ -1,11 +1,12 @@
 //! Replay: folding a stored log back into the state it says.
 
+use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
 use crate::{
     chain::Head,
-    codec::{DecodeError, decode_events},
-    evolve::Position,
+    codec::{DecodeError, EntryHeader, decode_events},
+    event::Event,
     ids::LedgerId,
     state::State,
     store::{EventSource, StoreError, StoredEntry},
@@ -104,28 +105,11 @@ impl Replay {
     /// Folds the next entry.
     ///
     /// # Errors
-    /// [`ReplayError`] when it is not the next one, or does not decode. The fold must not go on
-    /// then: some of its events may be folded.
+    /// [`ReplayError`] when it is not the next one, does not decode, or does not fit.
     pub fn entry(&mut self, stored: StoredEntry<'_>) -> Result<(), ReplayError> {
-        let before = self.state.head;
-        if stored.first_seq != before.seq + 1 {
-            return Err(ReplayError::Missing { after: before.seq, found: stored.first_seq });
-        }
-        let unreadable = |error| ReplayError::Entry { seq: stored.first_seq, error };
-        let header = crate::codec::EntryHeader::read(stored.bytes).map_err(unreadable)?;
-        if header.first_seq != stored.first_seq {
-            let stated = header.first_seq;
-            return Err(unreadable(DecodeError::OutOfPlace { stated, after: before.seq }));
-        }
-        let after = Head { seq: header.last_seq(), chain: before.chain.extend(stored.bytes) };
-        let chain = after.chain.prefix();
-        let state = &mut self.state;
-        let fold = |seq, event| {
-            let position = Position { seq, now: header.now, epoch: header.epoch, chain };
-            state.evolve(&position, &event);
-        };
-        decode_events(stored.bytes, fold).map_err(unreadable)?;
-        self.state.head = after;
+        // Decoded whole before any of it is folded; notifications carry the entry's chain hash.
+        let Record { header, after, events } = record(self.state.head, stored)?;
+        self.state.fold(&header, after, &events);
         self.contains_known |= self.known == Some(after);
         match self.state.misfit {
             Some(seq) => Err(ReplayError::Misfit { seq }),
@@ -195,4 +179,76 @@ pub fn verify(source: &(impl EventSource + ?Sized), seed: u64) -> Result<State, 
     let mut replay = Replay::from_beginning(source, seed)?;
     replay.entries(source)?;
     replay.finish(stored)
+}
+
+/// One entry of a log as an auditor reads it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Record {
+    /// When, by which writer, from which seq.
+    pub header: EntryHeader,
+    /// The head after it.
+    pub after: Head,
+    /// Its events, in order.
+    pub events: Vec<Event>,
+}
+
+/// Reads a log entry by entry, from its beginning or its base, with the chain checked, until
+/// `visit` breaks. Folds nothing.
+///
+/// # Errors
+/// [`ReplayError`] with the place of the first damage; what was visited before it is sound.
+pub fn history(
+    source: &(impl EventSource + ?Sized),
+    mut visit: impl FnMut(Record) -> ControlFlow<()>,
+) -> Result<(), ReplayError> {
+    let stored = source.head()?;
+    let mut head = match source.base()? {
+        Some(base) => base.at,
+        None => Head::genesis(source.ledger_id()),
+    };
+    let mut outcome = Ok(());
+    let mut stopped = false;
+    source.replay(head.seq + 1, &mut |entry| match record(head, entry) {
+        Ok(record) => {
+            head = record.after;
+            let flow = visit(record);
+            stopped = flow.is_break();
+            flow
+        }
+        Err(error) => {
+            outcome = Err(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    outcome?;
+    if stopped || head == stored {
+        Ok(())
+    } else {
+        Err(ReplayError::HeadDiffers { replayed: head, stored })
+    }
+}
+
+fn record(before: Head, stored: StoredEntry<'_>) -> Result<Record, ReplayError> {
+    let mut events = Vec::new();
+    let (header, after) = next_entry(before, stored, |_, event| events.push(event))?;
+    Ok(Record { header, after, events })
+}
+
+/// Decodes the entry that must follow `before`.
+fn next_entry(
+    before: Head,
+    stored: StoredEntry<'_>,
+    each: impl FnMut(u64, Event),
+) -> Result<(EntryHeader, Head), ReplayError> {
+    if stored.first_seq != before.seq + 1 {
+        return Err(ReplayError::Missing { after: before.seq, found: stored.first_seq });
+    }
+    let unreadable = |error| ReplayError::Entry { seq: stored.first_seq, error };
+    let header = decode_events(stored.bytes, each).map_err(unreadable)?;
+    if header.first_seq != stored.first_seq {
+        let stated = header.first_seq;
+        return Err(unreadable(DecodeError::OutOfPlace { stated, after: before.seq }));
+    }
+    let after = Head { seq: header.last_seq(), chain: before.chain.extend(stored.bytes) };
+    Ok((header, after))
 }

@@ -111,6 +111,48 @@ impl Request {
         Self::new(Target::Invoice { payment_hash }, amount)
     }
 
+    /// With the payee's key.
+    #[must_use]
+    pub const fn payee(mut self, payee: NodeId) -> Self {
+        self.payee = Some(payee);
+        self
+    }
+
+    /// With the most that may be paid in fees, all parts together.
+    #[must_use]
+    pub const fn max_fee(mut self, fee: Msat) -> Self {
+        self.max_fee = Some(fee);
+        self
+    }
+
+    /// With a retry policy.
+    #[must_use]
+    pub const fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// With the moment from which it must not be tried any more.
+    #[must_use]
+    pub const fn expiry(mut self, moment: UnixMillis) -> Self {
+        self.expiry = Some(moment);
+        self
+    }
+
+    /// With the invoice or the offer itself.
+    #[must_use]
+    pub fn instructions(mut self, instructions: impl AsRef<[u8]>) -> Self {
+        self.instructions = instructions.as_ref().into();
+        self
+    }
+
+    /// With the caller's own bytes.
+    #[must_use]
+    pub fn metadata(mut self, metadata: impl AsRef<[u8]>) -> Self {
+        self.metadata = metadata.as_ref().into();
+        self
+    }
+
     /// The digests by which a repeat is compared, field by field.
     pub(crate) fn digests(&self) -> RequestDigests {
         RequestDigests {

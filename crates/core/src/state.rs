@@ -201,11 +201,19 @@ impl State {
         payment_hash: &PaymentHash,
         payment: &PaymentId,
     ) -> Option<HashHolder> {
-        let other = |place: &Place| match place {
-            Place::Payment(_) | Place::Tombstone(_) => self.id_at(*place) != payment,
+        self.holder_where(payment_hash, |other| other != payment)
+    }
+
+    pub(crate) fn holder_where(
+        &self,
+        payment_hash: &PaymentHash,
+        counts: impl Fn(&PaymentId) -> bool,
+    ) -> Option<HashHolder> {
+        let holds = |place: &Place| match place {
+            Place::Payment(_) | Place::Tombstone(_) => counts(self.id_at(*place)),
             Place::Stray(handle) => self.strays.get(*handle).blocks(),
         };
-        let place = self.places_of(payment_hash).into_iter().find(other);
+        let place = self.places_of(payment_hash).into_iter().find(holds);
         place.map(|place| self.holder_at(place)).or_else(|| self.hold_of(payment_hash))
     }
 
