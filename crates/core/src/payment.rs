@@ -452,8 +452,12 @@ impl Payment {
     /// What is not yet in flight nor settled, while parts may be dispatched; else nothing.
     #[must_use]
     pub fn missing(&self) -> Msat {
+        let counted = self.counted();
         match self.amount {
-            Some(amount) if self.status.is_open() => amount.saturating_sub(self.counted().amount),
+            // A part of unknown amount may pay all of it.
+            Some(amount) if self.status.is_open() && counted.amount_complete => {
+                amount.saturating_sub(counted.amount)
+            }
             _ => Msat::ZERO,
         }
     }

@@ -222,7 +222,7 @@ pub enum DispatchRefusal {
     /// The fees would exceed the maximum.
     #[error("fees of {in_flight} out and {added} more exceed the maximum of {limit}")]
     FeesTooHigh {
-        /// Fees in flight and claimed.
+        /// Fees in flight and claimed; the maximum where a part's fee is not known.
         in_flight: Msat,
         /// The batch's fees; the largest `u64` if they do not fit.
         added: Msat,

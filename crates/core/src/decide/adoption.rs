@@ -10,10 +10,10 @@ use crate::{
         resolution::{Located, apart, deliver, home_of_hash, locate},
     },
     event::{AdoptedPart, Event, Home, Settlement, Word},
-    ids::{PaymentHash, PaymentId},
+    ids::{PartId, PaymentHash, PaymentId},
     notification::Anomaly,
     part::Part,
-    payment::{Payment, Status},
+    payment::{Payment, Status, UNKNOWN_KIND},
     refusal::{FactRefusal, NeverRefused},
     reply::FactReply,
     state::{PartPlace, Place, State},
@@ -166,7 +166,7 @@ pub(crate) fn mark_paid(
             Ok(Located::Over) | Err(_) => {}
         }
     }
-    Ok(payment_paid(state, context, id, payment_hash, settlement))
+    Ok(payment_paid(state, context, id, part, (payment_hash, settlement)))
 }
 
 fn part_paid(
@@ -200,8 +200,8 @@ fn payment_paid(
     state: &State,
     context: &Context<'_>,
     id: PaymentId,
-    payment_hash: Option<PaymentHash>,
-    settlement: Settlement,
+    part: Option<PartId>,
+    (payment_hash, settlement): (Option<PaymentHash>, Settlement),
 ) -> Decision<FactReply> {
     let home = match state.place(&id) {
         None => payment_hash.and_then(|hash| home_of_hash(state, &hash)),
@@ -219,7 +219,17 @@ fn payment_paid(
         }
         Some(Place::Stray(_)) | None => Draft::adopted(state, context, id, payment_hash),
     };
-    if draft.payment.status != Status::Fulfilled {
+    let own_hash = draft.payment.payment_hash.or(payment_hash);
+    if let (Some(part), Some(payment_hash)) = (part, own_hash) {
+        let Settlement { amount, fee } = settlement;
+        let adopted = AdoptedPart { part, payment_hash, amount, fee, kind: UNKNOWN_KIND };
+        let former = draft.payment.is_former(&part);
+        draft.adopt(adopted, &id, Word::Claimed);
+        draft.claim(part, Proof::Word(None), Some(settlement));
+        if home.is_some() && !former {
+            draft.found_unknown(part);
+        }
+    } else if draft.payment.status != Status::Fulfilled {
         draft.sent(payment_hash, settlement.amount, settlement.fee, false);
     }
     hold_other(state, &mut draft, payment_hash);

@@ -181,8 +181,9 @@ fn check_sums(
     }
     let added = sum(|part| part.fee);
     match payment.request().and_then(|request| request.max_fee) {
-        Some(limit) if counted.fee.saturating_add(added) > limit => {
-            Err(DispatchRefusal::FeesTooHigh { in_flight: counted.fee, added, limit })
+        Some(limit) if added > payment.fee_budget().unwrap_or(limit) => {
+            let in_flight = limit.saturating_sub(payment.fee_budget().unwrap_or(limit));
+            Err(DispatchRefusal::FeesTooHigh { in_flight, added, limit })
         }
         _ => Ok(()),
     }

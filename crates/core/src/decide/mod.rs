@@ -163,6 +163,12 @@ impl<'a> Draft<'a> {
         self.record(Event::AnomalyNoted { anomaly, delivery: Delivery::Notify });
     }
 
+    /// Tells of a part that the payment did not know and that paid it.
+    pub(crate) fn found_unknown(&mut self, part: PartId) {
+        let anomaly = Anomaly::UnknownPart { payment: self.payment.id, part };
+        self.record(Event::AnomalyNoted { anomaly, delivery: Delivery::Notify });
+    }
+
     pub(crate) fn sent(
         &mut self,
         payment_hash: Option<PaymentHash>,

@@ -321,8 +321,7 @@ impl Claim<'_> {
         draft.claim(self.part, Proof::Preimage(self.command.preimage), self.command.settlement);
         // Of a payment that was not known at all, PaymentSent itself says so.
         if home.is_some() && !former {
-            let anomaly = Anomaly::UnknownPart { payment: draft.payment.id, part: self.part };
-            draft.record(Event::AnomalyNoted { anomaly, delivery: Delivery::Notify });
+            draft.found_unknown(self.part);
         }
         draft.finish()
     }
