@@ -219,6 +219,13 @@ pub enum Damage {
     Lock,
 }
 
+impl FsError {
+    /// Whether a file is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 impl From<FsError> for StoreError {
     fn from(error: FsError) -> Self {
         match error {

@@ -43,14 +43,10 @@ impl<D: Disk + Clone> FsReader<D> {
         let mut outcome = Self::read(disk);
         for _ in 1..ATTEMPTS {
             // The writer may drop a file between the listing of the directory and its reading.
-            match &outcome {
-                Err(FsError::Io { source, .. })
-                    if source.kind() == std::io::ErrorKind::NotFound =>
-                {
-                    outcome = Self::read(disk);
-                }
-                _ => break,
+            if !matches!(&outcome, Err(error) if error.is_not_found()) {
+                break;
             }
+            outcome = Self::read(disk);
         }
         outcome
     }

@@ -246,6 +246,7 @@ impl<D: Disk> FsStore<D> {
         let name = names::snapshot(at.seq);
         match snapshot::read(&history.disk, &name, history.ledger, at.seq) {
             Ok(snapshot) if snapshot.at == at && history.contains(at)? => {}
+            Err(error @ FsError::Io { .. }) if !error.is_not_found() => return Err(error.into()),
             _ => return Err(missing),
         }
         let base = names::base(at.seq);

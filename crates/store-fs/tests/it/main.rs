@@ -1,4 +1,11 @@
-//! The proof of the store: crashes, failures, damage, bad input.
+//! The proof of the store: the contract, crashes, failures, damage, bad input, reading beside a
+//! writer.
 
+mod bad_input;
+mod conformance;
 mod crash;
+mod damage;
+mod failures;
+mod fuzz;
+mod reader;
 mod support;

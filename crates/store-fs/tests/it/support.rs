@@ -6,7 +6,7 @@ use payonce_core::{
     Entry, Event, EventSource, Head, LedgerId, PaymentHash, StoreError, UnixMillis,
 };
 use payonce_store_fs::{
-    FsError, FsStore, Options, RecoveryReport,
+    FsError, FsReader, FsStore, Options, RecoveryReport,
     model::{Image, ModelDisk},
 };
 
@@ -20,6 +20,10 @@ pub(crate) const SMALL: Options = {
 
 pub(crate) fn ledger() -> LedgerId {
     LedgerId::from_bytes([7; 32])
+}
+
+pub(crate) fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a directory for temporary files")
 }
 
 /// An entry of `events` events, about 33 bytes each.
@@ -44,9 +48,14 @@ pub(crate) fn open(image: &Image) -> Result<(FsStore<ModelDisk>, RecoveryReport)
     FsStore::open_on(ModelDisk::from_image(image), SMALL)
 }
 
-/// The first seq and the bytes of each entry from `from` on.
+pub(crate) fn read(image: &Image) -> Result<FsReader<ModelDisk>, FsError> {
+    FsReader::open_on(&ModelDisk::from_image(image))
+}
+
+/// The first seq and the bytes of each entry.
 pub(crate) type Held = BTreeMap<u64, Vec<u8>>;
 
+/// What a replay from `from` on yields.
 pub(crate) fn held(store: &impl EventSource, from: u64) -> Result<Held, StoreError> {
     let mut held = Held::new();
     store.replay(from, &mut |entry| {
@@ -56,3 +65,84 @@ pub(crate) fn held(store: &impl EventSource, from: u64) -> Result<Held, StoreErr
     })?;
     Ok(held)
 }
+
+/// The names of the segments, in order.
+pub(crate) fn segments(image: &Image) -> Vec<String> {
+    image.keys().filter(|name| name.ends_with(".log")).cloned().collect()
+}
+
+/// Where the entry that starts at this seq is: its segment, and its frame's offset there. Found by
+/// reading: whatever damage hits it is reported there.
+pub(crate) fn find_frame(image: &Image, first_seq: u64) -> (String, usize) {
+    let first = |name: &String| name[..20].parse::<u64>().expect("a number");
+    let name = segments(image).into_iter().rfind(|name| first(name) <= first_seq);
+    let name = name.expect("a segment before it");
+    let nth = (first(&name)..first_seq)
+        .filter(|seq| held(&read(image).expect("sound"), 1).expect("sound").contains_key(seq))
+        .count();
+    (name.clone(), frames(&image[&name])[nth])
+}
+
+/// The offsets of the frames in a segment, walked by the lengths that docs/FORMAT.md specifies.
+pub(crate) fn frames(segment: &[u8]) -> Vec<usize> {
+    let mut frames = Vec::new();
+    let mut at = 512;
+    loop {
+        let left = 512 - at % 512;
+        at += if left < 20 { left } else { 0 };
+        let Some(&[a, b, c, mask]) = segment.get(at..at + 4) else { return frames };
+        if mask == 0 {
+            return frames;
+        }
+        frames.push(at);
+        let len = usize::from(a) | usize::from(b) << 8 | usize::from(c) << 16;
+        at += (20 + len).next_multiple_of(8);
+    }
+}
+
+/// A log of several segments, a snapshot and a base, and a torn tail if asked for; and the heads
+/// and entries that it was given.
+pub(crate) struct Sample {
+    pub(crate) image: Image,
+    pub(crate) heads: Vec<Head>,
+    pub(crate) entries: Held,
+    /// Where the base was taken, if one was.
+    pub(crate) base: u64,
+}
+
+/// Appends batches of these sizes, each acknowledged; saves a snapshot after the batches named.
+pub(crate) fn sample(batches: &[&[u8]], snapshots_after: &[usize], drop: bool) -> Sample {
+    use payonce_core::EventStore;
+
+    let disk = ModelDisk::default();
+    let (mut store, _) = FsStore::create_on(disk.clone(), ledger(), SMALL).expect("empty");
+    let mut heads = vec![Head::genesis(ledger())];
+    let mut entries = Held::new();
+    let mut base = 0;
+    for (nth, sizes) in batches.iter().enumerate() {
+        let batch = batch(heads[heads.len() - 1], sizes);
+        store.append(&batch).expect("sound");
+        heads.extend(batch.iter().map(Entry::after));
+        entries.extend(batch.iter().map(|entry| (entry.first_seq(), entry.bytes().to_vec())));
+        if snapshots_after.contains(&nth) {
+            let at = heads[heads.len() - 1];
+            store.save_snapshot(at, &[0x3c; 300]).expect("sound");
+            if drop && nth == snapshots_after[0] {
+                store.drop_history(at).expect("sound");
+                base = at.seq;
+            }
+        }
+    }
+    Sample { image: disk.image(), heads, entries, base }
+}
+
+impl Sample {
+    /// What a sound log holds: everything after the base.
+    pub(crate) fn kept(&self) -> Held {
+        self.entries.range(self.base + 1..).map(|(seq, bytes)| (*seq, bytes.clone())).collect()
+    }
+}
+
+/// Batches that fill several small segments.
+pub(crate) const BATCHES: &[&[u8]] =
+    &[&[1], &[2, 1], &[1, 3, 1, 2, 1, 5, 1], &[16, 30], &[9, 20], &[4, 1, 30, 2, 2], &[3], &[1, 1]];
