@@ -39,8 +39,7 @@ impl ChainHash {
     /// The first 8 bytes, which tell notifications of two logs apart.
     #[must_use]
     pub fn prefix(&self) -> [u8; 8] {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        [a, b, c, d, e, f, g, h]
+        core::array::from_fn(|at| self.0[at])
     }
 }
 

@@ -216,8 +216,8 @@ impl ShortDigest {
     pub(crate) fn of<T: Encode>(value: &T) -> Self {
         let mut bytes = alloc::vec::Vec::with_capacity(64);
         encode_into(value, &mut bytes);
-        let [a, b, c, d, e, f, g, h, ..] = sha256(&bytes);
-        Self([a, b, c, d, e, f, g, h])
+        let digest = sha256(&bytes);
+        Self(core::array::from_fn(|at| digest[at]))
     }
 }
 

@@ -20,7 +20,7 @@ pub enum Exclusion {
     None,
 }
 
-/// One stored entry, as [`EventStore::replay`] yields it.
+/// One stored entry, as [`EventSource::replay`] yields it.
 #[derive(Debug, Clone, Copy)]
 pub struct StoredEntry<'a> {
     /// The seq of its first event.

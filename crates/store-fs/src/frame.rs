@@ -225,7 +225,7 @@ mod tests {
     fn frames_read_back_at_every_place_and_length() {
         for start in (512..1024).step_by(8) {
             for len in [0, 1, 3, 4, 60, 500, 1024] {
-                let entry: Vec<u8> = (0..len).map(|at| at as u8).collect();
+                let entry: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
                 let (mut file, at) = framed(start, &entry);
                 assert_eq!(file.len() % ALIGN_BYTES, 0);
                 assert!(at % SECTOR_BYTES + HEADER_BYTES <= SECTOR_BYTES, "within one sector");

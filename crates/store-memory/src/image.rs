@@ -53,11 +53,13 @@ impl Image {
     }
 
     /// The heads at which the log can be cut, in order: before its first kept entry and after each.
+    #[must_use]
     pub fn heads(&self) -> impl DoubleEndedIterator<Item = Head> + '_ {
         std::iter::once(self.start).chain(self.entries.iter().map(|entry| entry.after))
     }
 
     /// The kept entries, in order.
+    #[must_use]
     pub fn entries(&self) -> impl ExactSizeIterator<Item = StoredEntry<'_>> {
         self.entries
             .iter()

@@ -279,7 +279,7 @@ impl Log {
             }
         }
         if self.is(Fault::AcknowledgesBeforeWriting) {
-            self.unwritten = kept.clone();
+            self.unwritten.clone_from(&kept);
         }
         self.entries.extend(kept);
         Ok(())

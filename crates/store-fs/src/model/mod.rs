@@ -174,9 +174,9 @@ impl Disk for ModelDisk {
     fn open(&self, name: &str, access: Access) -> io::Result<ModelFile> {
         let mut state = self.lock();
         if access == Access::Read {
-            state.begin()?
+            state.begin()?;
         } else {
-            state.begin_change()?
+            state.begin_change()?;
         }
         let file = match (state.find(name), access) {
             (Ok(_), Access::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),

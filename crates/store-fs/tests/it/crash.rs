@@ -100,7 +100,7 @@ fn run(scale: u8) -> Run {
                 known.given += entries.len();
                 run.known.push(known.clone());
                 store.append(&entries).expect("sound");
-                run.heads.extend(entries.iter().map(|entry| entry.after()));
+                run.heads.extend(entries.iter().map(payonce_core::Entry::after));
                 let bytes = entries.iter().map(|entry| (entry.first_seq(), entry.bytes().to_vec()));
                 run.entries.extend(bytes);
                 known.acknowledged = known.given;

@@ -1,0 +1,96 @@
+# The steps of .ci/run that are more than one command. Sourced, never run.
+
+times=()
+# Pinned, so that nothing but a change here changes what it finds.
+cargo_deny=0.20.2
+
+# Runs a command under a heading and notes how long it took.
+step() {
+  local start=$SECONDS took
+  current=$1
+  shift
+  printf '\n=== %s\n' "$current"
+  "$@"
+  took=$((SECONDS - start))
+  printf -- '--- %s: %d s\n' "$current" "$took"
+  times+=("$(printf '%4d s  %s' "$took" "$current")")
+}
+
+summary() {
+  printf '\n=== all passed in %d s\n' "$SECONDS"
+  printf '%s\n' "${times[@]}"
+}
+
+# Debian's way to install what is missing, as root or through sudo.
+apt_install() {
+  local sudo=()
+  [ "$(id -u)" = 0 ] || sudo=(sudo)
+  "${sudo[@]}" apt-get update -q
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+}
+
+install_tools() {
+  local missing=()
+  command -v python3 >/dev/null || missing+=(python3)
+  command -v git >/dev/null || missing+=(git)
+  # LDK's test utilities and libFuzzer are C++.
+  command -v c++ >/dev/null || missing+=(g++)
+  [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
+  cargo fmt --version || rustup component add rustfmt
+  cargo clippy --version || rustup component add clippy
+  command -v cargo-deny >/dev/null || cargo install cargo-deny --version "$cargo_deny" --locked --debug
+  rustc --version
+  python3 --version
+}
+
+# Crates outside the workspace: each has a lock file and a target directory of its own.
+outsiders() {
+  local crate
+  for crate in nostd fuzz; do
+    [ ! -f "$crate/Cargo.toml" ] || echo "$crate"
+  done
+}
+
+format_check() {
+  cargo fmt --all --check
+  local crate
+  for crate in $(outsiders); do
+    cargo fmt --manifest-path "$crate/Cargo.toml" --check
+  done
+}
+
+# The commands as a newcomer copies them: the lines of the README's `sh` blocks that call cargo.
+readme_commands() {
+  local command commands
+  commands=$(awk '/^```sh$/ {inside=1; next} /^```$/ {inside=0} inside' README.md | grep '^cargo ')
+  grep -qx 'cargo test' <<<"$commands"
+  while read -r command; do
+    printf '$ %s\n' "$command"
+    bash -euo pipefail -c "$command"
+  done <<<"$commands"
+}
+
+test_other_members() {
+  local packages
+  packages=$(.ci/members.py others)
+  if [ -z "$packages" ]; then
+    echo "every member is a default member"
+    return
+  fi
+  # Word splitting is meant: one -p per member.
+  # shellcheck disable=SC2086
+  cargo test $packages
+}
+
+build_no_std() {
+  cargo build --manifest-path nostd/Cargo.toml
+}
+
+build_fuzz_targets() {
+  if [ ! -f fuzz/Cargo.toml ]; then
+    echo "there are no fuzz targets"
+    return
+  fi
+  # As cargo-fuzz would, without the sanitizer, which needs a nightly compiler.
+  RUSTFLAGS="--cfg fuzzing" cargo build --manifest-path fuzz/Cargo.toml --bins
+}
