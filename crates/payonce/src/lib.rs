@@ -1,0 +1,52 @@
+//! Pays a Lightning invoice exactly once, whatever crashes in between.
+//!
+//! > **Append before act.** Nothing goes out to the network, and no answer goes to the user, before
+//! > the events that record it are durable.
+//!
+//! ```rust
+//! use payonce::*;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let (dir, now) = (tempfile::tempdir()?, UnixMillis(1_790_000_000_000));
+//!     let log = store_fs::Options::default();
+//!     let (store, _) = store_fs::FsStore::create(dir.path(), LedgerId::from_bytes([7; 32]), log)?;
+//!     let opening = Opening::new(Remember::Forever, 42); // 42: in earnest a random, secret seed
+//!     let mut ledger = Ledger::open(store, &opening, now)?.finish(now)?;
+//!
+//!     let preimage = Preimage::from_bytes([1; 32]); // in earnest it comes from the payee
+//!     let hash = preimage.payment_hash();
+//!     let id = PaymentId::from_payment_hash(hash); // the idempotency key: store it before you send
+//!     let send = Send { id, request: Request::invoice(hash, Msat(50_000)), again_after: None };
+//!     assert_eq!(ledger.execute(send.clone(), now)?, SendReply::Accepted);
+//!
+//!     let part = PartId::from_bytes([2; 32]); // in earnest random
+//!     let (amount, fee) = (Msat(50_000), Msat(10));
+//!     let htlc = NewPart::Htlc { id: part, amount, fee, cltv_expiry: 900_000, first_channel: None };
+//!     ledger.execute(Dispatch { id, attempt: 1, parts: vec![htlc] }, now)?;
+//!     // The dispatch is durable: now, and not before, offer the HTLC. Then tell what became of it.
+//!     ledger.execute(ClaimPart { id, part, preimage, settlement: None }, now)?;
+//!
+//!     match ledger.execute(send, now)? {
+//!         SendReply::Duplicate(known) => assert_eq!(known.paid.unwrap().preimage, Some(preimage)),
+//!         SendReply::Accepted => unreachable!("an id is accepted once"),
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Five concepts are enough for that program: a [`Command`] ([`Send`], [`Dispatch`], ...) is decided
+//! into [`Event`]s, which fold into a [`Payment`], kept in an [`EventStore`] by a [`Ledger`].
+//!
+//! This crate is the front door and holds no logic. At its root is everything of `payonce-core`;
+//! [`store_fs`] keeps the log in a directory. A ledger takes any other [`EventStore`] as well.
+
+#![forbid(unsafe_code)]
+
+pub use payonce_core::*;
+
+/// The log in segment files under one directory: the embedded default.
+pub use payonce_store_fs as store_fs;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
