@@ -12,7 +12,6 @@ use crate::{
     limits,
     notification::NotificationId,
     part::{Failure, ObservationKind, PartKind},
-    payment::FailureReason,
     refusal::{
         AbandonRefusal, AcknowledgeRefusal, CloseGapRefusal, DispatchRefusal, FactRefusal,
         FinishRefusal, NeverRefused, ReceiveInvoiceRefusal, Refusal, SendRefusal, TickRefusal,
@@ -23,6 +22,7 @@ use crate::{
     },
     request::Request,
     state::State,
+    status::FailureReason,
 };
 
 /// Accepts a request to pay, or answers a repeat.

@@ -13,8 +13,8 @@ use crate::{
     limits,
     notification::{Anomaly, NotificationId},
     part::{Failure, Observation, PartKind, PartTerms},
-    payment::FailureReason,
     request::Request,
+    status::FailureReason,
 };
 
 /// The invoice that came for an offer.

@@ -9,10 +9,11 @@ use hashbrown::HashTable;
 use crate::{
     amount::UnixMillis,
     ids::{PartId, PaymentHash, PaymentId},
-    payment::{Payment, StatusKind, VerdictDue},
+    payment::{Payment, VerdictDue},
     request::ShortDigest,
     slab::Handle,
     state::{PartPlace, Place, State},
+    status::StatusKind,
     stray::Stray,
     tombstone::Tombstone,
 };

@@ -105,9 +105,8 @@ pub enum LedgerError {
     },
 }
 
-/// Why a command has no reply.
+/// Why a command has no reply: two cases by nature.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ExecuteError<R: core::error::Error> {
     /// It was refused; nothing was recorded.
     #[error(transparent)]

@@ -37,6 +37,7 @@ mod request;
 mod slab;
 mod snapshot;
 mod state;
+mod status;
 mod store;
 mod stray;
 mod timing;
@@ -65,7 +66,7 @@ pub use crate::{
     machine::{Machine, Poisoned, ReleaseError, SnapshotError, Step, Ticket},
     notification::{Anomaly, Notice, Notification, NotificationId},
     part::{Assertion, Failure, Fate, Observation, ObservationKind, Part, PartKind, PartTerms},
-    payment::{FailureReason, Payment, Quiet, Status, StatusKind, Sums, WaitsUntil},
+    payment::{Payment, Quiet, Sums, WaitsUntil},
     query::{Counts, Shortfall, UnresolvedPart},
     recovery::{Answer, Recovery},
     refusal::{
@@ -80,6 +81,7 @@ pub use crate::{
     },
     request::{Deadline, Request, RequestField, RetryPolicy, Target},
     state::{HashHolder, State},
+    status::{FailureReason, Status, StatusKind},
     store::{EventSource, EventStore, Exclusion, Snapshot, StoreError, StoredEntry},
     stray::Stray,
 };

@@ -12,7 +12,7 @@ use crate::{
     ids::{ParseIdError, PartId, PaymentHash, PaymentId, Preimage},
     limits,
     part::Failure,
-    payment::FailureReason,
+    status::FailureReason,
 };
 
 /// The name of a notification, the same at every delivery: the seq of its event, and the first 8

@@ -27,6 +27,9 @@ pub enum PartKind {
     Delegated,
 }
 
+/// The kind of a part of which only its claim is known.
+pub(crate) const UNKNOWN_KIND: PartKind = PartKind::Htlc { cltv_expiry: None, first_channel: None };
+
 /// A part as it is dispatched.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
 pub struct PartTerms {

@@ -8,10 +8,11 @@ use crate::{
     ids::{LedgerId, PaymentHash, PaymentId, ShortChannelId},
     notification::{Anomaly, Notice, Notification, NotificationId, Unread, UnreadContent},
     part::{Fate, Part},
-    payment::{Payment, Status, StatusKind},
+    payment::Payment,
     reply::{Paid, Standing},
     request::{Request, RequestField},
     state::{HashHolder, PartPlace, Place, State},
+    status::{Status, StatusKind},
     stray::Stray,
     tombstone::Outcome,
 };

@@ -6,9 +6,9 @@ use crate::{
     ids::{PartId, PaymentId},
     notification::NotificationId,
     part::Fate,
-    payment::Status,
     request::RequestField,
     state::HashHolder,
+    status::Status,
 };
 
 /// Why a [`Send`](crate::Send) was refused.

@@ -8,8 +8,8 @@ use crate::{
     ids::{PartId, PaymentId, Preimage},
     notification::NotificationId,
     part::Fate,
-    payment::Status,
     state::State,
+    status::Status,
 };
 
 /// A reply at the moment of its release, when the state may be newer than the one it was decided

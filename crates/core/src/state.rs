@@ -16,6 +16,7 @@ use crate::{
     part::Part,
     payment::Payment,
     slab::{Handle, Slab},
+    status::Status,
     stray::Stray,
     tombstone::Tombstone,
 };
@@ -182,7 +183,7 @@ impl State {
             Place::Payment(handle) => {
                 let other = self.payments.get(*handle);
                 let out = !other.is_resolved();
-                let paid = other.status == crate::payment::Status::Fulfilled;
+                let paid = other.status == Status::Fulfilled;
                 other.id != *payment && (out || paid)
             }
             Place::Tombstone(handle) => {

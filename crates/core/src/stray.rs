@@ -7,9 +7,9 @@ use bincode::{Decode, Encode};
 
 use crate::{
     event::{AdoptedPart, Settlement, Word},
+    evolve::{At, Misfit},
     ids::{PaymentHash, PaymentId, Preimage},
     part::{Failure, Fate, Part},
-    payment::{At, Misfit},
 };
 
 /// A part without a payment.

@@ -5,8 +5,9 @@ use crate::{
     amount::UnixMillis,
     limits,
     part::{Fate, PartKind},
-    payment::{FailureReason, Payment, WaitsUntil},
+    payment::{Payment, WaitsUntil},
     request::RetryPolicy,
+    status::FailureReason,
 };
 
 impl Payment {

@@ -9,8 +9,9 @@ use crate::{
     codec::Many,
     ids::{PaymentHash, PaymentId, Preimage},
     notification::NotificationId,
-    payment::{FailureReason, Payment, Status},
+    payment::Payment,
     request::{RequestDigests, ShortDigest},
+    status::{FailureReason, Status},
 };
 
 /// How a remembered payment ended.

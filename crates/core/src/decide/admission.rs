@@ -12,11 +12,12 @@ use crate::{
     ids::PaymentId,
     limits,
     notification::NotificationId,
-    payment::{Payment, Status},
+    payment::Payment,
     refusal::{ReceiveInvoiceRefusal, SendRefusal},
     reply::{FactReply, SendReply, Standing},
     request::{Deadline, Request, RequestField, Target},
     state::{Place, State},
+    status::Status,
     tombstone::Outcome,
 };
 

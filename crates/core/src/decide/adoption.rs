@@ -12,11 +12,12 @@ use crate::{
     event::{AdoptedPart, Event, Home, Settlement, Word},
     ids::{PartId, PaymentHash, PaymentId},
     notification::Anomaly,
-    part::Part,
-    payment::{Payment, Status, UNKNOWN_KIND},
+    part::{Part, UNKNOWN_KIND},
+    payment::Payment,
     refusal::{FactRefusal, NeverRefused},
     reply::FactReply,
     state::{PartPlace, Place, State},
+    status::Status,
     stray::Stray,
 };
 

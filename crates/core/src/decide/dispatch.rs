@@ -10,11 +10,12 @@ use crate::{
     ids::PartId,
     limits,
     part::{Fate, Part, PartKind, PartTerms},
-    payment::{Payment, Status},
+    payment::Payment,
     refusal::DispatchRefusal,
     reply::{DispatchReply, Standing},
     request::RetryPolicy,
     state::State,
+    status::Status,
 };
 
 pub(crate) fn dispatch(

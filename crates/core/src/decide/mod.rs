@@ -15,13 +15,15 @@ use crate::{
     amount::UnixMillis,
     config::{Config, Remember},
     event::{AdoptedPart, Delivery, Event, Home, Settlement, Word},
+    evolve::At,
     ids::{PartId, PaymentHash, PaymentId, Preimage},
     limits,
     notification::Anomaly,
     part::Fate,
-    payment::{At, Payment, Status},
+    payment::Payment,
     reply::FactReply,
     state::State,
+    status::Status,
     tombstone::Tombstone,
 };
 

@@ -9,10 +9,10 @@ use crate::{
     ids::PaymentId,
     limits,
     notification::NotificationId,
-    payment::Status,
     refusal::AcknowledgeRefusal,
     reply::AcknowledgeReply,
     state::State,
+    status::Status,
 };
 
 pub(crate) fn acknowledge(

@@ -10,10 +10,11 @@ use crate::{
     event::Event,
     ids::PaymentId,
     limits,
-    payment::{FailureReason, Payment},
+    payment::Payment,
     refusal::TickRefusal,
     reply::TickReply,
     state::State,
+    status::FailureReason,
 };
 
 pub(crate) fn tick(

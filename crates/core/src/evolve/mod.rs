@@ -1,6 +1,9 @@
 //! Evolve: state + event -> state. Total: an event that does not fit leaves a misfit mark with its
 //! seq, which opening and verifying refuse; it is never dropped in silence.
 
+mod part;
+mod payment;
+
 use alloc::sync::Arc;
 
 use crate::{
@@ -11,13 +14,16 @@ use crate::{
     ids::{PartId, PaymentId, Preimage},
     notification::{Anomaly, NotificationId, Unread, UnreadContent},
     part::{Failure, PartTerms},
-    payment::{At, Misfit, Payment, Status, VerdictDue},
+    payment::{Payment, VerdictDue},
     request::{Request, ShortDigest},
     slab::Handle,
     state::{PartPlace, Place, State},
+    status::Status,
     stray::Stray,
     tombstone::Tombstone,
 };
+
+pub(crate) use self::payment::{At, Misfit};
 
 /// Where an event stands in its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
