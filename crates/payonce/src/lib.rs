@@ -50,3 +50,7 @@ pub use payonce_store_fs as store_fs;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/INTEGRATING.md")]
+struct Integrating;
