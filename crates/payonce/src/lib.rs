@@ -13,23 +13,20 @@
 //!     let opening = Opening::new(Remember::Forever, 42); // 42: in earnest a random, secret seed
 //!     let mut ledger = Ledger::open(store, &opening, now)?.finish(now)?;
 //!
-//!     let preimage = Preimage::from_bytes([1; 32]); // in earnest it comes from the payee
+//!     let preimage = Preimage::from_bytes([1; 32]); // in earnest the payee's secret
 //!     let hash = preimage.payment_hash();
 //!     let id = PaymentId::from_payment_hash(hash); // the idempotency key: store it before you send
-//!     let send = Send { id, request: Request::invoice(hash, Msat(50_000)), again_after: None };
+//!     let send = Send::new(id, Request::invoice(hash, Msat(50_000)));
 //!     assert_eq!(ledger.execute(send.clone(), now)?, SendReply::Accepted);
 //!
 //!     let part = PartId::from_bytes([2; 32]); // in earnest random
-//!     let (amount, fee) = (Msat(50_000), Msat(10));
-//!     let htlc = NewPart::Htlc { id: part, amount, fee, cltv_expiry: 900_000, first_channel: None };
+//!     let htlc = NewPart::htlc(part, Msat(50_000), Msat(10), 900_000);
 //!     ledger.execute(Dispatch { id, attempt: 1, parts: vec![htlc] }, now)?;
 //!     // The dispatch is durable: now, and not before, offer the HTLC. Then tell what became of it.
-//!     ledger.execute(ClaimPart { id, part, preimage, settlement: None }, now)?;
+//!     ledger.execute(ClaimPart::new(id, part, preimage), now)?;
 //!
-//!     match ledger.execute(send, now)? {
-//!         SendReply::Duplicate(known) => assert_eq!(known.paid.unwrap().preimage, Some(preimage)),
-//!         SendReply::Accepted => unreachable!("an id is accepted once"),
-//!     }
+//!     let repeat = ledger.execute(send, now)?;
+//!     assert!(matches!(repeat, SendReply::Duplicate(known) if known.status == Status::Fulfilled));
 //!     Ok(())
 //! }
 //! ```
