@@ -2,7 +2,8 @@
 //!
 //! A frame starts and ends on a multiple of 8 bytes, and its header lies within one sector. So a
 //! write that a crash tore leaves, of each frame, the header whole or not at all, and at least one
-//! sector's share of the body all zero: the space was zero before, and a written share never is.
+//! sector's share of the body all zero: the space was zero before, and a written share never is. A
+//! write that came back short leaves the last 8 bytes of a frame zero, and all that follows.
 
 use crate::error::Damage;
 
@@ -68,7 +69,8 @@ pub(crate) enum Found {
     Frame(Header),
     /// Nothing was written: a blank header, or the end of the file.
     Blank,
-    /// A frame of which only some sectors arrived, or that the file's end cuts.
+    /// A frame of which only some sectors arrived, or only the beginning, or that the file's end
+    /// cuts.
     Torn,
     /// What no torn write leaves.
     Damaged(Damage),
@@ -129,14 +131,17 @@ pub(crate) fn read(file: &[u8], at: usize, salt: u64) -> Found {
         return Found::Blank;
     }
     let Some(header) = Header::read(bytes, salt, at as u64) else {
-        return Found::Damaged(Damage::FrameHeader);
+        // A write that came back short may have ended inside; then nothing follows, not even the
+        // header's checksum.
+        let is_cut = is_blank(&rest[HEADER_BYTES - 4..]);
+        return if is_cut { Found::Torn } else { Found::Damaged(Damage::FrameHeader) };
     };
     let Some(frame) = rest.get(..header.frame_bytes()) else {
         return Found::Torn;
     };
     if crc32c::crc32c(&frame[HEADER_BYTES..]) == header.body_crc {
         Found::Frame(header)
-    } else if shares(frame, at).any(is_blank) {
+    } else if shares(frame, at).any(is_blank) || is_blank(&rest[frame.len() - ALIGN_BYTES..]) {
         Found::Torn
     } else {
         Found::Damaged(Damage::Body)
@@ -279,6 +284,17 @@ mod tests {
             }
             let found = read(&image, at, SALT);
             assert!(matches!(found, Found::Torn | Found::Blank), "{missing:b}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn cut_by_a_short_write_it_is_torn() {
+        let (file, at) = framed(968, &[7; 1200]);
+        for end in (at + 8..file.len()).step_by(8) {
+            let mut image = file.clone();
+            image[end..].fill(0);
+            image.extend([0; 512]);
+            assert_eq!(read(&image, at, SALT), Found::Torn, "up to {end}");
         }
     }
 

@@ -79,8 +79,7 @@ pub(crate) fn io_error<D: Disk>(
     disk: &D,
     name: &str,
 ) -> impl FnOnce(io::Error) -> FsError {
-    let place = disk.place(name);
-    move |source| FsError::Io { action, place, source }
+    move |source| FsError::Io { action, place: disk.place(name), source }
 }
 
 pub(crate) fn open<D: Disk>(disk: &D, name: &str, access: Access) -> Result<D::File, FsError> {

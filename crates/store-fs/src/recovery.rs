@@ -111,23 +111,32 @@ fn take_lock<D: Disk>(disk: &D, exists: bool) -> Result<D::File, FsError> {
     }
 }
 
+/// What the lock file holds before the ledger's id in hex, and after it.
+const OWNER: [&str; 2] = ["payonce ledger ", "\n"];
+
 /// The ledger that the lock file names. It names one as soon as the log has been opened once, so
-/// that a directory whose segments are gone is never taken for a new one.
+/// that a directory whose segments are gone is never taken for a new one. Half of a name is none:
+/// a write of it failed, and the next opening writes it whole.
 pub(crate) fn read_owner<D: Disk>(disk: &D, lock: &D::File) -> Result<Option<LedgerId>, FsError> {
     let mut bytes = [0; 128];
     let read = read_full(lock, &mut bytes, 0).map_err(io_error("read", disk, LOCK))?;
+    let [before, after] = OWNER;
+    let whole = before.len() + 64 + after.len();
     let bytes = &bytes[..read];
-    if crate::frame::is_blank(bytes) {
+    let is_half =
+        read < whole && bytes.iter().zip(before.as_bytes()).all(|(one, other)| one == other);
+    if crate::frame::is_blank(bytes) || is_half {
         return Ok(None);
     }
     let text = std::str::from_utf8(bytes).ok();
-    let hex = text.and_then(|text| text.strip_prefix("payonce ledger ")?.strip_suffix('\n'));
+    let hex = text.and_then(|text| text.strip_prefix(before)?.strip_suffix(after));
     let ledger = hex.and_then(|hex| hex.parse().ok());
     ledger.map(Some).ok_or_else(|| damaged(&disk.place(LOCK), 0, Damage::Lock))
 }
 
 fn write_owner<D: Disk>(disk: &D, lock: &D::File, ledger: LedgerId) -> Result<(), FsError> {
-    let text = format!("payonce ledger {ledger}\n");
+    let [before, after] = OWNER;
+    let text = format!("{before}{ledger}{after}");
     write_full(lock, text.as_bytes(), 0).map_err(io_error("write", disk, LOCK))?;
     lock.sync().map_err(io_error("sync", disk, LOCK))
 }

@@ -3,7 +3,8 @@
 //!
 //! What it assumes of a medium: synced contents are certain; of unsynced writes any subset of their
 //! 512-byte sectors is there; names are certain only once their directory was synced, and of
-//! unsynced changes of names any subset is there. After a sync that failed, what it did not write
+//! unsynced changes of names any subset is there. A write that comes back short wrote whole words of
+//! 8 bytes. After a sync that failed, what it did not write
 //! is no longer written by a later one, although it can still be read.
 
 mod crash;
@@ -117,6 +118,11 @@ impl ModelDisk {
         state.faults.insert(operation, fault);
     }
 
+    /// Forgets what was planned to fail.
+    pub fn fail_no_more(&self) {
+        self.lock().faults.clear();
+    }
+
     /// Makes every change fail as a read-only file system does, or work again.
     pub fn set_read_only(&self, read_only: bool) {
         self.lock().read_only = read_only;
@@ -147,6 +153,21 @@ impl State {
     fn begin_change(&mut self) -> io::Result<()> {
         self.begin()?;
         if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
+    }
+
+    /// How much the present write writes, if it was told to come back short.
+    fn short_write(&mut self, offset: usize, len: usize) -> Option<usize> {
+        match self.faults.get(&self.operations)? {
+            Fault::Error(_) => return None,
+            Fault::Short => {}
+            Fault::ShortThenFull => {
+                let next = self.operations + 1;
+                self.faults.insert(next, Fault::Error(io::ErrorKind::StorageFull));
+            }
+        }
+        // Whole words of 8 bytes, as seen in the file.
+        let end = (offset + len / 2) / 8 * 8;
+        end.checked_sub(offset).filter(|len| *len > 0)
     }
 
     fn find(&self, name: &str) -> io::Result<usize> {
@@ -258,22 +279,12 @@ impl DiskFile for ModelFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk.lock();
         let offset = usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let mut len = state.room(self.file, offset, bytes.len());
-        match state.begin_change() {
-            Ok(()) if len == 0 => return Err(io::ErrorKind::StorageFull.into()),
-            Ok(()) => {}
-            Err(error) if state.read_only => return Err(error),
-            Err(error) => match state.faults.get(&state.operations) {
-                Some(Fault::Short | Fault::ShortThenFull) if len > 1 => {
-                    if error.kind() == io::ErrorKind::StorageFull {
-                        let next = state.operations + 1;
-                        state.faults.insert(next, Fault::Error(io::ErrorKind::StorageFull));
-                    }
-                    len /= 2;
-                }
-                _ => return Err(error),
-            },
-        }
+        let fits = state.room(self.file, offset, bytes.len());
+        let len = match state.begin_change() {
+            Ok(()) if fits == 0 => return Err(io::ErrorKind::StorageFull.into()),
+            Ok(()) => fits,
+            Err(error) => state.short_write(offset, fits).ok_or(error)?,
+        };
         let bytes = bytes[..len].to_vec();
         crash::put(&mut state.files[self.file], offset, &bytes);
         state.trace.push(Change::Written { file: self.file, offset, bytes });

@@ -91,6 +91,7 @@ fn run_with(nth: u64, fault: Fault) -> bool {
     // A write that is only short is finished with a second one.
     assert!(outcome.is_err() || fault == Fault::Short, "{nth} {fault:?}");
 
+    disk.fail_no_more();
     // The process goes on, or another one is started: what it finds it may trust from then on.
     let (mut store, _) = match FsStore::open_on(disk.clone(), SMALL) {
         Err(FsError::NotALedger { .. }) => {

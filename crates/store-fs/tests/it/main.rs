@@ -1,11 +1,16 @@
 //! The proof of the store: the contract, crashes, failures, damage, bad input, reading beside a
-//! writer.
+//! writer, the format by another hand, and the acceptance scenarios that need a disk.
 
 mod bad_input;
 mod conformance;
+mod cost;
 mod crash;
 mod damage;
 mod failures;
+mod format;
 mod fuzz;
+mod golden;
 mod reader;
+mod scenarios;
+mod segment_dir;
 mod support;

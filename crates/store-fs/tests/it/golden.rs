@@ -1,0 +1,102 @@
+//! What is written stays what docs/FORMAT.md says: decoded by another hand, and byte for byte as
+//! the golden files of each version, which are only ever added to.
+
+use payonce_core::EventStore;
+use payonce_store_fs::{
+    FsStore,
+    model::{Image, ModelDisk},
+};
+
+use crate::{
+    format,
+    support::{self, BATCHES, SMALL},
+};
+
+#[test]
+fn another_hand_reads_what_was_written() {
+    let sample = support::sample(BATCHES, &[3], false);
+    let mut entries = support::Held::new();
+    let mut heads = sample.heads.iter();
+    let mut previous = 0;
+    for name in support::segments(&sample.image) {
+        let (header, frames) = format::read(&sample.image[&name]).expect("as specified");
+        let before = heads.find(|head| head.seq == header.last_seq_before).expect("an entry's end");
+        assert_eq!(&header.chain_before, before.chain.as_bytes());
+        assert_eq!(&header.ledger, support::ledger().as_bytes());
+        assert_eq!(header.previous, previous);
+        previous = header.last_seq_before + 1;
+        assert_eq!(name, format!("{previous:020}.log"));
+        for frame in frames {
+            entries.insert(header.last_seq_before + u64::from(frame.seq), frame.entry);
+            assert!(frame.vouched < frame.seq);
+        }
+    }
+    assert_eq!(entries, sample.entries);
+    let at = sample
+        .heads
+        .iter()
+        .find(|head| sample.image.contains_key(&format!("{:020}.snap", head.seq)));
+    let at = at.expect("one was saved");
+    let written = &sample.image[&format!("{:020}.snap", at.seq)];
+    let ledger = support::ledger();
+    let expected = format::snapshot(at.seq, at.chain.as_bytes(), ledger.as_bytes(), &[0x3c; 300]);
+    assert_eq!(*written, expected);
+}
+
+#[test]
+fn another_hand_writes_what_is_read() {
+    let sample = support::sample(BATCHES, &[], false);
+    let mut image = sample.image.clone();
+    for name in support::segments(&image) {
+        let (header, frames) = format::read(&image[&name]).expect("as specified");
+        let mut segment = format::segment_header(&header);
+        for (mask, frame) in (200..).zip(&frames) {
+            format::push(&mut segment, header.salt, mask, frame);
+        }
+        image.insert(name, segment);
+    }
+    assert_ne!(image, sample.image, "other masks, no reserved space");
+    let (store, report) = support::open(&image).expect("as specified");
+    assert!(report.cut.is_none());
+    assert_eq!(support::held(&store, 1).expect("sound"), sample.entries);
+}
+
+/// A log of every kind of file.
+fn version_1() -> Image {
+    let disk = ModelDisk::default();
+    let (mut store, _) = FsStore::create_on(disk.clone(), support::ledger(), SMALL).expect("empty");
+    let mut head = store.fence().expect("sound");
+    for (nth, sizes) in BATCHES.iter().enumerate() {
+        let batch = support::batch(head, sizes);
+        store.append(&batch).expect("sound");
+        head = batch[batch.len() - 1].after();
+        if nth == 3 || nth == 5 {
+            store.save_snapshot(head, b"a state").expect("sound");
+        }
+        if nth == 3 {
+            store.drop_history(head).expect("sound");
+        }
+    }
+    disk.image()
+}
+
+#[test]
+fn version_1_is_written_byte_for_byte_as_ever() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/v1");
+    let written = version_1();
+    if std::env::var_os("PAYONCE_ADD_GOLDEN").is_some() {
+        assert!(!std::path::Path::new(directory).exists(), "golden files are never replaced");
+        std::fs::create_dir_all(directory).expect("writable");
+        for (name, bytes) in &written {
+            std::fs::write(format!("{directory}/{name}"), bytes).expect("writable");
+        }
+    }
+    let mut golden = Image::new();
+    for file in std::fs::read_dir(directory).expect("committed") {
+        let path = file.expect("readable").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        golden.insert(name, std::fs::read(path).expect("readable"));
+    }
+    assert!(golden == written, "the format changed without a new version");
+    assert!(support::open(&golden).is_ok());
+}
