@@ -1,0 +1,14 @@
+//! The acceptance scenarios and the rules between them, as scripts over the public API. One runner
+//! plays each live, reopened after every step, and with a crash at every operation of the store.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod facts;
+mod hashes;
+mod machine;
+mod offers;
+mod recovery;
+mod retries;
+mod time;
+mod window;

@@ -1,0 +1,311 @@
+//! What an opening asks and what the node answers (scenarios 12, 15 to 19, 36, 37).
+
+use payonce_core::{
+    DispatchRefusal, Fate, Msat, Request, RetryPolicy, SendRefusal, ShortChannelId,
+};
+
+use crate::support::{Scenario, forever, htlc, pay, play, routed_over, window};
+
+fn one_part_out(s: &mut Scenario) {
+    s.send("A", pay("a", 1_000)).accepted();
+    s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
+}
+
+#[test]
+fn s12_maybe_sent() {
+    play(window(), |s| {
+        let request = Request { max_fee: Some(Msat(10)), ..pay("a", 1_000) };
+        s.send("A", request.clone()).accepted();
+        s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
+        for _ in 0..3 {
+            s.crash();
+            s.out(&["p"]);
+            s.finish();
+            s.out(&["p"]);
+            s.ticks(10);
+        }
+        assert_eq!(s.missing("A").amount, Msat(0));
+        assert_eq!(s.missing("A").fee_budget, Some(Msat(0)));
+        s.dispatch("A", 2, [htlc("q", 1, 0)]).refused(DispatchRefusal::NothingMissing);
+        s.send("A", request).duplicate("Pending missing 0");
+        s.fail("A", "p").recorded();
+        s.due(&["A"]);
+    });
+}
+
+#[test]
+fn s15_retries_survive_a_restart() {
+    play(window(), |s| {
+        let retry = RetryPolicy::Attempts(2);
+        s.send("A", Request { max_fee: Some(Msat(50)), retry, ..pay("a", 1_000) }).accepted();
+        s.dispatch("A", 1, [htlc("p", 600, 5), htlc("q", 400, 3)]).recorded();
+        s.fail_with("A", "p", routed_over(5)).recorded();
+        let before = s.missing("A");
+        s.restart();
+        assert_eq!(s.missing("A"), before);
+        assert_eq!((before.amount, before.fee_budget), (Msat(600), Some(Msat(47))));
+        assert_eq!((before.avoid, before.attempt), (vec![ShortChannelId(5)], 2));
+        s.due(&["A"]);
+        s.dispatch("A", 2, [htlc("r", 600, 1)]).recorded();
+        s.fail("A", "r").recorded();
+        s.dispatch("A", 3, [htlc("t", 600, 1)]).recorded();
+        s.fail("A", "t").recorded();
+        s.is("A", "Abandoned(RetriesExhausted)");
+    });
+}
+
+/// The runner crashes Send's append both ways; this says what its caller then finds.
+#[test]
+fn s16_crash_around_an_append() {
+    play(window(), |s| {
+        s.send("A", pay("a", 1_000)).accepted();
+        s.is("A", "Pending");
+        s.due(&["A"]);
+        s.out(&[]);
+        s.send("A", pay("a", 1_000)).duplicate("Pending missing 1000");
+    });
+}
+
+fn dispatched_and_crashed(s: &mut Scenario) {
+    let retry = RetryPolicy::Attempts(0);
+    s.send("A", Request { retry, ..pay("a", 1_000) }).accepted();
+    s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
+    s.crash();
+    s.out(&["p"]);
+}
+
+#[test]
+fn s17_never_sent() {
+    play(window(), |s| {
+        dispatched_and_crashed(s);
+        s.withdraw("A", "p").recorded();
+        s.finish();
+        s.unread(&[]);
+        assert_eq!((s.missing("A").amount, s.missing("A").attempt), (Msat(1_000), 1));
+        s.due(&["A"]);
+        s.dispatch("A", 1, [htlc("q", 1_000, 10)]).recorded();
+    });
+}
+
+#[test]
+fn s17_in_flight_or_no_answer() {
+    play(window(), |s| {
+        dispatched_and_crashed(s);
+        s.finish();
+        s.due(&[]);
+        s.out(&["p"]);
+        s.is("A", "Pending");
+    });
+}
+
+/// In every status of A: adopted, then claimed.
+#[test]
+fn s18_a_part_that_the_log_lacks_is_claimed() {
+    let unknown = |_: &mut Scenario| {};
+    let pending = |s: &mut Scenario| s.send("A", pay("a", 1_000)).accepted();
+    let abandoned = |s: &mut Scenario| {
+        one_part_out(s);
+        s.abandon("A").recorded();
+    };
+    let failed = |s: &mut Scenario| {
+        s.send("A", pay("a", 1_000)).accepted();
+        s.abandon("A").recorded();
+    };
+    let paid = |s: &mut Scenario| {
+        one_part_out(s);
+        s.claim("A", "p", "a").recorded();
+    };
+    let stages: [(&str, fn(&mut Scenario)); 5] = [
+        ("Abandoned(Adopted)", unknown),
+        ("Pending", pending),
+        ("Abandoned(UserAbandoned)", abandoned),
+        ("Failed(UserAbandoned)", failed),
+        ("Fulfilled", paid),
+    ];
+    for (status, stage) in stages {
+        play(window(), |s| {
+            stage(s);
+            lost_an_entry(s);
+            s.adopt("A", "u", "a", (1_000, 10)).recorded();
+            s.finish();
+            s.is("A", status);
+            s.send("B", pay("a", 1_000)).refused(SendRefusal::Restored);
+            s.claim("A", "u", "a").recorded();
+            s.close_gap().recorded();
+            s.is("A", "Fulfilled");
+            let sent = s.state().outbox().filter(|at| is_sent(&at.notice)).count();
+            assert_eq!(sent, 1, "one PaymentSent, whatever came before");
+            s.fate("u", Fate::Claimed);
+        });
+    }
+}
+
+fn is_sent(notice: &payonce_core::Notice) -> bool {
+    matches!(notice, payonce_core::Notice::PaymentSent { .. })
+}
+
+/// The log lacks the last thing that the node did.
+fn lost_an_entry(s: &mut Scenario) {
+    let mark = s.mark();
+    s.send("Z", pay("z", 1)).accepted();
+    s.put_back_to(mark);
+}
+
+#[test]
+fn s18_its_failure_makes_no_second_payment_failed() {
+    play(window(), |s| {
+        s.send("A", pay("a", 1_000)).accepted();
+        s.abandon("A").recorded();
+        s.unread(&["A failed UserAbandoned"]);
+        lost_an_entry(s);
+        s.adopt("A", "u", "a", (1_000, 10)).recorded();
+        s.finish();
+        s.close_gap().recorded();
+        s.is("A", "Failed(UserAbandoned)");
+        s.send("A", pay("a", 1_000)).duplicate("Failed(UserAbandoned)");
+        s.acknowledge_all();
+        s.is("A", "Failed(UserAbandoned)");
+        s.fail("A", "u").recorded();
+        s.unread(&["A part u failed"]);
+        s.acknowledge_all();
+        s.is("A", "unknown");
+    });
+}
+
+#[test]
+fn s18_an_adopted_id_is_blocked() {
+    play(window(), |s| {
+        s.crash();
+        s.adopt("A", "u", "a", (1_000, 10)).recorded();
+        s.adopt("A", "u", "a", (1_000, 10)).no_change();
+        s.finish();
+        assert!(s.state().is_restored(), "the log turned out to lack a part");
+        s.close_gap().recorded();
+        s.send("A", pay("a", 700)).duplicate("Abandoned(Adopted) adopted");
+        s.send("B", pay("a", 700)).hash_in_use("A");
+        s.fail("A", "u").recorded();
+        s.unread(&["A part u failed", "A failed Adopted"]);
+    });
+}
+
+/// Told before the adoption or after it, a claim leaves the same.
+#[test]
+fn s18_claims_before_adoptions() {
+    let before: fn(&mut Scenario) = |s| {
+        s.claim("A", "u", "a").recorded();
+        s.adopt("A", "u", "a", (1_000, 10)).recorded();
+    };
+    let after: fn(&mut Scenario) = |s| {
+        s.adopt("A", "u", "a", (1_000, 10)).recorded();
+        s.claim("A", "u", "a").recorded();
+    };
+    for known in [false, true] {
+        for order in [before, after] {
+            play(window(), |s| {
+                if known {
+                    s.send("A", pay("a", 1_000)).accepted();
+                }
+                s.crash();
+                order(s);
+                s.finish();
+                s.is("A", "Fulfilled");
+                s.fate("u", Fate::Claimed);
+                assert!(s.state().is_restored());
+                s.close_gap().recorded();
+                let adopted = if known { "" } else { " adopted" };
+                s.send("A", pay("a", 1_000))
+                    .duplicate(&format!("Fulfilled by a 1000 fee 10{adopted}"));
+            });
+        }
+    }
+}
+
+#[test]
+fn s19_crash_in_the_middle_of_a_claim() {
+    for acknowledged in [false, true] {
+        play(window(), |s| {
+            one_part_out(s);
+            s.claim("A", "p", "a").recorded();
+            s.unread(&["A sent 1000 fee 10"]);
+            if acknowledged {
+                s.acknowledge_all();
+            }
+            s.crash();
+            s.out(&["p"]);
+            s.claim("A", "p", "a").no_change();
+            s.finish();
+            s.unread(if acknowledged { &[] } else { &["A sent 1000 fee 10"] });
+            s.is("A", "Fulfilled");
+        });
+    }
+}
+
+fn paid_in_the_gap(s: &mut Scenario) {
+    s.send("A", pay("a", 1_000)).accepted();
+    let mark = s.mark();
+    s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
+    s.claim("A", "p", "a").recorded();
+    s.finalize("A", "p").recorded();
+    s.put_back_to(mark);
+    s.finish();
+}
+
+#[test]
+fn s36_restored_after_a_payment_completed_in_the_gap() {
+    for config in [window(), forever()] {
+        play(config, |s| {
+            paid_in_the_gap(s);
+            s.due(&[]);
+            s.dispatch("A", 1, [htlc("q", 1_000, 10)]).refused(DispatchRefusal::Restored);
+            s.ticks(20);
+            s.unread(&[]);
+            s.is("A", "Pending");
+            s.mark_paid("A", None).recorded();
+            s.send("A", pay("a", 1_000)).duplicate("Fulfilled by ? ? fee ?");
+            s.close_gap().recorded();
+            s.send("A", pay("a", 1_000)).duplicate("Fulfilled by ? ? fee ?");
+            s.unread(&["A sent ? fee ?"]);
+        });
+    }
+}
+
+#[test]
+fn s36_nothing_fails_in_the_gap() {
+    play(window(), |s| {
+        let expiry = Some(s.now().plus(1_000));
+        s.send("A", Request { expiry, ..pay("a", 1_000) }).accepted();
+        s.send("B", pay("b", 1_000)).accepted();
+        let mark = s.mark();
+        s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
+        s.put_back_to(mark);
+        s.finish();
+        s.ticks(20);
+        s.abandon("B").recorded();
+        s.unread(&[]);
+        s.is("B", "Abandoned(UserAbandoned)");
+        s.restart();
+        s.unread(&[]);
+        s.close_gap().recorded();
+        s.unread(&["B failed UserAbandoned"]);
+        s.tick();
+        s.unread(&["B failed UserAbandoned", "A failed PaymentExpired"]);
+    });
+}
+
+#[test]
+fn s37_an_adopted_part_under_another_id() {
+    play(window(), |s| {
+        s.send("B", pay("b", 1_000)).accepted();
+        s.due(&["B"]);
+        s.crash();
+        s.adopt("X", "u", "b", (1_000, 10)).recorded();
+        s.finish();
+        s.close_gap().recorded();
+        s.is("X", "unknown");
+        s.due(&[]);
+        s.out(&["u"]);
+        s.claim("X", "u", "b").recorded();
+        s.is("B", "Fulfilled");
+        s.unread(&["B sent 1000 fee 10"]);
+    });
+}

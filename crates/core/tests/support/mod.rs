@@ -1,0 +1,15 @@
+//! What the scripts are written in: names, commands, expectations, and the runner that plays every
+//! script live, reopened after every step, and with a crash at every operation of the store.
+
+mod names;
+mod outcome;
+mod prefix;
+mod runner;
+mod scenario;
+mod text;
+
+pub(crate) use self::{
+    names::{T0, delegated, hash, htlc, id, offer, part, pay, permanent, routed_over, seconds},
+    runner::{forever, play, window},
+    scenario::Scenario,
+};

@@ -1,0 +1,79 @@
+//! Names for everything that a script mentions: an id is its name, padded with zeros.
+
+use payonce_core::{
+    Deadline, Failure, Msat, NewPart, OfferHash, PartId, PaymentHash, PaymentId, Preimage, Request,
+    ShortChannelId, Target, UnixMillis,
+};
+
+/// When every script begins.
+pub(crate) const T0: UnixMillis = UnixMillis(1_700_000_000_000);
+
+fn padded(name: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..name.len()].copy_from_slice(name.as_bytes());
+    bytes
+}
+
+/// The name in an id's bytes.
+pub(super) fn name(bytes: &[u8; 32]) -> String {
+    let named = bytes.iter().take_while(|byte| **byte != 0).copied().collect();
+    String::from_utf8(named).unwrap_or_else(|_| "a hash".into())
+}
+
+pub(crate) fn id(name: &str) -> PaymentId {
+    PaymentId::from_bytes(padded(name))
+}
+
+pub(crate) fn part(name: &str) -> PartId {
+    PartId::from_bytes(padded(name))
+}
+
+pub(crate) fn preimage(name: &str) -> Preimage {
+    Preimage::from_bytes(padded(name))
+}
+
+/// The hash of the preimage with this name.
+pub(crate) fn hash(name: &str) -> PaymentHash {
+    preimage(name).payment_hash()
+}
+
+/// A request to pay the invoice with the hash of this name.
+pub(crate) fn pay(name: &str, amount: u64) -> Request {
+    Request::invoice(hash(name), Msat(amount))
+}
+
+/// A request to pay an offer.
+pub(crate) fn offer(name: &str, amount: u64, deadline: Deadline) -> Request {
+    let offer_hash = OfferHash::from_bytes(padded(name));
+    Request::new(Target::Offer { offer_hash, deadline }, Msat(amount))
+}
+
+/// A part of the node's own, expiring at height 800,000.
+pub(crate) fn htlc(name: &str, amount: u64, fee: u64) -> NewPart {
+    NewPart::Htlc {
+        id: part(name),
+        amount: Msat(amount),
+        fee: Msat(fee),
+        cltv_expiry: 800_000,
+        first_channel: None,
+    }
+}
+
+/// A part handed over to an engine.
+pub(crate) fn delegated(name: &str) -> NewPart {
+    NewPart::Delegated { id: part(name) }
+}
+
+/// The payee refused.
+pub(crate) fn permanent() -> Failure {
+    Failure { permanent: true, ..Failure::default() }
+}
+
+/// This channel failed the part.
+pub(crate) fn routed_over(channel: u64) -> Failure {
+    Failure { channel: Some(ShortChannelId(channel)), ..Failure::default() }
+}
+
+pub(crate) const fn seconds(count: u64) -> u64 {
+    count * 1_000
+}

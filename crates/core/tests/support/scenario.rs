@@ -1,0 +1,548 @@
+//! One playing of a script: a process on a disk, its clock, and what its user has seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use payonce_core::{
+    Abandon, Acknowledge, AdoptPart, Answer, ClaimPart, CloseGap, Command, Config, Counts,
+    Dispatch, ExecuteError, FailPart, Failure, FailureReason, Fate, FinalizePart, Head, Ledger,
+    LedgerError, LedgerId, MarkPaid, Msat, NewPart, Notification, NotificationId, Opening,
+    PartKind, Payment, ReceiveInvoice, Recovery, Refusal, Replay, Reply, Request, Send, Settlement,
+    Shortfall, State, StatusKind, Stray, Tick, TickReply, UnixMillis, WithdrawPart,
+};
+use payonce_store_memory::{MemoryDisk, MemoryStore};
+
+use super::{
+    names::{T0, hash, id, part, preimage},
+    outcome::Outcome,
+    prefix,
+    runner::Mode,
+    text,
+};
+
+/// A script's ledger, from its first opening on.
+pub(crate) struct Scenario {
+    config: Config,
+    mode: Mode,
+    disk: MemoryDisk,
+    process: Process,
+    now: UnixMillis,
+    /// The last head that the node knows durable.
+    known: Option<Head>,
+    /// The log as it is on disk, replayed: what every expectation is checked against.
+    replay: Replay,
+    delivered: BTreeMap<u64, NotificationId>,
+    acknowledged: BTreeSet<NotificationId>,
+    openings: u64,
+    /// Operations of the disks that this one was put in the place of.
+    spent: u64,
+}
+
+enum Process {
+    Down,
+    Recovering(Recovery<MemoryStore>),
+    Up(Ledger<MemoryStore>),
+}
+
+/// A moment to which a script puts its log back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark(u64);
+
+/// Everything that an opening must leave as it was.
+#[derive(Debug, PartialEq)]
+struct View {
+    outbox: Vec<Notification>,
+    payments: Vec<Payment>,
+    strays: Vec<Stray>,
+    counts: Counts,
+    due: Vec<Shortfall>,
+    tick: u64,
+    restored: bool,
+}
+
+/// Playing.
+impl Scenario {
+    pub(super) fn begin(config: Config, mode: Mode) -> Self {
+        let ledger = LedgerId::from_bytes([9; 32]);
+        let disk = MemoryDisk::new(ledger);
+        if let Mode::Crash { operation, failure } = mode {
+            disk.fail_nth(operation, failure);
+        }
+        let mut scenario = Self {
+            config,
+            mode,
+            disk,
+            process: Process::Down,
+            now: T0,
+            known: None,
+            replay: Replay::new(ledger, 0),
+            delivered: BTreeMap::new(),
+            acknowledged: BTreeSet::new(),
+            openings: 0,
+            spent: 0,
+        };
+        scenario.restart();
+        scenario
+    }
+
+    /// Ends the script. Gives the number of operations of the store.
+    pub(super) fn end(mut self) -> u64 {
+        self.catch_up();
+        let audited = prefix::audited(&self.disk);
+        assert_eq!(audited.digest(), self.state().digest());
+        if self.mode == Mode::Live {
+            prefix::check(&self.disk.image());
+        }
+        let operations = self.spent + self.disk.operations();
+        if let Mode::Crash { operation, .. } = self.mode {
+            assert!(operations >= operation, "the crash was not reached");
+        }
+        operations
+    }
+
+    /// One step, as its caller sees it: after a crash the log is opened again and the step is
+    /// repeated.
+    pub(crate) fn run(&mut self, command: impl Into<Command>) -> Outcome {
+        let command = command.into();
+        let before = self.disk.image();
+        let (result, repeated) = match self.attempt(&command) {
+            Some(result) => (result, false),
+            None => {
+                let stayed = self.disk.image() != before;
+                self.expect_poisoned(&command);
+                self.open_as_it_was();
+                (self.attempt(&command).expect("there is one crash in a script"), stayed)
+            }
+        };
+        self.catch_up();
+        if result.is_err() && !repeated && self.process.is_up() {
+            let after = self.disk.image();
+            let same = after == before || matches!(self.mode, Mode::Crash { .. });
+            assert!(same, "refused, but recorded: {command:?}");
+        }
+        if self.mode == Mode::Reopened {
+            self.reopen_unchanged();
+        }
+        Outcome { command: format!("{command:?}"), result, repeated }
+    }
+
+    /// None if the store failed.
+    fn attempt(&mut self, command: &Command) -> Option<Result<Reply, Refusal>> {
+        let done = match &mut self.process {
+            Process::Up(ledger) => split(ledger.execute(command.clone(), self.now)),
+            Process::Recovering(recovery) => answered(recovery, command.clone(), self.now),
+            Process::Down => panic!("the script goes on after its end"),
+        };
+        match done {
+            Ok(result) => Some(result),
+            Err(LedgerError::Store(_)) => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Neither a command nor a query is answered any more.
+    fn expect_poisoned(&mut self, command: &Command) {
+        let poisoned = |error: &LedgerError| matches!(error, LedgerError::Poisoned(_));
+        let (asked, told) = match &mut self.process {
+            Process::Up(ledger) => {
+                let asked = ledger.query(State::digest);
+                (asked, split(ledger.execute(command.clone(), self.now)).err())
+            }
+            Process::Recovering(recovery) => {
+                let asked = recovery.query(State::digest);
+                (asked, recovery.answer([Answer::StillInFlight], self.now).err())
+            }
+            Process::Down => panic!("the script goes on after its end"),
+        };
+        assert!(asked.as_ref().err().is_some_and(poisoned), "a query is answered: {asked:?}");
+        assert!(told.as_ref().is_some_and(poisoned), "a command is answered: {told:?}");
+    }
+
+    fn open_as_it_was(&mut self) {
+        let up = self.process.is_up();
+        self.crash();
+        if up {
+            self.finish();
+        }
+    }
+
+    /// An opening by itself changes nothing that anybody can see.
+    fn reopen_unchanged(&mut self) {
+        let before = self.view();
+        self.open_as_it_was();
+        assert_eq!(self.view(), before, "an opening changed something");
+    }
+
+    fn view(&self) -> View {
+        let state = self.state();
+        View {
+            outbox: state.outbox().collect(),
+            payments: StatusKind::ALL.iter().flat_map(|at| state.payments(*at)).cloned().collect(),
+            strays: state.strays().cloned().collect(),
+            counts: state.counts(),
+            due: if state.is_recovering() { Vec::new() } else { state.due(self.now) },
+            tick: state.tick(),
+            restored: state.is_restored(),
+        }
+    }
+
+    /// Replays what has come to the disk, and checks that the process thinks the same.
+    fn catch_up(&mut self) {
+        let image = self.disk.image();
+        let from = self.state().head().seq;
+        for entry in image.entries().filter(|entry| entry.first_seq > from) {
+            self.replay.entry(entry).expect("the log is sound");
+        }
+        if let Process::Up(ledger) = &self.process {
+            let live = ledger.machine().durable_state().expect("nothing is in flight");
+            assert_eq!(live.digest(), self.state().digest(), "replay and live differ");
+            self.known = Some(ledger.head());
+        }
+        self.check_deliveries();
+    }
+
+    /// A notification has the same id at every delivery and is not delivered once acknowledged.
+    fn check_deliveries(&mut self) {
+        let outbox: Vec<_> = self.replay.state().outbox().collect();
+        for Notification { id, .. } in outbox {
+            assert_eq!(*self.delivered.entry(id.seq).or_insert(id), id);
+            assert!(!self.acknowledged.contains(&id), "{id} was acknowledged");
+        }
+    }
+}
+
+impl Process {
+    const fn is_up(&self) -> bool {
+        matches!(self, Self::Up(_))
+    }
+}
+
+/// A refusal is an answer; only a failing ledger is an error.
+fn split<T, R: std::error::Error>(
+    done: Result<T, ExecuteError<R>>,
+) -> Result<Result<T, R>, LedgerError> {
+    match done {
+        Ok(reply) => Ok(Ok(reply)),
+        Err(ExecuteError::Refused(refusal)) => Ok(Err(refusal)),
+        Err(ExecuteError::Ledger(error)) => Err(error),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// What a node may say while recovery is not finished.
+fn answered(
+    recovery: &mut Recovery<MemoryStore>,
+    command: Command,
+    now: UnixMillis,
+) -> Result<Result<Reply, Refusal>, LedgerError> {
+    let answer = match command {
+        Command::Acknowledge(command) => {
+            let told = split(recovery.acknowledge(command, now))?;
+            return Ok(told.map(Reply::from).map_err(Refusal::from));
+        }
+        Command::WithdrawPart(fact) => Answer::NeverSent(fact),
+        Command::ClaimPart(fact) => Answer::Claimed(fact),
+        Command::FinalizePart(fact) => Answer::Gone(fact),
+        Command::FailPart(fact) => Answer::Failed(fact),
+        Command::MarkPaid(fact) => Answer::Paid(fact),
+        Command::ObservePart(fact) => Answer::Observed(fact),
+        Command::AdoptPart(fact) => Answer::Adopted(fact),
+        Command::HoldHash(fact) => Answer::Held(fact),
+        Command::ReleaseHash(fact) => Answer::Released(fact),
+        other => panic!("the script asks for {other:?} before recovery is finished"),
+    };
+    let mut replies = recovery.answer([answer], now)?;
+    let reply = replies.pop().expect("one answer, one reply");
+    Ok(reply.map(Reply::from).map_err(Refusal::from))
+}
+
+/// Processes.
+impl Scenario {
+    /// The process dies; a new one opens the log and has not finished its recovery.
+    pub(crate) fn crash(&mut self) {
+        self.process = Process::Down;
+        // A crash while opening: opened once more.
+        for _ in 0..2 {
+            self.openings += 1;
+            let mut opening = Opening::new(self.config.remember, self.openings);
+            opening.config = self.config;
+            opening.known_head = self.known;
+            if let Ok(recovery) = Ledger::open(self.disk.open(), &opening, self.now) {
+                self.known = Some(recovery.head());
+                self.process = Process::Recovering(recovery);
+                return self.catch_up();
+            }
+        }
+        panic!("the log cannot be opened");
+    }
+
+    /// Finishes the recovery.
+    pub(crate) fn finish(&mut self) {
+        for _ in 0..2 {
+            let Process::Recovering(recovery) = std::mem::replace(&mut self.process, Process::Down)
+            else {
+                panic!("there is no recovery to finish");
+            };
+            match recovery.finish(self.now) {
+                Ok(ledger) => {
+                    self.process = Process::Up(ledger);
+                    return self.catch_up();
+                }
+                Err(_) => self.crash(),
+            }
+        }
+        panic!("there is one crash in a script");
+    }
+
+    /// The process dies; a new one opens the log and finishes its recovery without an answer.
+    pub(crate) fn restart(&mut self) {
+        self.crash();
+        self.finish();
+    }
+
+    /// This moment of the log, to be put back later.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.state().head().seq)
+    }
+
+    /// The process dies and its log is put back to an older copy; a new process opens it with the
+    /// head that the node knows, and has not finished its recovery.
+    pub(crate) fn put_back_to(&mut self, mark: Mark) {
+        self.process = Process::Down;
+        let older = self.disk.image().cut_after(mark.0);
+        self.spent += self.disk.operations();
+        self.disk = MemoryDisk::from_image(older);
+        if let Mode::Crash { operation, failure } = self.mode
+            && operation > self.spent
+        {
+            self.disk.fail_nth(operation - self.spent, failure);
+        }
+        self.replay = Replay::new(LedgerId::from_bytes([9; 32]), 0);
+        self.delivered.clear();
+        self.acknowledged.clear();
+        self.crash();
+        assert!(self.state().is_restored());
+    }
+}
+
+/// Commands and facts.
+impl Scenario {
+    pub(crate) fn send(&mut self, payment: &str, request: Request) -> Outcome {
+        self.run(Send { id: id(payment), request, again_after: None })
+    }
+
+    pub(crate) fn send_again(
+        &mut self,
+        payment: &str,
+        request: Request,
+        after: NotificationId,
+    ) -> Outcome {
+        self.run(Send { id: id(payment), request, again_after: Some(after) })
+    }
+
+    /// An invoice without expiry.
+    pub(crate) fn invoice(&mut self, payment: &str, hash_name: &str, amount: u64) -> Outcome {
+        let (payment_hash, amount) = (hash(hash_name), Msat(amount));
+        self.run(ReceiveInvoice { id: id(payment), payment_hash, amount, expiry: None })
+    }
+
+    pub(crate) fn dispatch<const N: usize>(
+        &mut self,
+        payment: &str,
+        attempt: u32,
+        parts: [NewPart; N],
+    ) -> Outcome {
+        self.run(Dispatch { id: id(payment), attempt, parts: parts.into() })
+    }
+
+    pub(crate) fn withdraw(&mut self, payment: &str, name: &str) -> Outcome {
+        self.run(WithdrawPart { id: id(payment), part: part(name) })
+    }
+
+    pub(crate) fn claim(&mut self, payment: &str, name: &str, proof: &str) -> Outcome {
+        let (part, preimage) = (part(name), preimage(proof));
+        self.run(ClaimPart { id: id(payment), part, preimage, settlement: None })
+    }
+
+    /// A claim with what an engine reports.
+    pub(crate) fn claim_of(
+        &mut self,
+        payment: &str,
+        name: &str,
+        proof: &str,
+        (amount, fee): (u64, u64),
+    ) -> Outcome {
+        let (part, preimage) = (part(name), preimage(proof));
+        let settlement = Settlement { amount: Some(Msat(amount)), fee: Some(Msat(fee)) };
+        self.run(ClaimPart { id: id(payment), part, preimage, settlement: Some(settlement) })
+    }
+
+    pub(crate) fn finalize(&mut self, payment: &str, name: &str) -> Outcome {
+        self.run(FinalizePart { id: id(payment), part: part(name) })
+    }
+
+    pub(crate) fn fail(&mut self, payment: &str, name: &str) -> Outcome {
+        self.fail_with(payment, name, Failure::default())
+    }
+
+    pub(crate) fn fail_with(&mut self, payment: &str, name: &str, failure: Failure) -> Outcome {
+        self.run(FailPart { id: id(payment), part: part(name), failure })
+    }
+
+    /// An HTLC that the node has, with amount and fee.
+    pub(crate) fn adopt(
+        &mut self,
+        payment: &str,
+        name: &str,
+        hash_name: &str,
+        (amount, fee): (u64, u64),
+    ) -> Outcome {
+        self.run(AdoptPart {
+            id: id(payment),
+            part: part(name),
+            payment_hash: hash(hash_name),
+            amount: Some(Msat(amount)),
+            fee: Some(Msat(fee)),
+            kind: PartKind::Htlc { cltv_expiry: Some(800_000), first_channel: None },
+        })
+    }
+
+    /// The node knows that it was paid, and no more.
+    pub(crate) fn mark_paid(&mut self, payment: &str, name: Option<&str>) -> Outcome {
+        let (part, settlement) = (name.map(part), Settlement::default());
+        self.run(MarkPaid { id: id(payment), part, payment_hash: None, settlement })
+    }
+
+    pub(crate) fn abandon(&mut self, payment: &str) -> Outcome {
+        self.run(Abandon { id: id(payment), reason: FailureReason::UserAbandoned })
+    }
+
+    pub(crate) fn close_gap(&mut self) -> Outcome {
+        self.run(CloseGap)
+    }
+
+    /// Acknowledges everything in the outbox.
+    pub(crate) fn acknowledge_all(&mut self) {
+        let ids: Vec<_> = self.state().outbox().map(|unread| unread.id).collect();
+        self.acknowledge_ids(ids);
+    }
+
+    /// Acknowledges the notification with this text.
+    #[track_caller]
+    pub(crate) fn acknowledge(&mut self, text: &str) {
+        let id = self.notification(text);
+        self.acknowledge_ids(vec![id]);
+    }
+
+    fn acknowledge_ids(&mut self, ids: Vec<NotificationId>) {
+        let outcome = self.run(Acknowledge { ids: ids.clone() });
+        assert!(outcome.result.is_ok(), "{outcome:?}");
+        self.acknowledged.extend(ids);
+        self.check_deliveries();
+    }
+
+    /// A tick a minute later, worked off.
+    pub(crate) fn tick(&mut self) {
+        self.pass(60_000);
+        self.tick_now();
+    }
+
+    pub(crate) fn ticks(&mut self, count: usize) {
+        (0..count).for_each(|_| self.tick());
+    }
+
+    /// A tick at this moment, worked off.
+    pub(crate) fn tick_now(&mut self) {
+        loop {
+            let outcome = self.run(Tick);
+            match outcome.result {
+                Ok(Reply::Tick(TickReply { more: false, .. })) => return,
+                Ok(Reply::Tick(TickReply { more: true, .. })) => {}
+                other => panic!("a tick: {other:?}"),
+            }
+        }
+    }
+
+    /// Time passes.
+    pub(crate) fn pass(&mut self, millis: u64) {
+        self.now = self.now.plus(millis);
+    }
+
+    /// The clock shows this.
+    pub(crate) fn set_clock(&mut self, now: UnixMillis) {
+        self.now = now;
+    }
+
+    pub(crate) const fn now(&self) -> UnixMillis {
+        self.now
+    }
+}
+
+/// Expectations.
+impl Scenario {
+    /// The state as replayed from the disk.
+    pub(crate) const fn state(&self) -> &State {
+        self.replay.state()
+    }
+
+    /// The whole outbox, in order.
+    #[track_caller]
+    pub(crate) fn unread(&self, expected: &[&str]) {
+        let texts: Vec<_> =
+            self.state().outbox().map(|unread| text::notice(&unread.notice)).collect();
+        assert_eq!(texts, expected);
+    }
+
+    /// The id of the notification with this text.
+    #[track_caller]
+    pub(crate) fn notification(&self, wanted: &str) -> NotificationId {
+        let mut outbox = self.state().outbox();
+        let found = outbox.find(|unread| text::notice(&unread.notice) == wanted);
+        found.unwrap_or_else(|| panic!("{wanted:?} is not in the outbox")).id
+    }
+
+    /// How a payment stands: its status, `unknown`, or `remembered` and its outcome.
+    #[track_caller]
+    pub(crate) fn is(&self, payment: &str, expected: &str) {
+        let stands = match self.state().standing(&id(payment)) {
+            Some(standing) if standing.remembered => {
+                format!("remembered {}", text::status(&standing.status))
+            }
+            Some(standing) => text::status(&standing.status),
+            None => "unknown".into(),
+        };
+        assert_eq!(stands, expected, "{payment}");
+    }
+
+    /// The payments that are due, in order.
+    #[track_caller]
+    pub(crate) fn due(&self, expected: &[&str]) {
+        let due: Vec<_> =
+            self.state().due(self.now).iter().map(|due| text::payment(&due.id)).collect();
+        assert_eq!(due, expected);
+    }
+
+    /// The parts that are out, in order.
+    #[track_caller]
+    pub(crate) fn out(&self, expected: &[&str]) {
+        let out: Vec<_> =
+            self.state().unresolved().iter().map(|out| text::part(&out.part.id)).collect();
+        assert_eq!(out, expected);
+    }
+
+    #[track_caller]
+    pub(crate) fn fate(&self, name: &str, expected: Fate) {
+        let fate = self.state().part(&part(name)).map(|(_, fate)| fate);
+        assert_eq!(fate, Some(expected), "{name}");
+    }
+
+    /// What a payment lacks, which must be in the ledger.
+    #[track_caller]
+    pub(crate) fn missing(&self, payment: &str) -> Shortfall {
+        self.state().missing(&id(payment)).expect("the ledger holds it")
+    }
+
+    /// The bytes of the log.
+    pub(crate) fn log(&self) -> Vec<Vec<u8>> {
+        self.disk.image().entries().map(|entry| entry.bytes.to_vec()).collect()
+    }
+}

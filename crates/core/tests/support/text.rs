@@ -1,0 +1,105 @@
+//! What a script expects, as text.
+
+use payonce_core::{
+    Anomaly, HashHolder, Msat, Notice, PartId, PaymentHash, PaymentId, Preimage, Standing, Status,
+};
+
+use super::names::{hash, name};
+
+pub(super) fn payment(id: &PaymentId) -> String {
+    name(id.as_bytes())
+}
+
+pub(super) fn part(id: &PartId) -> String {
+    name(id.as_bytes())
+}
+
+/// The name of a hash: that of its preimage, a single letter in every script.
+fn hash_name(given: &PaymentHash) -> String {
+    let letters = ('a'..='z').map(String::from);
+    letters.into_iter().find(|letter| hash(letter) == *given).unwrap_or_else(|| given.to_string())
+}
+
+fn preimage_name(preimage: &Preimage) -> String {
+    name(preimage.as_bytes())
+}
+
+fn msat(amount: Option<Msat>) -> String {
+    amount.map_or_else(|| "?".into(), |amount| amount.0.to_string())
+}
+
+pub(super) fn status(status: &Status) -> String {
+    match status {
+        Status::Abandoned { reason } => format!("Abandoned({reason:?})"),
+        Status::Failed { reason } => format!("Failed({reason:?})"),
+        plain => format!("{plain:?}"),
+    }
+}
+
+/// `Pending missing 1000`, `Fulfilled by a 1000 fee 10`, `Failed(UserAbandoned)`.
+pub(super) fn standing(standing: &Standing) -> String {
+    let mut text = status(&standing.status);
+    if standing.status.is_open() {
+        text += &format!(" missing {}", standing.missing.0);
+    }
+    if let Some(paid) = &standing.paid {
+        let proof = paid.preimage.as_ref().map_or_else(|| "?".into(), preimage_name);
+        text += &format!(" by {proof} {} fee {}", msat(paid.amount), msat(paid.fee));
+    }
+    for (is, word) in [(standing.adopted, " adopted"), (standing.remembered, " remembered")] {
+        text += if is { word } else { "" };
+    }
+    text
+}
+
+pub(super) fn holder(holder: &HashHolder) -> String {
+    match holder {
+        HashHolder::Payment(id) => payment(id),
+        HashHolder::Stray(id) => format!("stray {}", part(id)),
+        HashHolder::Held => "held".into(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// `A sent 1000 fee 10`, `A failed RetriesExhausted`, `A part p failed`.
+pub(super) fn notice(notice: &Notice) -> String {
+    let of = payment(notice.payment());
+    match notice {
+        Notice::PaymentSent { amount, fee, correction, .. } => {
+            let correction = if *correction { " correction" } else { "" };
+            format!("{of} sent {} fee {}{correction}", msat(*amount), msat(*fee))
+        }
+        Notice::PaymentFailed { reason, superseded, .. } => {
+            let superseded = if *superseded { " superseded" } else { "" };
+            format!("{of} failed {reason:?}{superseded}")
+        }
+        Notice::PartSucceeded { part: id, .. } => format!("{of} part {} succeeded", part(id)),
+        Notice::PartFailed { part: id, failure, .. } => {
+            let asserted = failure.assertion.as_ref();
+            let by = asserted.map(|word| format!(" on the word of {}", word.by.as_str()));
+            format!("{of} part {} failed{}", part(id), by.unwrap_or_default())
+        }
+        Notice::Anomaly { anomaly, repeats } => {
+            let repeats = if *repeats > 0 { format!(" and {repeats} more") } else { String::new() };
+            format!("{of} anomaly: {}{repeats}", anomaly_text(anomaly))
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn anomaly_text(anomaly: &Anomaly) -> String {
+    match anomaly {
+        Anomaly::Correction { part: id, in_flight, .. } => {
+            let others: Vec<_> = in_flight.iter().map(part).collect();
+            format!("part {} paid after all, in flight [{}]", part(id), others.join(" "))
+        }
+        Anomaly::UnknownPart { part: id, .. } => format!("unknown part {} paid", part(id)),
+        Anomaly::ForeignClaim { part: id, payment_hash, .. } => {
+            format!("part {} paid {}", part(id), hash_name(payment_hash))
+        }
+        Anomaly::Stray { part: id, payment_hash, .. } => {
+            format!("part {} is out under {}", part(id), hash_name(payment_hash))
+        }
+        other => format!("{other:?}"),
+    }
+}
