@@ -52,6 +52,15 @@ impl Sums {
         }
     }
 
+    fn plus_told(self, told: Settlement) -> Self {
+        Self {
+            amount: self.amount.saturating_add(told.amount.unwrap_or_default()),
+            fee: self.fee.saturating_add(told.fee.unwrap_or_default()),
+            amount_complete: self.amount_complete && told.amount.is_some(),
+            fee_complete: self.fee_complete && told.fee.is_some(),
+        }
+    }
+
     /// The amount, unless a part's is unknown.
     #[must_use]
     pub fn known_amount(&self) -> Option<Msat> {
@@ -264,15 +273,20 @@ impl Payment {
     /// The sums of the parts claimed, on their channels or off them.
     #[must_use]
     pub fn settled(&self) -> Sums {
+        let own = self.sums(Fate::is_settled);
         match self.reported {
-            Some(paid) if !self.has_settled_part() => Sums {
-                amount: paid.amount.unwrap_or_default(),
-                fee: paid.fee.unwrap_or_default(),
-                amount_complete: paid.amount.is_some(),
-                fee_complete: paid.fee.is_some(),
-            },
-            _ => self.sums(Fate::is_settled),
+            Some(paid) if self.came_back_paid() => own.plus_told(paid),
+            Some(paid) if !self.has_settled_part() => Sums::NOTHING.plus_told(paid),
+            _ => own,
         }
+    }
+
+    /// Whether it came back from the tombstone of a paid payment: the parts that paid it are known
+    /// by their digests alone.
+    pub(crate) fn came_back_paid(&self) -> bool {
+        !matches!(self.terms, Terms::Full { .. })
+            && !self.former.is_empty()
+            && self.reported.is_some()
     }
 
     pub(crate) fn has_settled_part(&self) -> bool {

@@ -197,6 +197,7 @@ impl State {
         let free = |payment: &&Payment| {
             let hash = payment.payment_hash;
             hash.is_none_or(|hash| self.hash_blocker(&hash, &payment.id).is_none())
+                && self.former_part_out(payment).is_none()
         };
         let mut due: Vec<_> = self.dispatchable(now).filter(free).collect();
         due.sort_by_key(|payment| payment.created_seq);

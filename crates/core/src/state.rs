@@ -218,6 +218,18 @@ impl State {
         place.map(|place| self.holder_at(place)).or_else(|| self.hold_of(payment_hash))
     }
 
+    /// A part of an earlier try of this payment that is out under that try's hash: what it pays is
+    /// the same obligation.
+    pub(crate) fn former_part_out(&self, payment: &Payment) -> Option<HashHolder> {
+        if payment.former.is_empty() {
+            return None;
+        }
+        let mut strays = self.strays.iter().filter(|stray| stray.payment == payment.id);
+        let out =
+            |stray: &&Stray| stray.part.fate.is_unresolved() && payment.is_former(&stray.part.id);
+        strays.find(out).map(|stray| HashHolder::Stray(stray.part.id))
+    }
+
     fn holder_at(&self, place: Place) -> HashHolder {
         match place {
             Place::Payment(_) | Place::Tombstone(_) => HashHolder::Payment(*self.id_at(place)),

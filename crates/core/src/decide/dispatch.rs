@@ -123,7 +123,8 @@ fn check_open(state: &State, payment: &Payment, parts: &[NewPart]) -> Result<(),
     if state.gap {
         return Err(DispatchRefusal::Restored);
     }
-    match payment.payment_hash.and_then(|hash| state.hash_blocker(&hash, &payment.id)) {
+    let blocker = payment.payment_hash.and_then(|hash| state.hash_blocker(&hash, &payment.id));
+    match blocker.or_else(|| state.former_part_out(payment)) {
         Some(other) => Err(DispatchRefusal::HashInUse { other }),
         None => Ok(()),
     }

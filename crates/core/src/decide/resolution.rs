@@ -259,7 +259,7 @@ pub(crate) fn claim(
                 return Ok(apart(Vec::new()));
             }
             let claimed = Event::PartClaimed { id, part, preimage: Some(preimage), settlement };
-            Ok(apart(vec![claimed, claim.anomaly(state)]))
+            Ok(claim.under_another_hash(state, context, vec![claimed, claim.anomaly(state)]))
         }
         _ => Ok(claim.of_unknown_part(state, context)),
     }
@@ -297,7 +297,7 @@ impl Claim<'_> {
     fn of_unknown_part(&self, state: &State, context: &Context<'_>) -> Decision<FactReply> {
         let home = match state.place(&self.id) {
             Some(place) if takes(state, place, &self.hash) => Some(place),
-            Some(place) => return self.under_another_hash(state, context, place),
+            Some(_) => return self.under_another_hash(state, context, self.stray(state)),
             None => home_of_hash(state, &self.hash),
         };
         let mut draft = match home {
@@ -318,6 +318,10 @@ impl Claim<'_> {
             }
         };
         let former = draft.payment.is_former(&self.part);
+        if former && draft.payment.came_back_paid() && draft.payment.preimage.is_some() {
+            // The part that paid it, most likely: the same fact told again.
+            return unchanged(&draft.payment);
+        }
         draft.adopt(self.adopted(), &self.id, Word::Claimed);
         draft.claim(self.part, Proof::Preimage(self.command.preimage), self.command.settlement);
         // Of a payment that was not known at all, PaymentSent itself says so.
@@ -344,22 +348,24 @@ impl Claim<'_> {
         &self,
         state: &State,
         context: &Context<'_>,
-        place: Place,
+        stray: Vec<Event>,
     ) -> Decision<FactReply> {
-        let mut draft = match place {
-            Place::Payment(handle) => Draft::of(state, context, state.payments.get(handle)),
-            Place::Tombstone(handle) if !state.tombstones.get(handle).is_paid() => {
+        let mut draft = match state.place(&self.id) {
+            Some(Place::Payment(handle)) => Draft::of(state, context, state.payments.get(handle)),
+            Some(Place::Tombstone(handle)) if !state.tombstones.get(handle).is_paid() => {
                 Draft::recalled(state, context, state.tombstones.get(handle))
             }
-            Place::Tombstone(_) | Place::Stray(_) => return apart(self.stray(state)),
+            _ => return apart(stray),
         };
         if !draft.payment.is_former(&self.part) || draft.payment.status == Status::Fulfilled {
-            return apart(self.stray(state));
+            return apart(stray);
         }
         let Settlement { amount, fee } = self.command.settlement.unwrap_or_default();
         draft.sent(None, amount, fee, true);
         draft.correct(self.part);
-        self.stray(state).into_iter().for_each(|event| draft.note(event));
+        for event in stray {
+            draft.note(event);
+        }
         draft.finish()
     }
 

@@ -224,7 +224,6 @@ fn split<T, R: std::error::Error>(
         Ok(reply) => Ok(Ok(reply)),
         Err(ExecuteError::Refused(refusal)) => Ok(Err(refusal)),
         Err(ExecuteError::Ledger(error)) => Err(error),
-        Err(other) => panic!("{other}"),
     }
 }
 
