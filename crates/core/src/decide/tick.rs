@@ -34,7 +34,7 @@ pub(crate) fn tick(
         forgotten: work.forgotten.len(),
         more,
     };
-    let mut events = Vec::with_capacity(1 + work.lapsed.len() + work.forgotten.len());
+    let mut events = Vec::new();
     if clock.counts || clock.moves_back || more != state.tick_unfinished {
         let reference = clock.reference;
         events.push(Event::Ticked { tick: clock.tick, reference, unfinished: more });
