@@ -14,6 +14,7 @@ use crate::{
 
 /// What carries a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PartKind {
     /// An HTLC of the node's own.
     Htlc {

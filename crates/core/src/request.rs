@@ -11,6 +11,7 @@ use crate::{
 
 /// What is paid.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Target {
     /// A BOLT 11 or BOLT 12 invoice.
     Invoice {
@@ -45,6 +46,7 @@ impl Target {
 
 /// How long a payment waits for its invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Deadline {
     /// So many ticks: past when the tick number exceeds that at acceptance by more than this.
     Ticks(u32),
@@ -54,6 +56,7 @@ pub enum Deadline {
 
 /// Whether and how long new batches may follow the first one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RetryPolicy {
     /// The caller decides: dispatches again, or abandons.
     Manual,
