@@ -1,5 +1,7 @@
 //! The examples do what they show: each is run as a newcomer runs it, and its story is asserted.
 
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
+
 use std::{
     collections::HashMap,
     env, fs,
