@@ -58,7 +58,8 @@ impl Htlc {
 struct Persisted {
     balance_msat: u64,
     height: u32,
-    /// The last head of the log that was known durable when this was written.
+    /// The last head of the log that the channel relied on: an HTLC was offered, or its record
+    /// dropped, because the log had it. A log without this head is older than the channel.
     known_head: Option<String>,
     htlcs: Vec<Htlc>,
 }
@@ -110,7 +111,7 @@ impl Channel {
         self.state.htlcs.iter().find(|htlc| &htlc.part_id() == part)
     }
 
-    /// Offers an HTLC. `head` is the log's, in which its dispatch is recorded.
+    /// Offers an HTLC whose dispatch is recorded at or before `head`.
     pub(crate) fn offer(&mut self, htlc: Htlc, head: Head) -> io::Result<()> {
         self.state.known_head = Some(head.to_string());
         self.state.balance_msat -= htlc.amount_msat + htlc.fee_msat;
@@ -140,8 +141,9 @@ impl Channel {
         Ok(Some(htlc))
     }
 
-    /// Drops the record of an HTLC that is off the channel, once the log knows.
-    pub(crate) fn forget(&mut self, part: &PartId) -> io::Result<()> {
+    /// Drops the record of an HTLC whose end is recorded at or before `head`.
+    pub(crate) fn forget(&mut self, part: &PartId, head: Head) -> io::Result<()> {
+        self.state.known_head = Some(head.to_string());
         self.state.htlcs.retain(|htlc| &htlc.part_id() != part);
         self.save()
     }

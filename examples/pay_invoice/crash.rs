@@ -4,36 +4,38 @@ use std::thread;
 
 use clap::ValueEnum;
 
-/// A moment in the life of a payment.
+/// A moment in the life of a payment. The words are those of `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Point {
-    /// The invoice is read, nothing is recorded
+    /// the invoice is read, nothing is recorded
     BeforeSend,
-    /// The payment is recorded, no part is
+    /// the payment is recorded, no part is
     AfterSend,
-    /// A part is made up, its dispatch is not appended
+    /// a part is made up, its dispatch is not appended
     BeforeAppend,
-    /// The dispatch is recorded, nothing is offered
+    /// the dispatch is recorded, nothing is offered
     AfterDispatch,
-    /// The HTLC is offered to the peer
+    /// the HTLC is offered to the peer
     AfterOffer,
-    /// The HTLC is in both sides' commitments
+    /// the HTLC is in both sides' commitments
     AfterCommit,
-    /// The channel has the preimage, the log has not
+    /// the channel has the preimage, the log has not
     BeforeClaim,
-    /// The log has the preimage, nobody was told
+    /// the log has the preimage, nobody was told
     AfterClaim,
-    /// The peer failed the HTLC, which may still come back
+    /// the peer failed the HTLC, which may still come back
     BeforeFail,
-    /// The HTLC is off the channel, the log does not know
+    /// the HTLC is off the channel, the log does not know
     AfterRemoval,
-    /// The log knows that the HTLC was fulfilled and is off the channel
+    /// the log knows that the HTLC was fulfilled and is off the channel
     AfterFinalize,
-    /// The log knows that the HTLC failed
+    /// the log knows that the HTLC failed
     AfterFail,
-    /// The user has read the outcome
+    /// the channel's answers are recorded, recovery is not finished
+    AfterAnswers,
+    /// the user has read the outcome
     AfterAcknowledge,
-    /// Not at all
+    /// not at all
     Never,
 }
 

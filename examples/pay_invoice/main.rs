@@ -176,7 +176,7 @@ impl<'a> World<'a> {
         child.kill()?;
         child.wait()?;
         if reached {
-            println!("killed {}: {}", point.name(), point.meaning().to_lowercase());
+            println!("killed {}: {}", point.name(), point.meaning());
         } else {
             println!("not killed: {} was never reached", point.name());
         }

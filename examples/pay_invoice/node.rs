@@ -43,11 +43,12 @@ impl Node {
         for reply in recovery.answer(answers, now)? {
             reply?;
         }
+        doom.at(Point::AfterAnswers);
         let ledger = recovery.finish(now)?;
         for htlc in channel.htlcs().to_vec() {
             // The log has what the channel kept for it.
             if matches!(htlc.state, HtlcState::Removed(_)) {
-                channel.forget(&htlc.part_id())?;
+                channel.forget(&htlc.part_id(), ledger.head())?;
             }
         }
         let mut node = Self { ledger, channel, now, doom };
@@ -149,7 +150,7 @@ impl Node {
             self.doom.at(after);
         }
         if matches!(htlc.state, HtlcState::Removed(_)) {
-            self.channel.forget(&htlc.part_id())?;
+            self.channel.forget(&htlc.part_id(), self.ledger.head())?;
         }
         Ok(())
     }

@@ -9,10 +9,9 @@ fn first_program(markdown: &str) -> &str {
 
 #[test]
 fn the_readme_and_the_front_page_show_the_same_program() {
-    let front_page: String = include_str!("../src/lib.rs")
-        .lines()
-        .map_while(|line| line.strip_prefix("//!"))
-        .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line)))
-        .collect();
+    let lines = include_str!("../src/lib.rs").lines();
+    let front_page = lines.map_while(|line| line.strip_prefix("//!"));
+    let front_page = front_page.map(|line| line.strip_prefix(' ').unwrap_or(line));
+    let front_page = front_page.collect::<Vec<_>>().join("\n");
     assert_eq!(first_program(include_str!("../../../README.md")), first_program(&front_page));
 }
