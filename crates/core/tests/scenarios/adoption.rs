@@ -286,20 +286,51 @@ fn what_a_gap_forbids() {
     });
 }
 
-/// A payment of an earlier try that another hash paid: whatever is told first, it is paid.
+/// A failed with p out under the hash a; tried anew under the hash b.
+fn tried_anew_under_another_hash(s: &mut Scenario) {
+    s.send("A", pay("a", 1_000)).accepted();
+    s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
+    s.abandon("A").recorded();
+    s.fail("A", "p").recorded();
+    let failure = s.notification("A failed UserAbandoned");
+    s.send_again("A", pay("b", 1_000), failure).accepted();
+    s.due(&["A"]);
+}
+
+/// One obligation: what an earlier try paid is paid, whichever is told first.
 #[test]
 fn a_part_of_an_earlier_try_under_another_hash() {
+    for adopted in [false, true] {
+        play(window(), |s| {
+            tried_anew_under_another_hash(s);
+            s.crash();
+            if adopted {
+                s.adopt("A", "p", "a", (1_000, 10)).recorded();
+            }
+            s.finish();
+            if adopted {
+                s.due(&[]);
+                s.dispatch("A", 1, [htlc("q", 1_000, 1)]).hash_in_use("stray p");
+            }
+            s.claim("A", "p", "a").recorded();
+            s.claim("A", "p", "a").no_change();
+            s.is("A", "Fulfilled");
+            s.due(&[]);
+            s.send("B", pay("a", 1)).hash_in_use("stray p");
+        });
+    }
+}
+
+#[test]
+fn a_part_of_an_earlier_try_that_is_out_blocks_until_it_has_failed() {
     play(window(), |s| {
-        s.send("A", pay("a", 1_000)).accepted();
-        s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
-        s.abandon("A").recorded();
-        s.fail("A", "p").recorded();
-        let failure = s.notification("A failed UserAbandoned");
-        s.send_again("A", pay("b", 1_000), failure).accepted();
-        s.due(&["A"]);
-        s.claim("A", "p", "a").recorded();
-        s.is("A", "Fulfilled");
+        tried_anew_under_another_hash(s);
+        s.crash();
+        s.adopt("A", "p", "a", (1_000, 10)).recorded();
+        s.finish();
         s.due(&[]);
-        s.send("B", pay("a", 1)).hash_in_use("stray p");
+        s.fail("A", "p").recorded();
+        s.due(&["A"]);
+        s.dispatch("A", 1, [htlc("q", 1_000, 1)]).recorded();
     });
 }

@@ -1,6 +1,8 @@
 //! Remember::Forever (DESIGN 5.6).
 
-use payonce_core::{DispatchRefusal, Msat, NotificationId, Request, RequestField, SendRefusal};
+use payonce_core::{
+    DispatchRefusal, MarkPaid, Msat, NotificationId, Request, RequestField, SendRefusal, Settlement,
+};
 
 use crate::support::{Scenario, forever, htlc, id, part, pay, play, window};
 
@@ -143,5 +145,37 @@ fn a_claim_of_an_earlier_try_names_what_is_out() {
             "A sent ? fee ? correction",
             "A anomaly: part p paid after all, in flight [q]",
         ]);
+    });
+}
+
+/// Told paid without proof after it came back failed: the part that paid is counted once.
+#[test]
+fn a_remembered_failure_told_paid_and_then_claimed() {
+    play(forever(), |s| {
+        remembered(s);
+        let settlement = Settlement { amount: Some(Msat(500)), fee: Some(Msat(5)) };
+        s.run(MarkPaid { id: id("B"), part: None, payment_hash: None, settlement }).recorded();
+        s.send("B", pay("b", 500)).duplicate("Fulfilled by ? 500 fee 5");
+        s.claim_of("B", "q", "b", (500, 5)).recorded();
+        s.send("B", pay("b", 500)).duplicate("Fulfilled by b 500 fee 5");
+    });
+}
+
+/// What paid it is told again, and beside it a part that the log lacked.
+#[test]
+fn a_remembered_payment_that_came_back_and_paid_twice() {
+    play(forever(), |s| {
+        remembered(s);
+        s.crash();
+        s.adopt("A", "u", "a", (300, 1)).recorded();
+        s.finish();
+        s.close_gap().recorded();
+        s.claim("A", "p", "a").no_change();
+        s.claim("A", "u", "a").recorded();
+        s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1300 fee 11");
+        s.finalize("A", "u").recorded();
+        s.acknowledge_all();
+        s.ticks(8);
+        s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1300 fee 11 remembered");
     });
 }
