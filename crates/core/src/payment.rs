@@ -284,9 +284,8 @@ impl Payment {
     /// Whether it came back from the tombstone of a paid payment: the parts that paid it are known
     /// by their digests alone.
     pub(crate) fn came_back_paid(&self) -> bool {
-        !matches!(self.terms, Terms::Full { .. })
-            && !self.former.is_empty()
-            && self.reported.is_some()
+        // Every other way to this status comes after the event that made the payment known.
+        self.status == Status::Fulfilled && self.status_seq == self.created_seq
     }
 
     pub(crate) fn has_settled_part(&self) -> bool {

@@ -87,7 +87,7 @@ fn of_known_part(
 }
 
 fn of_known_stray(state: &State, stray: &Stray, adopted: AdoptedPart) -> Decision<FactReply> {
-    let news = news(&stray.part, &adopted, false);
+    let news = news(&stray.part, &adopted, state.is_former(&stray.part.id));
     let mut events = Vec::new();
     if news.changes {
         let id = stray.payment;
@@ -139,7 +139,7 @@ fn stray(state: &State, id: &PaymentId, part: AdoptedPart) -> Decision<FactReply
     let anomaly = Anomaly::Stray { payment: *id, part: part.part, payment_hash: part.payment_hash };
     let noted = deliver(state, anomaly, &part.payment_hash);
     let adopted = Event::PartAdopted { id: *id, part, home: Home::Stray, word: Word::Listed };
-    with_gap(state, apart(vec![adopted, noted]), true)
+    with_gap(state, apart(vec![adopted, noted]), !state.is_former(&part.part))
 }
 
 fn with_gap(state: &State, mut decision: Decision<FactReply>, lacked: bool) -> Decision<FactReply> {

@@ -1,24 +1,58 @@
-//! Replies wait for what they were decided on (scenario 32).
+//! Replies wait for what they were decided on, and what poisons a machine (scenario 32, DESIGN 4).
 
 use payonce_core::{
-    Config, Dispatch, Entry, LedgerId, Machine, ReleaseError, Remember, Send, SendReply, State,
+    Abandon, Acknowledge, AcknowledgeRefusal, ClaimPart, Command, Config, Dispatch, DispatchReply,
+    Entry, FailPart, Failure, FailureReason, Ledger, LedgerId, Machine, NewPart, Opening,
+    Operation, Release, ReleaseError, Remember, Send, SendReply, SnapshotError, State, Status,
+    Ticket, WithdrawPart,
 };
+use payonce_store_memory::MemoryDisk;
 
-use crate::support::{T0, htlc, id, pay};
+use crate::support::{T0, htlc, id, part, pay, preimage};
 
 fn machine() -> Machine {
     let state = State::new(LedgerId::from_bytes([9; 32]), 1);
-    let (mut machine, opened) =
-        Machine::open(state, Config::new(Remember::Window), "tests", false, T0);
+    let config = Config::new(Remember::Window);
+    let (mut machine, opened) = Machine::open(state, config, "tests", false, T0);
     machine.confirmed([opened]).expect("it is the first entry");
-    let finish = machine.submit(payonce_core::FinishRecovery, T0);
-    machine.confirmed(finish.entry).expect("it is the next entry");
-    assert!(matches!(machine.release(finish.ticket), Ok(Ok(_))));
+    done(&mut machine, payonce_core::FinishRecovery);
     machine
+}
+
+/// One step to its end.
+fn done<O>(machine: &mut Machine, operation: O) -> O::Reply
+where
+    O: Operation,
+    O::Reply: Release,
+{
+    let step = machine.submit(operation, T0);
+    machine.confirmed(step.entry).expect("it is the next entry");
+    match machine.release(step.ticket) {
+        Ok(Ok(reply)) => reply,
+        Ok(Err(refusal)) => panic!("refused: {refusal}"),
+        Err(error) => panic!("{error}"),
+    }
 }
 
 fn send() -> Send {
     Send { id: id("A"), request: pay("a", 1_000), again_after: None }
+}
+
+fn dispatch(parts: Vec<NewPart>) -> Dispatch {
+    Dispatch { id: id("A"), attempt: 1, parts }
+}
+
+#[track_caller]
+fn waits<T>(machine: &Machine, ticket: Ticket<T>) -> Ticket<T> {
+    match machine.release(ticket) {
+        Err(ReleaseError::NotDurable(ticket)) => ticket,
+        _ => panic!("the reply was readable before it was durable, or is lost"),
+    }
+}
+
+#[track_caller]
+fn poisoned<T>(machine: &Machine, ticket: Ticket<T>) {
+    assert!(matches!(machine.release(ticket), Err(ReleaseError::Poisoned(_))));
 }
 
 #[test]
@@ -27,16 +61,16 @@ fn s32_a_duplicate_waits_for_the_sync() {
     let first = machine.submit(send(), T0);
     let second = machine.submit(send(), T0);
     assert!(second.entry.is_none(), "a duplicate records nothing");
+    let refused = machine.submit(dispatch(vec![]), T0);
     let question = machine.query(|state| state.counts().pending);
-    let Err(ReleaseError::NotDurable(second)) = machine.release(second.ticket) else {
-        panic!("the duplicate was readable before the sync");
-    };
-    let Err(ReleaseError::NotDurable(question)) = machine.release(question) else {
-        panic!("the query was readable before the sync");
-    };
+    let second = waits(&machine, second.ticket);
+    let refused = waits(&machine, refused.ticket);
+    let question = waits(&machine, question);
+    let own = waits(&machine, first.ticket);
     machine.confirmed(first.entry).expect("it is the next entry");
-    assert!(matches!(machine.release(first.ticket), Ok(Ok(SendReply::Accepted))));
+    assert!(matches!(machine.release(own), Ok(Ok(SendReply::Accepted))));
     assert!(matches!(machine.release(second), Ok(Ok(SendReply::Duplicate(_)))));
+    assert!(matches!(machine.release(refused), Ok(Err(_))));
     assert_eq!(machine.release(question).ok(), Some(1));
 }
 
@@ -45,13 +79,164 @@ fn s32_if_the_sync_fails_nothing_is_readable() {
     let mut machine = machine();
     let first = machine.submit(send(), T0);
     let second = machine.submit(send(), T0);
-    let refused =
-        machine.submit(Dispatch { id: id("B"), attempt: 1, parts: vec![htlc("p", 1, 0)] }, T0);
+    let refused = machine.submit(dispatch(vec![]), T0);
     let question = machine.query(State::digest);
     machine.poison();
-    assert!(matches!(machine.release(first.ticket), Err(ReleaseError::Poisoned(_))));
-    assert!(matches!(machine.release(second.ticket), Err(ReleaseError::Poisoned(_))));
-    assert!(matches!(machine.release(refused.ticket), Err(ReleaseError::Poisoned(_))));
-    assert!(matches!(machine.release(question), Err(ReleaseError::Poisoned(_))));
-    let _: Option<Entry> = first.entry;
+    poisoned(&machine, first.ticket);
+    poisoned(&machine, second.ticket);
+    poisoned(&machine, refused.ticket);
+    poisoned(&machine, question);
+    let later = machine.submit(send(), T0);
+    assert!(later.entry.is_none(), "a poisoned machine records nothing");
+    poisoned(&machine, later.ticket);
+    poisoned(&machine, machine.query(State::digest));
+    assert!(matches!(machine.snapshot(), Err(SnapshotError::Poisoned(_))));
+    assert!(machine.confirmed(first.entry).is_err());
+}
+
+/// Several entries in flight: each reply waits for its own, in order.
+#[test]
+fn entries_are_confirmed_in_order() {
+    let mut machine = machine();
+    let first = machine.submit(send(), T0);
+    let second = machine.submit(dispatch(vec![htlc("p", 1_000, 1)]), T0);
+    assert_eq!(machine.in_flight(), 2);
+    assert!(matches!(machine.snapshot(), Err(SnapshotError::InFlight { entries: 2 })));
+    machine.confirmed(first.entry).expect("it is the next entry");
+    assert!(matches!(machine.release(first.ticket), Ok(Ok(SendReply::Accepted))));
+    let ticket = waits(&machine, second.ticket);
+    machine.confirmed(second.entry).expect("it is the next entry");
+    assert!(matches!(machine.release(ticket), Ok(Ok(DispatchReply::Recorded { .. }))));
+    assert!(machine.snapshot().is_ok());
+}
+
+#[test]
+fn a_skipped_entry_poisons() {
+    let mut machine = machine();
+    let first = machine.submit(send(), T0);
+    let second = machine.submit(dispatch(vec![htlc("p", 1_000, 1)]), T0);
+    assert!(machine.confirmed(second.entry).is_err(), "the first is missing");
+    assert!(machine.is_poisoned());
+    assert!(machine.confirmed(first.entry).is_err());
+    poisoned(&machine, first.ticket);
+}
+
+#[test]
+fn a_dropped_entry_poisons() {
+    let mut machine = machine();
+    let first = machine.submit(send(), T0);
+    drop(first.entry);
+    assert!(machine.is_poisoned());
+    poisoned(&machine, first.ticket);
+}
+
+#[test]
+fn the_entry_and_the_ticket_of_another_machine() {
+    let (mut one, mut other) = (machine(), machine());
+    let foreign = other.submit(send(), T0);
+    let Err(ReleaseError::OtherMachine(ticket)) = one.release(foreign.ticket) else {
+        panic!("it is the ticket of another machine");
+    };
+    assert!(!one.is_poisoned(), "a ticket handed to the wrong machine harms nobody");
+    let own = one.submit(send(), T0);
+    assert!(one.confirmed(foreign.entry).is_err(), "the bytes are equal, the entry is not its own");
+    poisoned(&one, own.ticket);
+    assert!(other.is_poisoned(), "its entry is gone");
+    poisoned(&other, ticket);
+}
+
+/// What happened while a batch was being written takes the right to offer away.
+#[test]
+fn a_batch_overtaken_before_its_release() {
+    let overtaking: [(Command, Option<Status>); 4] = [
+        (
+            Abandon { id: id("A"), reason: FailureReason::UserAbandoned }.into(),
+            Some(Status::Abandoned { reason: FailureReason::UserAbandoned }),
+        ),
+        (
+            ClaimPart { id: id("A"), part: part("p"), preimage: preimage("a"), settlement: None }
+                .into(),
+            Some(Status::Fulfilled),
+        ),
+        (WithdrawPart { id: id("A"), part: part("p") }.into(), Some(Status::Pending)),
+        (
+            FailPart { id: id("A"), part: part("p"), failure: Failure::default() }.into(),
+            Some(Status::Pending),
+        ),
+    ];
+    for (command, expected) in overtaking {
+        let mut machine = machine();
+        done(&mut machine, send());
+        let batch = machine.submit(dispatch(vec![htlc("p", 1_000, 1)]), T0);
+        let other = machine.submit(command, T0);
+        machine.confirmed([batch.entry, other.entry].into_iter().flatten()).expect("in order");
+        let Ok(Ok(DispatchReply::Overtaken { status, parts, .. })) = machine.release(batch.ticket)
+        else {
+            panic!("it is no longer right to offer the parts");
+        };
+        assert_eq!((status, parts), (expected, vec![part("p")]));
+    }
+}
+
+/// Forgotten, and accepted anew, before the first batch's reply is read.
+#[test]
+fn a_batch_of_a_payment_that_was_forgotten_meanwhile() {
+    for again in [false, true] {
+        let mut machine = machine();
+        done(&mut machine, send());
+        let batch = machine.submit(dispatch(vec![htlc("p", 1_000, 1)]), T0);
+        machine.confirmed(batch.entry).expect("it is the next entry");
+        done(&mut machine, Abandon { id: id("A"), reason: FailureReason::UserAbandoned });
+        done(&mut machine, FailPart { id: id("A"), part: part("p"), failure: Failure::default() });
+        let unread = machine.query(|state| state.outbox().map(|at| at.id).collect());
+        let ids = machine.release(unread).expect("it is durable");
+        done(&mut machine, Acknowledge { ids });
+        if again {
+            done(&mut machine, send());
+        }
+        let Ok(Ok(DispatchReply::Overtaken { status, .. })) = machine.release(batch.ticket) else {
+            panic!("it is no longer right to offer the part");
+        };
+        assert_eq!(status, again.then_some(Status::Pending));
+    }
+}
+
+/// What the user cannot have seen cannot be acknowledged, also when it is on its way to the disk.
+#[test]
+fn a_notification_in_flight_is_the_future() {
+    let mut machine = machine();
+    done(&mut machine, send());
+    let abandon = machine.submit(Abandon { id: id("A"), reason: FailureReason::UserAbandoned }, T0);
+    let durable = machine.durable();
+    let entry: Entry = abandon.entry.expect("it records the failure");
+    let failed = payonce_core::NotificationId {
+        seq: entry.first_seq(),
+        chain: entry.after().chain.prefix(),
+    };
+    let acknowledge = machine.submit(Acknowledge { ids: vec![failed] }, T0);
+    machine.confirmed([entry]).expect("it is the next entry");
+    let refusal = AcknowledgeRefusal::Future { given: failed, durable: durable.seq };
+    assert_eq!(machine.release(acknowledge.ticket).ok(), Some(Err(refusal)));
+    assert_eq!(done(&mut machine, Acknowledge { ids: vec![failed] }).acknowledged, 1);
+}
+
+/// Two ledgers with the same history are the same bit for bit, whatever their seeds.
+#[test]
+fn nothing_observable_depends_on_the_seed() {
+    let digests = [1, u64::MAX].map(|seed| {
+        let disk = MemoryDisk::new(LedgerId::from_bytes([9; 32]));
+        let opening = Opening::new(Remember::Forever, seed);
+        let recovery = Ledger::open(disk.open(), &opening, T0).expect("it is empty");
+        let mut ledger = recovery.finish(T0).expect("nothing fails");
+        for n in 0..200_u8 {
+            let payment = payonce_core::PaymentId::from_bytes([n; 32]);
+            let request = pay(&format!("h{n}"), u64::from(n) + 1);
+            ledger
+                .execute(Send { id: payment, request, again_after: None }, T0)
+                .expect("it is accepted");
+        }
+        let due = ledger.query(|state| state.due(T0)).expect("up");
+        (ledger.head(), due, ledger.query(State::digest).expect("up"))
+    });
+    assert_eq!(digests[0], digests[1]);
 }

@@ -4,11 +4,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admission;
+mod adoption;
+mod anomalies;
+mod bad_input;
+mod corrections;
+mod dispatch;
 mod facts;
 mod hashes;
+mod limits;
 mod machine;
 mod offers;
 mod recovery;
 mod retries;
+mod stalls;
 mod time;
+mod tombstones;
 mod window;

@@ -1,11 +1,11 @@
 //! Offers, their invoices and delegated parts (scenarios 21 to 23, 35).
 
 use payonce_core::{
-    Deadline, Fate, Msat, ObservationKind, ObservePart, ReceiveInvoiceRefusal, Status,
+    Deadline, FailureReason, Fate, Msat, ObservationKind, ObservePart, Payment,
+    ReceiveInvoiceRefusal, Status,
 };
 
 use crate::support::{delegated, hash, htlc, id, offer, part, play, seconds, window};
-use payonce_core::FailureReason;
 
 fn not_awaiting(status: Status) -> ReceiveInvoiceRefusal {
     ReceiveInvoiceRefusal::NotAwaitingInvoice { id: id("A"), status }
@@ -19,7 +19,7 @@ fn s21_offer_expiry() {
         s.is("A", "AwaitingInvoice");
         s.tick();
         s.unread(&["A failed InvoiceRequestExpired"]);
-        assert_eq!(s.state().payment(&id("A")).and_then(|payment| payment.payment_hash()), None);
+        assert_eq!(s.state().payment(&id("A")).and_then(Payment::payment_hash), None);
         let reason = FailureReason::InvoiceRequestExpired;
         s.invoice("A", "a", 1_000).refused(not_awaiting(Status::Failed { reason }));
         s.acknowledge_all();

@@ -98,6 +98,8 @@ fn s17_in_flight_or_no_answer() {
     });
 }
 
+type Stage = fn(&mut Scenario);
+
 /// In every status of A: adopted, then claimed.
 #[test]
 fn s18_a_part_that_the_log_lacks_is_claimed() {
@@ -115,7 +117,7 @@ fn s18_a_part_that_the_log_lacks_is_claimed() {
         one_part_out(s);
         s.claim("A", "p", "a").recorded();
     };
-    let stages: [(&str, fn(&mut Scenario)); 5] = [
+    let stages: [(&str, Stage); 5] = [
         ("Abandoned(Adopted)", unknown),
         ("Pending", pending),
         ("Abandoned(UserAbandoned)", abandoned),

@@ -9,7 +9,10 @@ mod scenario;
 mod text;
 
 pub(crate) use self::{
-    names::{T0, delegated, hash, htlc, id, offer, part, pay, permanent, routed_over, seconds},
-    runner::{forever, play, window},
+    names::{
+        T0, delegated, hash, htlc, id, offer, part, pay, permanent, preimage, routed_over, seconds,
+    },
+    outcome::Outcome,
+    runner::{forever, live, play, window},
     scenario::Scenario,
 };

@@ -55,8 +55,10 @@ impl Outcome {
             ) => *changed != self.repeated,
             Ok(Reply::Work(WorkReply { more: false })) => true,
             // What was recorded made the ledger forget the payment, or ended the gap.
-            Err(Refusal::Fact(FactRefusal::UnknownPayment { .. }))
-            | Err(Refusal::CloseGap(CloseGapRefusal::NotRestored)) => self.repeated,
+            Err(
+                Refusal::Fact(FactRefusal::UnknownPayment { .. })
+                | Refusal::CloseGap(CloseGapRefusal::NotRestored),
+            ) => self.repeated,
             _ => false,
         };
         assert!(done, "expected: recorded; got {self:?}");

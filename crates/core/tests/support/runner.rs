@@ -55,3 +55,8 @@ fn play_once(config: Config, mode: Mode, script: &impl Fn(&mut Scenario)) -> u64
         }
     })
 }
+
+/// Plays a script once, live: for tables and large numbers.
+pub(crate) fn live(config: Config, script: impl FnOnce(&mut Scenario)) {
+    script(&mut Scenario::begin(config, Mode::Live));
+}

@@ -28,7 +28,7 @@ fn msat(amount: Option<Msat>) -> String {
     amount.map_or_else(|| "?".into(), |amount| amount.0.to_string())
 }
 
-pub(super) fn status(status: &Status) -> String {
+pub(super) fn status(status: Status) -> String {
     match status {
         Status::Abandoned { reason } => format!("Abandoned({reason:?})"),
         Status::Failed { reason } => format!("Failed({reason:?})"),
@@ -38,18 +38,16 @@ pub(super) fn status(status: &Status) -> String {
 
 /// `Pending missing 1000`, `Fulfilled by a 1000 fee 10`, `Failed(UserAbandoned)`.
 pub(super) fn standing(standing: &Standing) -> String {
-    let mut text = status(&standing.status);
-    if standing.status.is_open() {
-        text += &format!(" missing {}", standing.missing.0);
-    }
-    if let Some(paid) = &standing.paid {
+    let open = standing.status.is_open();
+    let missing = open.then(|| format!("missing {}", standing.missing.0));
+    let paid = standing.paid.as_ref().map(|paid| {
         let proof = paid.preimage.as_ref().map_or_else(|| "?".into(), preimage_name);
-        text += &format!(" by {proof} {} fee {}", msat(paid.amount), msat(paid.fee));
-    }
-    for (is, word) in [(standing.adopted, " adopted"), (standing.remembered, " remembered")] {
-        text += if is { word } else { "" };
-    }
-    text
+        format!("by {proof} {} fee {}", msat(paid.amount), msat(paid.fee))
+    });
+    let adopted = standing.adopted.then(|| "adopted".into());
+    let remembered = standing.remembered.then(|| "remembered".into());
+    let words = [Some(status(standing.status)), missing, paid, adopted, remembered];
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 pub(super) fn holder(holder: &HashHolder) -> String {

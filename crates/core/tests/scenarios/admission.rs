@@ -1,0 +1,263 @@
+//! Admission: what is checked, and in which order (DESIGN 5.1).
+
+use payonce_core::{
+    Deadline, Msat, NodeId, ReceiveInvoice, ReceiveInvoiceRefusal, Request, RequestField,
+    RetryPolicy, SameHash, SendRefusal, Status, Target,
+};
+
+use crate::support::{
+    T0, delegated, forever, hash, htlc, id, live, offer, pay, play, preimage, seconds, window,
+};
+
+/// Every combination of what may be wrong: the first in the documented order wins.
+#[test]
+fn send_is_checked_in_order() {
+    for case in 0..64_u32 {
+        let has = |bit: usize| case & 1 << bit != 0;
+        let [known, conflict, in_use, zero, long, expired] = std::array::from_fn(has);
+        live(window(), |s| {
+            let expiry = s.now().plus(seconds(10));
+            let good = Request { expiry: Some(expiry), ..pay("a", 1_000) };
+            if known {
+                s.send("A", good.clone()).accepted();
+            }
+            let mut request = good;
+            request.payee = conflict.then(|| NodeId::from_bytes([2; 33]));
+            if in_use {
+                let other = Request { target: pay("b", 1).target, ..pay("b", 1) };
+                s.send("B", other).accepted();
+                request.target = pay("b", 1).target;
+            }
+            request.amount = if zero { Msat(0) } else { request.amount };
+            request.metadata = if long { vec![0; 1_025].into() } else { request.metadata };
+            if expired {
+                s.pass(seconds(10));
+            }
+            let now = s.now();
+            let outcome = s.send("A", request);
+            let differs = [
+                (in_use, RequestField::Target),
+                (zero, RequestField::Amount),
+                (conflict, RequestField::Payee),
+                (long, RequestField::Metadata),
+            ];
+            let field = differs.into_iter().find_map(|(differs, field)| differs.then_some(field));
+            match field {
+                None if known => outcome.duplicate("Pending missing 1000"),
+                Some(field) if known => {
+                    outcome.refused(SendRefusal::Conflict { id: id("A"), field });
+                }
+                _ if in_use => outcome.hash_in_use("B"),
+                _ if zero => outcome.refused(SendRefusal::ZeroAmount),
+                _ if long => outcome.refused(SendRefusal::TooLong {
+                    field: RequestField::Metadata,
+                    bytes: 1_025,
+                    limit: 1_024,
+                }),
+                _ if expired => {
+                    outcome.refused(SendRefusal::Expired { expiry, now });
+                }
+                _ => outcome.accepted(),
+            }
+        });
+    }
+}
+
+/// A repeat is compared field by field, live and remembered: the first that differs is named.
+#[test]
+fn a_conflict_names_the_first_field_in_order() {
+    type Change = fn(&mut Request);
+    let changes: [(RequestField, Change); 8] = [
+        (RequestField::Target, |request| request.target = pay("x", 1).target),
+        (RequestField::Amount, |request| request.amount = Msat(1)),
+        (RequestField::Payee, |request| request.payee = Some(NodeId::from_bytes([3; 33]))),
+        (RequestField::MaxFee, |request| request.max_fee = Some(Msat(1))),
+        (RequestField::Retry, |request| request.retry = RetryPolicy::Attempts(1)),
+        (RequestField::Expiry, |request| request.expiry = Some(T0)),
+        (RequestField::Instructions, |request| request.instructions = (&[1, 2]).into()),
+        (RequestField::Metadata, |request| request.metadata = (&[1]).into()),
+    ];
+    let own = Request { instructions: (&[7; 100]).into(), ..pay("a", 1_000) };
+    live(forever(), |s| {
+        s.send("A", own.clone()).accepted();
+        for stage in ["live", "over", "remembered"] {
+            for (at, (field, _)) in changes.iter().enumerate() {
+                let mut request = own.clone();
+                changes[at..].iter().for_each(|(_, change)| change(&mut request));
+                s.send("A", request).refused(SendRefusal::Conflict { id: id("A"), field: *field });
+            }
+            match stage {
+                "live" => s.abandon("A").recorded(),
+                _ => s.acknowledge_all(),
+            }
+        }
+        s.is("A", "remembered Failed(UserAbandoned)");
+    });
+}
+
+#[test]
+fn an_expired_invoice_that_is_paid_answers_paid() {
+    play(window(), |s| {
+        let request = Request { expiry: Some(s.now().plus(seconds(5))), ..pay("a", 1_000) };
+        s.send("A", request.clone()).accepted();
+        s.dispatch("A", 1, [htlc("p", 1_000, 1)]).recorded();
+        s.pass(seconds(50));
+        s.claim("A", "p", "a").recorded();
+        s.send("A", request).duplicate("Fulfilled by a 1000 fee 1");
+    });
+}
+
+#[test]
+fn what_is_not_a_request() {
+    live(window(), |s| {
+        let too_much = Msat(Msat::MAX.0 + 1);
+        let refusal = SendRefusal::AmountTooLarge { amount: too_much, limit: Msat::MAX };
+        s.send("A", pay("a", too_much.0)).refused(refusal);
+        s.send("A", Request { max_fee: Some(too_much), ..pay("a", 1) }).refused(refusal);
+        s.send("A", pay("a", 0)).refused(SendRefusal::ZeroAmount);
+        let (bytes, limit) = (16_385, 16_384);
+        let field = RequestField::Instructions;
+        s.send("A", Request { instructions: vec![0; bytes].into(), ..pay("a", 1) })
+            .refused(SendRefusal::TooLong { field, bytes, limit });
+        let now = s.now();
+        s.send("A", Request { expiry: Some(now), ..pay("a", 1) })
+            .refused(SendRefusal::Expired { expiry: now, now });
+        s.send("A", offer("o", 1, Deadline::At(now)))
+            .refused(SendRefusal::Expired { expiry: now, now });
+        s.is("A", "unknown");
+        let mut largest = pay("a", Msat::MAX.0);
+        largest.instructions = vec![1; 16_384].into();
+        largest.metadata = vec![0; 1_024].into();
+        s.send("A", largest).accepted();
+    });
+}
+
+#[test]
+fn a_spontaneous_payment_has_its_hash_from_the_start() {
+    play(window(), |s| {
+        let target = Target::Spontaneous { preimage: preimage("a") };
+        s.send("A", Request::new(target, Msat(10))).accepted();
+        assert_eq!(s.missing("A").payment_hash, Some(hash("a")));
+        s.send("B", pay("a", 10)).hash_in_use("A");
+    });
+}
+
+/// Live, failed but unread, remembered, adopted, held: each keeps its hash from other ids.
+#[test]
+fn a_hash_is_in_use_as_long_as_anything_has_it() {
+    play(forever(), |s| {
+        s.send("A", pay("a", 10)).accepted();
+        s.send("B", pay("a", 10)).hash_in_use("A");
+        s.abandon("A").recorded();
+        s.send("B", pay("a", 10)).hash_in_use("A");
+        s.acknowledge_all();
+        s.is("A", "remembered Failed(UserAbandoned)");
+        s.send("B", pay("a", 10)).hash_in_use("A");
+        s.send("O", offer("o", 10, Deadline::Ticks(5))).accepted();
+        s.invoice("O", "a", 10).hash_in_use("A");
+        s.invoice("O", "b", 10).recorded();
+        s.run(payonce_core::HoldHash { payment_hash: hash("h") }).recorded();
+        s.run(payonce_core::HoldHash { payment_hash: hash("h") }).no_change();
+        s.send("H", pay("h", 10)).hash_in_use("held");
+        s.restart();
+        s.send("H", pay("h", 10)).hash_in_use("held");
+        s.run(payonce_core::ReleaseHash { payment_hash: hash("h") }).recorded();
+        s.run(payonce_core::ReleaseHash { payment_hash: hash("h") }).no_change();
+        s.send("H", pay("h", 10)).accepted();
+    });
+}
+
+#[test]
+fn a_hold_stops_the_dispatch_of_its_own_payment() {
+    play(window(), |s| {
+        s.send("A", pay("a", 10)).accepted();
+        s.run(payonce_core::HoldHash { payment_hash: hash("a") }).recorded();
+        s.due(&[]);
+        s.dispatch("A", 1, [htlc("p", 10, 0)]).hash_in_use("held");
+        s.run(payonce_core::ReleaseHash { payment_hash: hash("a") }).recorded();
+        s.due(&["A"]);
+    });
+}
+
+fn invoice(hash_name: &str, amount: u64) -> ReceiveInvoice {
+    let (payment_hash, amount) = (hash(hash_name), Msat(amount));
+    ReceiveInvoice { id: id("A"), payment_hash, amount, expiry: None }
+}
+
+#[test]
+fn an_invoice_is_checked() {
+    live(window(), |s| {
+        s.run(invoice("a", 1)).refused(ReceiveInvoiceRefusal::UnknownPayment { id: id("A") });
+        let limit = Msat(1_000);
+        let deadline = s.now().plus(seconds(60));
+        s.send("A", offer("o", 1_000, Deadline::At(deadline))).accepted();
+        let amount = Msat(1_001);
+        s.run(invoice("a", 1_001)).refused(ReceiveInvoiceRefusal::AmountTooLarge { amount, limit });
+        s.run(invoice("a", 0)).refused(ReceiveInvoiceRefusal::ZeroAmount);
+        let now = s.now();
+        s.run(ReceiveInvoice { expiry: Some(now), ..invoice("a", 1) })
+            .refused(ReceiveInvoiceRefusal::Expired { expiry: now, now });
+        s.set_clock(deadline);
+        s.run(invoice("a", 1))
+            .refused(ReceiveInvoiceRefusal::Expired { expiry: deadline, now: deadline });
+        s.set_clock(now);
+        s.run(invoice("a", 600)).recorded();
+        s.run(invoice("a", 600)).no_change();
+        let status = Status::Pending;
+        s.run(invoice("a", 601))
+            .refused(ReceiveInvoiceRefusal::NotAwaitingInvoice { id: id("A"), status });
+        assert_eq!(s.missing("A").amount, Msat(600));
+    });
+}
+
+/// The earlier expiry counts, whichever it is.
+#[test]
+fn the_earlier_expiry_counts() {
+    for (own, invoiced) in [(10, 20), (20, 10)] {
+        play(window(), |s| {
+            let (own, invoiced) = (s.now().plus(seconds(own)), s.now().plus(seconds(invoiced)));
+            let request = Request { expiry: Some(own), ..offer("o", 10, Deadline::Ticks(9)) };
+            s.send("A", request).accepted();
+            s.run(ReceiveInvoice { expiry: Some(invoiced), ..invoice("a", 10) }).recorded();
+            s.due(&["A"]);
+            s.pass(seconds(10));
+            s.due(&[]);
+            s.tick_now();
+            s.unread(&["A failed PaymentExpired"]);
+        });
+    }
+}
+
+#[test]
+fn an_invoice_after_the_retries_are_over_is_refused() {
+    live(window(), |s| {
+        let retry = RetryPolicy::Until(seconds(60));
+        let until = s.now().plus(seconds(60));
+        s.send("A", Request { retry, ..offer("o", 10, Deadline::Ticks(99)) }).accepted();
+        s.dispatch("A", 1, [delegated("d")]).recorded();
+        s.pass(seconds(10));
+        s.fail("A", "d").recorded();
+        s.is("A", "AwaitingInvoice");
+        s.pass(seconds(51));
+        let now = s.now();
+        s.run(invoice("a", 10)).refused(ReceiveInvoiceRefusal::Expired { expiry: until, now });
+        s.tick_now();
+        s.is("A", "Failed(RetriesExhausted)");
+    });
+}
+
+#[test]
+fn a_policy_may_allow_one_hash_twice_but_never_two_parts_of_it() {
+    let mut allowed = window();
+    allowed.same_hash = SameHash::Allow;
+    play(allowed, |s| {
+        s.send("A", pay("a", 10)).accepted();
+        s.send("B", pay("a", 10)).accepted();
+        s.dispatch("A", 1, [htlc("p", 10, 0)]).recorded();
+        s.dispatch("B", 1, [htlc("q", 10, 0)]).hash_in_use("A");
+        s.claim("A", "p", "a").recorded();
+        s.finalize("A", "p").recorded();
+        s.dispatch("B", 1, [htlc("q", 10, 0)]).hash_in_use("A");
+        s.due(&[]);
+    });
+}

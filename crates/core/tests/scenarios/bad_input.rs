@@ -1,0 +1,205 @@
+//! Bytes that are no entry and no snapshot, and logs that do not add up: an error each, never a
+//! panic (DESIGN 8).
+
+use std::ops::ControlFlow;
+
+use payonce_core::{
+    DecodeError, Entry, Event, EventSource, EventStore, FORMAT_VERSION, Head, LedgerId, Replay,
+    ReplayError, State, StoredEntry, decode_events, verify,
+};
+use payonce_store_memory::{MemoryDisk, MemoryStore};
+
+use crate::support::{Scenario, T0, hash, htlc, id, live, offer, pay, window};
+
+fn a_rich_log(s: &mut Scenario) {
+    s.send("A", pay("a", 1_000)).accepted();
+    s.dispatch("A", 1, [htlc("p", 500, 1), htlc("q", 500, 1)]).recorded();
+    s.fail("A", "p").recorded();
+    s.claim("A", "q", "a").recorded();
+    s.claim("A", "p", "a").recorded();
+    s.claim("A", "u", "x").recorded();
+    s.send("O", offer("o", 5, payonce_core::Deadline::Ticks(3))).accepted();
+    s.finalize("A", "q").recorded();
+    s.acknowledge("A part p failed");
+    s.run(payonce_core::HoldHash { payment_hash: hash("h") }).recorded();
+    s.tick();
+}
+
+fn decoded(bytes: &[u8]) -> Result<(), DecodeError> {
+    decode_events(bytes, |_, _| ()).map(drop)
+}
+
+#[test]
+fn an_entry_cut_or_changed_at_every_byte() {
+    live(window(), |s| {
+        a_rich_log(s);
+        for bytes in s.log() {
+            assert_eq!(decoded(&bytes), Ok(()));
+            for cut in 0..bytes.len() {
+                assert!(decoded(&bytes[..cut]).is_err(), "{cut} of {} bytes", bytes.len());
+            }
+            for at in 0..bytes.len() {
+                for flipped in [1, 0x80, 0xff] {
+                    let mut other = bytes.clone();
+                    other[at] ^= flipped;
+                    // It may be another entry; it never says the same.
+                    let same = decoded(&other).is_ok() && said(&other) == said(&bytes);
+                    assert!(!same, "byte {at}");
+                }
+            }
+            let mut longer = bytes.clone();
+            longer.push(0);
+            assert!(decoded(&longer).is_err(), "a byte is left over");
+        }
+    });
+}
+
+/// Header and events, as far as they decode.
+fn said(bytes: &[u8]) -> (Option<payonce_core::EntryHeader>, Vec<Event>) {
+    let mut events = Vec::new();
+    let header = decode_events(bytes, |_, event| events.push(event));
+    (header.ok(), events)
+}
+
+#[test]
+fn a_snapshot_cut_or_changed_at_every_byte() {
+    live(window(), |s| {
+        a_rich_log(s);
+        let bytes = s.state().encode();
+        assert_eq!(State::decode(&bytes, 3).map(|state| state.encode()).as_deref(), Ok(&bytes[..]));
+        for cut in 0..bytes.len() {
+            assert!(State::decode(&bytes[..cut], 3).is_err(), "{cut} of {} bytes", bytes.len());
+        }
+        for at in 0..bytes.len() {
+            for flipped in [1, 0x80, 0xff] {
+                let mut other = bytes.clone();
+                other[at] ^= flipped;
+                if let Ok(state) = State::decode(&other, 3) {
+                    assert_eq!(state.encode(), other, "it is what it says");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_newer_format_says_so() {
+    live(window(), |s| {
+        let known = FORMAT_VERSION;
+        let found = known + 1;
+        let newer = DecodeError::NewerVersion { found, known };
+        let mut entry = s.log().remove(0);
+        entry[0] = found;
+        assert_eq!(decoded(&entry), Err(newer.clone()));
+        let mut snapshot = s.state().encode();
+        snapshot[0] = found;
+        assert_eq!(State::decode(&snapshot, 1).map(drop), Err(newer));
+        entry[0] = 0;
+        assert_eq!(decoded(&entry), Err(DecodeError::NoSuchVersion { found: 0 }));
+        assert!(matches!(decoded(&[]), Err(DecodeError::Truncated { .. })));
+    });
+}
+
+fn ledger_id() -> LedgerId {
+    LedgerId::from_bytes([9; 32])
+}
+
+/// A log with these events, an entry each.
+fn log_of(events: &[Event]) -> MemoryStore {
+    let mut store = MemoryDisk::new(ledger_id()).open();
+    let mut head = store.fence().expect("nothing is planned");
+    for event in events {
+        let entry = Entry::new(head, 1, T0, std::slice::from_ref(event)).expect("it is one event");
+        head = entry.after();
+        store.append(&[entry]).expect("nothing is planned");
+    }
+    store
+}
+
+fn opened() -> Event {
+    Event::Opened { epoch: 1, restored: false, program: "tests".into() }
+}
+
+/// Evolve drops no event: one that does not fit is named, and such a log is not opened.
+#[test]
+fn an_event_that_does_not_fit_is_named() {
+    let misfits = [
+        Event::Recovered,
+        Event::GapClosed,
+        Event::Opened { epoch: 7, restored: false, program: "tests".into() },
+        Event::Ticked { tick: 9, reference: T0, unfinished: false },
+        Event::PaymentSent {
+            id: id("A"),
+            payment_hash: None,
+            amount: None,
+            fee: None,
+            correction: false,
+        },
+        Event::PaymentForgotten { id: id("A"), remembered: false },
+        Event::Acknowledged { seq: 1 },
+        Event::HashReleased { payment_hash: hash("a") },
+    ];
+    for misfit in misfits {
+        let store = log_of(&[opened(), Event::Recovered, misfit.clone(), Event::GapFound]);
+        let error = verify(&store, 1).map(drop).expect_err("it does not fit");
+        assert!(matches!(error, ReplayError::Misfit { seq: 3 }), "{misfit:?}: {error}");
+    }
+}
+
+#[test]
+fn a_hole_an_edit_and_a_swap_are_noticed() {
+    live(window(), |s| {
+        a_rich_log(s);
+        let log = s.log();
+        let head = s.state().head();
+        let sound = replay(&log).expect("it is the log as written").finish(head);
+        assert_eq!(sound.map(|state| state.digest()).ok(), Some(s.state().digest()));
+        for at in 0..log.len() - 1 {
+            let mut holed = log.clone();
+            holed.remove(at);
+            assert!(!leads_to(&holed, head), "entry {at} is missing");
+            let mut swapped = log.clone();
+            swapped.swap(at, at + 1);
+            assert!(!leads_to(&swapped, head), "entries {at} and {} are swapped", at + 1);
+        }
+        for at in 0..log.len() {
+            for byte in 0..log[at].len() {
+                let mut edited = log.clone();
+                edited[at][byte] ^= 1;
+                assert!(!leads_to(&edited, head), "byte {byte} of entry {at} is edited");
+            }
+        }
+        let mut shorter = log;
+        shorter.pop();
+        assert!(!leads_to(&shorter, head), "the last entry is missing");
+    });
+}
+
+fn replay(log: &[Vec<u8>]) -> Result<Replay, ReplayError> {
+    let mut replay = Replay::new(ledger_id(), 1);
+    let mut first_seq = 1;
+    for bytes in log {
+        replay.entry(StoredEntry { first_seq, bytes })?;
+        first_seq = replay.state().head().seq + 1;
+    }
+    Ok(replay)
+}
+
+fn leads_to(log: &[Vec<u8>], head: Head) -> bool {
+    replay(log).is_ok_and(|replay| replay.finish(head).is_ok())
+}
+
+/// The entries of one ledger never fit another.
+#[test]
+fn a_log_of_another_ledger() {
+    let store = log_of(&[opened(), Event::Recovered]);
+    let mut replay = Replay::new(LedgerId::from_bytes([8; 32]), 1);
+    store
+        .replay(1, &mut |entry| {
+            replay.entry(entry).expect("its seqs are in order");
+            ControlFlow::Continue(())
+        })
+        .expect("nothing is planned");
+    let stored = store.head().expect("nothing is planned");
+    assert!(matches!(replay.finish(stored), Err(ReplayError::HeadDiffers { .. })));
+}

@@ -1,0 +1,76 @@
+//! What a script expects of the log.
+
+use payonce_core::{Fate, NotificationId, Shortfall, State};
+
+use super::Scenario;
+use crate::support::{id, part, text};
+
+/// Expectations.
+impl Scenario {
+    /// The state as replayed from the disk.
+    pub(crate) const fn state(&self) -> &State {
+        self.replay.state()
+    }
+
+    /// The whole outbox, in order.
+    #[track_caller]
+    pub(crate) fn unread(&self, expected: &[&str]) {
+        let texts: Vec<_> =
+            self.state().outbox().map(|unread| text::notice(&unread.notice)).collect();
+        assert_eq!(texts, expected);
+    }
+
+    /// The id of the notification with this text.
+    #[track_caller]
+    pub(crate) fn notification(&self, wanted: &str) -> NotificationId {
+        let mut outbox = self.state().outbox();
+        let found = outbox.find(|unread| text::notice(&unread.notice) == wanted);
+        found.unwrap_or_else(|| panic!("{wanted:?} is not in the outbox")).id
+    }
+
+    /// How a payment stands: its status, `unknown`, or `remembered` and its outcome.
+    #[track_caller]
+    pub(crate) fn is(&self, payment: &str, expected: &str) {
+        let stands = match self.state().standing(&id(payment)) {
+            Some(standing) if standing.remembered => {
+                format!("remembered {}", text::status(standing.status))
+            }
+            Some(standing) => text::status(standing.status),
+            None => "unknown".into(),
+        };
+        assert_eq!(stands, expected, "{payment}");
+    }
+
+    /// The payments that are due, in order.
+    #[track_caller]
+    pub(crate) fn due(&self, expected: &[&str]) {
+        let due: Vec<_> =
+            self.state().due(self.now).iter().map(|due| text::payment(&due.id)).collect();
+        assert_eq!(due, expected);
+    }
+
+    /// The parts that are out, in order.
+    #[track_caller]
+    pub(crate) fn out(&self, expected: &[&str]) {
+        let out: Vec<_> =
+            self.state().unresolved().iter().map(|out| text::part(&out.part.id)).collect();
+        assert_eq!(out, expected);
+    }
+
+    #[track_caller]
+    pub(crate) fn fate(&self, name: &str, expected: Fate) {
+        let fate = self.state().part(&part(name)).map(|(_, fate)| fate);
+        assert_eq!(fate, Some(expected), "{name}");
+    }
+
+    /// What a payment lacks, which must be in the ledger.
+    #[track_caller]
+    pub(crate) fn missing(&self, payment: &str) -> Shortfall {
+        self.state().missing(&id(payment)).expect("the ledger holds it")
+    }
+
+    /// The bytes of the log.
+    pub(crate) fn log(&self) -> Vec<Vec<u8>> {
+        self.disk.image().entries().map(|entry| entry.bytes.to_vec()).collect()
+    }
+}
