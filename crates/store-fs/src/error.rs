@@ -168,6 +168,9 @@ pub enum Damage {
     /// The file does not start as one of ours does.
     #[error("it does not start with the magic bytes of a payonce file")]
     Magic,
+    /// The file is larger than there is memory for.
+    #[error("it is larger than there is memory for")]
+    TooLarge,
     /// The file ends too early.
     #[error("it ends too early")]
     Short,

@@ -194,12 +194,18 @@ fn header_crc(fields: &[u8], salt: u64, offset: u64) -> u32 {
 /// Puts a mask on, or takes it off: exclusive or with a sequence of 64-bit words that the salt, the
 /// frame's offset and the mask's number choose.
 fn apply_mask(body: &mut [u8], salt: u64, offset: u64, mask: u8) {
-    let start = mix(salt ^ (offset << 8 | u64::from(mask)));
-    let words = (1_u64..).map(|at| mix(start.wrapping_add(at.wrapping_mul(STEP))).to_le_bytes());
-    for (chunk, word) in body.chunks_mut(8).zip(words) {
-        for (byte, key) in chunk.iter_mut().zip(word) {
-            *byte ^= key;
-        }
+    let mut state = mix(salt ^ (offset << 8 | u64::from(mask)));
+    let mut next = || {
+        state = state.wrapping_add(STEP);
+        mix(state)
+    };
+    let mut words = body.chunks_exact_mut(8);
+    for word in &mut words {
+        let masked = u64::from_le_bytes((&*word).try_into().expect("8 bytes")) ^ next();
+        word.copy_from_slice(&masked.to_le_bytes());
+    }
+    for (byte, key) in words.into_remainder().iter_mut().zip(next().to_le_bytes()) {
+        *byte ^= key;
     }
 }
 

@@ -128,7 +128,10 @@ pub(crate) fn read_file<D: Disk>(
     let name = header.name();
     let file = names::open(disk, &name, crate::disk::Access::Read)?;
     let size = file.size().map_err(io_error("measure", disk, &name))?;
-    let size = usize::try_from(size).map_err(|_| damaged(&disk.place(&name), 0, Damage::Stray))?;
+    let size =
+        usize::try_from(size).map_err(|_| damaged(&disk.place(&name), 0, Damage::TooLarge))?;
+    let more = size.saturating_sub(bytes.len());
+    bytes.try_reserve_exact(more).map_err(|_| damaged(&disk.place(&name), 0, Damage::TooLarge))?;
     // Kept from the last file: only what the file is longer by must be cleared.
     bytes.resize(size, 0);
     let read = read_full(&file, bytes, 0).map_err(io_error("read", disk, &name))?;

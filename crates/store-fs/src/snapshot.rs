@@ -56,8 +56,11 @@ pub(crate) fn read<D: Disk>(
     if at.seq != seq || stated.checked_add(SECTOR_BYTES as u64) != Some(size) {
         return Err(damaged(&place, 16, Damage::Snapshot));
     }
-    let mut bytes =
-        vec![0; usize::try_from(stated).map_err(|_| damaged(&place, 16, Damage::Short))?];
+    let too_large = || damaged(&place, 16, Damage::TooLarge);
+    let length = usize::try_from(stated).map_err(|_| too_large())?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|_| too_large())?;
+    bytes.resize(length, 0);
     let read =
         read_full(&file, &mut bytes, SECTOR_BYTES as u64).map_err(io_error("read", disk, name))?;
     let crc = u32::from_le_bytes(array(header, 96));

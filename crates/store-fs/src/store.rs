@@ -160,7 +160,9 @@ impl<D: Disk> FsStore<D> {
         }
         let end = start + self.active.frames.len();
         self.reserve(end)?;
-        self.put_frames(&header.name(), start)?;
+        let active = &self.active;
+        write_full(&active.file, &active.frames, start as u64).map_err(self.failed("write"))?;
+        active.file.sync().map_err(self.failed("sync"))?;
         self.history.end = end;
         self.history.head = entries[count - 1].after();
         Ok(count)
@@ -199,23 +201,18 @@ impl<D: Disk> FsStore<D> {
         if end <= self.active.size {
             return Ok(());
         }
-        let (disk, name) = (&self.history.disk, self.history.newest().name());
         let size = end.next_multiple_of(self.options.preallocated());
-        recovery::write_zeros(&self.active.file, self.active.size..size).map_err(io_error(
-            "reserve space in",
-            disk,
-            &name,
-        ))?;
-        self.active.file.sync().map_err(io_error("sync", disk, &name))?;
+        recovery::write_zeros(&self.active.file, self.active.size..size)
+            .map_err(self.failed("reserve space in"))?;
+        self.active.file.sync().map_err(self.failed("sync"))?;
         self.active.size = size;
         Ok(())
     }
 
-    fn put_frames(&self, name: &str, start: usize) -> Result<(), FsError> {
-        let (disk, active) = (&self.history.disk, &self.active);
-        write_full(&active.file, &active.frames, start as u64)
-            .map_err(io_error("write", disk, name))?;
-        active.file.sync().map_err(io_error("sync", disk, name))
+    /// What to say when something failed on the newest segment.
+    fn failed(&self, action: &'static str) -> impl FnOnce(std::io::Error) -> FsError {
+        let history = &self.history;
+        move |source| io_error(action, &history.disk, &history.newest().name())(source)
     }
 
     /// Removes the snapshots that nobody needs any more.

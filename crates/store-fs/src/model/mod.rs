@@ -49,6 +49,7 @@ struct State {
     faults: BTreeMap<u64, Fault>,
     full_at: Option<u64>,
     read_only: bool,
+    lies: bool,
     salts: u64,
 }
 
@@ -126,6 +127,11 @@ impl ModelDisk {
     /// Makes every change fail as a read-only file system does, or work again.
     pub fn set_read_only(&self, read_only: bool) {
         self.lock().read_only = read_only;
+    }
+
+    /// Acknowledges every sync from now on without doing it: to see that a proof notices.
+    pub fn lie_about_syncs(&self) {
+        self.lock().lies = true;
     }
 
     /// Limits the bytes of all files together, or lifts the limit.
@@ -294,10 +300,11 @@ impl DiskFile for ModelFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
         let outcome = state.begin();
-        state.trace.push(match outcome {
-            Ok(()) => Change::Synced { file: self.file },
-            Err(_) => Change::SyncFailed { file: self.file },
-        });
+        match outcome {
+            Ok(()) if state.lies => {}
+            Ok(()) => state.trace.push(Change::Synced { file: self.file }),
+            Err(_) => state.trace.push(Change::SyncFailed { file: self.file }),
+        }
         outcome
     }
 

@@ -76,8 +76,7 @@ const STEPS: &[Step] = &[
     Step::Append(&[40, 1]),
 ];
 
-fn run(scale: u8) -> Run {
-    let disk = ModelDisk::default();
+fn run(scale: u8, disk: ModelDisk) -> Run {
     let options = Options { segment_bytes: SMALL.segment_bytes * u64::from(scale), ..SMALL };
     let created = FsStore::create_on(disk.clone(), support::ledger(), options);
     let mut store = created.expect("an empty disk").0;
@@ -172,7 +171,7 @@ impl Counts {
 fn a_crash_anywhere_loses_nothing_acknowledged() {
     let mut counts = Counts::default();
     for scale in SCALES {
-        let run = run(scale);
+        let run = run(scale, ModelDisk::default());
         for point in 0..=run.disk.changes() {
             for image in run.disk.crash_images(point, IMAGES_PER_POINT) {
                 match run.known_at(point) {
@@ -193,6 +192,20 @@ fn a_crash_anywhere_loses_nothing_acknowledged() {
     assert!(images >= IMAGES_AT_LEAST, "{seen}");
     assert!(torn > 4_000 && some_more > 3_000 && all_more > 30 && again > 10_000, "{seen}");
     assert!(segments.len() >= 8, "{seen}");
+}
+
+#[test]
+fn a_disk_that_does_not_sync_is_noticed() {
+    let disk = ModelDisk::default();
+    disk.lie_about_syncs();
+    let run = run(1, disk);
+    let lost = |image: &Image| {
+        let Some(known) = run.known_at(run.disk.changes()) else { return true };
+        let Ok((store, _)) = support::open(image) else { return true };
+        let head = store.head().expect("open");
+        run.heads.iter().position(|known| *known == head) < Some(known.acknowledged)
+    };
+    assert!(run.disk.crash_images(run.disk.changes(), 64).iter().any(lost));
 }
 
 fn crashed(run: &Run, known: &Known, image: &Image, counts: &mut Counts) {

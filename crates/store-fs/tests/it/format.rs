@@ -25,9 +25,9 @@ pub(crate) struct Frame {
 }
 
 /// A file header with its checksum.
-pub(crate) fn sealed(magic: &[u8; 8], fields: &[(usize, &[u8])]) -> Vec<u8> {
+pub(crate) fn sealed(magic: [u8; 8], fields: &[(usize, &[u8])]) -> Vec<u8> {
     let mut header = vec![0; 512];
-    header[..8].copy_from_slice(magic);
+    header[..8].copy_from_slice(&magic);
     header[8] = 1;
     for (at, field) in fields {
         header[*at..at + field.len()].copy_from_slice(field);
@@ -39,7 +39,7 @@ pub(crate) fn sealed(magic: &[u8; 8], fields: &[(usize, &[u8])]) -> Vec<u8> {
 
 pub(crate) fn segment_header(header: &SegmentHeader) -> Vec<u8> {
     sealed(
-        b"payonceL",
+        *b"payonceL",
         &[
             (16, &header.salt.to_le_bytes()),
             (24, &header.last_seq_before.to_le_bytes()),
@@ -52,7 +52,7 @@ pub(crate) fn segment_header(header: &SegmentHeader) -> Vec<u8> {
 
 pub(crate) fn snapshot(seq: u64, chain: &[u8; 32], ledger: &[u8; 32], state: &[u8]) -> Vec<u8> {
     let mut file = sealed(
-        b"payonceS",
+        *b"payonceS",
         &[
             (16, &(state.len() as u64).to_le_bytes()),
             (24, &seq.to_le_bytes()),

@@ -1,6 +1,11 @@
 //! The proof of the store: the contract, crashes, failures, damage, bad input, reading beside a
 //! writer, the format by another hand, and the acceptance scenarios that need a disk.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "seqs and sizes of small logs, and bytes drawn at random"
+)]
+
 mod bad_input;
 mod conformance;
 mod cost;

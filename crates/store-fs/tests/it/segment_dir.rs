@@ -152,7 +152,7 @@ impl Builder {
     /// A snapshot or a base, at the head or anywhere.
     fn snapshot(&mut self, instructions: &mut Instructions<'_>) {
         let (mut seq, chain) = (self.head.seq, *self.head.chain.as_bytes());
-        if instructions.byte() & 7 == 0 {
+        if instructions.byte().is_multiple_of(8) {
             seq = instructions.number();
         }
         let ending = if instructions.byte() & 1 == 0 { ".snap" } else { ".base" };
