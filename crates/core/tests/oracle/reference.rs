@@ -370,6 +370,8 @@ pub struct Payment {
     invoice: Option<(Bytes, u64, Option<u64>)>,
     pub parts: Vec<Part>,
     former: Vec<Bytes>,
+    /// Remembered as paid, and here again: its parts are known by name alone.
+    came_back_paid: bool,
     batches: u64,
     pub failed_note: Option<u64>,
     pub quiet_since: Option<u64>,
@@ -398,6 +400,7 @@ impl Payment {
             invoice: None,
             parts: vec![],
             former: vec![],
+            came_back_paid: false,
             batches: 0,
             failed_note: None,
             quiet_since: None,
@@ -438,7 +441,15 @@ impl Payment {
         }
         let (amount, known_amount) = self.sum(Fate::is_settled, |part| part.amount);
         let (fee, known_fee) = self.sum(Fate::is_settled, |part| part.fee);
-        Settlement { amount: known_amount.then_some(amount), fee: known_fee.then_some(fee) }
+        let own =
+            Settlement { amount: known_amount.then_some(amount), fee: known_fee.then_some(fee) };
+        match self.reported.filter(|_| self.came_back_paid) {
+            None => own,
+            Some(before) => Settlement {
+                amount: both(own.amount, before.amount),
+                fee: both(own.fee, before.fee),
+            },
+        }
     }
 
     pub fn lost(&self) -> u64 {
@@ -781,6 +792,17 @@ impl Model {
             .or_else(|| self.stray_or_hold(hash))
     }
 
+    /// A part of an earlier try that is out under that try's hash.
+    fn former_out(&self, payment: &Payment) -> Option<Answer> {
+        let out = |stray: &&Stray| {
+            stray.payment == payment.id
+                && stray.part.fate.is_unresolved()
+                && payment.former.contains(&stray.part.id)
+        };
+        let stray = self.strays.iter().find(out)?;
+        Some(answer("hash in use").text("stray").name(stray.part.id))
+    }
+
     fn send(&mut self, now: u64, id: Bytes, request: Request, again: Option<u64>) -> Outcome {
         if self.recovering {
             return Err(answer("recovering"));
@@ -983,6 +1005,12 @@ impl Model {
         Ok(parts.iter().fold(recorded, |recorded, part| recorded.name(part.id)))
     }
 
+    /// Whether the part belonged to an earlier try or a remembered payment.
+    fn is_former(&self, part: &Bytes) -> bool {
+        self.payments.iter().any(|other| other.former.contains(part))
+            || self.stones.iter().any(|stone| stone.parts.contains(part))
+    }
+
     fn check_parts(&self, parts: &[NewPart]) -> Result<(), Answer> {
         if parts.is_empty() {
             return Err(answer("empty batch"));
@@ -993,8 +1021,7 @@ impl Model {
         let known = |id: &Bytes| {
             self.payments.iter().any(|other| other.parts.iter().any(|part| part.id == *id))
                 || self.strays.iter().any(|stray| stray.part.id == *id)
-                || self.payments.iter().any(|other| other.former.contains(id))
-                || self.stones.iter().any(|stone| stone.parts.contains(id))
+                || self.is_former(id)
         };
         if let Some(part) = twice.or_else(|| ids.into_iter().find(known)) {
             return Err(answer("part in use").name(part));
@@ -1029,7 +1056,8 @@ impl Model {
         if self.gap {
             return Err(answer("restored"));
         }
-        match payment.hash.and_then(|hash| self.blocker(hash, payment.id)) {
+        let blocker = payment.hash.and_then(|hash| self.blocker(hash, payment.id));
+        match blocker.or_else(|| self.former_out(payment)) {
             Some(refusal) => Err(refusal),
             None => Ok(()),
         }
@@ -1346,6 +1374,7 @@ impl Model {
         payment.former = stone.parts;
         payment.failed_note = stone.failed_note;
         payment.reported = (stone.status == Status::Fulfilled).then_some(stone.paid);
+        payment.came_back_paid = stone.status == Status::Fulfilled;
         self.payments.push(payment);
         self.payments.len() - 1
     }
@@ -1412,8 +1441,11 @@ impl Model {
         }
         stray.preimage = Some(preimage);
         stray.part.claim(settlement);
+        let (owner, part) = (stray.payment, stray.part.id);
+        let known = self.home_of_id(owner);
+        let former = self.pay_by_former(known.as_ref(), part, settlement);
         self.note_stray("foreign claim", index);
-        Ok(fact(true, None))
+        Ok(fact(true, former))
     }
 
     fn claim_unknown(
@@ -1454,6 +1486,10 @@ impl Model {
             None => self.create_adopted(id, Some(hash)),
         };
         let former = self.payments[index].former.contains(&part);
+        let home = &self.payments[index];
+        if former && home.came_back_paid && home.preimage.is_some() {
+            return self.told(false, index);
+        }
         self.add_part(now, index, id, (part, hash), terms, false);
         self.take_claim(index, part, Some((preimage, hash)), settlement, new);
         if !new && !former {
@@ -1646,8 +1682,9 @@ impl Model {
             return self.adopt_known(index, part, hash, terms);
         }
         if let Some(index) = self.strays.iter().position(|stray| stray.part.id == part) {
+            let former = self.is_former(&part);
             let stray = &mut self.strays[index].part;
-            let (changes, lacked) = news(stray, terms, false);
+            let (changes, lacked) = news(stray, terms, former);
             if changes {
                 stray.list(terms.0, terms.1, terms.2);
                 self.gap |= lacked;
@@ -1664,7 +1701,7 @@ impl Model {
         if !takes {
             let index = self.new_stray(now, id, part, hash, terms, true);
             self.note_stray("stray", index);
-            self.gap = true;
+            self.gap |= !self.is_former(&part);
             return fact(true, None);
         }
         let index = match home.or_else(|| self.home_of_hash(hash)) {
@@ -1943,6 +1980,7 @@ impl Model {
                 && !payment.until_past(now)
                 && !payment.rejected()
                 && payment.hash.is_none_or(|hash| self.blocker(hash, payment.id).is_none())
+                && self.former_out(payment).is_none()
         };
         self.payments.iter().filter(dispatchable).map(|payment| payment.id).collect()
     }
@@ -2069,4 +2107,9 @@ fn standing(
     }
     let stands = preimage.into_iter().fold(stands, Answer::name);
     stands.maybe(paid.amount).maybe(paid.fee)
+}
+
+/// The sum, where both are known.
+fn both(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    Some(one?.saturating_add(other?))
 }
