@@ -1,0 +1,207 @@
+//! Every event with every variant of every field, and states with everything that a state can hold.
+//! Golden files are made of them: a sample never changes, new ones are added under new names.
+
+use payonce_core::{
+    AdoptedPart, Anomaly, Assertion, Deadline, Delivery, Event, Failure, FailureReason, Home,
+    Invoice, Msat, NodeId, NotificationId, Observation, ObservationKind, OfferHash, PartId,
+    PartKind, PartTerms, PaymentHash, PaymentId, Preimage, Request, RetryPolicy, Settlement,
+    ShortChannelId, Target, UnixMillis, Word,
+};
+
+/// Numbers of each width that a varint has.
+pub(crate) const ONE_BYTE: u64 = 250;
+pub(crate) const THREE_BYTES: u64 = 251;
+pub(crate) const FIVE_BYTES: u64 = 65_536;
+pub(crate) const NINE_BYTES: u64 = 1 << 32;
+
+const A: PaymentId = PaymentId::from_bytes([0xa0; 32]);
+const B: PaymentId = PaymentId::from_bytes([0xb0; 32]);
+const PART: PartId = PartId::from_bytes([0x01; 32]);
+const OTHER_PART: PartId = PartId::from_bytes([0x02; 32]);
+const HASH: PaymentHash = PaymentHash::from_bytes([0x4a; 32]);
+const PREIMAGE: Preimage = Preimage::from_bytes([0x5e; 32]);
+const CHANNEL: ShortChannelId = ShortChannelId(0x000c_3500_0001_0000);
+const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
+const NOTICE: NotificationId = NotificationId { seq: FIVE_BYTES, chain: [0xcc; 8] };
+const HTLC: PartKind = PartKind::Htlc { cltv_expiry: Some(900_000), first_channel: Some(CHANNEL) };
+const UNKNOWN_HTLC: PartKind = PartKind::Htlc { cltv_expiry: None, first_channel: None };
+
+/// The entries: their names and events.
+pub(crate) fn entries() -> Vec<(&'static str, Vec<Event>)> {
+    [ledger_wide(), admission(), parts(), resolution(), outcomes(), apart()].concat()
+}
+
+fn one(name: &'static str, event: Event) -> (&'static str, Vec<Event>) {
+    (name, vec![event])
+}
+
+fn ledger_wide() -> Vec<(&'static str, Vec<Event>)> {
+    let ticked = |tick, unfinished| Event::Ticked { tick, reference: NOW, unfinished };
+    vec![
+        one("opened", Event::Opened { epoch: 1, restored: false, program: "payonce 0.1".into() }),
+        one(
+            "opened-restored",
+            Event::Opened { epoch: THREE_BYTES, restored: true, program: "żółw".into() },
+        ),
+        one("opened-unnamed", Event::Opened { epoch: 2, restored: false, program: "".into() }),
+        one("recovered", Event::Recovered),
+        one("gap-found", Event::GapFound),
+        one("gap-closed", Event::GapClosed),
+        one("ticked", ticked(ONE_BYTE, false)),
+        one("ticked-unfinished", ticked(NINE_BYTES, true)),
+        one("acknowledged", Event::Acknowledged { seq: FIVE_BYTES }),
+    ]
+}
+
+fn full_request() -> Request {
+    Request {
+        target: Target::Invoice { payment_hash: HASH },
+        amount: Msat::MAX,
+        payee: Some(NodeId::from_bytes([0x03; 33])),
+        max_fee: Some(Msat(50_000)),
+        retry: RetryPolicy::Attempts(3),
+        expiry: Some(NOW.plus(3_600_000)),
+        instructions: vec![0x11; 300].into(),
+        metadata: "order 66".into(),
+    }
+}
+
+fn admission() -> Vec<(&'static str, Vec<Event>)> {
+    let accepted = |name, target, retry| {
+        let request = Request::new(target, Msat(1)).retry(retry);
+        one(name, Event::PaymentAccepted { id: A, request, again_after: None })
+    };
+    let offer =
+        |deadline| Target::Offer { offer_hash: OfferHash::from_bytes([0x0f; 32]), deadline };
+    let invoice = Invoice { payment_hash: HASH, amount: Msat(NINE_BYTES), expiry: None };
+    vec![
+        accepted(
+            "payment-accepted-invoice",
+            Target::Invoice { payment_hash: HASH },
+            RetryPolicy::Manual,
+        ),
+        accepted(
+            "payment-accepted-spontaneous",
+            Target::Spontaneous { preimage: PREIMAGE },
+            RetryPolicy::Attempts(u32::MAX),
+        ),
+        accepted(
+            "payment-accepted-offer-ticks",
+            offer(Deadline::Ticks(7)),
+            RetryPolicy::Until(60_000),
+        ),
+        accepted("payment-accepted-offer-at", offer(Deadline::At(NOW)), RetryPolicy::Manual),
+        one(
+            "payment-accepted-full",
+            Event::PaymentAccepted { id: A, request: full_request(), again_after: Some(NOTICE) },
+        ),
+        one("payment-adopted", Event::PaymentAdopted { id: A, payment_hash: Some(HASH) }),
+        one("payment-adopted-unknown", Event::PaymentAdopted { id: A, payment_hash: None }),
+        one("payment-recalled", Event::PaymentRecalled { id: A }),
+        one("invoice-received", Event::InvoiceReceived { id: A, invoice }),
+        one(
+            "invoice-received-expiring",
+            Event::InvoiceReceived { id: A, invoice: Invoice { expiry: Some(NOW), ..invoice } },
+        ),
+    ]
+}
+
+fn parts() -> Vec<(&'static str, Vec<Event>)> {
+    let terms = |id, kind| PartTerms { id, amount: Msat(1_000_000), fee: Msat(1_000), kind };
+    let dispatched = |name, attempt, parts: Vec<PartTerms>| {
+        one(name, Event::PartsDispatched { id: A, attempt, parts: parts.into() })
+    };
+    let adopted = |name, amount, kind, home, word| {
+        let part = AdoptedPart { part: PART, payment_hash: HASH, amount, fee: amount, kind };
+        one(name, Event::PartAdopted { id: A, part, home, word })
+    };
+    let told = Home::HashHolder { told_as: B };
+    vec![
+        dispatched("parts-dispatched", 1, vec![terms(PART, HTLC), terms(OTHER_PART, UNKNOWN_HTLC)]),
+        dispatched("parts-dispatched-delegated", 300, vec![terms(PART, PartKind::Delegated)]),
+        adopted("part-adopted", Some(Msat(5)), HTLC, Home::Payment, Word::Listed),
+        adopted("part-adopted-hash-holder", None, PartKind::Delegated, told, Word::Listed),
+        adopted("part-adopted-stray", None, UNKNOWN_HTLC, Home::Stray, Word::Claimed),
+    ]
+}
+
+fn resolution() -> Vec<(&'static str, Vec<Event>)> {
+    let claimed = |name, preimage, settlement| {
+        one(name, Event::PartClaimed { id: A, part: PART, preimage, settlement })
+    };
+    let failed =
+        |name, failure, notify| one(name, Event::PartFailed { id: A, part: PART, failure, notify });
+    let observed = |name, kind, bytes: &[u8]| {
+        let observation = Observation { part: PART, kind, bytes: bytes.into() };
+        one(name, Event::PartObserved { id: A, observation })
+    };
+    let settled = |amount, fee| Some(Settlement { amount, fee });
+    let assertion =
+        Assertion { by: "operator".into(), why: "the channel is lost".into(), height: 800_000 };
+    let full = Failure {
+        permanent: true,
+        channel: Some(CHANNEL),
+        code: Some(0x4015),
+        lost: Some(Msat(354_000)),
+        assertion: Some(assertion),
+    };
+    vec![
+        one("part-withdrawn", Event::PartWithdrawn { id: A, part: PART }),
+        claimed("part-claimed", Some(PREIMAGE), None),
+        claimed("part-claimed-settled", Some(PREIMAGE), settled(Some(Msat(9)), Some(Msat(0)))),
+        claimed("part-claimed-without-proof", None, settled(None, None)),
+        one("part-finalized", Event::PartFinalized { id: A, part: PART, notify: true }),
+        one("part-finalized-silent", Event::PartFinalized { id: A, part: PART, notify: false }),
+        failed("part-failed", Failure::default(), true),
+        failed("part-failed-full", full, false),
+        observed("part-observed-path-succeeded", ObservationKind::PathSucceeded, b""),
+        observed("part-observed-path-failed", ObservationKind::PathFailed, &[0xee; 260]),
+        observed("part-observed-other", ObservationKind::Other(255), b"hold time"),
+    ]
+}
+
+fn outcomes() -> Vec<(&'static str, Vec<Event>)> {
+    let sent = |name, payment_hash, amount, fee, correction| {
+        one(name, Event::PaymentSent { id: A, payment_hash, amount, fee, correction })
+    };
+    let given_up = |name, reason| {
+        let abandoned = Event::PaymentAbandoned { id: A, reason };
+        (name, vec![abandoned, Event::PaymentFailed { id: A, reason }])
+    };
+    vec![
+        sent("payment-sent", None, Some(Msat(1_000_000)), Some(Msat(1_000)), false),
+        sent("payment-sent-correction", Some(HASH), None, None, true),
+        given_up("failed-user-abandoned", FailureReason::UserAbandoned),
+        given_up("failed-recipient-rejected", FailureReason::RecipientRejected),
+        given_up("failed-retries-exhausted", FailureReason::RetriesExhausted),
+        given_up("failed-payment-expired", FailureReason::PaymentExpired),
+        given_up("failed-invoice-request-expired", FailureReason::InvoiceRequestExpired),
+        given_up("failed-route-not-found", FailureReason::RouteNotFound),
+        given_up("failed-unexpected-error", FailureReason::UnexpectedError),
+        given_up("failed-adopted", FailureReason::Adopted),
+        one("payment-forgotten", Event::PaymentForgotten { id: A, remembered: false }),
+        one("payment-forgotten-remembered", Event::PaymentForgotten { id: A, remembered: true }),
+    ]
+}
+
+fn apart() -> Vec<(&'static str, Vec<Event>)> {
+    let noted = |name, anomaly, delivery| one(name, Event::AnomalyNoted { anomaly, delivery });
+    let in_flight = vec![OTHER_PART, PartId::from_bytes([0x03; 32])].into();
+    let correction = Anomaly::Correction { payment: A, part: PART, in_flight };
+    let alone = Anomaly::Correction { payment: A, part: PART, in_flight: vec![].into() };
+    let foreign = Anomaly::ForeignClaim { payment: A, part: PART, payment_hash: HASH };
+    let stray = Anomaly::Stray { payment: A, part: PART, payment_hash: HASH };
+    vec![
+        one("hash-held", Event::HashHeld { payment_hash: HASH }),
+        one("hash-released", Event::HashReleased { payment_hash: HASH }),
+        noted("anomaly-correction", correction, Delivery::Notify),
+        noted("anomaly-correction-alone", alone, Delivery::Notify),
+        noted(
+            "anomaly-unknown-part",
+            Anomaly::UnknownPart { payment: A, part: PART },
+            Delivery::Notify,
+        ),
+        noted("anomaly-foreign-claim", foreign, Delivery::Repeat(THREE_BYTES)),
+        noted("anomaly-stray", stray, Delivery::Folded),
+    ]
+}
