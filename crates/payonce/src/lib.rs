@@ -4,14 +4,14 @@
 //! > the events that record it are durable.
 //!
 //! ```rust
-//! use payonce::*;
+//! use payonce::{store_fs::{FsStore, Options}, *};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let (dir, now) = (tempfile::tempdir()?, UnixMillis(1_790_000_000_000));
-//!     let log = store_fs::Options::default();
-//!     let (store, _) = store_fs::FsStore::create(dir.path(), LedgerId::from_bytes([7; 32]), log)?;
-//!     let opening = Opening::new(Remember::Forever, 42); // 42: in earnest a random, secret seed
-//!     let mut ledger = Ledger::open(store, &opening, now)?.finish(now)?;
+//!     let (store, _) = FsStore::create(&dir, LedgerId::from_bytes([7; 32]), Options::default())?;
+//!     let opening = Opening::new(Remember::Forever, 42); // in earnest a random, secret seed
+//!     let recovery = Ledger::open(store, &opening, now)?; // lists what was out at a crash: nothing
+//!     let mut ledger = recovery.finish(now)?;
 //!
 //!     let preimage = Preimage::from_bytes([1; 32]); // in earnest the payee's secret
 //!     let hash = preimage.payment_hash();

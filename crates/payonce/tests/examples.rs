@@ -5,9 +5,10 @@
 use std::{
     collections::HashMap,
     env, fs,
+    io::{BufRead, BufReader},
     ops::ControlFlow,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::LazyLock,
 };
 
@@ -357,6 +358,34 @@ fn pay_invoice_with_its_log_put_back_does_not_take_the_part_for_unsent() {
     assert_eq!(told.exit, Some(1), "{}{}", told.said, told.complained);
     assert!(told.said.contains("recovered: one part unknown: still in flight"), "{}", told.said);
     assert!(!told.said.contains("part_withdrawn"), "{}", told.said);
+    assert!(told.said.contains(PAID_ONCE), "{}", told.said);
+}
+
+/// Runs `pay_invoice` in this directory up to `point`, and kills it.
+fn die(directory: &Path, point: &str) {
+    let mut node = Command::new(&PROGRAMS["pay_invoice"])
+        .args(["--doomed", "--now", NOW, "--crash", point, "--dir", text(directory)])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the example starts");
+    let mut said = BufReader::new(node.stdout.take().expect("it is piped")).lines();
+    let last = said.next().expect("it reaches the point").expect("UTF-8");
+    assert_eq!(last, "kill me now");
+    node.kill().expect("it waits to be killed");
+    assert!(!node.wait().expect("it is dead").success());
+}
+
+#[test]
+fn pay_invoice_adopts_what_a_lost_log_does_not_know() {
+    let directory = TempDir::new().expect("a directory");
+    die(directory.path(), "after-commit");
+    fs::remove_dir_all(directory.path().join("log")).expect("the log is lost");
+    let told = pay_invoice(&["--now", NOW, "--crash", "never", "--dir", text(directory.path())]);
+    // The HTLC is the channel's word that this is out; nothing is sent beside it.
+    assert_eq!(told.exit, Some(0), "{}{}", told.said, told.complained);
+    assert!(told.said.contains("recovered: one part still in flight"), "{}", told.said);
+    assert!(told.said.contains("part_adopted"), "{}", told.said);
+    assert!(!told.said.contains("parts_dispatched"), "{}", told.said);
     assert!(told.said.contains(PAID_ONCE), "{}", told.said);
 }
 
