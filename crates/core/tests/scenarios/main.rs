@@ -15,6 +15,7 @@ mod hashes;
 mod limits;
 mod machine;
 mod offers;
+mod orders;
 mod recovery;
 mod retries;
 mod stalls;

@@ -94,6 +94,11 @@ impl Outcome {
         assert_eq!(fates, expected, "{}", self.command);
     }
 
+    /// It was taken: recorded, or known.
+    pub(crate) const fn is_answer(&self) -> bool {
+        self.result.is_ok()
+    }
+
     /// It was refused, with exactly these fields.
     #[track_caller]
     pub(crate) fn refused(self, expected: impl Into<Refusal>) {
