@@ -82,6 +82,11 @@ fn this_program_writes_the_golden_files() {
             added.extend([&sum(&bytes), "  ", &name, "\n"]);
             continue;
         }
+        // A sample state is made by commands, and what they decide may change. What a state's bytes
+        // are is pinned by reading them back.
+        if name.starts_with("snapshot-") && listed.contains_key(&name) {
+            continue;
+        }
         let golden = fs::read(&path).unwrap_or_else(|error| panic!("golden file {name}: {error}"));
         assert_eq!(bytes, golden, "{name}: the layout has changed; that needs a new version");
     }
