@@ -1,5 +1,8 @@
 //! The acceptance scenarios and the rules between them, as scripts over the public API. One runner
 //! plays each live, reopened after every step, and with a crash at every operation of the store.
+//!
+//! `sNN` in a test's name is the number of its acceptance scenario. Scenario 26, the prefix property,
+//! is checked at the end of every script (`support/prefix.rs`); 27 and 28 need a disk.
 
 #[path = "../support/mod.rs"]
 mod support;

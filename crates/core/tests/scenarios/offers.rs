@@ -78,3 +78,32 @@ fn s35_a_delegated_part() {
         });
     }
 }
+
+/// Once the engine gave up, the deadline that passed meanwhile acts at the next tick.
+#[test]
+fn a_deadline_that_passed_in_an_engines_hand() {
+    play(window(), |s| {
+        s.send("A", offer("o", 1_000, Deadline::Ticks(1))).accepted();
+        s.dispatch("A", 1, [delegated("d")]).recorded();
+        s.ticks(5);
+        s.fail("A", "d").recorded();
+        s.is("A", "AwaitingInvoice");
+        s.unread(&["A part d failed"]);
+        s.tick();
+        s.unread(&["A part d failed", "A failed InvoiceRequestExpired"]);
+    });
+}
+
+/// A part told under another id answers to both ids.
+#[test]
+fn a_part_adopted_for_the_hash_holder_answers_to_both_ids() {
+    play(window(), |s| {
+        s.send("A", crate::support::pay("a", 1_000)).accepted();
+        s.claim("X", "u", "a").recorded();
+        s.is("X", "unknown");
+        s.is("A", "Fulfilled");
+        s.finalize("X", "u").recorded();
+        s.finalize("A", "u").no_change();
+        s.fate("u", Fate::Finalized);
+    });
+}

@@ -4,7 +4,7 @@ use payonce_core::{
     DispatchRefusal, Fate, Msat, Request, RetryPolicy, SendRefusal, ShortChannelId,
 };
 
-use crate::support::{Scenario, forever, htlc, pay, play, routed_over, window};
+use crate::support::{Scenario, forever, htlc, part, pay, play, routed_over, window};
 
 fn one_part_out(s: &mut Scenario) {
     s.send("A", pay("a", 1_000)).accepted();
@@ -309,5 +309,73 @@ fn s37_an_adopted_part_under_another_id() {
         s.claim("X", "u", "b").recorded();
         s.is("B", "Fulfilled");
         s.unread(&["B sent 1000 fee 10"]);
+    });
+}
+
+#[test]
+fn what_an_opening_lists() {
+    play(window(), |s| {
+        one_part_out(s);
+        s.send("B", pay("b", 500)).accepted();
+        s.dispatch("B", 1, [htlc("q", 250, 1), htlc("r", 250, 1)]).recorded();
+        s.claim("B", "q", "b").recorded();
+        s.fail("B", "r").recorded();
+        s.crash();
+        s.adopt("A", "u", "x", (9, 1)).recorded();
+        let listed = s.state().unresolved();
+        let told: Vec<_> = listed
+            .iter()
+            .map(|out| (out.part.id, out.part.fate, out.another_writer, out.stray))
+            .collect();
+        assert_eq!(told[0], (part("p"), Fate::InFlight, true, false));
+        assert_eq!(told[1], (part("q"), Fate::Claimed, true, false));
+        assert_eq!((told[2].0, told[2].1, told[2].3), (part("u"), Fate::InFlight, true));
+        assert_eq!(told.len(), 3);
+        s.finish();
+    });
+}
+
+/// While recovering no payment becomes Failed, whatever is told; finishing draws the verdicts.
+#[test]
+fn verdicts_wait_for_the_end_of_recovery() {
+    play(window(), |s| {
+        s.send("A", Request { retry: RetryPolicy::Attempts(0), ..pay("a", 1_000) }).accepted();
+        s.dispatch("A", 1, [htlc("p", 1_000, 1)]).recorded();
+        s.send("B", pay("b", 1_000)).accepted();
+        s.dispatch("B", 1, [htlc("q", 1_000, 1)]).recorded();
+        s.abandon("B").recorded();
+        s.crash();
+        s.fail("A", "p").recorded();
+        s.withdraw("B", "q").recorded();
+        s.is("A", "Pending");
+        s.is("B", "Abandoned(UserAbandoned)");
+        s.unread(&["A part p failed"]);
+        s.acknowledge_all();
+        s.finish();
+        s.unread(&["A failed RetriesExhausted", "B failed UserAbandoned"]);
+    });
+}
+
+/// A failure that was read while recovering is forgotten at its end, not before.
+#[test]
+fn a_failure_read_while_recovering() {
+    play(window(), |s| {
+        s.send("A", pay("a", 1_000)).accepted();
+        s.abandon("A").recorded();
+        s.crash();
+        s.acknowledge("A failed UserAbandoned");
+        s.is("A", "Failed(UserAbandoned)");
+        s.finish();
+        s.is("A", "unknown");
+    });
+}
+
+#[test]
+fn never_sent_ends_an_abandoned_payment() {
+    play(window(), |s| {
+        one_part_out(s);
+        s.abandon("A").recorded();
+        s.withdraw("A", "p").recorded();
+        s.unread(&["A failed UserAbandoned"]);
     });
 }
