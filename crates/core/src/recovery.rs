@@ -1,4 +1,4 @@
-//! Recovery is a type: opening gives one, and only finishing it gives a ledger (DESIGN 5.7).
+//! Recovery is a type: opening gives one, and only finishing it gives a ledger (SEMANTICS 7).
 
 use alloc::vec::Vec;
 

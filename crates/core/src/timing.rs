@@ -1,5 +1,5 @@
 //! The timeout rules: what forbids another attempt, and when. Nothing here fires; a tick and the
-//! commands of DESIGN 5.6 compare.
+//! commands of SEMANTICS 6 compare.
 
 use crate::{
     amount::UnixMillis,

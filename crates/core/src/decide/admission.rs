@@ -1,4 +1,4 @@
-//! Admission (DESIGN 5.1): a repeat is always answered as a repeat, and one hash is paid under one
+//! Admission (SEMANTICS 2): a repeat is always answered as a repeat, and one hash is paid under one
 //! id.
 
 use alloc::vec;

@@ -1,4 +1,4 @@
-//! What the node knows and the log lacks (DESIGN 5.7): parts that are out, payments that were
+//! What the node knows and the log lacks (SEMANTICS 7): parts that are out, payments that were
 //! paid, hashes under which something is out. Facts, never refused for a limit.
 
 use alloc::{vec, vec::Vec};

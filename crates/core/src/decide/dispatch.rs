@@ -1,4 +1,4 @@
-//! Dispatch (DESIGN 5.3): recorded before anything is offered, and refused in a fixed order.
+//! Dispatch (SEMANTICS 3): recorded before anything is offered, and refused in a fixed order.
 
 use alloc::{vec, vec::Vec};
 

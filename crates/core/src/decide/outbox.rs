@@ -1,4 +1,4 @@
-//! Acknowledging notifications (DESIGN 5.5).
+//! Acknowledging notifications (SEMANTICS 5).
 
 use alloc::{collections::BTreeMap, collections::BTreeSet, vec::Vec};
 

@@ -1,4 +1,4 @@
-//! Resolution (DESIGN 5.4): what the network tells of parts, accepted in any order in which it can
+//! Resolution (SEMANTICS 4): what the network tells of parts, accepted in any order in which it can
 //! tell it.
 
 use alloc::{vec, vec::Vec};

@@ -1,4 +1,4 @@
-//! Tick (DESIGN 5.6): the only place where time fires. Its work is recorded as events, bounded, and
+//! Tick (SEMANTICS 6): the only place where time fires. Its work is recorded as events, bounded, and
 //! costs what it changes.
 
 use alloc::vec::Vec;

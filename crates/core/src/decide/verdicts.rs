@@ -1,4 +1,4 @@
-//! The verdicts that recovery and a gap withhold (DESIGN 5.7): drawn from the union of the facts, so
+//! The verdicts that recovery and a gap withhold (SEMANTICS 7): drawn from the union of the facts, so
 //! that their order cannot matter.
 
 use crate::{

@@ -1,4 +1,4 @@
-//! Admission: what is checked, and in which order (DESIGN 5.1).
+//! Admission: what is checked, and in which order (SEMANTICS 2).
 
 use payonce_core::{
     Deadline, Msat, NodeId, ReceiveInvoice, ReceiveInvoiceRefusal, Request, RequestField,

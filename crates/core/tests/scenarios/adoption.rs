@@ -1,4 +1,4 @@
-//! Parts that the node has and the log has not, strays, and what a gap forbids (DESIGN 5.7).
+//! Parts that the node has and the log has not, strays, and what a gap forbids (SEMANTICS 7).
 
 use payonce_core::{
     AdoptPart, CloseGapRefusal, Deadline, DispatchRefusal, FactRefusal, Fate, Msat, PartKind,

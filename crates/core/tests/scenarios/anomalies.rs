@@ -1,4 +1,4 @@
-//! Anomalies are bounded; claims are not (DESIGN 5.4).
+//! Anomalies are bounded; claims are not (SEMANTICS 4).
 
 use payonce_core::{ClaimPart, HashHolder, Msat, PartId, Preimage, Request, SendRefusal};
 

@@ -1,5 +1,5 @@
 //! Bytes that are no entry and no snapshot, and logs that do not add up: an error each, never a
-//! panic (DESIGN 8).
+//! panic.
 
 use std::ops::ControlFlow;
 

@@ -1,5 +1,5 @@
 //! What was recorded as over and is paid after all, facts that do not fit, and an operator's word
-//! (DESIGN 5.4).
+//! (SEMANTICS 4).
 
 use payonce_core::{
     Assertion, AssertionLimit, FactRefusal, FailPart, Failure, Fate, FinalizePart, MarkPaid, Msat,

@@ -1,4 +1,4 @@
-//! Dispatch: what is checked, and in which order (DESIGN 5.3).
+//! Dispatch: what is checked, and in which order (SEMANTICS 3).
 
 use payonce_core::{
     Deadline, Dispatch, DispatchRefusal as Refusal, FactRefusal, FailureReason, Fate, HashHolder,

@@ -1,4 +1,4 @@
-//! Limits bind what is asked for, never a fact (DESIGN 7), and acknowledging is exact (5.5).
+//! Limits bind what is asked for, never a fact (SEMANTICS 9), and acknowledging is exact (5).
 
 use payonce_core::{
     Acknowledge, AcknowledgeRefusal, AdoptPart, Dispatch, DispatchRefusal, FailureReason, Msat,

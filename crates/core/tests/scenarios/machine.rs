@@ -1,4 +1,4 @@
-//! Replies wait for what they were decided on, and what poisons a machine (scenario 32, DESIGN 4).
+//! Replies wait for what they were decided on, and what poisons a machine (scenario 32, append before act).
 
 use payonce_core::{
     Abandon, Acknowledge, AcknowledgeRefusal, ClaimPart, Command, Config, Dispatch, DispatchReply,

@@ -1,4 +1,4 @@
-//! The same set of facts gives the same status, fates and sums, whatever their order (DESIGN 5.4,
+//! The same set of facts gives the same status, fates and sums, whatever their order (SEMANTICS 4,
 //! 5.7): every permutation, told while recovery is open and told live.
 
 use std::collections::BTreeMap;

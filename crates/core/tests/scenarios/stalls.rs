@@ -1,4 +1,4 @@
-//! A store that stalls, and one that fails on any call (scenario 32, DESIGN 4).
+//! A store that stalls, and one that fails on any call (scenario 32, append before act).
 
 use std::{sync::mpsc, thread};
 

@@ -1,4 +1,4 @@
-//! Remember::Forever (DESIGN 5.6).
+//! Remember::Forever (SEMANTICS 6).
 
 use payonce_core::{
     DispatchRefusal, MarkPaid, Msat, NotificationId, Request, RequestField, SendRefusal, Settlement,
