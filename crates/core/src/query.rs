@@ -189,6 +189,9 @@ impl State {
 
     /// Every payment with something missing and nothing that forbids a dispatch, oldest first: what
     /// a node drives after a restart. Empty while recovery is not finished or a gap not closed.
+    ///
+    /// Offers without their invoice are listed too, since a delegated part may be dispatched for
+    /// them: a node that gets its invoices itself passes over [`Status::AwaitingInvoice`].
     #[must_use]
     pub fn due(&self, now: UnixMillis) -> Vec<Shortfall> {
         if self.withholds_verdicts() {

@@ -24,7 +24,8 @@ use crate::{
 /// recorded dispatch: the process that recorded it is dead or fenced off from the channels; all
 /// channel state is loaded and is the latest that any signature was based on; the log is not older
 /// than the channel state; and every resolution that an engine still holds undelivered has been
-/// told first. *Still in flight* needs no answer: a part without one stays in flight. Unknown is
+/// told first. So it is given last, and refused while the log is Restored, which an adoption may
+/// make it. *Still in flight* needs no answer: a part without one stays in flight. Unknown is
 /// never resent and never refunded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -16,7 +16,7 @@ use crate::{
 #[non_exhaustive]
 pub enum SendRefusal {
     /// The id is known with another request.
-    #[error("payment {id} is known with another {field}: use a new id for another request")]
+    #[error("payment {id} is known with different {field}: use a new id for another request")]
     Conflict {
         /// The payment.
         id: PaymentId,

@@ -437,7 +437,7 @@ fn several_invoices_with_one_hash_are_one_payment() {
     // These two published invoices share their hash, as no two invoices should.
     let told = pay_invoice(&["--now", THEN, "--crash", "never", COFFEE, NONSENSE]);
     assert_eq!(told.exit, Some(1), "{}", told.complained);
-    assert!(told.said.contains("is known with another instructions"), "{}", told.said);
+    assert!(told.said.contains("is known with different instructions"), "{}", told.said);
 }
 
 /// One cup of coffee, and one of nonsense: 250,000,000 msat each, valid for a minute.
