@@ -2,15 +2,16 @@
 //! every state, to a budget of states. Each step is judged from outside, replayed from its bytes,
 //! and told twice; facts are told in both orders.
 
-#![allow(clippy::print_stdout, reason = "the search says how far it came")]
-
 #[path = "../oracle/judge.rs"]
 mod judge;
 
 mod abstraction;
 mod alphabet;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    io::Write,
+};
 
 use payonce_core::*;
 
@@ -494,10 +495,10 @@ fn search(profile: &Profile) -> Seen {
     let mut seen = Seen::default();
     for acts in &profile.starts {
         let depth = search_from(profile, acts, &mut seen);
-        println!("{}: depth {depth} after {} acts", profile.name, acts.len());
+        say(&format!("{}: depth {depth} after {} acts", profile.name, acts.len()));
     }
     let compared = check_merging(profile, &mut seen);
-    println!(
+    say(&format!(
         "{}: {} distinct states, {} expanded, {} steps, {} pairs of facts, {compared} merged \
          states compared",
         profile.name,
@@ -505,8 +506,13 @@ fn search(profile: &Profile) -> Seen {
         seen.next.len(),
         seen.steps,
         seen.pairs,
-    );
+    ));
     seen
+}
+
+/// Says how far it came, past the capture of a test's output.
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").expect("standard error is open");
 }
 
 fn search_from(profile: &Profile, acts: &[Act], seen: &mut Seen) -> usize {
@@ -552,7 +558,7 @@ fn run_named(profile: &Profile, node: &Node, seen: &mut Seen) -> Vec<(Act, Node)
         expand(profile, node, seen)
     }));
     let next = outcome.unwrap_or_else(|failure| {
-        println!("{}: after {:#?}", profile.name, seen.path(node.number));
+        say(&format!("{}: after {:#?}", profile.name, seen.path(node.number)));
         std::panic::resume_unwind(failure)
     });
     seen.next.insert(node.number, keys(profile, &next));
