@@ -375,10 +375,8 @@ pub struct Payment {
     batches: u64,
     pub failed_note: Option<u64>,
     pub quiet_since: Option<u64>,
-    /// Something that may end it was told while verdicts were withheld.
-    verdict_due: bool,
-    /// A part failed while verdicts were withheld.
-    failed_withheld: bool,
+    /// Something that may end it was told while verdicts were withheld; `true`: that a part failed.
+    verdict_due: Option<bool>,
     observations: Vec<(Bytes, u8)>,
     /// What was paid, as far as no part tells.
     reported: Option<Settlement>,
@@ -404,8 +402,7 @@ impl Payment {
             batches: 0,
             failed_note: None,
             quiet_since: None,
-            verdict_due: false,
-            failed_withheld: false,
+            verdict_due: None,
             observations: vec![],
             reported: None,
         }
@@ -1282,7 +1279,7 @@ impl Model {
         let payment = &mut self.payments[index];
         payment.status = Status::Failed(reason);
         payment.wait = None;
-        payment.verdict_due = false;
+        payment.verdict_due = None;
         let (id, hash) = (payment.id, payment.hash);
         let note = answer("payment failed").name(id).text(reason);
         let note = hash.into_iter().fold(note, Answer::name);
@@ -1321,8 +1318,7 @@ impl Model {
         if self.withholds() {
             let payment = &mut self.payments[index];
             if payment.status != Status::Fulfilled {
-                payment.verdict_due = true;
-                payment.failed_withheld |= part_failed;
+                payment.verdict_due = Some(payment.verdict_due == Some(true) || part_failed);
             }
             return payment.status;
         }
@@ -1577,7 +1573,7 @@ impl Model {
         }
         payment.status = Status::Fulfilled;
         payment.wait = None;
-        payment.verdict_due = false;
+        payment.verdict_due = None;
         let (id, failed_note) = (payment.id, payment.failed_note);
         let unread = self.outbox.iter_mut().find(|note| Some(note.number) == failed_note);
         if let Some(note) = unread {
@@ -1836,7 +1832,8 @@ impl Model {
         };
         if self.withholds() {
             self.abandon_payment(index, "user abandoned");
-            self.payments[index].verdict_due = true;
+            let due = &mut self.payments[index].verdict_due;
+            *due = due.or(Some(false));
         } else if self.payments[index].is_resolved() {
             self.fail_payment(index, "user abandoned");
         } else {
@@ -1868,7 +1865,7 @@ impl Model {
                 continue;
             }
             if self.recovering || self.gap {
-                payment.verdict_due = true;
+                payment.verdict_due = payment.verdict_due.or(Some(false));
             } else if payment.is_resolved() && self.unread(owner) == 0 {
                 self.forget(index);
                 forgotten += 1;
@@ -1957,11 +1954,10 @@ impl Model {
             return;
         }
         let due: Vec<Bytes> =
-            self.payments.iter().filter(|at| at.verdict_due).map(|at| at.id).collect();
+            self.payments.iter().filter(|at| at.verdict_due.is_some()).map(|at| at.id).collect();
         for id in due {
             let Some(index) = self.find(id) else { continue };
-            self.payments[index].verdict_due = false;
-            let failed = std::mem::take(&mut self.payments[index].failed_withheld);
+            let failed = self.payments[index].verdict_due.take() == Some(true);
             self.draw_verdict(now, index, failed);
         }
     }

@@ -4,7 +4,6 @@
 #![allow(unreachable_pub, reason = "a module of a test crate")]
 
 use payonce_core::Preimage;
-use proptest::prelude::*;
 
 use crate::reference::{
     Bytes, Fate, Kind, Model, NewPart, Op, Part, Payment, Request, Retry, Settings, Settlement,
@@ -66,20 +65,19 @@ fn preimage_of(wanted: Bytes) -> Option<Bytes> {
     (0..HASHES).find(|number| hash(*number) == wanted).map(preimage)
 }
 
-pub fn settings() -> impl Strategy<Value = Settings> {
-    (any::<[bool; 3]>(), 0..2_u64).prop_map(|([forever, same_hash, notify_parts], interval)| {
-        Settings {
-            forever,
-            same_hash,
-            notify_parts,
-            overpay_percent: 10,
-            idempotency_ticks: 2,
-            min_tick_interval: interval * 30_000,
-            assertion_blocks: 10,
-            assertion_age: 100_000,
-            max_amount: LARGEST,
-        }
-    })
+/// One of the ways to configure a ledger.
+pub fn settings(bits: u8) -> Settings {
+    Settings {
+        forever: bits & 1 != 0,
+        same_hash: bits & 2 != 0,
+        notify_parts: bits & 4 == 0,
+        overpay_percent: 10,
+        idempotency_ticks: 2,
+        min_tick_interval: if bits & 8 == 0 { 0 } else { 30_000 },
+        assertion_blocks: 10,
+        assertion_age: 100_000,
+        max_amount: LARGEST,
+    }
 }
 
 impl History {
@@ -87,6 +85,22 @@ impl History {
         let mut model = Model::new(settings);
         model.reopen(false);
         Self { model, now: START, last: None }
+    }
+
+    /// Lets the reference take a step.
+    pub fn take(&mut self, now: u64, step: &Step) {
+        self.now = now;
+        self.last = match step {
+            Step::Do(op) => Some(self.model.apply(now, op)),
+            Step::Lose(_) => {
+                self.model.reopen(false);
+                None
+            }
+            Step::Reopen(restored) => {
+                self.model.reopen(*restored);
+                None
+            }
+        };
     }
 
     /// The next step and the time that passes before it, from a few random bytes.
