@@ -1,8 +1,6 @@
 //! A part that is out under a hash which is not its payment's: on its own, under its own hash,
 //! which it blocks until it has failed.
 
-use alloc::boxed::Box;
-
 use bincode::{Decode, Encode};
 
 use crate::{
@@ -37,22 +35,7 @@ impl Stray {
             payment_hash: adopted.payment_hash,
             preimage: None,
             notice: None,
-            part: Part {
-                id: adopted.part,
-                amount: adopted.amount,
-                fee: adopted.fee,
-                kind: adopted.kind,
-                fate: Fate::InFlight,
-                batch: 0,
-                epoch: at.epoch,
-                recorded_at: at.now,
-                failed_channel: None,
-                permanent: false,
-                lost: crate::amount::Msat::ZERO,
-                corrected: false,
-                adopted: word == Word::Listed,
-                told_as: Some(Box::new(payment)),
-            },
+            part: Part::adopted(at, adopted, word, Some(payment)),
         }
     }
 

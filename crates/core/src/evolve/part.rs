@@ -1,13 +1,41 @@
 //! Evolve, for one part: of a payment, or a stray.
 
+use alloc::boxed::Box;
+
 use crate::{
     amount::Msat,
     event::{AdoptedPart, Settlement, Word},
-    evolve::payment::Misfit,
+    evolve::payment::{At, Misfit},
+    ids::PaymentId,
     part::{Failure, Fate, Part, PartKind, UNKNOWN_KIND},
 };
 
 impl Part {
+    /// A part that the log lacked.
+    pub(crate) fn adopted(
+        at: At,
+        adopted: &AdoptedPart,
+        word: Word,
+        told_as: Option<PaymentId>,
+    ) -> Self {
+        Self {
+            id: adopted.part,
+            amount: adopted.amount,
+            fee: adopted.fee,
+            kind: adopted.kind,
+            fate: Fate::InFlight,
+            batch: 0,
+            epoch: at.epoch,
+            recorded_at: at.now,
+            failed_channel: None,
+            permanent: false,
+            lost: Msat::ZERO,
+            adopted: word == Word::Listed,
+            corrected: false,
+            told_as: told_as.map(Box::new),
+        }
+    }
+
     /// The payee took it. A part recorded as failed stays off the channel, and lost nothing.
     pub(crate) fn claim(&mut self, settlement: Option<Settlement>) {
         let reported = settlement.unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Evolve, for one payment.
 
-use alloc::{boxed::Box, sync::Arc};
+use alloc::sync::Arc;
 
 use crate::{
     amount::{Msat, UnixMillis},
@@ -235,25 +235,11 @@ impl Payment {
         if let Ok(part) = self.part_mut(&adopted.part) {
             part.readopt(adopted, word);
         } else {
-            self.parts.push(Part {
-                id: adopted.part,
-                amount: adopted.amount,
-                fee: adopted.fee,
-                kind: adopted.kind,
-                fate: Fate::InFlight,
-                batch: 0,
-                epoch: at.epoch,
-                recorded_at: at.now,
-                failed_channel: None,
-                permanent: false,
-                lost: Msat::ZERO,
-                corrected: false,
-                adopted: word == Word::Listed,
-                told_as: match home {
-                    Home::HashHolder { told_as } => Some(Box::new(told_as)),
-                    Home::Payment | Home::Stray => None,
-                },
-            });
+            let told_as = match home {
+                Home::HashHolder { told_as } => Some(told_as),
+                Home::Payment | Home::Stray => None,
+            };
+            self.parts.push(Part::adopted(at, adopted, word, told_as));
         }
         self.payment_hash = self.payment_hash.or(Some(adopted.payment_hash));
         if self.status == Status::AwaitingInvoice {
