@@ -28,6 +28,8 @@ class Page(HTMLParser):
     def __init__(self):
         super().__init__()
         self.lines, self.tag, self.text = [], None, ""
+        # The page of the item's source, which tells its crate.
+        self.source = ""
         self.listed = self.of_trait = False
 
     def handle_starttag(self, tag, attrs):
@@ -40,6 +42,8 @@ class Page(HTMLParser):
         # What stands in a trait's implementation says nothing that its heading does not.
         if tag == "section":
             self.of_trait = "trait-impl" in classes
+        if tag == "a" and "src" in classes and not self.source:
+            self.source = attributes["href"]
         declared = tag == "pre" and "item-decl" in classes
         listed = tag in INDENT and "code-header" in classes and self.listed and not self.of_trait
         reexported = tag == "dt" and identifier.startswith("reexport.")
@@ -63,8 +67,9 @@ class Page(HTMLParser):
 
 
 def api(directory):
-    """The API of the crate documented in this directory, item by item."""
-    blocks = []
+    """The API of the crate documented in this directory, item by item. Of what it re-exports from
+    another crate only the names."""
+    blocks, reexported = [], []
     for path in sorted(directory.rglob("*.html")):
         kind, _, name = path.stem.partition(".")
         module = "::".join(path.relative_to(directory.parent).parts[:-1])
@@ -76,8 +81,15 @@ def api(directory):
             continue
         page = Page()
         page.feed(path.read_text())
-        if page.lines:
+        if not page.lines:
+            # A redirection, or a module without declarations.
+            continue
+        if path.stem != "index" and f"/src/{directory.name}/" not in page.source:
+            reexported.append(title)
+        else:
             blocks.append("\n".join([f"## {title}", *page.lines]))
+    if reexported:
+        blocks.append("\n".join(["## re-exported", *reexported]))
     return "\n\n".join(blocks) + "\n"
 
 
