@@ -62,7 +62,7 @@ pub use crate::{
         LedgerId, NodeId, OfferHash, ParseIdError, PartId, PaymentHash, PaymentId, Preimage,
         ShortChannelId,
     },
-    ledger::{Answers, ExecuteError, Ledger, LedgerError, OpenError, Opening},
+    ledger::{Answers, ExecuteError, Ledger, LedgerError, OpenError, Opening, check_base},
     machine::{Machine, Poisoned, ReleaseError, SnapshotError, Step, Ticket},
     notification::{Anomaly, Notice, Notification, NotificationId},
     part::{Assertion, Failure, Fate, Observation, ObservationKind, Part, PartKind, PartTerms},
