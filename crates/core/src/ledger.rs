@@ -282,6 +282,13 @@ impl<S: EventStore> Ledger<S> {
         self.store
     }
 
+    /// Takes the ledger apart, for runtimes of their own: from here on the machine's two-step form
+    /// says what is appended and when a reply may be read.
+    #[must_use]
+    pub fn into_parts(self) -> (Machine, S) {
+        (self.machine, self.store)
+    }
+
     /// Keeps a snapshot of the present state, so that the next opening replays only what follows.
     /// Gives its head.
     ///

@@ -21,11 +21,13 @@ mod decide;
 mod event;
 mod evolve;
 mod ids;
+mod image;
 mod index;
 mod ledger;
 pub mod limits;
 mod machine;
 mod notification;
+mod ordered;
 mod part;
 mod payment;
 mod query;
@@ -62,6 +64,7 @@ pub use crate::{
         LedgerId, NodeId, OfferHash, ParseIdError, PartId, PaymentHash, PaymentId, Preimage,
         ShortChannelId,
     },
+    image::Image,
     ledger::{Answers, ExecuteError, Ledger, LedgerError, OpenError, Opening, check_base},
     machine::{Machine, Poisoned, ReleaseError, SnapshotError, Step, Ticket},
     notification::{Anomaly, Notice, Notification, NotificationId},
@@ -82,6 +85,8 @@ pub use crate::{
     request::{Deadline, Request, RequestField, RetryPolicy, Target},
     state::{HashHolder, State},
     status::{FailureReason, Status, StatusKind},
-    store::{EventSource, EventStore, Exclusion, Snapshot, StoreError, StoredEntry},
+    store::{
+        EventSource, EventStore, Exclusion, Snapshot, SnapshotWriter, StoreError, StoredEntry,
+    },
     stray::Stray,
 };
