@@ -70,13 +70,16 @@ fn live(machine: &mut Machine, n: u32, now: UnixMillis) {
             run(machine, CloseGap, now);
             run(machine, HoldHash { payment_hash: hash(&one) }, now);
         }
-        4 => {
+        4 if n % 10 == 4 => {
             let earlier = format!("q{}", n - 1);
             run(machine, ReleaseHash { payment_hash: hash(&earlier) }, now);
         }
         _ => {}
     }
-    let ids: Vec<_> = ask(machine, |state| state.outbox().map(|at| at.id).step_by(2).collect());
+    // Those of an even seq wait longer.
+    let ids: Vec<_> = ask(machine, |state| {
+        state.outbox().map(|at| at.id).filter(|at| n % 3 > 0 || at.seq % 2 > 0).collect()
+    });
     run(machine, Acknowledge { ids }, now);
     run(machine, Tick, now);
 }
@@ -89,10 +92,12 @@ fn an_image_stays_what_the_state_was() {
         let mut machine = machine(remember);
         let mut taken: Vec<(Image, Head, Vec<u8>)> = Vec::new();
         let mut elsewhere = Vec::new();
+        let mut most_unread = 0;
         for n in 0..400 {
             live(&mut machine, n, T0.plus(u64::from(n) * 30_000));
             let (image, head, bytes) =
                 ask(&machine, |state| (state.image(), state.head(), state.encode()));
+            most_unread = most_unread.max(ask(&machine, State::counts).unread);
             if n % 40 == 0 {
                 let image = image.clone();
                 elsewhere.push((thread::spawn(move || image.encode()), bytes.clone()));
@@ -108,9 +113,10 @@ fn an_image_stays_what_the_state_was() {
         for (encoding, bytes) in elsewhere {
             assert!(encoding.join().expect("nothing panics") == bytes);
         }
+        assert!(most_unread > 1, "the outbox grew and shrank");
         let counts = ask(&machine, State::counts);
-        assert!(counts.strays > 50 && counts.held > 50 && counts.unread > 50, "{counts:?}");
-        assert_eq!(counts.remembered > 50, remember == Remember::Forever, "{counts:?}");
+        assert!(counts.strays > 30 && counts.held > 30, "{counts:?}");
+        assert_eq!(counts.remembered > 30, remember == Remember::Forever, "{counts:?}");
     }
 }
 
