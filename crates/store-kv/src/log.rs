@@ -171,7 +171,8 @@ impl Log {
             return Err(KvError::Fork { seq: base.seq, first: place(other), second: place(base) });
         }
         if base.seq > self.head.seq {
-            return Err(KvError::Ahead { place: place(base), at: base.seq, head: self.head.seq });
+            let from = self.head.seq + 1;
+            return Err(KvError::Hole { from, to: base.seq, place: place(base) });
         }
         // A base inside a chunk is found there by who reads the chunk.
         match self.chunks.get(self.find(base.seq)) {
