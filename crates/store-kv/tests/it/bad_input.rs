@@ -163,8 +163,8 @@ fn snapshots_beyond_the_log_or_of_another_chain_are_never_served() {
     lost.get_mut(&name).expect("there")[99] ^= 1;
     let kv = MemoryKv::new(&lost);
     let mut store = support::take_over(&kv).expect("an accelerator");
-    for at in given.heads[given.heads.len() - 3..].to_vec() {
-        store.save_snapshot(at, &STATE).expect("sound");
+    for at in &given.heads[given.heads.len() - 3..] {
+        store.save_snapshot(*at, &STATE).expect("sound");
     }
     assert_eq!(store.load_snapshot(u64::MAX).expect("sound").expect("saved").at, given.head());
     assert!(kv.image().contains_key(&name));
