@@ -208,6 +208,12 @@ fn every_case_is_shown_but_those_of_stores_that_keep_a_second_writer_out() {
         "a_second_writer_is_kept_out",
         "a_fenced_off_writer_is_refused_everything",
         "what_a_fenced_off_writer_tries_leaves_no_trace",
+        // It has no way to save snapshots beside appends.
+        "a_snapshot_beside_appends_is_kept",
+        "appends_go_on_beside_snapshots",
+        "a_snapshot_elsewhere_beside_appends_is_refused",
+        "an_older_snapshot_beside_appends_never_replaces_a_newer_one",
+        "a_snapshot_writer_ends_with_its_store",
     ];
     assert_eq!(not_shown(|| Memory::new(Fault::After)), expected);
     assert_eq!(not_shown(Real::new), expected);
