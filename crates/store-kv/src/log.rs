@@ -162,6 +162,7 @@ impl Log {
         Err(KvError::Unlinked { place, before })
     }
 
+    /// Whether the base is on the chain is told by who can read a chunk.
     fn check_base(&self, namespace: &Namespace) -> Result<(), KvError> {
         let Some(base) = self.base() else { return Ok(()) };
         let place = |base| namespace.place(Key::Base(base));
@@ -174,13 +175,7 @@ impl Log {
             let from = self.head.seq + 1;
             return Err(KvError::Hole { from, to: base.seq, place: place(base) });
         }
-        // A base inside a chunk is found there by who reads the chunk.
-        match self.chunks.get(self.find(base.seq)) {
-            Some(key) if key.after.seq == base.seq && key.after != base => {
-                Err(KvError::OffChain { place: place(base), at: base.seq })
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Checks that a head that was durable is still there. It was the end of a chunk.

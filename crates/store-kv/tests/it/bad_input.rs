@@ -167,5 +167,8 @@ fn snapshots_beyond_the_log_or_of_another_chain_are_never_served() {
         store.save_snapshot(*at, &STATE).expect("sound");
     }
     assert_eq!(store.load_snapshot(u64::MAX).expect("sound").expect("saved").at, given.head());
-    assert!(kv.image().contains_key(&name));
+    let image = kv.image();
+    assert!(image.contains_key(&name));
+    let snapshots = image.keys().filter(|name| name.starts_with("snap-")).count();
+    assert_eq!(snapshots, 3, "the two newest of the log, and that one");
 }

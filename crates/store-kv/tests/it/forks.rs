@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use payonce_core::{
-    EventSource, EventStore, Exclusion, Ledger, OpenError, Opening, Remember, StoreError,
-    UnixMillis,
+    ChainHash, EventSource, EventStore, Exclusion, Head, Ledger, OpenError, Opening, Remember,
+    StoreError, UnixMillis,
 };
 use payonce_store_kv::{KvError, KvStore, Namespace};
 
 use crate::{
+    format,
     memory::{Image, MemoryKv},
     support::{self, Given, STATE, Store},
 };
@@ -128,4 +129,104 @@ fn what_two_writers_did_alike_is_no_fork() {
     first.append(&batch).expect("sound");
     second.append(&batch).expect("the same key, the same value");
     given.check(&support::take_over(&kv).expect("sound"));
+}
+
+/// A chunk that one entry makes after `before`: its key and its value, whatever `before` is.
+fn chunk_after(before: Head, writer: u64, events: u16) -> (String, Vec<u8>) {
+    let entry = support::entry(before, writer, events);
+    let (chain, after) = (before.chain.as_bytes(), entry.after());
+    let name = format::chunk_name(entry.first_seq(), after.seq, chain, after.chain.as_bytes());
+    let value = format::chunk(support::ledger().as_bytes(), (before.seq, chain), &[entry.bytes()]);
+    (name, value)
+}
+
+/// The log of two appends, its second chunk replaced by a sound one that continues another head.
+fn with_another_second_chunk(before: impl Fn(Head) -> Head) -> Image {
+    let (kv, given, ..) = two_writers();
+    let mut image = kv.image();
+    image.retain(|name, _| !name.starts_with("log-0000000000000002-"));
+    // Nothing vouches for what was there.
+    let first = given.heads[1];
+    let vouched = (first.seq, first.chain.as_bytes());
+    image.insert("ledger".into(), format::record(support::ledger().as_bytes(), vouched));
+    let (name, value) = chunk_after(before(first), 1, 3);
+    image.insert(name, value);
+    image
+}
+
+#[test]
+fn a_chunk_that_continues_another_history_is_refused_by_its_name() {
+    let image = with_another_second_chunk(|first| first);
+    support::open(&image).expect("it continues this one");
+    let image =
+        with_another_second_chunk(|first| Head { chain: ChainHash::from_bytes([9; 32]), ..first });
+    let kv = MemoryKv::new(&image);
+    let opened = KvStore::open(Arc::clone(&kv), Namespace::default()).map(drop);
+    assert!(matches!(opened, Err(KvError::Unlinked { .. })), "{opened:?}");
+    assert_eq!(kv.operations(), 2, "a listing and the record tell");
+}
+
+#[test]
+fn a_chunk_that_continues_another_history_under_a_fitting_name_is_refused_by_its_value() {
+    let image = with_another_second_chunk(|first| {
+        let mut chain = *first.chain.as_bytes();
+        chain[31] ^= 1;
+        Head { chain: ChainHash::from_bytes(chain), ..first }
+    });
+    let opened = support::open(&image).map(drop);
+    assert!(matches!(opened, Err(KvError::Unlinked { .. })), "{opened:?}");
+}
+
+#[test]
+fn a_record_that_vouches_for_another_history_is_refused() {
+    let (kv, given, ..) = two_writers();
+    let inside = given.heads[2];
+    for (seq, chain) in [(1, [9; 32]), (given.head().seq, [9; 32]), (2, [9; 32])]
+        .into_iter()
+        .chain([(inside.seq, *inside.chain.as_bytes())])
+    {
+        let mut image = kv.image();
+        let record = format::record(support::ledger().as_bytes(), (seq, &chain));
+        image.insert("ledger".into(), record);
+        let opened = support::open(&image).map(drop);
+        let Err(KvError::OffChain { place, at }) = opened else { panic!("{seq}: {opened:?}") };
+        assert_eq!((place.as_str(), at), ("payonce/ledger", seq));
+    }
+}
+
+#[test]
+fn a_snapshot_of_another_history_becomes_no_base() {
+    let (kv, given, ..) = two_writers();
+    for at in [given.heads[1], given.heads[2], given.head()] {
+        let forked = Head { chain: ChainHash::from_bytes([9; 32]), ..at };
+        let parts = (forked.seq, forked.chain.as_bytes());
+        let mut image = kv.image();
+        let value = format::snapshot(support::ledger().as_bytes(), parts, &STATE);
+        image.insert(format::snapshot_name(parts), value);
+        let kv = MemoryKv::new(&image);
+        let mut store = support::take_over(&kv).expect("an accelerator");
+        let refused = store.drop_history(forked);
+        assert!(matches!(refused, Err(StoreError::Missing { .. })), "{refused:?}");
+        given.check(&store);
+
+        // Nor is it one under the name of a base.
+        let mut image = kv.image();
+        let value = format::snapshot(support::ledger().as_bytes(), parts, &STATE);
+        image.insert(format::base_name(parts), value);
+        let opened = support::open(&image).map(drop);
+        assert!(matches!(opened, Err(KvError::OffChain { .. })), "{opened:?}");
+    }
+}
+
+#[test]
+fn two_bases_at_one_seq_are_a_fork() {
+    let (kv, given, ..) = two_writers();
+    let mut image = kv.image();
+    for chain in [*given.head().chain.as_bytes(), [0xff; 32], [0; 32]] {
+        let parts = (given.head().seq, &chain);
+        let value = format::snapshot(support::ledger().as_bytes(), parts, &STATE);
+        image.insert(format::base_name(parts), value);
+    }
+    let opened = support::open(&image).map(drop);
+    assert!(matches!(opened, Err(KvError::Fork { .. })), "{opened:?}");
 }
