@@ -26,6 +26,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # What it costs
+//!
+//! An append is one write, with 100 bytes of header and 4 an entry. Opening lists the keys and reads
+//! two of them; the newest snapshot and what follows it are then read by the ledger. Every append
+//! since the base is a key, and 56 bytes of memory: drop history now and then.
+//!
 //! # What the key-value store must promise
 //!
 //! | | promise | else |

@@ -230,3 +230,23 @@ fn two_bases_at_one_seq_are_a_fork() {
     let opened = support::open(&image).map(drop);
     assert!(matches!(opened, Err(KvError::Fork { .. })), "{opened:?}");
 }
+
+#[test]
+fn a_first_chunk_that_continues_another_beginning_is_refused_by_its_name() {
+    let (whole, dropped) = (support::sample(false).0, support::sample(true).0);
+    let other = [9; 32];
+    let mut of_another_ledger = whole;
+    of_another_ledger.insert("ledger".into(), format::record(&other, (0, &other)));
+    let mut on_another_base = dropped;
+    let base = on_another_base.keys().find(|name| name.starts_with("base-")).expect("one").clone();
+    let value = on_another_base.remove(&base).expect("it is there");
+    let forked =
+        format::base_name((u64::from_le_bytes(value[48..56].try_into().expect("8")), &other));
+    on_another_base.insert(forked, value);
+    for image in [of_another_ledger, on_another_base] {
+        let kv = MemoryKv::new(&image);
+        let opened = KvStore::open(Arc::clone(&kv), Namespace::default()).map(drop);
+        assert!(matches!(opened, Err(KvError::Unlinked { .. })), "{opened:?}");
+        assert_eq!(kv.operations(), 2, "a listing and the record tell");
+    }
+}
