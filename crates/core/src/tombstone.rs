@@ -39,21 +39,23 @@ impl Tombstone {
             Status::Fulfilled => {
                 let settled = payment.settled();
                 Outcome::Paid {
-                    preimage: payment.preimage,
+                    preimage: payment.preimage(),
                     amount: settled.known_amount(),
                     fee: settled.known_fee(),
                 }
             }
-            Status::Failed { reason } => Outcome::Failed { reason, notice: payment.failed_notice? },
+            Status::Failed { reason } => {
+                Outcome::Failed { reason, notice: payment.failed_notification()? }
+            }
             _ => return None,
         };
         let own = payment.parts.iter().map(|part| ShortDigest::of(&part.id));
         Some(Self {
             id: payment.id,
-            payment_hash: payment.payment_hash,
+            payment_hash: payment.payment_hash(),
             outcome,
             request: payment.request_digests().map(Box::new),
-            parts: payment.former.iter().copied().chain(own).collect(),
+            parts: payment.rare.former.iter().copied().chain(own).collect(),
         })
     }
 
