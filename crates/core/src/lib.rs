@@ -82,7 +82,7 @@ pub use crate::{
         FactRefusal, FinishRefusal, NeverRefused, ReceiveInvoiceRefusal, Refusal, SendRefusal,
         TickRefusal,
     },
-    replay::{Record, Replay, ReplayError, history, verify},
+    replay::{Decoder, Record, Records, Replay, ReplayError, history, verify},
     reply::{
         AbandonReply, AcknowledgeReply, DispatchReply, FactReply, Paid, Release, Reply, SendReply,
         Standing, TickReply, WorkReply,

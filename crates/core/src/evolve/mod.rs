@@ -354,10 +354,10 @@ impl State {
     fn on_forgotten(&mut self, id: &PaymentId, remembered: bool) -> Result<(), Misfit> {
         let (handle, payment) = self.live(id).ok_or(Misfit)?;
         fits(payment.is_resolved() && payment.unread == 0)?;
-        let tombstone = Tombstone::of(payment).ok_or(Misfit)?;
-        self.remove_payment(handle);
+        let outcome = Tombstone::outcome(payment).ok_or(Misfit)?;
+        let payment = self.remove_payment(handle);
         if remembered {
-            self.insert_tombstone(tombstone);
+            self.insert_tombstone(Tombstone::of(&payment, outcome));
         }
         Ok(())
     }
