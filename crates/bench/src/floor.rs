@@ -50,7 +50,10 @@ impl Floor {
         let begun = Instant::now();
         while begun.elapsed() < time {
             write.clear();
-            records.by_ref().take(records_a_sync).for_each(|record| write.extend_from_slice(record));
+            records
+                .by_ref()
+                .take(records_a_sync)
+                .for_each(|record| write.extend_from_slice(record));
             if self.at + write.len() as u64 > FILE_BYTES {
                 self.at = 0;
             }

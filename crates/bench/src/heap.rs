@@ -20,7 +20,10 @@ fn note(grown: usize, shrunk: usize) {
     }
 }
 
-#[expect(unsafe_code, reason = "an allocator's interface is unsafe; every call is passed on as it is")]
+#[expect(
+    unsafe_code,
+    reason = "an allocator's interface is unsafe; every call is passed on as it is"
+)]
 // SAFETY: every method passes its arguments on to the system's allocator and returns what it says.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

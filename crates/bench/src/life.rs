@@ -1,6 +1,6 @@
 //! What a node does: the commands of payments, and the records that payonce makes of them.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use payonce_core::{
     ClaimPart, Command, Config, Dispatch, FinalizePart, FinishRecovery, LedgerId, Machine, Msat,
@@ -89,24 +89,40 @@ pub(crate) struct Payer {
     entries: Arc<Entries>,
     next_step: u64,
     payer: u64,
+    /// Made ahead, so that making them is not measured.
+    ready: VecDeque<Record>,
 }
 
 impl Payer {
     /// The payer with this number, below 2^18, who begins at its first payment.
     pub(crate) fn new(entries: &Arc<Entries>, payer: u64) -> Self {
-        Self { entries: Arc::clone(entries), next_step: 0, payer }
+        Self { entries: Arc::clone(entries), next_step: 0, payer, ready: VecDeque::new() }
     }
 
-    /// The next `count` steps.
-    pub(crate) fn take(&mut self, count: usize) -> Vec<Record> {
-        (0..count).map(|_| self.step()).collect()
+    /// Makes the next steps ahead, up to so many.
+    pub(crate) fn prepare(&mut self, count: usize) {
+        while self.ready.len() < count {
+            let step = self.step();
+            self.ready.push_back(step);
+        }
+    }
+
+    /// The next step, if it was made ahead.
+    pub(crate) fn next(&mut self) -> Option<Record> {
+        self.ready.pop_front()
+    }
+
+    /// The next steps, at most so many, as far as they were made ahead.
+    pub(crate) fn next_batch(&mut self, count: usize) -> Vec<Record> {
+        self.ready.drain(..count.min(self.ready.len())).collect()
     }
 
     fn step(&mut self) -> Record {
         let step = self.next_step;
         self.next_step += 1;
         let planned = Planned::new(self.payer << 40 | step / STEPS);
-        let bytes = Arc::clone(&self.entries.0[(self.payer + step) as usize % self.entries.0.len()]);
+        let bytes =
+            Arc::clone(&self.entries.0[(self.payer + step) as usize % self.entries.0.len()]);
         Record { command: command(&planned, step), bytes }
     }
 }
@@ -189,7 +205,9 @@ mod tests {
         let entries = Entries::new();
         let mut machine = machine();
         for payer in 0..3 {
-            for record in Payer::new(&entries, payer).take(8) {
+            let mut payer = Payer::new(&entries, payer);
+            payer.prepare(8);
+            while let Some(record) = payer.next() {
                 let step = machine.submit(record.command, BEGIN);
                 machine.confirmed([step.entry.expect("recorded")]).expect("in order");
                 assert!((40..400).contains(&record.bytes.len()), "{}", record.bytes.len());

@@ -6,7 +6,9 @@ mod flushes;
 mod heap;
 mod life;
 mod log_files;
+mod markdown;
 mod place;
+mod plots;
 mod report;
 mod stats;
 mod subjects;
@@ -50,6 +52,12 @@ struct Arguments {
     /// Write the figures to this file, as an array of JSON objects.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Draw the plots into this directory.
+    #[arg(long)]
+    plots: Option<PathBuf>,
+    /// Print the README's table.
+    #[arg(long)]
+    markdown: bool,
     /// Do not measure: take the figures that an earlier run wrote with --json.
     #[arg(long, conflicts_with_all = ["quick", "repeats", "only", "subjects", "dir"])]
     from: Option<PathBuf>,
@@ -72,6 +80,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     };
     if let Some(path) = &arguments.json {
         report.write(path)?;
+    }
+    if let Some(directory) = &arguments.plots {
+        println!("drawn: {}", plots::draw(&report, directory)?.join(", "));
+    }
+    if arguments.markdown {
+        print!("{}", markdown::table(&report));
     }
     Ok(())
 }

@@ -114,8 +114,9 @@ mod tests {
     #[test]
     fn refuses_a_file_system_that_keeps_nothing() {
         let volatile = Path::new("/dev/shm");
-        let is_volatile = rustix::fs::statfs(volatile)
-            .is_ok_and(|found| VOLATILE.iter().any(|(kind, _)| found.f_type.cast_unsigned() == *kind));
+        let is_volatile = rustix::fs::statfs(volatile).is_ok_and(|found| {
+            VOLATILE.iter().any(|(kind, _)| found.f_type.cast_unsigned() == *kind)
+        });
         // Containers may leave it out; then there is nothing to refuse.
         if is_volatile {
             let refused = Place::below(volatile).expect_err("tmpfs").to_string();

@@ -1,6 +1,6 @@
 //! The figures: as JSON, as a table, as Markdown.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,8 @@ impl Report {
             return Err(format!("{} of {} is no number", wrong.workload, wrong.subject).into());
         }
         let text = serde_json::to_string_pretty(&self.figures)?;
-        std::fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))?;
+        std::fs::write(path, text + "\n")
+            .map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(())
     }
 
@@ -95,24 +96,47 @@ impl Report {
     }
 }
 
-/// A table of figures, one line for each subject of a workload; what was counted besides
-/// (`append-1-p99`, say) stands in columns of the same line.
+/// What is counted besides a workload's value: the end of the figure's workload, and a heading.
+const BESIDES: [(&str, &str); 4] = [
+    ("-p50", "p50 us"),
+    ("-p99", "p99 us"),
+    ("-flushes", "flushes/record"),
+    ("-device-bytes", "device bytes/record"),
+];
+
+/// A table of one workload's figures, one line for each subject.
 fn table(figures: &[Figure]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["workload", "subject", "value", "unit", "ratio", "to"]);
-    for column in [2, 4] {
-        table.column_mut(column).expect("six columns").set_cell_alignment(CellAlignment::Right);
-    }
-    for figure in figures {
-        table.add_row([
-            figure.workload.clone(),
+    table.load_preset(presets::ASCII_MARKDOWN);
+    let Some(workload) = figures.first().map(|figure| &*figure.workload) else { return table };
+    let beside = |subject: &str, end: &str| {
+        let is_it = |figure: &&Figure| {
+            figure.subject == subject && figure.workload.strip_prefix(workload) == Some(end)
+        };
+        figures.iter().find(is_it)
+    };
+    let counted = |end: &str| figures.iter().any(|one| one.workload.ends_with(end));
+    let besides: Vec<_> = BESIDES.into_iter().filter(|(end, _)| counted(end)).collect();
+    let headings = [workload, "value", "unit", "ratio", "to"].into_iter();
+    table.set_header(headings.chain(besides.iter().map(|(_, heading)| *heading)));
+    for figure in figures.iter().filter(|figure| figure.workload == workload) {
+        let mut row = vec![
             figure.subject.clone(),
             number(figure.value),
             figure.unit.clone(),
             figure.ratio.map(number).unwrap_or_default(),
             figure.baseline.clone().unwrap_or_default(),
-        ]);
+        ];
+        let values = besides.iter().map(|(end, _)| beside(&figure.subject, end));
+        row.extend(
+            values.map(|beside| beside.map_or_else(|| "-".into(), |figure| number(figure.value))),
+        );
+        table.add_row(row);
+    }
+    for (nth, column) in table.column_iter_mut().enumerate() {
+        if ![0, 2, 4].contains(&nth) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
     table
 }
@@ -140,20 +164,6 @@ fn thousands(value: f64) -> String {
         text.push(digit);
     }
     text
-}
-
-/// The figures by workload, in the order in which the workloads first occur.
-pub(crate) fn by_workload(figures: &[Figure]) -> Vec<(&str, Vec<&Figure>)> {
-    let mut order = Vec::new();
-    let mut groups: BTreeMap<&str, Vec<&Figure>> = BTreeMap::new();
-    for figure in figures {
-        let group = groups.entry(&figure.workload).or_default();
-        if group.is_empty() {
-            order.push(&*figure.workload);
-        }
-        group.push(figure);
-    }
-    order.into_iter().map(|workload| (workload, groups.remove(workload).unwrap_or_default())).collect()
 }
 
 #[cfg(test)]
@@ -199,13 +209,17 @@ mod tests {
     }
 
     #[test]
-    fn groups_keep_the_order_of_measuring() {
-        let figure = |workload| Figure::new(workload, "payonce", 1.0, "");
-        let figures = [figure("replay"), figure("append-1"), figure("replay")];
-        let groups: Vec<_> = by_workload(&figures)
-            .into_iter()
-            .map(|(workload, figures)| (workload, figures.len()))
-            .collect();
-        assert_eq!(groups, [("replay", 2), ("append-1", 1)]);
+    fn the_table_has_a_line_for_each_subject() {
+        let figures = [
+            Figure::new("append-1", "floor", 200.0, "us, p50").against("floor", 1.0),
+            Figure::new("append-1-p99", "floor", 300.0, "us"),
+            Figure::new("append-1", "payonce", 210.0, "us, p50").against("floor", 0.952),
+        ];
+        let wanted = "\
+| append-1 | value | unit    | ratio | to    | p99 us |
+|----------|-------|---------|-------|-------|--------|
+| floor    |   200 | us, p50 |  1.00 | floor |    300 |
+| payonce  |   210 | us, p50 |  0.95 | floor |      - |";
+        assert_eq!(table(&figures).to_string(), wanted);
     }
 }

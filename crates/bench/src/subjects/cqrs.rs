@@ -5,7 +5,8 @@
 use std::{path::Path, sync::Arc};
 
 use cqrs_es::{
-    Aggregate, CqrsFramework, DomainEvent, EventEnvelope, EventSink, Query,
+    Aggregate, CqrsFramework, DomainEvent, EventEnvelope, Query,
+    event_sink::EventSink,
     persist::{PersistedEventStore, QueryReplay},
 };
 use payonce_core::{Command, PaymentId};
@@ -68,8 +69,7 @@ impl Cqrs {
             sqlx::query(TABLE).execute(&pool).await?;
             Ok::<_, sqlx::Error>(pool)
         })?;
-        let store =
-            PersistedEventStore::new_event_store(SqliteEventRepository::new(pool.clone()));
+        let store = PersistedEventStore::new_event_store(SqliteEventRepository::new(pool.clone()));
         let framework = Arc::new(CqrsFramework::new(store, vec![], ()));
         Ok(Open { runtime, pool, framework })
     }
@@ -89,8 +89,12 @@ async fn fill(pool: &Pool<Sqlite>, events: u64) -> Result<()> {
     // What the framework would write, in one transaction.
     let mut transaction = pool.begin().await?;
     let life = |planned: &Planned| {
-        [planned.send(BEGIN).into(), planned.dispatch().into(), planned.claim().into(),
-         planned.finalize().into()]
+        [
+            planned.send(BEGIN).into(),
+            planned.dispatch().into(),
+            planned.claim().into(),
+            planned.finalize().into(),
+        ]
     };
     for number in 0..events / 4 {
         let planned = Planned::new(number);
@@ -181,7 +185,7 @@ pub(crate) struct Payment {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum Event {
+pub(crate) enum Event {
     Accepted { payment_hash: String, amount_msat: u64, max_fee_msat: u64, expiry_ms: u64 },
     Dispatched { part: String, amount_msat: u64, fee_msat: u64 },
     Claimed { part: String, preimage: String },
@@ -245,27 +249,27 @@ impl Aggregate for Payment {
 /// The payment that a command is about, and what cqrs-es records of it.
 fn event_of(command: &Command) -> Result<(String, Event)> {
     let (id, event): (&PaymentId, _) = match command {
-        Command::Send(send) => (&send.id, Event::Accepted {
-            payment_hash: send.request.target.payment_hash().ok_or("no hash")?.to_string(),
-            amount_msat: send.request.amount.0,
-            max_fee_msat: send.request.max_fee.map_or(0, |fee| fee.0),
-            expiry_ms: send.request.expiry.map_or(0, |expiry| expiry.0),
-        }),
+        Command::Send(send) => (
+            &send.id,
+            Event::Accepted {
+                payment_hash: send.request.target.payment_hash().ok_or("no hash")?.to_string(),
+                amount_msat: send.request.amount.0,
+                max_fee_msat: send.request.max_fee.map_or(0, |fee| fee.0),
+                expiry_ms: send.request.expiry.map_or(0, |expiry| expiry.0),
+            },
+        ),
         Command::Dispatch(dispatch) => match &dispatch.parts[..] {
-            [payonce_core::NewPart::Htlc { id, amount, fee, .. }] => (&dispatch.id, Event::Dispatched {
-                part: id.to_string(),
-                amount_msat: amount.0,
-                fee_msat: fee.0,
-            }),
+            [payonce_core::NewPart::Htlc { id, amount, fee, .. }] => (
+                &dispatch.id,
+                Event::Dispatched { part: id.to_string(), amount_msat: amount.0, fee_msat: fee.0 },
+            ),
             _ => return Err("not one HTLC".into()),
         },
-        Command::ClaimPart(claim) => (&claim.id, Event::Claimed {
-            part: claim.part.to_string(),
-            preimage: claim.preimage.to_string(),
-        }),
-        Command::FinalizePart(done) => {
-            (&done.id, Event::Finalized { part: done.part.to_string() })
-        }
+        Command::ClaimPart(claim) => (
+            &claim.id,
+            Event::Claimed { part: claim.part.to_string(), preimage: claim.preimage.to_string() },
+        ),
+        Command::FinalizePart(done) => (&done.id, Event::Finalized { part: done.part.to_string() }),
         _ => return Err("not a step of these payments".into()),
     };
     Ok((id.to_string(), event))
@@ -276,7 +280,7 @@ fn event_of(command: &Command) -> Result<(String, Event)> {
 struct Fold(Arc<std::sync::Mutex<Folded>>);
 
 #[derive(Debug, Default)]
-struct Folded {
+pub(crate) struct Folded {
     events: u64,
     payments: std::collections::HashMap<String, Payment>,
 }

@@ -11,7 +11,7 @@ use crate::{
     Result,
     floor::{Floor, nanoseconds},
     flushes::{DeviceCounters, Work},
-    life::{Payer, Record},
+    life::Payer,
     report::Figure,
     stats::{Sample, median},
     subjects::{Log, Writer},
@@ -86,12 +86,7 @@ fn run(bench: &Bench, plan: Plan) -> Result<Vec<Figure>> {
 }
 
 /// Some slices of a subject, each after one of the floor.
-fn repeat_of(
-    bench: &Bench,
-    plan: Plan,
-    log: &dyn Log,
-    floor: &mut Floor,
-) -> Result<Option<Pair>> {
+fn repeat_of(bench: &Bench, plan: Plan, log: &dyn Log, floor: &mut Floor) -> Result<Option<Pair>> {
     let mut writers = Vec::new();
     for lane in 0..plan.lanes {
         writers.push(log.writer(lane)?);
@@ -105,18 +100,17 @@ fn repeat_of(
     let steps = most_steps(time) * plan.batch;
     let counters = bench.place.device.as_ref();
     // Files are made and caches filled before anything is measured.
-    let records = payers.iter_mut().map(|payer| payer.take(WARM_UP * plan.batch)).collect();
-    slice(&mut writers, records, plan.batch, time)?;
+    payers.iter_mut().for_each(|payer| payer.prepare(WARM_UP * plan.batch));
+    slice(&mut writers, &mut payers, plan.batch, time)?;
     let mut pair = Pair::default();
     for _ in 0..plan.slices {
-        let (sample, work) = counted(counters, || {
-            floor.run(&bench.entries, plan.lanes * plan.batch, time)
-        })?;
+        let (sample, work) =
+            counted(counters, || floor.run(&bench.entries, plan.lanes * plan.batch, time))?;
         pair.floor.add(sample);
         pair.floor_work += work;
-        let records = payers.iter_mut().map(|payer| payer.take(steps)).collect();
+        payers.iter_mut().for_each(|payer| payer.prepare(steps));
         let (sample, work) =
-            counted(counters, || slice(&mut writers, records, plan.batch, time))?;
+            counted(counters, || slice(&mut writers, &mut payers, plan.batch, time))?;
         pair.subject.add(sample);
         pair.work += work;
     }
@@ -138,10 +132,10 @@ pub(crate) fn counted(
     Ok((sample, after - before))
 }
 
-/// Lets every writer commit its records, one after the other, until the time is up.
+/// Lets every writer commit its payer's steps, one after the other, until the time is up.
 fn slice(
     writers: &mut [Box<dyn Writer + Send + '_>],
-    records: Vec<Vec<Record>>,
+    payers: &mut [Payer],
     batch: usize,
     time: Duration,
 ) -> Result<Sample> {
@@ -149,10 +143,10 @@ fn slice(
     let lanes = thread::scope(|scope| {
         let lanes: Vec<_> = writers
             .iter_mut()
-            .zip(records)
-            .map(|(writer, records)| {
+            .zip(payers)
+            .map(|(writer, payer)| {
                 let start = &start;
-                scope.spawn(move || lane(&mut **writer, records, batch, time, start))
+                scope.spawn(move || lane(&mut **writer, payer, batch, time, start))
             })
             .collect();
         lanes.into_iter().map(|lane| lane.join().expect("no panic")).collect::<Result<Vec<_>>>()
@@ -172,33 +166,31 @@ struct Lane {
 
 fn lane(
     writer: &mut dyn Writer,
-    records: Vec<Record>,
+    payer: &mut Payer,
     batch: usize,
     time: Duration,
     start: &Barrier,
 ) -> Result<Lane> {
-    let mut latencies_ns = Vec::with_capacity(records.len() / batch);
-    let mut records = records.into_iter();
+    let mut latencies_ns = Vec::with_capacity(1 << 14);
     start.wait();
     let begun = Instant::now();
     let mut ended = begun;
     while begun.elapsed() < time {
+        let step;
         if batch > 1 {
-            let records: Vec<_> = records.by_ref().take(batch).collect();
-            if records.is_empty() {
+            let records = payer.next_batch(batch);
+            if records.len() < batch {
                 break;
             }
-            let step = Instant::now();
+            step = Instant::now();
             writer.commit_all(records)?;
-            ended = Instant::now();
-            latencies_ns.push(nanoseconds(ended - step));
         } else {
-            let Some(record) = records.next() else { break };
-            let step = Instant::now();
+            let Some(record) = payer.next() else { break };
+            step = Instant::now();
             writer.commit(record)?;
-            ended = Instant::now();
-            latencies_ns.push(nanoseconds(ended - step));
         }
+        ended = Instant::now();
+        latencies_ns.push(nanoseconds(ended - step));
     }
     Ok(Lane { begun, ended, latencies_ns })
 }
@@ -244,7 +236,8 @@ pub(crate) fn figures(
         // How many times the floor's: below 1 is better.
         let tail = of(|pair| pair.subject.percentile_us(0.99) / pair.floor.percentile_us(0.99));
         figures.push(if by_latency { p99.against(FLOOR, tail) } else { p99 });
-        figures.extend(device(workload, name, pairs.iter(), |pair| (pair.work, pair.subject.records)));
+        figures
+            .extend(device(workload, name, pairs.iter(), |pair| (pair.work, pair.subject.records)));
     }
     figures
 }

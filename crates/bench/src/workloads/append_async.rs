@@ -1,6 +1,9 @@
 //! Durable records from 64 async tasks on one runtime, next to the floor.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{runtime::Runtime, sync::Barrier};
 
@@ -11,7 +14,7 @@ use super::{
 use crate::{
     Result,
     floor::{Floor, nanoseconds},
-    life::{Payer, Record},
+    life::Payer,
     report::Figure,
     stats::Sample,
     subjects::AsyncWriter,
@@ -45,24 +48,24 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Figure>> {
 fn repeat(
     bench: &Bench,
     runtime: &Runtime,
-    mut writers: Vec<Box<dyn AsyncWriter>>,
+    writers: Vec<Box<dyn AsyncWriter>>,
     floor: &mut Floor,
 ) -> Result<Pair> {
-    let mut payers: Vec<_> = (0..TASKS).map(|task| Payer::new(&bench.entries, task)).collect();
+    let payers = (0..TASKS).map(|task| Payer::new(&bench.entries, task));
+    let mut tasks: Vec<_> =
+        writers.into_iter().zip(payers).map(|(writer, payer)| Task { writer, payer }).collect();
     let time = SLICE / u32::try_from(bench.scale.divisor).unwrap_or(1);
     let counters = bench.place.device.as_ref();
     let mut pair = Pair::default();
     for _ in 0..SLICES {
         let records_a_sync = usize::try_from(TASKS)?;
-        let (sample, work) = counted(counters, || {
-            floor.run(&bench.entries, records_a_sync, time)
-        })?;
+        let (sample, work) = counted(counters, || floor.run(&bench.entries, records_a_sync, time))?;
         pair.floor.add(sample);
         pair.floor_work += work;
-        let records = payers.iter_mut().map(|payer| payer.take(RECORDS_A_TASK)).collect();
+        tasks.iter_mut().for_each(|task| task.payer.prepare(RECORDS_A_TASK));
         let (sample, work) = counted(counters, || {
-            let (sample, back) = runtime.block_on(slice(std::mem::take(&mut writers), records, time))?;
-            writers = back;
+            let (sample, back) = runtime.block_on(slice(std::mem::take(&mut tasks), time))?;
+            tasks = back;
             Ok(sample)
         })?;
         pair.subject.add(sample);
@@ -71,54 +74,48 @@ fn repeat(
     Ok(pair)
 }
 
-async fn slice(
-    writers: Vec<Box<dyn AsyncWriter>>,
-    records: Vec<Vec<Record>>,
-    time: Duration,
-) -> Result<(Sample, Vec<Box<dyn AsyncWriter>>)> {
-    let start = std::sync::Arc::new(Barrier::new(writers.len()));
-    let tasks: Vec<_> = writers
-        .into_iter()
-        .zip(records)
-        .map(|(writer, records)| tokio::spawn(task(writer, records, time, start.clone())))
-        .collect();
+/// One async task's side: what it writes with, and what.
+struct Task {
+    writer: Box<dyn AsyncWriter>,
+    payer: Payer,
+}
+
+/// Lets every task commit its payer's steps, one after the other, until the time is up.
+async fn slice(tasks: Vec<Task>, time: Duration) -> Result<(Sample, Vec<Task>)> {
+    let start = Arc::new(Barrier::new(tasks.len()));
+    let running: Vec<_> =
+        tasks.into_iter().map(|task| tokio::spawn(run_task(task, time, start.clone()))).collect();
     let (mut latencies_ns, mut back) = (Vec::new(), Vec::new());
     let (mut begun, mut ended) = (None::<Instant>, None::<Instant>);
-    for task in tasks {
+    for task in running {
         let done = task.await??;
         begun = Some(begun.map_or(done.begun, |begun| begun.min(done.begun)));
         ended = Some(ended.map_or(done.ended, |ended| ended.max(done.ended)));
         latencies_ns.extend(done.latencies_ns);
-        back.push(done.writer);
+        back.push(done.task);
     }
     let elapsed = ended.zip(begun).map(|(ended, begun)| ended - begun).ok_or("no tasks")?;
     Ok((Sample { elapsed, records: latencies_ns.len() as u64, latencies_ns }, back))
 }
 
 struct Done {
-    writer: Box<dyn AsyncWriter>,
+    task: Task,
     begun: Instant,
     ended: Instant,
     latencies_ns: Vec<u64>,
 }
 
-async fn task(
-    mut writer: Box<dyn AsyncWriter>,
-    records: Vec<Record>,
-    time: Duration,
-    start: std::sync::Arc<Barrier>,
-) -> Result<Done> {
+async fn run_task(mut task: Task, time: Duration, start: Arc<Barrier>) -> Result<Done> {
+    let mut latencies_ns = Vec::with_capacity(RECORDS_A_TASK);
     start.wait().await;
     let begun = Instant::now();
-    let (mut ended, mut latencies_ns) = (begun, Vec::with_capacity(records.len()));
-    for record in records {
-        if begun.elapsed() >= time {
-            break;
-        }
+    let mut ended = begun;
+    while begun.elapsed() < time {
+        let Some(record) = task.payer.next() else { break };
         let step = Instant::now();
-        writer.commit(record).await?;
+        task.writer.commit(record).await?;
         ended = Instant::now();
         latencies_ns.push(nanoseconds(ended - step));
     }
-    Ok(Done { writer, begun, ended, latencies_ns })
+    Ok(Done { task, begun, ended, latencies_ns })
 }

@@ -30,15 +30,15 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Figure>> {
     for _ in 0..bench.scale.repeats {
         for (history, payer, p50s) in &mut ledgers {
             let mut sample = Sample::default();
-            for record in payer.take(STEPS) {
+            payer.prepare(STEPS);
+            while let Some(record) = payer.next() {
                 step(history, record.command, &mut sample)?;
             }
             p50s.push(sample.percentile_us(0.5));
         }
         blobs.repeat()?;
     }
-    let ours: Vec<f64> =
-        ledgers.into_iter().map(|(_, _, p50s)| p50s).map(median).collect();
+    let ours: Vec<f64> = ledgers.into_iter().map(|(_, _, p50s)| p50s).map(median).collect();
     let row = |subject: &str, value| Figure::new("step-pending", subject, value, "us, p50");
     let (few, most) = ("payonce, 10 pending", ours[2]);
     let mut figures = vec![
