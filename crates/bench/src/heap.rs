@@ -64,8 +64,8 @@ impl Count {
         Self(())
     }
 
-    /// How many more bytes are live than when it began.
-    pub(crate) fn live_bytes(&self) -> i64 {
+    /// How many more bytes are live than when the present count began.
+    pub(crate) fn live_bytes() -> i64 {
         LIVE_BYTES.load(Ordering::Relaxed)
     }
 }

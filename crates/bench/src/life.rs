@@ -88,7 +88,7 @@ pub(crate) struct Record {
 pub(crate) struct Payer {
     entries: Arc<Entries>,
     next_step: u64,
-    payer: u64,
+    lane: u64,
     /// Made ahead, so that making them is not measured.
     ready: VecDeque<Record>,
 }
@@ -96,7 +96,7 @@ pub(crate) struct Payer {
 impl Payer {
     /// The payer with this number, below 2^18, who begins at its first payment.
     pub(crate) fn new(entries: &Arc<Entries>, payer: u64) -> Self {
-        Self { entries: Arc::clone(entries), next_step: 0, payer, ready: VecDeque::new() }
+        Self { entries: Arc::clone(entries), next_step: 0, lane: payer, ready: VecDeque::new() }
     }
 
     /// Makes the next steps ahead, up to so many.
@@ -120,10 +120,11 @@ impl Payer {
     fn step(&mut self) -> Record {
         let step = self.next_step;
         self.next_step += 1;
-        let planned = Planned::new(self.payer << 40 | step / STEPS);
-        let bytes =
-            Arc::clone(&self.entries.0[(self.payer + step) as usize % self.entries.0.len()]);
-        Record { command: command(&planned, step), bytes }
+        let planned = Planned::new((self.lane << 40) | (step / STEPS));
+        // The payers do not write the same bytes at the same time.
+        let nth = (self.lane + step) % self.entries.0.len() as u64;
+        let nth = usize::try_from(nth).expect("below a length");
+        Record { command: command(&planned, step), bytes: Arc::clone(&self.entries.0[nth]) }
     }
 }
 
@@ -145,7 +146,7 @@ impl Entries {
     pub(crate) fn new() -> Arc<Self> {
         let mut machine = machine();
         let steps = (0..4_096 * STEPS).map(|step| {
-            let planned = Planned::new(0x3_ffff << 40 | step / STEPS);
+            let planned = Planned::new((0x3_ffff << 40) | (step / STEPS));
             let step = machine.submit(command(&planned, step), BEGIN);
             let entry = step.entry.expect("every step of a payment is recorded");
             let bytes = entry.bytes().into();

@@ -27,7 +27,9 @@ pub(crate) fn table(report: &Report) -> String {
 /// Durable records a second, and in brackets the share of what the floor does.
 fn appends(report: &Report) -> String {
     let mut text = String::from("| durable records a second |");
-    COLUMNS.iter().for_each(|(_, heading)| _ = write!(text, " {heading} |"));
+    for (_, heading) in COLUMNS {
+        _ = write!(text, " {heading} |");
+    }
     text.push_str(" flushes a record, 1 thread |\n|---|");
     text.push_str(&"---:|".repeat(COLUMNS.len() + 1));
     text.push('\n');

@@ -24,7 +24,7 @@ struct Bars<'a> {
     title: &'a str,
     unit: &'a str,
     /// Name and value, from the top.
-    bars: Vec<(String, f64)>,
+    rows: Vec<(String, f64)>,
 }
 
 /// Draws every plot whose figures are there; returns the files' names.
@@ -35,7 +35,7 @@ pub(crate) fn draw(report: &Report, directory: &Path) -> Result<Vec<String>> {
     std::fs::create_dir_all(directory)?;
     let mut drawn = Vec::new();
     for bars in all(report) {
-        if !bars.bars.is_empty() {
+        if !bars.rows.is_empty() {
             draw_bars(&bars, &directory.join(bars.file))
                 .map_err(|error| format!("{}: {error}", bars.file))?;
             drawn.push(bars.file.into());
@@ -50,37 +50,37 @@ fn all(report: &Report) -> Vec<Bars<'_>> {
             file: "append-1.svg",
             title: "One durable record at a time: median latency",
             unit: "microseconds, less is better",
-            bars: of(report, &["append-1"]),
+            rows: of(report, &["append-1"]),
         },
         Bars {
             file: "append-16.svg",
             title: "Durable records from 16 threads",
             unit: "records a second, more is better",
-            bars: of(report, &["append-16"]),
+            rows: of(report, &["append-16"]),
         },
         Bars {
             file: "append-64.svg",
             title: "Durable records from 64 threads",
             unit: "records a second, more is better",
-            bars: of(report, &["append-64"]),
+            rows: of(report, &["append-64"]),
         },
         Bars {
             file: "append-batch-512.svg",
             title: "512 records a call, one durable commit each call",
             unit: "records a second, more is better",
-            bars: of(report, &["append-batch-512"]),
+            rows: of(report, &["append-batch-512"]),
         },
         Bars {
             file: "replay.svg",
             title: "Replay of a whole log",
             unit: "events a second, more is better",
-            bars: of(report, &["replay", "replay-chain", "replay-pending"]),
+            rows: of(report, &["replay", "replay-chain", "replay-pending"]),
         },
         Bars {
             file: "step-pending.svg",
             title: "One durable step while many payments are pending: median latency",
             unit: "microseconds, less is better",
-            bars: of(report, &["step-pending"]),
+            rows: of(report, &["step-pending"]),
         },
     ]
 }
@@ -100,16 +100,16 @@ fn of(report: &Report, workloads: &[&str]) -> Vec<(String, f64)> {
 
 fn draw_bars(chart: &Bars<'_>, file: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let (left, row, width) = (230, 30, 860);
-    let count = i32::try_from(chart.bars.len())?;
+    let count = i32::try_from(chart.rows.len())?;
     let size = (u32::try_from(width)?, u32::try_from(80 + count * row)?);
     let area = SVGBackend::new(file, size).into_drawing_area();
     area.fill(&WHITE)?;
     let text = |size: i32| (FONT, size).into_font().color(&BLACK);
     area.draw(&Text::new(chart.title, (16, 12), text(18)))?;
     area.draw(&Text::new(chart.unit, (16, 36), (FONT, 13).into_font().color(&GROUND)))?;
-    let most = chart.bars.iter().map(|(_, value)| *value).fold(f64::MIN_POSITIVE, f64::max);
+    let most = chart.rows.iter().map(|(_, value)| *value).fold(f64::MIN_POSITIVE, f64::max);
     let longest = f64::from(width - left - 110);
-    for (nth, (name, value)) in (0..).zip(&chart.bars) {
+    for (nth, (name, value)) in (0..).zip(&chart.rows) {
         let top = 62 + nth * row;
         #[expect(clippy::cast_possible_truncation, reason = "at most the width of the picture")]
         let right = left + (value / most * longest).round().max(1.0) as i32;

@@ -63,7 +63,7 @@ impl Cqrs {
             // Whoever waits, waits for the connection: with 64 writers that may take a while.
             let pool = SqlitePoolOptions::new()
                 .max_connections(1)
-                .acquire_timeout(std::time::Duration::from_secs(600))
+                .acquire_timeout(std::time::Duration::from_mins(10))
                 .connect_with(options)
                 .await?;
             sqlx::query(TABLE).execute(&pool).await?;
@@ -223,17 +223,17 @@ impl Aggregate for Payment {
     async fn handle(
         &mut self,
         command: Command,
-        _: &(),
+        (): &(),
         sink: &EventSink<Self>,
     ) -> std::result::Result<(), OutOfOrder> {
         let (_, event) = event_of(&command).map_err(|_| OutOfOrder)?;
-        let follows = match (&self.last, &event) {
+        let follows = matches!(
+            (&self.last, &event),
             (None, Event::Accepted { .. })
-            | (Some(Event::Accepted { .. }), Event::Dispatched { .. })
-            | (Some(Event::Dispatched { .. }), Event::Claimed { .. })
-            | (Some(Event::Claimed { .. }), Event::Finalized { .. }) => true,
-            _ => false,
-        };
+                | (Some(Event::Accepted { .. }), Event::Dispatched { .. })
+                | (Some(Event::Dispatched { .. }), Event::Claimed { .. })
+                | (Some(Event::Claimed { .. }), Event::Finalized { .. })
+        );
         if !follows {
             return Err(OutOfOrder);
         }

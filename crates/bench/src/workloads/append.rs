@@ -100,7 +100,9 @@ fn repeat_of(bench: &Bench, plan: Plan, log: &dyn Log, floor: &mut Floor) -> Res
     let steps = most_steps(time) * plan.batch;
     let counters = bench.place.device.as_ref();
     // Files are made and caches filled before anything is measured.
-    payers.iter_mut().for_each(|payer| payer.prepare(WARM_UP * plan.batch));
+    for payer in &mut payers {
+        payer.prepare(WARM_UP * plan.batch);
+    }
     slice(&mut writers, &mut payers, plan.batch, time)?;
     let mut pair = Pair::default();
     for _ in 0..plan.slices {
@@ -108,7 +110,9 @@ fn repeat_of(bench: &Bench, plan: Plan, log: &dyn Log, floor: &mut Floor) -> Res
             counted(counters, || floor.run(&bench.entries, plan.lanes * plan.batch, time))?;
         pair.floor.add(sample);
         pair.floor_work += work;
-        payers.iter_mut().for_each(|payer| payer.prepare(steps));
+        for payer in &mut payers {
+            payer.prepare(steps);
+        }
         let (sample, work) =
             counted(counters, || slice(&mut writers, &mut payers, plan.batch, time))?;
         pair.subject.add(sample);

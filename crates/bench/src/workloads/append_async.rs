@@ -62,7 +62,9 @@ fn repeat(
         let (sample, work) = counted(counters, || floor.run(&bench.entries, records_a_sync, time))?;
         pair.floor.add(sample);
         pair.floor_work += work;
-        tasks.iter_mut().for_each(|task| task.payer.prepare(RECORDS_A_TASK));
+        for task in &mut tasks {
+            task.payer.prepare(RECORDS_A_TASK);
+        }
         let (sample, work) = counted(counters, || {
             let (sample, back) = runtime.block_on(slice(std::mem::take(&mut tasks), time))?;
             tasks = back;
