@@ -1,6 +1,7 @@
 //! The ledger: a machine and a blocking store, one durable step at a time.
 
 use alloc::{string::String, vec::Vec};
+use core::ops::ControlFlow;
 
 use crate::{
     amount::UnixMillis,
@@ -11,7 +12,7 @@ use crate::{
     recovery::Recovery,
     replay::{Replay, ReplayError, verify},
     state::State,
-    store::{EventStore, Exclusion, Snapshot, StoreError},
+    store::{EventSource, EventStore, Exclusion, Snapshot, StoreError},
 };
 
 /// How a log is opened.
@@ -114,6 +115,42 @@ pub enum ExecuteError<R: core::error::Error> {
     /// The ledger answers nothing.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+}
+
+/// Finds the snapshot that may become the log's base: the newest one at or before `stored`, a head
+/// that the node has stored. The log is replayed up to its end: it must contain `stored`, and the
+/// snapshot must be its state. `seed` keys the hash tables. Gives the snapshot's head.
+///
+/// # Errors
+/// [`LedgerError`] if there is none, or with the place of the first damage. Nothing was changed.
+pub fn check_base(
+    store: &(impl EventSource + ?Sized),
+    stored: Head,
+    seed: u64,
+) -> Result<Head, LedgerError> {
+    let snapshot = store.load_snapshot(stored.seq)?;
+    let Snapshot { at, bytes } = snapshot.ok_or(LedgerError::NoSnapshot { seq: stored.seq })?;
+    let mut replay = Replay::from_beginning(store, seed)?.watch(Some(stored));
+    let mut same = replay.state().head() == at && replay.state().encode() == bytes;
+    let mut failed = None;
+    let from = replay.state().head().seq + 1;
+    store.replay(from, &mut |entry| {
+        if let Err(error) = replay.entry(entry) {
+            failed = Some(error);
+            return ControlFlow::Break(());
+        }
+        if replay.state().head() == at {
+            same = replay.state().encode() == bytes;
+        }
+        ControlFlow::Continue(())
+    })?;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    if !replay.contains_known() {
+        return Err(LedgerError::UnknownHead { head: stored });
+    }
+    if same { Ok(at) } else { Err(LedgerError::SnapshotDiffers { at }) }
 }
 
 /// What each of several commands answers, in their order.
@@ -245,6 +282,13 @@ impl<S: EventStore> Ledger<S> {
         self.store
     }
 
+    /// Takes the ledger apart, for runtimes of their own: from here on the machine's two-step form
+    /// says what is appended and when a reply may be read.
+    #[must_use]
+    pub fn into_parts(self) -> (Machine, S) {
+        (self.machine, self.store)
+    }
+
     /// Keeps a snapshot of the present state, so that the next opening replays only what follows.
     /// Gives its head.
     ///
@@ -269,31 +313,7 @@ impl<S: EventStore> Ledger<S> {
         if self.machine.is_poisoned() {
             return Err(Poisoned.into());
         }
-        let snapshot = self.store.load_snapshot(stored.seq)?;
-        let Snapshot { at, bytes } = snapshot.ok_or(LedgerError::NoSnapshot { seq: stored.seq })?;
-        let mut replay = Replay::from_beginning(&self.store, seed)?.watch(Some(stored));
-        let mut same = replay.state().head() == at && replay.state().encode() == bytes;
-        let mut failed = None;
-        let from = replay.state().head().seq + 1;
-        self.store.replay(from, &mut |entry| {
-            if let Err(error) = replay.entry(entry) {
-                failed = Some(error);
-                return core::ops::ControlFlow::Break(());
-            }
-            if replay.state().head() == at {
-                same = replay.state().encode() == bytes;
-            }
-            core::ops::ControlFlow::Continue(())
-        })?;
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        if !replay.contains_known() {
-            return Err(LedgerError::UnknownHead { head: stored });
-        }
-        if !same {
-            return Err(LedgerError::SnapshotDiffers { at });
-        }
+        let at = check_base(&self.store, stored, seed)?;
         self.keep_house(|store| store.drop_history(at))?;
         Ok(at)
     }

@@ -21,11 +21,13 @@ mod decide;
 mod event;
 mod evolve;
 mod ids;
+mod image;
 mod index;
 mod ledger;
 pub mod limits;
 mod machine;
 mod notification;
+mod ordered;
 mod part;
 mod payment;
 mod query;
@@ -62,7 +64,8 @@ pub use crate::{
         LedgerId, NodeId, OfferHash, ParseIdError, PartId, PaymentHash, PaymentId, Preimage,
         ShortChannelId,
     },
-    ledger::{Answers, ExecuteError, Ledger, LedgerError, OpenError, Opening},
+    image::Image,
+    ledger::{Answers, ExecuteError, Ledger, LedgerError, OpenError, Opening, check_base},
     machine::{Machine, Poisoned, ReleaseError, SnapshotError, Step, Ticket},
     notification::{Anomaly, Notice, Notification, NotificationId},
     part::{Assertion, Failure, Fate, Observation, ObservationKind, Part, PartKind, PartTerms},
@@ -82,6 +85,8 @@ pub use crate::{
     request::{Deadline, Request, RequestField, RetryPolicy, Target},
     state::{HashHolder, State},
     status::{FailureReason, Status, StatusKind},
-    store::{EventSource, EventStore, Exclusion, Snapshot, StoreError, StoredEntry},
+    store::{
+        EventSource, EventStore, Exclusion, Snapshot, SnapshotWriter, StoreError, StoredEntry,
+    },
     stray::Stray,
 };

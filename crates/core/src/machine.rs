@@ -1,14 +1,14 @@
 //! The machine: one state that runs ahead of the disk, in the two-step form. A step gives an entry
 //! to persist and a reply that cannot be read before what it was decided on is durable.
 
-use alloc::{collections::VecDeque, sync::Arc};
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{
     amount::UnixMillis,
     chain::{Entry, Head},
     codec::EntryHeader,
-    command::Operation,
+    command::{Operation, WithdrawPart},
     config::Config,
     decide::Context,
     event::Event,
@@ -262,6 +262,18 @@ impl Machine {
     pub fn snapshot(&self) -> Result<Snapshot, SnapshotError> {
         let state = self.durable_state()?;
         Ok(Snapshot { at: state.head, bytes: state.encode() })
+    }
+
+    /// What must be withdrawn because nobody will ever read this reply (a caller that gave up): the
+    /// parts of a Dispatch's batch, nothing otherwise. A ticket that was never released is proof
+    /// that nobody was given the right to offer them, whether or not their entry is durable yet. A
+    /// ticket of another machine gives nothing.
+    #[must_use = "parts that nobody withdraws stay in flight"]
+    pub fn forfeit<T: Release, E>(&self, ticket: Ticket<Result<T, E>>) -> Vec<WithdrawPart> {
+        match ticket.reply {
+            Ok(reply) if Arc::ptr_eq(&ticket.machine, &self.lost) => reply.forfeit(),
+            _ => Vec::new(),
+        }
     }
 
     fn ticket<T>(&self, reply: T, refresh: fn(&mut T, &State)) -> Ticket<T> {

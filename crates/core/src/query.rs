@@ -181,6 +181,18 @@ impl State {
         self.with_status(status)
     }
 
+    /// When the longest-standing unfinished payment was accepted, in O(1): of those in
+    /// [`Status::AwaitingInvoice`], [`Status::Pending`] and [`Status::Abandoned`] each the one that
+    /// has been there longest is looked at, and of these three the one accepted first. Exact for
+    /// payments that are still in their first status; one that changed its status later than a
+    /// younger one came to it (an offer whose invoice was late, a payment abandoned) may be older.
+    #[must_use]
+    pub fn oldest_unresolved_since(&self) -> Option<UnixMillis> {
+        let kinds = [StatusKind::AwaitingInvoice, StatusKind::Pending, StatusKind::Abandoned];
+        let longest = kinds.into_iter().filter_map(|kind| self.with_status(kind).next());
+        longest.map(|payment| payment.created_at).min()
+    }
+
     /// What a payment still lacks; `None` for an id that the ledger does not hold.
     #[must_use]
     pub fn missing(&self, id: &PaymentId) -> Option<Shortfall> {
@@ -277,7 +289,7 @@ impl State {
 
     /// The hashes that the node holds, in their own order.
     pub fn held(&self) -> impl Iterator<Item = &PaymentHash> {
-        self.held.iter()
+        self.held.keys()
     }
 
     /// The notifications that are not acknowledged, in seq order.

@@ -11,6 +11,7 @@ use crate::{
     },
     decide::{Context, Decision},
     ledger::{ExecuteError, Ledger, LedgerError},
+    machine::Machine,
     query::UnresolvedPart,
     refusal::{AbandonRefusal, FactRefusal},
     reply::{AbandonReply, FactReply, WorkReply},
@@ -188,6 +189,15 @@ impl<S: EventStore> Recovery<S> {
     pub fn finish(mut self, now: UnixMillis) -> Result<Ledger<S>, LedgerError> {
         self.ledger.work_off(FinishRecovery, now)?;
         Ok(self.ledger)
+    }
+
+    /// Takes the recovery apart, for runtimes of their own: the machine, the store, and whether the
+    /// log lacks the head given at this opening. The runtime submits the [`Answer`]s, and
+    /// [`FinishRecovery`] until nothing more is due.
+    #[must_use]
+    pub fn into_parts(self) -> (Machine, S, bool) {
+        let (machine, store) = self.ledger.into_parts();
+        (machine, store, self.restored)
     }
 
     /// Hands the store back without finishing: the next opening begins anew.

@@ -5,6 +5,7 @@ use core::mem;
 
 use crate::{
     amount::Msat,
+    command::WithdrawPart,
     ids::{PartId, PaymentId, Preimage},
     notification::NotificationId,
     part::Fate,
@@ -17,6 +18,15 @@ use crate::{
 pub trait Release {
     /// Brings up to date what the reply promises to tell as of its release.
     fn refresh(&mut self, _state: &State) {}
+
+    /// What must be withdrawn if nobody reads the reply: parts that it gives the right to offer, or
+    /// says to withdraw.
+    fn forfeit(self) -> Vec<WithdrawPart>
+    where
+        Self: Sized,
+    {
+        Vec::new()
+    }
 }
 
 /// A payment as it stands.
@@ -151,6 +161,15 @@ impl Release for DispatchReply {
             now => *self = Self::Overtaken { id: *id, status: now, parts: mem::take(parts) },
         }
     }
+
+    fn forfeit(self) -> Vec<WithdrawPart> {
+        match self {
+            Self::Recorded { id, parts, .. } | Self::Overtaken { id, parts, .. } => {
+                parts.into_iter().map(|part| WithdrawPart { id, part }).collect()
+            }
+            Self::Duplicate { .. } => Vec::new(),
+        }
+    }
 }
 
 /// The answer to any [`Command`](crate::Command).
@@ -177,6 +196,13 @@ impl Release for Reply {
     fn refresh(&mut self, state: &State) {
         if let Self::Dispatch(reply) = self {
             reply.refresh(state);
+        }
+    }
+
+    fn forfeit(self) -> Vec<WithdrawPart> {
+        match self {
+            Self::Dispatch(reply) => reply.forfeit(),
+            _ => Vec::new(),
         }
     }
 }

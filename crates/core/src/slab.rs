@@ -1,43 +1,76 @@
-//! A store of values under small handles, so that indexes hold 4 bytes and not keys.
+//! A store of values under small handles, so that indexes hold 4 bytes and not keys, and whose
+//! contents can be shared as they are now: a chunk is copied only when it is changed while shared.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 /// The place of a value in a slab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Handle(pub(crate) u32);
 
-/// How many values a chunk holds. Growing by chunks never moves a value, so no command pays for
-/// those before it.
-const CHUNK: usize = 1 << 10;
+/// How many values a chunk holds: what the first change after an image copies. Growing by chunks
+/// never moves a value, so no command pays for those before it.
+const CHUNK: usize = 1 << 6;
+/// How many chunks hang on one branch: taking an image costs a pointer for so many chunks.
+const BRANCH: usize = 1 << 6;
+
+type Chunk<T> = Arc<[Option<T>; CHUNK]>;
+
+#[derive(Debug, Clone)]
+struct Branch<T>([Option<Chunk<T>>; BRANCH]);
+
+impl<T> Default for Branch<T> {
+    fn default() -> Self {
+        Self([const { None }; BRANCH])
+    }
+}
+
+impl<T: Clone> Branch<T> {
+    fn slot_mut(&mut self, at: usize) -> &mut Option<T> {
+        let chunk =
+            self.0[at / CHUNK % BRANCH].get_or_insert_with(|| Arc::new([const { None }; CHUNK]));
+        &mut Arc::make_mut(chunk)[at % CHUNK]
+    }
+}
+
+/// The contents of a slab: cheap to clone, and a clone is not touched by later changes.
+#[derive(Debug, Clone)]
+pub(crate) struct Contents<T>(Vec<Arc<Branch<T>>>);
+
+impl<T> Contents<T> {
+    fn get(&self, at: usize) -> Option<&T> {
+        self.0.get(at / (CHUNK * BRANCH))?.0[at / CHUNK % BRANCH].as_ref()?[at % CHUNK].as_ref()
+    }
+
+    /// The values, in no order that means anything.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        let chunks = self.0.iter().flat_map(|branch| branch.0.iter().flatten());
+        chunks.flat_map(|chunk| chunk.iter().flatten())
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Slab<T> {
-    chunks: Vec<Vec<Option<T>>>,
+    contents: Contents<T>,
     free: Vec<Handle>,
-    len: usize,
+    /// How many handles were ever given out.
+    used: u32,
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { chunks: Vec::new(), free: Vec::new(), len: 0 }
+        Self { contents: Contents(Vec::new()), free: Vec::new(), used: 0 }
     }
 }
 
-impl<T> Slab<T> {
+impl<T: Clone> Slab<T> {
     pub(crate) fn insert(&mut self, value: T) -> Handle {
-        self.len += 1;
-        if let Some(handle) = self.free.pop() {
-            *self.slot_mut(handle) = Some(value);
-            return handle;
-        }
-        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK));
-        }
-        let full = (self.chunks.len() - 1) * CHUNK;
-        let chunk = self.chunks.last_mut().expect("one was pushed if there was none");
-        let handle = u32::try_from(full + chunk.len()).expect("memory holds fewer than 2^32");
-        chunk.push(Some(value));
-        Handle(handle)
+        let handle = self.free.pop().unwrap_or_else(|| {
+            let fresh = Handle(self.used);
+            self.used = self.used.checked_add(1).expect("memory holds fewer than 2^32");
+            fresh
+        });
+        *self.slot_mut(handle) = Some(value);
+        handle
     }
 
     /// # Panics
@@ -45,13 +78,7 @@ impl<T> Slab<T> {
     pub(crate) fn remove(&mut self, handle: Handle) -> T {
         let value = self.slot_mut(handle).take().expect("indexes hold live handles");
         self.free.push(handle);
-        self.len -= 1;
         value
-    }
-
-    pub(crate) fn get(&self, handle: Handle) -> &T {
-        let at = handle.0 as usize;
-        self.chunks[at / CHUNK][at % CHUNK].as_ref().expect("indexes hold live handles")
     }
 
     pub(crate) fn get_mut(&mut self, handle: Handle) -> &mut T {
@@ -60,14 +87,29 @@ impl<T> Slab<T> {
 
     fn slot_mut(&mut self, handle: Handle) -> &mut Option<T> {
         let at = handle.0 as usize;
-        &mut self.chunks[at / CHUNK][at % CHUNK]
+        let branches = &mut self.contents.0;
+        if at / (CHUNK * BRANCH) == branches.len() {
+            branches.push(Arc::default());
+        }
+        Arc::make_mut(&mut branches[at / (CHUNK * BRANCH)]).slot_mut(at)
+    }
+
+    /// The contents as they are now, at the cost of a pointer for every few thousand values.
+    pub(crate) fn image(&self) -> Contents<T> {
+        self.contents.clone()
+    }
+}
+
+impl<T> Slab<T> {
+    pub(crate) fn get(&self, handle: Handle) -> &T {
+        self.contents.get(handle.0 as usize).expect("indexes hold live handles")
     }
 
     pub(crate) const fn len(&self) -> usize {
-        self.len
+        self.used as usize - self.free.len()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks.iter().flatten().flatten()
+        self.contents.iter()
     }
 }

@@ -6,10 +6,9 @@ use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
 use crate::{
-    amount::UnixMillis,
-    chain::Head,
-    codec::{DecodeError, Many, check_canonical, check_version, decode_prefix, encode_into},
-    ids::{LedgerId, PaymentHash, sha256},
+    codec::{DecodeError, Many, check_canonical, check_version, decode_prefix},
+    ids::{PaymentHash, sha256},
+    image::Prelude,
     notification::Unread,
     payment::Payment,
     state::State,
@@ -19,67 +18,17 @@ use crate::{
 
 const INSIDE: &str = "a snapshot";
 
-/// What stands before the lists.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-struct Prelude {
-    format: u8,
-    ledger: LedgerId,
-    head: Head,
-    epoch: u64,
-    recovering: bool,
-    gap: bool,
-    misfit: Option<u64>,
-    tick: u64,
-    tick_reference: Option<UnixMillis>,
-    tick_unfinished: bool,
-    anomalies_unread: u32,
-    anomalies_folded: u64,
-}
-
 impl State {
     /// The whole state as bytes (docs/FORMAT.md): the same for equal states, whatever the seed.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        encode_into(&self.prelude(), &mut bytes);
-        let mut payments: Vec<_> = self.payments.iter().collect();
-        payments.sort_unstable_by_key(|payment| payment.created_seq);
-        encode_list(payments.into_iter(), &mut bytes);
-        let mut tombstones: Vec<_> = self.tombstones.iter().collect();
-        tombstones.sort_unstable_by_key(|tombstone| tombstone.id);
-        encode_list(tombstones.into_iter(), &mut bytes);
-        let strays: Vec<_> = self.strays().collect();
-        encode_list(strays.into_iter(), &mut bytes);
-        encode_list(self.held.iter(), &mut bytes);
-        encode_into(&(self.outbox.len() as u64), &mut bytes);
-        for (seq, unread) in &self.outbox {
-            encode_into(seq, &mut bytes);
-            encode_into(unread, &mut bytes);
-        }
-        bytes
+        self.image().encode()
     }
 
     /// The SHA-256 of the encoded state: two states with the same digest are the same.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         sha256(&self.encode())
-    }
-
-    const fn prelude(&self) -> Prelude {
-        Prelude {
-            format: crate::codec::FORMAT_VERSION,
-            ledger: self.ledger,
-            head: self.head,
-            epoch: self.epoch,
-            recovering: self.recovering,
-            gap: self.gap,
-            misfit: self.misfit,
-            tick: self.tick,
-            tick_reference: self.tick_reference,
-            tick_unfinished: self.tick_unfinished,
-            anomalies_unread: self.anomalies_unread,
-            anomalies_folded: self.anomalies_folded,
-        }
     }
 
     /// Reads a state back. `seed` keys the hash tables, as in [`State::new`].
@@ -112,8 +61,13 @@ impl State {
             require(state.part_place(&stray.part.id).is_none(), "two parts with one id")?;
             state.insert_stray(stray);
         }
-        state.held.extend(held.into_vec());
-        state.outbox.extend(outbox.into_vec());
+        // What is there twice is left out, and shows below.
+        for payment_hash in held.into_vec() {
+            state.held.insert(payment_hash, ());
+        }
+        for (seq, unread) in outbox.into_vec() {
+            state.outbox.insert(seq, unread);
+        }
         state.check_unread()?;
         // Lists out of order or with doubles show here.
         check_same(&state.encode(), bytes)?;
@@ -152,7 +106,7 @@ impl State {
     fn check_unread(&self) -> Result<(), DecodeError> {
         let mut counted = alloc::collections::BTreeMap::new();
         let mut without = 0_u32;
-        for unread in self.outbox.values() {
+        for (_, unread) in self.outbox.iter() {
             match unread.content.owner() {
                 Some(owner) => *counted.entry(*owner).or_insert(0_u32) += 1,
                 None => without += 1,
@@ -180,12 +134,4 @@ fn take<T: Decode<()> + Encode>(rest: &mut &[u8]) -> Result<T, DecodeError> {
     check_canonical(&value, &rest[..used], INSIDE)?;
     *rest = &rest[used..];
     Ok(value)
-}
-
-fn encode_list<'a, T: Encode + 'a>(
-    items: impl ExactSizeIterator<Item = &'a T>,
-    bytes: &mut Vec<u8>,
-) {
-    encode_into(&(items.len() as u64), bytes);
-    items.for_each(|item| encode_into(item, bytes));
 }

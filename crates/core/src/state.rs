@@ -1,10 +1,7 @@
 //! All payments' state: what the events so far add up to, and the indexes that keep every lookup
 //! and every tick at the cost of what it finds.
 
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
 use crate::{
@@ -13,6 +10,7 @@ use crate::{
     ids::{LedgerId, PartId, PaymentHash, PaymentId},
     index::Index,
     notification::Unread,
+    ordered::Ordered,
     part::Part,
     payment::Payment,
     slab::{Handle, Slab},
@@ -41,8 +39,8 @@ pub struct State {
     pub(crate) payments: Slab<Payment>,
     pub(crate) tombstones: Slab<Tombstone>,
     pub(crate) strays: Slab<Stray>,
-    pub(crate) held: BTreeSet<PaymentHash>,
-    pub(crate) outbox: BTreeMap<u64, Unread>,
+    pub(crate) held: Ordered<PaymentHash, ()>,
+    pub(crate) outbox: Ordered<u64, Unread>,
     pub(crate) index: Index,
 }
 
@@ -104,8 +102,8 @@ impl State {
             payments: Slab::default(),
             tombstones: Slab::default(),
             strays: Slab::default(),
-            held: BTreeSet::new(),
-            outbox: BTreeMap::new(),
+            held: Ordered::default(),
+            outbox: Ordered::default(),
             index: Index::new(seed),
         }
     }

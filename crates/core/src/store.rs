@@ -161,7 +161,11 @@ pub trait EventSource {
 ///    `fence` has returned, nothing that an earlier handle asked for can take effect any more,
 ///    calls still on their way included: the head is definite.
 /// 6. **A snapshot is an accelerator, never the truth.** Missing or damaged, it costs time, not
-///    data; it never replaces a newer one. The two newest are kept.
+///    data; it never replaces a newer one. The two newest are kept. A
+///    [`snapshot_writer`](Self::snapshot_writer) saves them beside appends under the same rules,
+///    disturbs nothing that is appended meanwhile, and answers [`StoreError::Fenced`], with nothing
+///    written, once its store's handle is closed (where a lock excludes) or another writer has
+///    fenced.
 /// 7. **A base is history.** [`drop_history`](Self::drop_history) turns a snapshot into the log's
 ///    base, kept under the same guarantees as the log: checksummed, never evicted, an error when
 ///    damaged.
@@ -199,6 +203,12 @@ pub trait EventStore: EventSource {
     /// [`StoreError::Missing`] when no entry of this log ends there; nothing is written then.
     fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError>;
 
+    /// A writer that saves snapshots while this handle goes on appending, for another thread; `None`
+    /// if the store has no such way. There may be several; they and this handle save one at a time.
+    fn snapshot_writer(&self) -> Option<Box<dyn SnapshotWriter + Send>> {
+        None
+    }
+
     /// Makes the snapshot at `base` the log's base and drops the entries up to it, as far as the
     /// store can (whole segments, say). Entries after it stay. Naming the present base again is
     /// `Ok`.
@@ -207,6 +217,19 @@ pub trait EventStore: EventSource {
     /// [`StoreError::Missing`] when there is no readable snapshot with exactly this head, or it
     /// lies before the present base; nothing is dropped then.
     fn drop_history(&mut self, base: Head) -> Result<(), StoreError>;
+}
+
+/// Saves snapshots beside a store that appends: [`EventStore::snapshot_writer`].
+pub trait SnapshotWriter {
+    /// Keeps a snapshot, durably, as [`EventStore::save_snapshot`] does. `at` is the end of an entry
+    /// that the store has appended and acknowledged.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when no such entry ends there, [`StoreError::Fenced`] when the
+    /// store's handle is closed or another writer has taken the log over: nothing is written then.
+    /// After any other error the outcome is unknown, this writer refuses everything, and so may its
+    /// store, until it is opened again.
+    fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError>;
 }
 
 macro_rules! forward {
@@ -249,6 +272,9 @@ macro_rules! forward {
                 }
                 fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
                     (**self).save_snapshot(at, bytes)
+                }
+                fn snapshot_writer(&self) -> Option<Box<dyn SnapshotWriter + Send>> {
+                    (**self).snapshot_writer()
                 }
                 fn drop_history(&mut self, base: Head) -> Result<(), StoreError> {
                     (**self).drop_history(base)

@@ -35,11 +35,15 @@
 //! into [`Event`]s, which fold into a [`Payment`], kept in an [`EventStore`] by a [`Ledger`].
 //!
 //! This crate is the front door and holds no logic. At its root is everything of `payonce-core`;
-//! [`store_fs`] keeps the log in a directory. A ledger takes any other [`EventStore`] as well.
+//! [`store_fs`] keeps the log in a directory, [`runtime`] shares one ledger among many threads and
+//! tasks. A ledger takes any other [`EventStore`] as well.
 
 #![forbid(unsafe_code)]
 
 pub use payonce_core::*;
+
+/// One ledger for many threads and tasks, with group commit.
+pub use payonce_runtime as runtime;
 
 /// The log in segment files under one directory: the embedded default.
 pub use payonce_store_fs as store_fs;

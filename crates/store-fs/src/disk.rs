@@ -15,10 +15,10 @@ pub enum Access {
 }
 
 /// One directory. Names are those of the files directly in it. Whatever changes names is durable
-/// only after [`sync_names`](Self::sync_names).
-pub trait Disk {
+/// only after [`sync_names`](Self::sync_names). A clone is the same directory, for another thread.
+pub trait Disk: Clone + Send + 'static {
     /// An open file.
-    type File: DiskFile;
+    type File: DiskFile + Send + Sync;
 
     /// The names of the files in the directory, in any order.
     ///
@@ -58,32 +58,6 @@ pub trait Disk {
 
     /// Where a file is, for messages.
     fn place(&self, name: &str) -> String;
-}
-
-impl<D: Disk> Disk for &D {
-    type File = D::File;
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        (**self).list()
-    }
-    fn open(&self, name: &str, access: Access) -> io::Result<Self::File> {
-        (**self).open(name, access)
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        (**self).rename(from, to)
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        (**self).remove(name)
-    }
-    fn sync_names(&self) -> io::Result<()> {
-        (**self).sync_names()
-    }
-    fn fresh_salt(&self) -> io::Result<u64> {
-        (**self).fresh_salt()
-    }
-    fn place(&self, name: &str) -> String {
-        (**self).place(name)
-    }
 }
 
 /// An open file.

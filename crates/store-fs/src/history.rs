@@ -50,7 +50,7 @@ impl Listing {
 }
 
 /// The log: its files and where it ends.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct History<D> {
     pub(crate) disk: D,
     pub(crate) ledger: LedgerId,

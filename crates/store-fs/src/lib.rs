@@ -45,6 +45,7 @@ mod reader;
 mod real;
 mod recovery;
 mod segment;
+mod shared;
 mod snapshot;
 mod store;
 

@@ -103,6 +103,13 @@ pub(crate) fn read_start<D: Disk>(
 /// Creates a file that is either there with all of these contents or not at all, whatever crashes:
 /// written under another name, synced, renamed, the name synced.
 pub(crate) fn create<D: Disk>(disk: &D, name: &str, parts: &[&[u8]]) -> Result<D::File, FsError> {
+    let file = prepare(disk, name, parts)?;
+    publish(disk, name)?;
+    Ok(file)
+}
+
+/// The first half of [`create`]: the contents are durable, under another name.
+pub(crate) fn prepare<D: Disk>(disk: &D, name: &str, parts: &[&[u8]]) -> Result<D::File, FsError> {
     let unfinished = format!("{name}{UNFINISHED}");
     let file = open(disk, &unfinished, Access::CreateNew)?;
     let mut offset = 0;
@@ -111,7 +118,12 @@ pub(crate) fn create<D: Disk>(disk: &D, name: &str, parts: &[&[u8]]) -> Result<D
         offset += part.len() as u64;
     }
     file.sync().map_err(io_error("sync", disk, &unfinished))?;
-    disk.rename(&unfinished, name).map_err(io_error("rename", disk, &unfinished))?;
-    disk.sync_names().map_err(io_error("sync the directory of", disk, name))?;
     Ok(file)
+}
+
+/// The second half of [`create`]: the name.
+pub(crate) fn publish<D: Disk>(disk: &D, name: &str) -> Result<(), FsError> {
+    let unfinished = format!("{name}{UNFINISHED}");
+    disk.rename(&unfinished, name).map_err(io_error("rename", disk, &unfinished))?;
+    disk.sync_names().map_err(io_error("sync the directory of", disk, name))
 }

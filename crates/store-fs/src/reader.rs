@@ -34,7 +34,7 @@ impl FsReader {
     }
 }
 
-impl<D: Disk + Clone> FsReader<D> {
+impl<D: Disk> FsReader<D> {
     /// Opens the log on this disk.
     ///
     /// # Errors

@@ -96,7 +96,7 @@ pub(crate) fn lock<D: Disk>(disk: &D) -> Result<D::File, FsError> {
     }
     if !listing.has_lock {
         // A copy without its lock file: judged before anything is created in its directory.
-        read_history(disk, &listing, None)?;
+        History::read(disk.clone(), &listing, None, read_newest)?;
     }
     take_lock(disk, listing.has_lock)
 }
@@ -146,14 +146,6 @@ fn read_newest<D: Disk>(disk: &D, header: &SegmentHeader) -> Result<Tail, FsErro
     let mut bytes = Vec::new();
     segment::read_file(disk, header, &mut bytes)?;
     history::judge(&mut bytes, *header, &disk.place(&header.name()))
-}
-
-fn read_history<'a, D: Disk>(
-    disk: &'a D,
-    listing: &Listing,
-    owner: Option<LedgerId>,
-) -> Result<(History<&'a D>, history::Findings), FsError> {
-    History::read(disk, listing, owner, |disk, header| read_newest(*disk, header))
 }
 
 /// The log, its newest segment open for appending, that file's size, and what was done.

@@ -12,8 +12,8 @@ use crate::{
 
 const MAGIC: [u8; 8] = *b"payonceS";
 
-/// Writes a snapshot file, whole or not at all.
-pub(crate) fn write<D: Disk>(
+/// Writes a snapshot file; it is one once [`names::publish`] has given it its name.
+pub(crate) fn prepare<D: Disk>(
     disk: &D,
     ledger: LedgerId,
     at: Head,
@@ -28,7 +28,7 @@ pub(crate) fn write<D: Disk>(
     header[64..96].copy_from_slice(ledger.as_bytes());
     header[96..100].copy_from_slice(&crc32c::crc32c(state).to_le_bytes());
     seal(&mut header);
-    names::create(disk, &names::snapshot(at.seq), &[&header, state]).map(drop)
+    names::prepare(disk, &names::snapshot(at.seq), &[&header, state]).map(drop)
 }
 
 /// Reads a snapshot file and checks every byte of it.

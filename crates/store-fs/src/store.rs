@@ -1,9 +1,10 @@
 //! The writer's handle.
 
-use std::{ops::ControlFlow, path::Path};
+use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use payonce_core::{
-    Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, StoreError, StoredEntry,
+    Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, SnapshotWriter,
+    StoreError, StoredEntry,
 };
 
 use crate::{
@@ -16,11 +17,9 @@ use crate::{
     real::RealDisk,
     recovery::{self, RecoveryReport},
     segment::{FRAMES_AT, SegmentHeader},
+    shared::{DetachedWriter, Shared, evict_snapshots},
     snapshot,
 };
-
-/// How many snapshots are kept besides the base.
-const SNAPSHOTS_KEPT: usize = 2;
 
 /// A log in a directory, open for writing. A second writer gets [`FsError::Locked`] for as long as
 /// this handle lives.
@@ -34,8 +33,7 @@ pub struct FsStore<D: Disk = RealDisk> {
     active: Active<D::File>,
     options: Options,
     poisoned: bool,
-    /// Closing it gives the lock up.
-    _lock: D::File,
+    shared: Arc<Shared<D>>,
 }
 
 /// The newest segment, to which entries are appended.
@@ -111,7 +109,8 @@ impl<D: Disk> FsStore<D> {
     ) -> Result<(Self, RecoveryReport), FsError> {
         let (history, file, size, report) = recovery::recover(disk, &lock)?;
         let active = Active { file, size, frames: Vec::new() };
-        Ok((Self { history, active, options, poisoned: false, _lock: lock }, report))
+        let shared = Shared::new(&history, lock);
+        Ok((Self { history, active, options, poisoned: false, shared }, report))
     }
 
     /// Reads every byte of the log, its base and its snapshots, and checks it.
@@ -123,7 +122,7 @@ impl<D: Disk> FsStore<D> {
     }
 
     fn check_usable(&self) -> Result<(), StoreError> {
-        if self.poisoned { Err(StoreError::Poisoned) } else { Ok(()) }
+        if self.poisoned { Err(StoreError::Poisoned) } else { self.shared.check_usable() }
     }
 
     /// Runs a writing call; after any error but a plain refusal nothing more is answered.
@@ -136,11 +135,16 @@ impl<D: Disk> FsStore<D> {
         self.poisoned = true;
         let outcome = call(self);
         self.poisoned = !matches!(outcome, Ok(()) | Err(StoreError::Missing { .. }));
+        if self.poisoned {
+            self.shared.fail();
+        } else {
+            self.shared.show(&self.history);
+        }
         outcome
     }
 
     /// Appends what fits into one segment with one write and one sync; returns how many entries.
-    fn append_some(&mut self, entries: &[Entry]) -> Result<usize, FsError> {
+    fn append_some(&mut self, entries: &[Entry]) -> Result<usize, StoreError> {
         if !self.fits(&entries[0]) {
             self.roll()?;
         }
@@ -177,7 +181,7 @@ impl<D: Disk> FsStore<D> {
     }
 
     /// Makes the next segment the newest. Everything before is durable already.
-    fn roll(&mut self) -> Result<(), FsError> {
+    fn roll(&mut self) -> Result<(), StoreError> {
         let disk = &self.history.disk;
         let newest = self.history.newest();
         let salt = disk.fresh_salt().map_err(io_error("draw a salt for", disk, &newest.name()))?;
@@ -187,7 +191,8 @@ impl<D: Disk> FsStore<D> {
             before: self.history.head,
             previous: newest.first_seq(),
         };
-        let (file, size) = recovery::create_segment(disk, &header, &self.options)?;
+        let create = || recovery::create_segment(disk, &header, &self.options);
+        let (file, size) = self.shared.change_names(create)?;
         self.active.file = file;
         self.active.size = size;
         self.history.segments.push(header);
@@ -215,27 +220,9 @@ impl<D: Disk> FsStore<D> {
         move |source| io_error(action, &history.disk, &history.newest().name())(source)
     }
 
-    /// Removes the snapshots that nobody needs any more.
-    fn evict_snapshots(&self) -> Result<(), FsError> {
-        let listing = crate::history::Listing::read(&self.history.disk)?;
-        let base = self.history.base.map_or(0, |base| base.seq);
-        let kept_from = listing.snapshots.len().saturating_sub(SNAPSHOTS_KEPT);
-        let evicted = listing.snapshots.iter().enumerate();
-        let evicted = evicted.filter(|(nth, at)| *nth < kept_from || **at <= base);
-        let evicted: Vec<_> = evicted.map(|(_, at)| names::snapshot(*at)).collect();
-        self.history.remove(&evicted)
-    }
-
-    /// Whether two newer snapshots would evict one taken here at once.
-    fn is_superseded(&self, at: u64) -> Result<bool, FsError> {
-        let listing = crate::history::Listing::read(&self.history.disk)?;
-        let newer = listing.snapshots.iter().filter(|other| **other > at).count();
-        Ok(newer >= SNAPSHOTS_KEPT || self.history.base.is_some_and(|base| base.seq == at))
-    }
-
     /// Gives the snapshot at this head, read back and checked, the name of a base.
     fn promote(&mut self, at: Head) -> Result<(), StoreError> {
-        let history = &mut self.history;
+        let history = &self.history;
         if history.base == Some(at) {
             return Ok(());
         }
@@ -247,20 +234,24 @@ impl<D: Disk> FsStore<D> {
             _ => return Err(missing),
         }
         let base = names::base(at.seq);
-        history.disk.rename(&name, &base).map_err(io_error("rename", &history.disk, &name))?;
-        history.sync_names()?;
-        history.base = Some(at);
+        self.shared.change_names(|| {
+            history.disk.rename(&name, &base).map_err(io_error("rename", &history.disk, &name))?;
+            history.sync_names()
+        })?;
+        self.history.base = Some(at);
         Ok(())
     }
 
     /// Removes what the base stands for. A crash may leave any of it: the next opening finishes.
-    fn drop_below_base(&mut self) -> Result<(), FsError> {
+    fn drop_below_base(&mut self) -> Result<(), StoreError> {
         let listing = crate::history::Listing::read(&self.history.disk)?;
         let mut dropped = self.history.below_base();
         let older = listing.bases.iter().rev().skip(1);
         dropped.extend(older.map(|at| names::base(*at)));
-        self.history.remove(&dropped)?;
-        self.evict_snapshots()
+        self.shared.change_names(|| {
+            self.history.remove(&dropped)?;
+            evict_snapshots(&self.history)
+        })
     }
 }
 
@@ -285,6 +276,7 @@ impl<D: Disk> EventSource for FsStore<D> {
 
     fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
         self.check_usable()?;
+        let _snapshots = self.shared.snapshots();
         Ok(self.history.load_snapshot(at_most)?)
     }
 
@@ -328,21 +320,21 @@ impl<D: Disk> EventStore for FsStore<D> {
 
     fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
         self.write(|store| {
-            if !store.history.contains(at)? {
-                return Err(StoreError::Missing { needed: "end of an entry", requested: at.seq });
-            }
-            if store.is_superseded(at.seq)? {
-                return Ok(());
-            }
-            snapshot::write(&store.history.disk, store.history.ledger, at, bytes)?;
-            Ok(store.evict_snapshots()?)
+            let _snapshots = store.shared.snapshots();
+            store.shared.save(&store.history, at, bytes)
         })
+    }
+
+    fn snapshot_writer(&self) -> Option<Box<dyn SnapshotWriter + Send>> {
+        Some(Box::new(DetachedWriter::of(&self.shared)))
     }
 
     fn drop_history(&mut self, base: Head) -> Result<(), StoreError> {
         self.write(|store| {
+            let shared = Arc::clone(&store.shared);
+            let _snapshots = shared.snapshots();
             store.promote(base)?;
-            Ok(store.drop_below_base()?)
+            store.drop_below_base()
         })
     }
 }

@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 
 use payonce_core::{
-    Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, StoreError, StoredEntry,
+    Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, SnapshotWriter,
+    StoreError, StoredEntry,
 };
 
 use crate::{
@@ -32,6 +33,32 @@ enum Health {
     Poisoned,
 }
 
+impl Health {
+    fn check_usable(self) -> Result<(), StoreError> {
+        match self {
+            Self::Opened | Self::Writer(_) => Ok(()),
+            Self::Fenced => Err(StoreError::Fenced),
+            Self::Poisoned => Err(StoreError::Poisoned),
+        }
+    }
+
+    fn check_owner(self, shared: &Shared) -> Result<(), StoreError> {
+        match self {
+            Self::Writer(fence) if fence == shared.fences => Ok(()),
+            _ => Err(StoreError::Fenced),
+        }
+    }
+
+    /// What a writing call leaves: after any error but a plain refusal nothing more is answered.
+    fn note<T>(&mut self, outcome: &Result<T, StoreError>) {
+        match outcome {
+            Ok(_) | Err(StoreError::Missing { .. }) => {}
+            Err(StoreError::Fenced) => *self = Self::Fenced,
+            Err(_) => *self = Self::Poisoned,
+        }
+    }
+}
+
 impl MemoryStore {
     pub(crate) const fn new(disk: MemoryDisk, ledger: LedgerId) -> Self {
         Self { disk, ledger, health: Health::Opened }
@@ -44,18 +71,11 @@ impl MemoryStore {
     }
 
     fn check_usable(&self) -> Result<(), StoreError> {
-        match self.health {
-            Health::Opened | Health::Writer(_) => Ok(()),
-            Health::Fenced => Err(StoreError::Fenced),
-            Health::Poisoned => Err(StoreError::Poisoned),
-        }
+        self.health.check_usable()
     }
 
     fn check_owner(&self, shared: &Shared) -> Result<(), StoreError> {
-        match self.health {
-            Health::Writer(fence) if fence == shared.fences => Ok(()),
-            _ => Err(StoreError::Fenced),
-        }
+        self.health.check_owner(shared)
     }
 
     /// Runs a writing call as planned; after any error but a plain refusal nothing more is answered.
@@ -64,34 +84,30 @@ impl MemoryStore {
         call: impl FnOnce(&mut Self, &mut Shared, Planned) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.check_usable()?;
-        let planned = self.arrive();
+        let planned = arrive(&self.disk);
         let disk = self.disk.clone();
         let outcome = call(self, &mut disk.lock(), planned);
-        match &outcome {
-            Ok(_) | Err(StoreError::Missing { .. }) => {}
-            Err(StoreError::Fenced) => self.health = Health::Fenced,
-            Err(_) => self.health = Health::Poisoned,
-        }
+        self.health.note(&outcome);
         outcome
     }
 
     fn read<T>(&self, call: impl FnOnce(&Image) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.check_usable()?;
-        let planned = self.arrive();
+        let planned = arrive(&self.disk);
         match planned.failure {
             None => call(&self.disk.image()),
             Some(_) => Err(injected(&planned)),
         }
     }
+}
 
-    /// Counts the operation and waits at its gate, if it has one. The lock is free meanwhile.
-    fn arrive(&self) -> Planned {
-        let planned = self.disk.lock().plans.next();
-        if let Some(gate) = &planned.gate {
-            gate.pass();
-        }
-        planned
+/// Counts an operation and waits at its gate, if it has one. The lock is free meanwhile.
+fn arrive(disk: &MemoryDisk) -> Planned {
+    let planned = disk.lock().plans.next();
+    if let Some(gate) = &planned.gate {
+        gate.pass();
     }
+    planned
 }
 
 fn injected(planned: &Planned) -> StoreError {
@@ -173,10 +189,34 @@ impl EventStore for MemoryStore {
         })
     }
 
+    fn snapshot_writer(&self) -> Option<Box<dyn SnapshotWriter + Send>> {
+        Some(Box::new(Detached { disk: self.disk.clone(), health: self.health }))
+    }
+
     fn drop_history(&mut self, base: Head) -> Result<(), StoreError> {
         self.write(|store, shared, planned| {
             store.check_owner(shared)?;
             effect(&planned, || shared.image.drop_history(base))
         })
+    }
+}
+
+/// Saves snapshots for as long as nobody has fenced after the store that made it.
+struct Detached {
+    disk: MemoryDisk,
+    health: Health,
+}
+
+impl SnapshotWriter for Detached {
+    fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
+        self.health.check_usable()?;
+        let planned = arrive(&self.disk);
+        let mut shared = self.disk.lock();
+        let outcome = self
+            .health
+            .check_owner(&shared)
+            .and_then(|()| effect(&planned, || shared.image.save_snapshot(at, bytes)));
+        self.health.note(&outcome);
+        outcome
     }
 }

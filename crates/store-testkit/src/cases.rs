@@ -2,13 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use payonce_core::{EventSource, EventStore, Exclusion, StoreError};
+use payonce_core::{EventSource, EventStore, Exclusion, SnapshotWriter, StoreError};
 
 use crate::{
     harness::{Harness, Shown},
     subject::{
         LEDGER, Subject, Verdict, batch, entry, is_missing, is_not_next, is_poisoned, must,
-        refused, replay, same,
+        refused, replay, same, state_at,
     },
 };
 
@@ -87,6 +87,11 @@ table! {
     6 a_snapshot_of_a_fork_is_refused,
     6 a_snapshot_is_no_part_of_the_log,
     6 a_damaged_snapshot_is_passed_over,
+    6 a_snapshot_beside_appends_is_kept,
+    6 appends_go_on_beside_snapshots,
+    6 a_snapshot_elsewhere_beside_appends_is_refused,
+    6 an_older_snapshot_beside_appends_never_replaces_a_newer_one,
+    6 a_snapshot_writer_ends_with_its_store,
     7 dropping_needs_a_snapshot_there,
     7 a_base_stands_for_what_was_dropped,
     7 a_base_is_never_evicted,
@@ -539,6 +544,120 @@ fn a_damaged_snapshot_is_passed_over<H: Harness>(harness: &mut H) -> Verdict<Sho
     let subject = Subject { harness, store, heads, entries };
     subject.expect_snapshot(u64::MAX, Some(early))?;
     subject.expect_log(1)?;
+    Ok(Shown::Held)
+}
+
+const NOT_BESIDE: Shown = Shown::NoOccasion("the store saves no snapshots beside appends");
+
+fn a_snapshot_beside_appends_is_kept<H: Harness>(harness: &mut H) -> Verdict<Shown> {
+    let mut subject = Subject::filled(harness)?;
+    let Some(mut writer) = subject.store.snapshot_writer() else { return Ok(NOT_BESIDE) };
+    let early = subject.head();
+    subject.append(&[1, 2])?;
+    must("a snapshot beside appends", writer.save_snapshot(early, &state_at(early)))?;
+    subject.expect_snapshot(u64::MAX, Some(early))?;
+    let late = subject.head();
+    must("another one", writer.save_snapshot(late, &state_at(late)))?;
+    subject.append(&[1])?;
+    subject.expect_snapshot(u64::MAX, Some(late))?;
+    subject.expect_snapshot(late.seq - 1, Some(early))?;
+    drop(writer);
+    let subject = subject.restart()?;
+    subject.expect_log(1)?;
+    subject.expect_snapshot(u64::MAX, Some(late))?;
+    Ok(Shown::Held)
+}
+
+/// Saves, from a thread of its own, one snapshot at each head that comes; ends with the heads.
+fn save_all(
+    mut writer: Box<dyn SnapshotWriter + Send>,
+    heads: std::sync::mpsc::Receiver<payonce_core::Head>,
+) -> std::thread::JoinHandle<Verdict> {
+    std::thread::spawn(move || {
+        heads.into_iter().try_for_each(|at| {
+            must("a snapshot while others append", writer.save_snapshot(at, &state_at(at)))
+        })
+    })
+}
+
+fn appends_go_on_beside_snapshots<H: Harness>(harness: &mut H) -> Verdict<Shown> {
+    let mut subject = Subject::filled(harness)?;
+    let Some(writer) = subject.store.snapshot_writer() else { return Ok(NOT_BESIDE) };
+    let (heads, to_save) = std::sync::mpsc::channel();
+    let saving = save_all(writer, to_save);
+    for _ in 0..40 {
+        // Nobody receives any more once a save has failed, which its thread tells.
+        let _ = heads.send(subject.head());
+        subject.append(&[3, 1])?;
+    }
+    let last = subject.heads[subject.heads.len() - 3];
+    drop(heads);
+    saving.join().map_err(|_| "saving a snapshot beside appends panicked")??;
+    subject.append(&[1])?;
+    subject.expect_log(1)?;
+    subject.expect_snapshot(u64::MAX, Some(last))?;
+    let subject = subject.restart()?;
+    subject.expect_log(1)?;
+    subject.expect_snapshot(u64::MAX, Some(last))?;
+    Ok(Shown::Held)
+}
+
+fn a_snapshot_elsewhere_beside_appends_is_refused<H: Harness>(harness: &mut H) -> Verdict<Shown> {
+    let mut subject = Subject::filled(harness)?;
+    let Some(mut writer) = subject.store.snapshot_writer() else { return Ok(NOT_BESIDE) };
+    let mut inside = subject.heads[2];
+    inside.seq = 2;
+    let fork = entry(subject.heads[2], 99, 1).after();
+    let beyond = entry(subject.head(), 1, 1).after();
+    for (what, at) in [("inside an entry", inside), ("of a fork", fork), ("ahead", beyond)] {
+        let outcome = writer.save_snapshot(at, b"state");
+        refused(&format!("a snapshot {what} beside appends"), outcome, is_missing)?;
+    }
+    subject.expect_snapshot(u64::MAX, None)?;
+    // A refusal leaves both as they were.
+    subject.append(&[1])?;
+    let at = subject.head();
+    must("a snapshot after refused ones", writer.save_snapshot(at, &state_at(at)))?;
+    subject.expect_snapshot(u64::MAX, Some(at))?;
+    Ok(Shown::Held)
+}
+
+fn an_older_snapshot_beside_appends_never_replaces_a_newer_one<H: Harness>(
+    harness: &mut H,
+) -> Verdict<Shown> {
+    let mut subject = Subject::filled(harness)?;
+    let Some(mut writer) = subject.store.snapshot_writer() else { return Ok(NOT_BESIDE) };
+    let (early, late) = (subject.heads[3], subject.head());
+    subject.snapshot(late)?;
+    must("an older snapshot", writer.save_snapshot(early, &state_at(early)))?;
+    subject.expect_snapshot(u64::MAX, Some(late))?;
+    must("dropping history", subject.store.drop_history(late))?;
+    let outcome = writer.save_snapshot(early, &state_at(early));
+    refused("a snapshot before the base", outcome, is_missing)?;
+    subject.expect_base(Some(late))?;
+    subject.expect_snapshot(u64::MAX, Some(late))?;
+    Ok(Shown::Held)
+}
+
+fn a_snapshot_writer_ends_with_its_store<H: Harness>(harness: &mut H) -> Verdict<Shown> {
+    let mut subject = Subject::filled(harness)?;
+    let Some(mut writer) = subject.store.snapshot_writer() else { return Ok(NOT_BESIDE) };
+    let at = subject.head();
+    match subject.store.exclusion() {
+        Exclusion::Lock => subject = subject.restart()?,
+        Exclusion::Atomic => {
+            let mut second = must("a second handle", subject.harness.reopen())?;
+            must("its fence", second.fence())?;
+            subject.store = second;
+        }
+        Exclusion::None => return Ok(NOT_EXCLUDED),
+    }
+    let outcome = writer.save_snapshot(at, &state_at(at));
+    let is_fenced = |error: &StoreError| matches!(error, StoreError::Fenced);
+    refused("a snapshot for a store that is over", outcome, is_fenced)?;
+    subject.append(&[1])?;
+    subject.expect_log(1)?;
+    subject.expect_snapshot(u64::MAX, None)?;
     Ok(Shown::Held)
 }
 

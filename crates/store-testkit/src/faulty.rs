@@ -9,7 +9,8 @@ use std::{
 };
 
 use payonce_core::{
-    Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, StoreError, StoredEntry,
+    Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, SnapshotWriter,
+    StoreError, StoredEntry,
 };
 
 use crate::harness::Harness;
@@ -120,6 +121,16 @@ faults! {
     ServesDamagedSnapshots,
     /// A damaged snapshot is an error.
     RefusesDamagedSnapshots,
+    /// A snapshot saved beside appends is acknowledged and not kept.
+    LosesSnapshotsBesideAppends,
+    /// A snapshot saved beside appends takes the log back to where its writer was made.
+    ForgetsWhatIsAppendedBeside,
+    /// A snapshot saved beside appends is not compared with the log.
+    AcceptsAnySnapshotBesideAppends,
+    /// A snapshot saved beside appends is served, however old.
+    ServesWhatWasSavedBesideLast,
+    /// A snapshot writer goes on after another writer has fenced.
+    FencesNoSnapshotWriter,
     /// History is dropped without a snapshot.
     DropsWithoutASnapshot,
     /// The base is gone after a restart.
@@ -568,6 +579,11 @@ impl EventStore for FaultyStore {
         outcome
     }
 
+    fn snapshot_writer(&self) -> Option<Box<dyn SnapshotWriter + Send>> {
+        let entries = self.disk.lock().entries.clone();
+        Some(Box::new(FaultyWriter { disk: self.disk.clone(), fence: self.fence, entries }))
+    }
+
     fn drop_history(&mut self, base: Head) -> Result<(), StoreError> {
         self.check_usable()?;
         let mut log = self.disk.lock();
@@ -575,6 +591,41 @@ impl EventStore for FaultyStore {
             self.check_owner(&log)?;
         }
         log.drop_history(base)
+    }
+}
+
+/// Saves snapshots beside a [`FaultyStore`].
+struct FaultyWriter {
+    disk: FaultyDisk,
+    fence: Option<u64>,
+    /// The log when this writer was made.
+    entries: Vec<Kept>,
+}
+
+impl SnapshotWriter for FaultyWriter {
+    fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
+        let mut log = self.disk.lock();
+        if self.fence != Some(log.fences) && !log.is(Fault::FencesNoSnapshotWriter) {
+            return Err(StoreError::Fenced);
+        }
+        let snapshot = Snapshot { at, bytes: bytes.to_vec() };
+        match log.fault {
+            Fault::LosesSnapshotsBesideAppends if log.is_state(at) => Ok(()),
+            Fault::AcceptsAnySnapshotBesideAppends if at.seq > log.base_seq() => {
+                log.snapshots.push(Saved { snapshot, damaged: false });
+                Ok(())
+            }
+            Fault::ServesWhatWasSavedBesideLast if log.is_state(at) => {
+                log.snapshots.push(Saved { snapshot, damaged: false });
+                Ok(())
+            }
+            Fault::ForgetsWhatIsAppendedBeside => {
+                let saved = log.save_snapshot(at, bytes);
+                log.entries.clone_from(&self.entries);
+                saved
+            }
+            _ => log.save_snapshot(at, bytes),
+        }
     }
 }
 

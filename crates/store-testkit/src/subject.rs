@@ -191,7 +191,7 @@ impl<'a, H: Harness> Subject<'a, H> {
 }
 
 /// A state of some length, different at each head, with a run of zeros.
-fn state_at(at: Head) -> Vec<u8> {
+pub(crate) fn state_at(at: Head) -> Vec<u8> {
     let mut state = at.chain.as_bytes().to_vec();
     state.resize(2_000, 0);
     state.extend(at.seq.to_le_bytes());

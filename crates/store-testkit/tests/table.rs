@@ -34,6 +34,8 @@ const CAUGHT_BY: &[(Fault, &[&str])] = &[
             "a_snapshot_inside_an_entry_is_refused",
             "a_snapshot_of_a_fork_is_refused",
             "a_snapshot_is_no_part_of_the_log",
+            "a_snapshot_beside_appends_is_kept",
+            "appends_go_on_beside_snapshots",
             "dropping_needs_a_snapshot_there",
             "a_base_stands_for_what_was_dropped",
             "a_base_is_never_evicted",
@@ -62,6 +64,8 @@ const CAUGHT_BY: &[(Fault, &[&str])] = &[
             "a_snapshot_of_a_fork_is_refused",
             "a_snapshot_is_no_part_of_the_log",
             "a_damaged_snapshot_is_passed_over",
+            "a_snapshot_beside_appends_is_kept",
+            "appends_go_on_beside_snapshots",
             "dropping_needs_a_snapshot_there",
             "a_base_stands_for_what_was_dropped",
             "a_base_is_never_evicted",
@@ -86,6 +90,8 @@ const CAUGHT_BY: &[(Fault, &[&str])] = &[
             "a_snapshot_of_a_fork_is_refused",
             "a_snapshot_is_no_part_of_the_log",
             "a_damaged_snapshot_is_passed_over",
+            "a_snapshot_beside_appends_is_kept",
+            "appends_go_on_beside_snapshots",
             "dropping_needs_a_snapshot_there",
             "a_base_stands_for_what_was_dropped",
             "a_base_is_never_evicted",
@@ -160,6 +166,8 @@ const CAUGHT_BY: &[(Fault, &[&str])] = &[
             "a_snapshot_beyond_the_head_is_refused",
             "a_snapshot_inside_an_entry_is_refused",
             "a_snapshot_of_a_fork_is_refused",
+            "a_snapshot_elsewhere_beside_appends_is_refused",
+            "a_snapshot_writer_ends_with_its_store",
         ],
     ),
     (
@@ -167,17 +175,26 @@ const CAUGHT_BY: &[(Fault, &[&str])] = &[
         &[
             "the_newest_snapshot_that_is_early_enough_is_served",
             "a_damaged_snapshot_is_passed_over",
+            "a_snapshot_beside_appends_is_kept",
         ],
     ),
     (
         Fault::ForgetsSnapshots,
-        &["a_snapshot_survives_the_process", "an_older_snapshot_never_replaces_a_newer_one"],
+        &[
+            "a_snapshot_survives_the_process",
+            "an_older_snapshot_never_replaces_a_newer_one",
+            "a_snapshot_beside_appends_is_kept",
+            "appends_go_on_beside_snapshots",
+        ],
     ),
     (
         Fault::ServesAStaleSnapshot,
         &[
             "the_newest_snapshot_that_is_early_enough_is_served",
             "an_older_snapshot_never_replaces_a_newer_one",
+            "a_snapshot_beside_appends_is_kept",
+            "appends_go_on_beside_snapshots",
+            "an_older_snapshot_beside_appends_never_replaces_a_newer_one",
             "a_base_is_never_evicted",
         ],
     ),
@@ -185,6 +202,7 @@ const CAUGHT_BY: &[(Fault, &[&str])] = &[
         Fault::ServesALateSnapshot,
         &[
             "the_newest_snapshot_that_is_early_enough_is_served",
+            "a_snapshot_beside_appends_is_kept",
             "a_base_stands_for_what_was_dropped",
             "a_base_is_never_evicted",
             "the_log_goes_on_after_a_base",
@@ -192,17 +210,34 @@ const CAUGHT_BY: &[(Fault, &[&str])] = &[
             "an_earlier_base_is_refused",
         ],
     ),
-    (Fault::ServesTheLastSaved, &["an_older_snapshot_never_replaces_a_newer_one"]),
-    (Fault::AcceptsSnapshotsBeyondTheHead, &["a_snapshot_beyond_the_head_is_refused"]),
+    (
+        Fault::ServesTheLastSaved,
+        &[
+            "an_older_snapshot_never_replaces_a_newer_one",
+            "an_older_snapshot_beside_appends_never_replaces_a_newer_one",
+        ],
+    ),
+    (
+        Fault::AcceptsSnapshotsBeyondTheHead,
+        &[
+            "a_snapshot_beyond_the_head_is_refused",
+            "a_snapshot_elsewhere_beside_appends_is_refused",
+        ],
+    ),
     (
         Fault::AcceptsSnapshotsInsideAnEntry,
         &[
             "a_snapshot_inside_an_entry_is_refused",
             "a_snapshot_of_a_fork_is_refused",
+            "a_snapshot_elsewhere_beside_appends_is_refused",
+            "an_older_snapshot_beside_appends_never_replaces_a_newer_one",
             "an_earlier_base_is_refused",
         ],
     ),
-    (Fault::AcceptsSnapshotsOfAFork, &["a_snapshot_of_a_fork_is_refused"]),
+    (
+        Fault::AcceptsSnapshotsOfAFork,
+        &["a_snapshot_of_a_fork_is_refused", "a_snapshot_elsewhere_beside_appends_is_refused"],
+    ),
     (
         Fault::PoisonedByARefusedSnapshot,
         &[
@@ -219,6 +254,9 @@ const CAUGHT_BY: &[(Fault, &[&str])] = &[
             "an_older_snapshot_never_replaces_a_newer_one",
             "a_snapshot_is_no_part_of_the_log",
             "a_damaged_snapshot_is_passed_over",
+            "a_snapshot_beside_appends_is_kept",
+            "appends_go_on_beside_snapshots",
+            "an_older_snapshot_beside_appends_never_replaces_a_newer_one",
             "dropping_needs_a_snapshot_there",
             "a_base_is_never_evicted",
         ],
@@ -228,6 +266,30 @@ const CAUGHT_BY: &[(Fault, &[&str])] = &[
         &["a_damaged_snapshot_is_passed_over", "a_damaged_base_is_an_error"],
     ),
     (Fault::RefusesDamagedSnapshots, &["a_damaged_snapshot_is_passed_over"]),
+    (
+        Fault::LosesSnapshotsBesideAppends,
+        &[
+            "a_snapshot_beside_appends_is_kept",
+            "appends_go_on_beside_snapshots",
+            "a_snapshot_elsewhere_beside_appends_is_refused",
+        ],
+    ),
+    (
+        Fault::ForgetsWhatIsAppendedBeside,
+        &["a_snapshot_beside_appends_is_kept", "appends_go_on_beside_snapshots"],
+    ),
+    (
+        Fault::AcceptsAnySnapshotBesideAppends,
+        &[
+            "a_snapshot_elsewhere_beside_appends_is_refused",
+            "an_older_snapshot_beside_appends_never_replaces_a_newer_one",
+        ],
+    ),
+    (
+        Fault::ServesWhatWasSavedBesideLast,
+        &["an_older_snapshot_beside_appends_never_replaces_a_newer_one"],
+    ),
+    (Fault::FencesNoSnapshotWriter, &["a_snapshot_writer_ends_with_its_store"]),
     (
         Fault::DropsWithoutASnapshot,
         &["dropping_needs_a_snapshot_there", "an_earlier_base_is_refused"],

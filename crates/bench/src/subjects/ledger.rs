@@ -30,11 +30,15 @@ pub(crate) struct OneThread;
 
 impl Subject for OneThread {
     fn name(&self) -> &'static str {
-        "payonce"
+        "payonce-ledger"
+    }
+
+    fn takes(&self, lanes: usize) -> bool {
+        lanes == 1
     }
 
     fn open(&self, directory: &Path) -> Result<Box<dyn Log>> {
-        Ok(Box::new(Open(Mutex::new(create(directory)?))))
+        Ok(Box::new(Open(Mutex::new(create(&directory.join("log"))?))))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is compared: everything that makes records durable, one commit at a time.
 
 mod ledger;
+mod shared;
 
 #[cfg(feature = "rivals")]
 mod cqrs;
@@ -34,6 +35,11 @@ pub(crate) use self::{
 pub(crate) trait Subject {
     /// Its name in tables and JSON.
     fn name(&self) -> &'static str;
+
+    /// Whether so many threads can share it.
+    fn takes(&self, _lanes: usize) -> bool {
+        true
+    }
 
     /// Opens it in an empty directory, as durable as it can be: a commit returns once its records
     /// survive a power cut.
@@ -89,6 +95,7 @@ pub(crate) trait AsyncWriter: Send {
 /// Everything that is compared, ours first.
 pub(crate) fn all() -> Vec<Box<dyn Subject>> {
     vec![
+        Box::new(shared::Shared),
         Box::new(ledger::OneThread),
         #[cfg(feature = "rivals")]
         Box::new(sqlite::Sqlite),

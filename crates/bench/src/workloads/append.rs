@@ -72,6 +72,9 @@ fn run(bench: &Bench, plan: Plan) -> Result<Vec<Figure>> {
         // Each repeat begins with another subject, so that none always follows the same one.
         for at in 0..bench.subjects.len() {
             let subject = &bench.subjects[(at + repeat) % bench.subjects.len()];
+            if !subject.takes(plan.lanes) {
+                continue;
+            }
             let log = subject.open(&bench.place.fresh(subject.name())?)?;
             if let Some(pair) = repeat_of(bench, plan, &*log, &mut floor)? {
                 match pairs.iter_mut().find(|(name, _)| *name == subject.name()) {

@@ -23,7 +23,7 @@ pub(crate) fn acknowledge(
     let Acknowledge { ids } = command;
     check(state, context, &ids)?;
     let mut seqs = BTreeSet::new();
-    let unread = ids.iter().filter(|id| state.outbox.contains_key(&id.seq));
+    let unread = ids.iter().filter(|id| state.outbox.contains(&id.seq));
     let mut events: Vec<Event> = unread
         .filter(|id| seqs.insert(id.seq))
         .map(|id| Event::Acknowledged { seq: id.seq })

@@ -123,8 +123,8 @@ impl State {
             | Event::PaymentAbandoned { id, .. }
             | Event::PartObserved { id, .. } => self.change(at, id, None, event),
             Event::PaymentForgotten { id, remembered } => self.on_forgotten(id, *remembered),
-            Event::HashHeld { payment_hash } => fits(self.held.insert(*payment_hash)),
-            Event::HashReleased { payment_hash } => fits(self.held.remove(payment_hash)),
+            Event::HashHeld { payment_hash } => fits(self.held.insert(*payment_hash, ())),
+            Event::HashReleased { payment_hash } => fits(self.held.remove(payment_hash).is_some()),
             Event::AnomalyNoted { anomaly, delivery } => {
                 self.on_anomaly(at, anomaly, *delivery, event)
             }

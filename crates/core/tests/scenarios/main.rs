@@ -15,6 +15,7 @@ mod corrections;
 mod dispatch;
 mod facts;
 mod hashes;
+mod images;
 mod limits;
 mod machine;
 mod offers;

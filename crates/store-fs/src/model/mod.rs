@@ -12,7 +12,10 @@ mod crash;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::disk::{Access, Disk, DiskFile};
@@ -262,7 +265,7 @@ impl Disk for ModelDisk {
 pub struct ModelFile {
     disk: ModelDisk,
     file: usize,
-    has_lock: std::cell::Cell<bool>,
+    has_lock: AtomicBool,
 }
 
 impl DiskFile for ModelFile {
@@ -312,15 +315,15 @@ impl DiskFile for ModelFile {
         let mut state = self.disk.lock();
         state.begin()?;
         if state.locked.insert(self.file) {
-            self.has_lock.set(true);
+            self.has_lock.store(true, Ordering::Relaxed);
         }
-        Ok(self.has_lock.get())
+        Ok(self.has_lock.load(Ordering::Relaxed))
     }
 }
 
 impl Drop for ModelFile {
     fn drop(&mut self) {
-        if self.has_lock.get() {
+        if *self.has_lock.get_mut() {
             self.disk.lock().locked.remove(&self.file);
         }
     }

@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod beside;
 mod conformance;
 mod cost;
 mod crash;

@@ -1,0 +1,636 @@
+//! Group commit: commands are decided against the newest state while the batch before them is
+//! being written; one append and one sync carry all that came meanwhile.
+//!
+//! Nobody owns the disk. Whoever finds that nobody commits **leads**: takes the batch that has
+//! formed, appends it, and tells those who wait for it. If another batch has formed by then, one of
+//! *its* callers leads next, so that no caller serves the others for longer than its own batch.
+//! Tasks never lead, since a task must not block its thread: for them the writer thread does.
+//!
+//! Two locks, never held together: `front` is held while deciding, never over I/O; `store` is held
+//! over I/O by who leads or keeps house.
+
+use std::{collections::VecDeque, mem, sync::Arc, time::Instant};
+
+use payonce_core::{
+    Entry, EventStore, Exclusion, LedgerId, Machine, Operation, Release, ReleaseError,
+    SnapshotWriter, State, Step, StoreError, Ticket, UnixMillis,
+};
+
+use crate::{
+    error::Unavailable,
+    feed::Feed,
+    options::Options,
+    outcome::Outcomes,
+    sync::{Condvar, Mutex, MutexGuard, lock, thread},
+    telemetry::{Telemetry, Vitals},
+    waiter::{Parker, Signal, Waiter, done},
+    writer::Errand,
+};
+
+/// What all handles on one ledger share.
+pub(crate) struct Commit<S> {
+    front: Mutex<Front<S>>,
+    /// `None` once it was handed back.
+    pub(crate) store: Mutex<Option<S>>,
+    pub(crate) writer_called: Condvar,
+    pub(crate) keeper_called: Condvar,
+    pub(crate) options: Options,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) ledger: LedgerId,
+    /// Saves snapshots beside appends, where the store can.
+    pub(crate) snapshots: Mutex<Option<Box<dyn SnapshotWriter + Send>>>,
+}
+
+pub(crate) type Guard<'a, S> = MutexGuard<'a, Front<S>>;
+
+/// The state that runs ahead of the disk, and everybody who waits for the disk.
+pub(crate) struct Front<S> {
+    pub(crate) machine: Machine,
+    /// The batch to be written next.
+    forming: Batch,
+    /// Who waits for the batch that is being written.
+    in_flight: Vec<Waiter>,
+    /// The last seq of the batch that is being written, or was.
+    in_flight_seq: u64,
+    /// The number of the last batch that is over.
+    over: u64,
+    /// How many commands the batch before had: what a leader may expect to gather.
+    expected: usize,
+    /// Somebody leads, or was told to. A batch that has anything in it has a leader.
+    leading: bool,
+    /// Ownership needs no asking: the store is locked.
+    always_owner: bool,
+    /// Why nothing is answered any more.
+    fault: Option<Unavailable>,
+    pub(crate) closing: bool,
+    /// All handles are gone: nobody will take the store back.
+    abandoned: bool,
+    /// Who waits for room in the forming batch.
+    pub(crate) room: Vec<Waiter>,
+    /// Who waits for everything to be written.
+    pub(crate) closers: Vec<Waiter>,
+    /// How many use the store beside who leads.
+    guests: usize,
+    pub(crate) writer: WriterPost,
+    errands: VecDeque<Errand<S>>,
+    pub(crate) outcomes: Outcomes,
+    pub(crate) feed: Feed,
+    /// Bytes of log since the last snapshot.
+    pub(crate) bytes_since_snapshot: u64,
+    /// The latest time that a command stated.
+    latest: UnixMillis,
+    /// What the gauges show next, once it is durable.
+    vitals: Option<Ticket<Vitals>>,
+}
+
+/// What a command answers, sealed.
+pub(crate) type Sealed<O> = Ticket<Result<<O as Operation>::Reply, <O as Operation>::Refusal>>;
+
+/// Whether there is a writer thread, and what it was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WriterPost {
+    /// No task has called yet.
+    Vacant,
+    /// It waits, or keeps house.
+    Waiting,
+    /// It is its turn to lead.
+    Leads,
+}
+
+/// What one append writes, and who waits for it.
+#[derive(Debug, Default)]
+struct Batch {
+    number: u64,
+    entries: Vec<Entry>,
+    bytes: usize,
+    commands: usize,
+    asks_owner: bool,
+    waiters: Vec<Waiter>,
+}
+
+impl Batch {
+    fn numbered(number: u64) -> Self {
+        Self { number, ..Self::default() }
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.commands == 0
+    }
+}
+
+/// What a leader leaves behind: who is told, and who leads next.
+struct Handover {
+    over: Vec<Waiter>,
+    successor: Option<Arc<Parker>>,
+}
+
+impl<S: EventStore> Commit<S> {
+    pub(crate) fn new(machine: Machine, store: S, options: Options) -> Self {
+        let ledger = store.ledger_id();
+        let front = Front {
+            forming: Batch::numbered(1),
+            in_flight: Vec::new(),
+            in_flight_seq: machine.durable().seq,
+            over: 0,
+            expected: 0,
+            leading: false,
+            always_owner: store.exclusion() == Exclusion::Lock,
+            fault: None,
+            closing: false,
+            abandoned: false,
+            room: Vec::new(),
+            closers: Vec::new(),
+            guests: 0,
+            writer: WriterPost::Vacant,
+            errands: VecDeque::new(),
+            outcomes: Outcomes::default(),
+            feed: Feed::new(options.feed_bytes),
+            bytes_since_snapshot: 0,
+            latest: UnixMillis(0),
+            vitals: None,
+            machine,
+        };
+        Self {
+            front: Mutex::new(front),
+            snapshots: Mutex::new(store.snapshot_writer()),
+            store: Mutex::new(Some(store)),
+            telemetry: Telemetry::of(ledger),
+            ledger,
+            writer_called: Condvar::new(),
+            keeper_called: Condvar::new(),
+            options,
+        }
+    }
+
+    /// Waits for room among the commands to be written next.
+    pub(crate) fn enter(&self) -> Result<Guard<'_, S>, Unavailable> {
+        let mut front = self.lock();
+        while !front.has_room(self.options.queue_commands)? {
+            let parker = Parker::current();
+            front.room.push(Waiter::Thread(Arc::clone(&parker)));
+            drop(front);
+            parker.wait();
+            front = self.lock();
+        }
+        Ok(front)
+    }
+
+    /// Waits until this batch is over, committing it where nobody else does.
+    pub(crate) fn settle<'a>(&'a self, mut front: Guard<'a, S>, batch: u64) -> Guard<'a, S> {
+        while front.over < batch {
+            if front.leading {
+                let parker = Parker::current();
+                front.waiters_of(batch).push(Waiter::Thread(Arc::clone(&parker)));
+                drop(front);
+                let signal = parker.wait();
+                front = self.lock();
+                if signal == Signal::Lead {
+                    front = self.lead(front);
+                }
+            } else {
+                front.leading = true;
+                front = self.lead(front);
+            }
+        }
+        front
+    }
+
+    /// Commits the batch that has formed. Only who leads calls it; afterwards somebody else does,
+    /// or nobody has to.
+    pub(crate) fn lead<'a>(&'a self, front: Guard<'a, S>) -> Guard<'a, S> {
+        let duty = Duty { commit: self, fulfilled: false };
+        let mut front = self.gather(front);
+        let batch = front.take_batch();
+        let room = mem::take(&mut front.room);
+        let (fed, watched) = (front.feed.is_read(), front.outcomes.are_awaited());
+        drop(front);
+        done(room);
+        let outcome = self.write(&batch);
+        let copies = if fed { Feed::copy(&batch.entries) } else { Vec::new() };
+        let ended = if watched { Outcomes::ended(&batch.entries) } else { Vec::new() };
+        let mut front = self.lock();
+        let handover = front.finish(batch, outcome);
+        let mut over = handover.over;
+        if front.fault.is_none() {
+            over.extend(front.feed.extend(fed, copies));
+            over.extend(front.outcomes.end(&ended));
+        }
+        self.observe(&mut front);
+        self.call_keeper(&front);
+        let writer_leads = front.writer == WriterPost::Leads;
+        drop(front);
+        duty.fulfilled();
+        match handover.successor {
+            Some(successor) => successor.signal(Signal::Lead),
+            None if writer_leads => self.writer_called.notify_one(),
+            None => {}
+        }
+        done(over);
+        self.lock()
+    }
+
+    /// Lets callers who are about to submit do so, as long as more of them come. Costs nothing to
+    /// who is alone.
+    fn gather<'a>(&'a self, mut front: Guard<'a, S>) -> Guard<'a, S> {
+        while front.expected.max(front.forming.commands) > 1 {
+            let before = front.forming.commands;
+            drop(front);
+            thread::yield_now();
+            front = self.lock();
+            if front.forming.commands == before {
+                break;
+            }
+        }
+        front
+    }
+
+    fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+        let span = tracing::debug_span!(
+            "payonce.commit",
+            batch = batch.number,
+            entries = batch.entries.len(),
+            bytes = batch.bytes
+        );
+        let _entered = span.enter();
+        let mut store = lock(&self.store);
+        let store = store.as_mut().expect("the store is handed back only when nobody leads");
+        let begun = Instant::now();
+        if batch.entries.is_empty() {
+            return if batch.asks_owner { store.confirm_owner() } else { Ok(()) };
+        }
+        let outcome = store.append(&batch.entries);
+        self.telemetry.appended(batch.entries.len(), batch.bytes, begun.elapsed(), &outcome);
+        outcome
+    }
+
+    /// Brings the gauges up to date with what is durable.
+    fn observe(&self, front: &mut Front<S>) {
+        self.telemetry.queued(front.queued());
+        let vitals = front.vitals.take();
+        let vitals = vitals.unwrap_or_else(|| front.machine.query(Vitals::of));
+        match front.machine.release(vitals) {
+            Ok(vitals) => self.telemetry.observe(&vitals, front.latest),
+            Err(ReleaseError::NotDurable(vitals)) => front.vitals = Some(vitals),
+            Err(_) => self.telemetry.poisoned(),
+        }
+    }
+
+    /// Says that a snapshot is due.
+    fn call_keeper(&self, front: &Front<S>) {
+        let due = self.options.snapshot_every_bytes;
+        if due.is_some_and(|every| front.bytes_since_snapshot >= every) {
+            self.keeper_called.notify_one();
+        }
+    }
+
+    /// The store, for who keeps house; appends wait meanwhile.
+    pub(crate) fn with_store<T>(&self, call: impl FnOnce(&mut S) -> T) -> Result<T, Unavailable> {
+        let _guest = self.visit()?;
+        let mut store = lock(&self.store);
+        Ok(call(store.as_mut().ok_or(Unavailable::Closed)?))
+    }
+
+    /// Hands the store back once everything is written. `None` if somebody else was faster.
+    pub(crate) fn close(&self) -> Option<S> {
+        let mut front = self.begin_to_close();
+        while !front.is_idle() {
+            let parker = Parker::current();
+            front.closers.push(Waiter::Thread(Arc::clone(&parker)));
+            drop(front);
+            parker.wait();
+            front = self.lock();
+        }
+        drop(front);
+        self.take_store()
+    }
+}
+
+impl<S> Commit<S> {
+    /// The front; poisoned, if a thread panicked while it changed it.
+    pub(crate) fn lock(&self) -> Guard<'_, S> {
+        self.front.lock().unwrap_or_else(|panicked| {
+            let mut front = panicked.into_inner();
+            if front.fault.is_none() {
+                done(front.poison(None));
+            }
+            front
+        })
+    }
+
+    /// Holds closing up until the guest leaves.
+    pub(crate) fn visit(&self) -> Result<Guest<'_, S>, Unavailable> {
+        let mut front = self.lock();
+        front.check_open()?;
+        front.guests += 1;
+        Ok(Guest(self))
+    }
+
+    /// Hands the store back; the snapshots' writer goes with it.
+    pub(crate) fn take_store(&self) -> Option<S> {
+        drop(lock(&self.snapshots).take());
+        lock(&self.store).take()
+    }
+
+    /// Refuses what is new, and wakes whoever must know.
+    pub(crate) fn begin_to_close(&self) -> Guard<'_, S> {
+        let mut front = self.lock();
+        front.closing = true;
+        done(mem::take(&mut front.room));
+        done(front.outcomes.end_all());
+        done(front.feed.end());
+        self.writer_called.notify_all();
+        self.keeper_called.notify_all();
+        front
+    }
+
+    /// All handles are gone. Whoever still commits, the writer thread, drops the store; where there
+    /// is none, nothing is left to commit.
+    pub(crate) fn abandon(&self) {
+        let mut front = self.begin_to_close();
+        front.abandoned = true;
+        if front.writer == WriterPost::Vacant {
+            drop(front);
+            drop(self.take_store());
+        }
+    }
+
+    /// Ends everything: the store failed, or a thread panicked while it held it.
+    pub(crate) fn poison(&self, cause: Option<StoreError>) {
+        let told = self.lock().poison(cause.map(Arc::new));
+        done(told);
+    }
+}
+
+impl<S> Front<S> {
+    pub(crate) fn check_open(&self) -> Result<(), Unavailable> {
+        match &self.fault {
+            Some(fault) => Err(fault.clone()),
+            None if self.closing => Err(Unavailable::Closed),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn has_room(&self, limit: usize) -> Result<bool, Unavailable> {
+        self.check_open()?;
+        Ok(self.forming.commands < limit.max(1))
+    }
+
+    /// Decides a command. Its ticket can be released once the batch told with it is over; 0 is over
+    /// from the start.
+    pub(crate) fn submit<O: Operation>(
+        &mut self,
+        operation: O,
+        now: UnixMillis,
+    ) -> (Sealed<O>, u64) {
+        self.latest = self.latest.max(now);
+        let Step { entry, ticket } = self.machine.submit(operation, now);
+        let batch = match entry {
+            Some(entry) => self.put(entry),
+            None => self.batch_of(ticket.waits_for()),
+        };
+        (ticket, batch)
+    }
+
+    /// Decides several commands, each against the state after those before it.
+    pub(crate) fn submit_all<O: Operation>(
+        &mut self,
+        operations: Vec<O>,
+        now: UnixMillis,
+    ) -> (Vec<Sealed<O>>, u64) {
+        let submitted = operations.into_iter().map(|operation| self.submit(operation, now));
+        let mut last = 0;
+        let each = submitted.map(|(ticket, batch)| {
+            last = last.max(batch);
+            ticket
+        });
+        (each.collect(), last)
+    }
+
+    /// Withdraws what nobody was, or will be, given the right to offer.
+    pub(crate) fn forfeit<T: Release, E>(&mut self, unread: Vec<Ticket<Result<T, E>>>) {
+        if self.check_open().is_err() {
+            return;
+        }
+        for ticket in unread {
+            for withdrawn in self.machine.forfeit(ticket) {
+                // Its reply is nobody's; the entry is written like any other.
+                let _ = self.submit(withdrawn, self.latest);
+            }
+        }
+    }
+
+    /// Asks the newest state.
+    pub(crate) fn query<T>(&mut self, ask: impl FnOnce(&State) -> T) -> (Ticket<T>, u64) {
+        let ticket = self.machine.query(ask);
+        let batch = self.batch_of(ticket.waits_for());
+        (ticket, batch)
+    }
+
+    fn put(&mut self, entry: Entry) -> u64 {
+        self.forming.commands += 1;
+        self.forming.bytes += entry.bytes().len();
+        self.forming.entries.push(entry);
+        self.forming.number
+    }
+
+    /// The batch after which a reply without events can be released. Where another writer may take
+    /// over, ownership must be confirmed by a call that begins after the reply was decided.
+    fn batch_of(&mut self, seq: u64) -> u64 {
+        if !self.always_owner {
+            self.forming.commands += 1;
+            self.forming.asks_owner = true;
+            self.forming.number
+        } else if seq <= self.machine.durable().seq {
+            0
+        } else if seq <= self.in_flight_seq {
+            self.forming.number - 1
+        } else {
+            self.forming.number
+        }
+    }
+
+    /// Whether this batch is over; else who is told when it is.
+    pub(crate) const fn is_over(&self, batch: u64) -> bool {
+        self.over >= batch
+    }
+
+    pub(crate) fn waiters_of(&mut self, batch: u64) -> &mut Vec<Waiter> {
+        if batch == self.forming.number { &mut self.forming.waiters } else { &mut self.in_flight }
+    }
+
+    /// Gives what has formed a leader, if it has none: the writer thread, since a task must not
+    /// block. Whether it must be called.
+    pub(crate) fn appoint_writer(&mut self) -> bool {
+        let needed = !self.leading && !self.forming.is_empty();
+        if needed {
+            self.leading = true;
+            self.writer = WriterPost::Leads;
+        }
+        needed
+    }
+
+    /// Keeps the lead although nothing has formed yet.
+    pub(crate) const fn keep_lead(&mut self) -> bool {
+        let free = !self.leading && self.expected > 1 && self.fault.is_none();
+        self.leading |= free;
+        free
+    }
+
+    pub(crate) fn add_errand(&mut self, errand: Errand<S>) {
+        self.errands.push_back(errand);
+    }
+
+    /// The next errand; who takes it is a guest of the store until it is done.
+    pub(crate) fn next_errand(&mut self) -> Option<Errand<S>> {
+        let errand = self.errands.pop_front();
+        self.guests += usize::from(errand.is_some());
+        errand
+    }
+
+    /// A guest leaves the store.
+    pub(crate) fn leave(&mut self) -> Vec<Waiter> {
+        self.guests -= 1;
+        self.closers_if_idle()
+    }
+
+    pub(crate) const fn is_abandoned(&self) -> bool {
+        self.abandoned
+    }
+
+    pub(crate) const fn queued(&self) -> usize {
+        self.forming.commands
+    }
+
+    pub(crate) fn has_work(&self) -> bool {
+        !self.forming.is_empty()
+    }
+
+    /// Gives the lead up; nothing has formed.
+    pub(crate) fn resign(&mut self) -> Vec<Waiter> {
+        self.leading = false;
+        self.closers_if_idle()
+    }
+
+    pub(crate) fn release<T>(&self, ticket: Ticket<T>) -> Result<T, Unavailable> {
+        self.machine.release(ticket).map_err(|error| match error {
+            ReleaseError::Poisoned(_) => self.unavailable(),
+            _ => unreachable!("the ticket is of this machine and its batch is over"),
+        })
+    }
+
+    /// Why there is no answer.
+    pub(crate) fn unavailable(&self) -> Unavailable {
+        self.fault.clone().unwrap_or(Unavailable::Poisoned { cause: None })
+    }
+
+    fn take_batch(&mut self) -> Batch {
+        let next = Batch::numbered(self.forming.number + 1);
+        let mut batch = mem::replace(&mut self.forming, next);
+        self.in_flight = mem::take(&mut batch.waiters);
+        self.in_flight_seq = batch.entries.last().map_or(self.in_flight_seq, |at| at.after().seq);
+        batch
+    }
+
+    /// What a leader does with the outcome of its append.
+    fn finish(&mut self, batch: Batch, outcome: Result<(), StoreError>) -> Handover {
+        self.expected = batch.commands;
+        self.bytes_since_snapshot += batch.bytes as u64;
+        let confirmed = match outcome {
+            Ok(()) => self.machine.confirmed(batch.entries).map_err(|_| None),
+            Err(error) => Err(Some(Arc::new(error))),
+        };
+        if let Err(cause) = confirmed {
+            let mut over = self.poison(cause);
+            self.leading = false;
+            over.extend(self.closers_if_idle());
+            return Handover { over, successor: None };
+        }
+        self.over = self.over.max(batch.number);
+        let mut over = mem::take(&mut self.in_flight);
+        let successor = self.appoint();
+        over.extend(self.closers_if_idle());
+        Handover { over, successor }
+    }
+
+    /// Who leads next: a thread that waits for what has formed, else the writer thread, which is
+    /// there where only tasks wait.
+    fn appoint(&mut self) -> Option<Arc<Parker>> {
+        self.leading = !self.forming.is_empty();
+        if !self.leading {
+            return None;
+        }
+        let waiters = &mut self.forming.waiters;
+        match waiters.iter().position(|waiter| matches!(waiter, Waiter::Thread(_))) {
+            Some(first) => match waiters.swap_remove(first) {
+                Waiter::Thread(parker) => Some(parker),
+                Waiter::Task(_) => unreachable!("it was seen to be a thread"),
+            },
+            None => {
+                self.writer = WriterPost::Leads;
+                None
+            }
+        }
+    }
+
+    /// Ends everything: nothing is answered any more. Everybody who waits is to be told.
+    fn poison(&mut self, cause: Option<Arc<StoreError>>) -> Vec<Waiter> {
+        self.machine.poison();
+        if self.fault.is_none() {
+            tracing::error!(cause = cause.as_ref().map(tracing::field::display), "poisoned");
+        }
+        self.fault.get_or_insert(Unavailable::Poisoned { cause });
+        self.over = self.forming.number;
+        let next = Batch::numbered(self.over + 1);
+        let lost = mem::replace(&mut self.forming, next);
+        let mut told = mem::take(&mut self.in_flight);
+        told.extend(lost.waiters);
+        told.append(&mut self.room);
+        told.extend(self.outcomes.end_all());
+        told.extend(self.feed.end());
+        self.errands.clear();
+        told
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.leading && self.guests == 0 && self.errands.is_empty()
+    }
+
+    fn closers_if_idle(&mut self) -> Vec<Waiter> {
+        if self.is_idle() { mem::take(&mut self.closers) } else { Vec::new() }
+    }
+}
+
+/// The duty to end what one began: should the store panic, everybody who waits is told.
+struct Duty<'a, S> {
+    commit: &'a Commit<S>,
+    fulfilled: bool,
+}
+
+impl<S> Duty<'_, S> {
+    fn fulfilled(mut self) {
+        self.fulfilled = true;
+    }
+}
+
+impl<S> Drop for Duty<'_, S> {
+    fn drop(&mut self) {
+        if !self.fulfilled {
+            let mut front = self.commit.lock();
+            let mut told = front.poison(None);
+            front.leading = false;
+            told.extend(front.closers_if_idle());
+            drop(front);
+            done(told);
+        }
+    }
+}
+
+/// Somebody who uses the store beside who leads.
+pub(crate) struct Guest<'a, S>(&'a Commit<S>);
+
+impl<S> Drop for Guest<'_, S> {
+    fn drop(&mut self) {
+        let told = self.0.lock().leave();
+        done(told);
+    }
+}

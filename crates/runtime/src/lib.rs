@@ -1,0 +1,61 @@
+//! One payonce ledger for many threads and tasks, as fast as the disk allows.
+//!
+//! > **Append before act.** Nothing goes out to the network, and no answer goes to the user, before
+//! > the events that record it are durable.
+//!
+//! A [`SharedLedger`] is a handle that is cloned and given away. It decides each command against the
+//! newest state at once, and writes the commands of all callers that came while the disk was busy
+//! with one append and one sync. No answer, not even that of a query, can be read before what it was
+//! decided on is durable.
+//!
+//! ```
+//! use std::thread;
+//!
+//! use payonce_core::{LedgerId, Msat, Opening, PaymentId, Preimage, Remember, Request, UnixMillis};
+//! use payonce_runtime::{Options, SharedLedger};
+//! use payonce_store_memory::MemoryDisk;
+//!
+//! let now = UnixMillis(1_790_000_000_000);
+//! let store = MemoryDisk::new(LedgerId::from_bytes([7; 32])).open();
+//! let opening = Opening::new(Remember::Forever, 42); // in earnest a random, secret seed
+//! let recovery = SharedLedger::open(store, &opening, Options::default(), now)?;
+//! let ledger = recovery.finish(now)?;
+//!
+//! let hash = Preimage::from_bytes([1; 32]).payment_hash();
+//! let id = PaymentId::from_payment_hash(hash);
+//! let send = payonce_core::Send::new(id, Request::invoice(hash, Msat(50_000)));
+//! // A user clicks twice; two threads ask. One is told that it is accepted, the other that it was.
+//! let clicks = [ledger.clone(), ledger.clone()].map(|ledger| {
+//!     let send = send.clone();
+//!     thread::spawn(move || ledger.execute(send, now))
+//! });
+//! let replies = clicks.map(|click| click.join().expect("no panic"));
+//! assert!(replies.iter().all(Result::is_ok));
+//! assert_eq!(ledger.query(|state| state.counts().pending)?, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod commit;
+mod error;
+mod feed;
+mod handle;
+mod keeper;
+mod options;
+mod outcome;
+mod recovery;
+mod subscription;
+mod sync;
+mod tasks;
+mod telemetry;
+mod waiter;
+mod writer;
+
+pub use crate::{
+    error::{CallError, HouseError, OutcomeError, Unavailable},
+    handle::SharedLedger,
+    options::Options,
+    recovery::SharedRecovery,
+    subscription::{Confirmed, Subscription, SubscriptionError},
+};

@@ -1,0 +1,160 @@
+//! Waiting for a payment's outcome, by its id; any number may wait.
+
+use std::{
+    collections::{HashMap, hash_map::Entry as Slot},
+    sync::Arc,
+};
+
+use payonce_core::{Entry, Event, EventStore, PaymentId, Standing, Status, decode_events};
+
+use crate::{
+    commit::{Commit, Guard},
+    error::OutcomeError,
+    handle::SharedLedger,
+    waiter::{Parker, Sleeper, Waiter},
+};
+
+/// Who waits for which payment.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes {
+    waiting: HashMap<PaymentId, Vec<(u64, Waiter)>>,
+    tickets: u64,
+}
+
+impl Outcomes {
+    pub(crate) fn are_awaited(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The payments that these entries end. An entry that was just made decodes.
+    pub(crate) fn ended(entries: &[Entry]) -> Vec<PaymentId> {
+        let mut ended = Vec::new();
+        for entry in entries {
+            let decoded = decode_events(entry.bytes(), |_, event| match event {
+                Event::PaymentSent { id, .. }
+                | Event::PaymentFailed { id, .. }
+                | Event::PaymentForgotten { id, .. } => ended.push(id),
+                _ => {}
+            });
+            debug_assert!(decoded.is_ok(), "the core decodes an entry before it hands it out");
+        }
+        ended
+    }
+
+    /// Who waited for these.
+    pub(crate) fn end(&mut self, ended: &[PaymentId]) -> Vec<Waiter> {
+        let waited = ended.iter().filter_map(|id| self.waiting.remove(id));
+        waited.flatten().map(|(_, waiter)| waiter).collect()
+    }
+
+    pub(crate) fn end_all(&mut self) -> Vec<Waiter> {
+        self.waiting.drain().flat_map(|(_, waiters)| waiters).map(|(_, waiter)| waiter).collect()
+    }
+
+    /// Puts a waiter up; the number takes it down again.
+    fn put(&mut self, id: PaymentId, waiter: Waiter) -> u64 {
+        self.tickets += 1;
+        self.waiting.entry(id).or_default().push((self.tickets, waiter));
+        self.tickets
+    }
+
+    fn take_down(&mut self, id: PaymentId, ticket: u64) {
+        if let Slot::Occupied(mut slot) = self.waiting.entry(id) {
+            slot.get_mut().retain(|(other, _)| *other != ticket);
+            if slot.get().is_empty() {
+                slot.remove();
+            }
+        }
+    }
+}
+
+/// A waiter that was put up, and is taken down when its call is over or dropped.
+struct Watch<'a, S> {
+    commit: &'a Commit<S>,
+    id: PaymentId,
+    ticket: u64,
+}
+
+impl<'a, S> Watch<'a, S> {
+    fn put(commit: &'a Commit<S>, front: &mut Guard<'a, S>, id: PaymentId, waiter: Waiter) -> Self {
+        Self { commit, id, ticket: front.outcomes.put(id, waiter) }
+    }
+}
+
+impl<S> Drop for Watch<'_, S> {
+    fn drop(&mut self) {
+        self.commit.lock().outcomes.take_down(self.id, self.ticket);
+    }
+}
+
+/// What a look at a payment gives: its outcome, or that there is none yet.
+fn look(id: PaymentId, standing: Option<Standing>) -> Result<Option<Standing>, OutcomeError> {
+    let standing = standing.ok_or(OutcomeError::UnknownPayment { id })?;
+    let over = matches!(standing.status, Status::Fulfilled | Status::Failed { .. });
+    Ok(over.then_some(standing))
+}
+
+/// Waiting for a payment's outcome.
+impl<S: EventStore + Send + 'static> SharedLedger<S> {
+    /// Waits until a payment is Fulfilled or Failed, and tells how it stands then. Fulfilled is
+    /// final. Failed may be followed by a correction, which a notification tells.
+    ///
+    /// # Errors
+    /// [`OutcomeError::UnknownPayment`] if the ledger does not know the payment or forgets it
+    /// meanwhile; [`OutcomeError::Unavailable`] when the ledger is closed or poisoned.
+    pub fn outcome(&self, id: PaymentId) -> Result<Standing, OutcomeError> {
+        loop {
+            let parker = Parker::apart();
+            // Put up before looking: an outcome decided after the look is told.
+            let mut front = self.commit().lock();
+            front.check_open()?;
+            let watch =
+                Watch::put(self.commit(), &mut front, id, Waiter::Thread(Arc::clone(&parker)));
+            drop(front);
+            if let Some(standing) = look(id, self.query(|state| state.standing(&id))?)? {
+                return Ok(standing);
+            }
+            parker.wait();
+            drop(watch);
+        }
+    }
+
+    /// [`outcome`](Self::outcome) for tasks. Dropping the future leaves nothing behind.
+    ///
+    /// # Errors
+    /// As [`outcome`](Self::outcome).
+    pub async fn outcome_async(&self, id: PaymentId) -> Result<Standing, OutcomeError> {
+        loop {
+            let sleeper = Sleeper::new();
+            let watch = {
+                let mut front = self.commit().lock();
+                front.check_open()?;
+                Watch::put(self.commit(), &mut front, id, Waiter::Task(Arc::clone(&sleeper)))
+            };
+            let standing = self.query_async(move |state| state.standing(&id)).await?;
+            if let Some(standing) = look(id, standing)? {
+                return Ok(standing);
+            }
+            sleeper.wait().await;
+            drop(watch);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_waiter_taken_down_leaves_nothing() {
+        let mut outcomes = Outcomes::default();
+        let id = PaymentId::from_bytes([1; 32]);
+        let first = outcomes.put(id, Waiter::Task(Sleeper::new()));
+        let second = outcomes.put(id, Waiter::Task(Sleeper::new()));
+        outcomes.take_down(id, first);
+        assert!(outcomes.are_awaited());
+        outcomes.take_down(id, second);
+        assert!(!outcomes.are_awaited());
+        assert!(outcomes.end(&[id]).is_empty());
+    }
+}

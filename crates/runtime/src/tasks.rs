@@ -1,0 +1,184 @@
+//! The calls for tasks: no thread of theirs blocks, and a dropped future loses nothing.
+
+use std::{mem, panic::resume_unwind, sync::Arc};
+
+use payonce_core::{
+    Answers, CloseGap, CloseGapRefusal, EventStore, Operation, Release, State, Tick, TickRefusal,
+    TickReply, Ticket, UnixMillis, WorkReply,
+};
+
+use crate::{
+    commit::{Commit, Guard},
+    error::{CallError, Unavailable},
+    handle::{SharedLedger, ask_in, sum_of},
+    waiter::{Sleeper, Waiter},
+};
+
+/// Calls for tasks, on any executor. What is submitted is recorded, also if the future is dropped
+/// before it is answered. If that was a [`Dispatch`](payonce_core::Dispatch), nobody has been given
+/// the right to offer its parts, and nobody will be: they are withdrawn.
+impl<S: EventStore + Send + 'static> SharedLedger<S> {
+    /// [`execute`](Self::execute) for tasks.
+    ///
+    /// # Errors
+    /// As [`execute`](Self::execute).
+    pub async fn execute_async<O: Operation>(
+        &self,
+        operation: O,
+        now: UnixMillis,
+    ) -> Result<O::Reply, CallError<O::Refusal>> {
+        let mut replies = self.submit(vec![operation], now).await?;
+        let reply = replies.pop().expect("one reply for one command");
+        reply.map_err(CallError::Refused)
+    }
+
+    /// [`execute_all`](Self::execute_all) for tasks.
+    ///
+    /// # Errors
+    /// As [`execute_all`](Self::execute_all).
+    pub async fn execute_all_async<O: Operation>(
+        &self,
+        operations: impl IntoIterator<Item = O>,
+        now: UnixMillis,
+    ) -> Result<Answers<O>, Unavailable> {
+        self.submit(operations.into_iter().collect(), now).await
+    }
+
+    /// [`query`](Self::query) for tasks.
+    ///
+    /// # Errors
+    /// As [`query`](Self::query).
+    ///
+    /// # Panics
+    /// As [`query`](Self::query).
+    pub async fn query_async<T>(&self, ask: impl FnOnce(&State) -> T) -> Result<T, Unavailable> {
+        let commit = self.commit();
+        let (asked, settled) = commit.enter_async(|front| ask_in(front, ask)).await?;
+        let ticket = asked.unwrap_or_else(|panicked| resume_unwind(panicked));
+        settled.wait().await;
+        commit.lock().release(ticket)
+    }
+
+    /// [`tick`](Self::tick) for tasks.
+    ///
+    /// # Errors
+    /// As [`tick`](Self::tick).
+    pub async fn tick_async(&self, now: UnixMillis) -> Result<TickReply, CallError<TickRefusal>> {
+        let mut sum = self.execute_async(Tick, now).await?;
+        while sum.more {
+            sum = sum_of(sum, self.execute_async(Tick, now).await?);
+        }
+        Ok(sum)
+    }
+
+    /// [`close_gap`](Self::close_gap) for tasks.
+    ///
+    /// # Errors
+    /// As [`close_gap`](Self::close_gap).
+    pub async fn close_gap_async(&self, now: UnixMillis) -> Result<(), CallError<CloseGapRefusal>> {
+        let mut reply = self.execute_async(CloseGap, now).await?;
+        while reply.more {
+            reply = match self.execute_async(CloseGap, now).await {
+                Err(CallError::Refused(_)) => WorkReply { more: false },
+                other => other?,
+            };
+        }
+        Ok(())
+    }
+
+    /// [`close`](Self::close) for tasks.
+    pub async fn close_async(self) -> Option<S> {
+        self.commit().close_async().await
+    }
+
+    async fn submit<O: Operation>(
+        &self,
+        operations: Vec<O>,
+        now: UnixMillis,
+    ) -> Result<Answers<O>, Unavailable> {
+        let commit = self.commit();
+        let submit = |front: &mut Guard<'_, S>| front.submit_all(operations, now);
+        let (tickets, settled) = commit.enter_async(submit).await?;
+        let unread = Unread { commit, tickets };
+        settled.wait().await;
+        unread.read()
+    }
+}
+
+/// Replies that nobody has read.
+struct Unread<'a, S: EventStore + Send + 'static, T: Release, E> {
+    commit: &'a Arc<Commit<S>>,
+    tickets: Vec<Ticket<Result<T, E>>>,
+}
+
+impl<S: EventStore + Send + 'static, T: Release, E> Unread<'_, S, T, E> {
+    fn read(mut self) -> Result<Vec<Result<T, E>>, Unavailable> {
+        let front = self.commit.lock();
+        mem::take(&mut self.tickets).into_iter().map(|ticket| front.release(ticket)).collect()
+    }
+}
+
+impl<S: EventStore + Send + 'static, T: Release, E> Drop for Unread<'_, S, T, E> {
+    /// The future was dropped: what its replies would have permitted nobody does.
+    fn drop(&mut self) {
+        if self.tickets.is_empty() {
+            return;
+        }
+        let mut front = self.commit.lock();
+        front.forfeit(mem::take(&mut self.tickets));
+        self.commit.call_writer(&mut front);
+    }
+}
+
+impl<S: EventStore + Send + 'static> Commit<S> {
+    /// Submits something as soon as there is room; it is answered once the sleeper is done.
+    async fn enter_async<T>(
+        self: &Arc<Self>,
+        submit: impl FnOnce(&mut Guard<'_, S>) -> (T, u64),
+    ) -> Result<(T, Arc<Sleeper>), Unavailable> {
+        loop {
+            let sleeper = Sleeper::new();
+            {
+                let mut front = self.lock();
+                if front.has_room(self.options.queue_commands)? {
+                    let (submitted, batch) = submit(&mut front);
+                    if front.is_over(batch) {
+                        sleeper.done();
+                    } else {
+                        front.waiters_of(batch).push(Waiter::Task(Arc::clone(&sleeper)));
+                    }
+                    self.call_writer(&mut front);
+                    return Ok((submitted, sleeper));
+                }
+                front.room.push(Waiter::Task(Arc::clone(&sleeper)));
+            }
+            sleeper.wait().await;
+        }
+    }
+
+    /// Makes sure that somebody commits what has formed; who leads now may hand over to the writer
+    /// thread.
+    fn call_writer(self: &Arc<Self>, front: &mut Guard<'_, S>) {
+        if front.has_work() {
+            self.staff(front);
+        }
+        if front.appoint_writer() {
+            self.writer_called.notify_one();
+        }
+    }
+
+    async fn close_async(self: &Arc<Self>) -> Option<S> {
+        loop {
+            let sleeper = Sleeper::new();
+            {
+                let mut front = self.begin_to_close();
+                if front.is_idle() {
+                    break;
+                }
+                front.closers.push(Waiter::Task(Arc::clone(&sleeper)));
+            }
+            sleeper.wait().await;
+        }
+        self.take_store()
+    }
+}

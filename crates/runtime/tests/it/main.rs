@@ -1,0 +1,14 @@
+//! The shared handle: group commit, tasks, poison, shutdown, outcomes, subscriptions, snapshots.
+
+mod close;
+mod group_commit;
+mod metrics;
+mod outcomes;
+mod poison;
+mod recovery;
+mod room;
+mod snapshots;
+mod subscriptions;
+mod support;
+mod tasks;
+mod ticks;

@@ -1,0 +1,138 @@
+//! A store that fails or panics: everybody is told, nobody waits for ever.
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+};
+
+use payonce_core::{SendReply, StoreError};
+use payonce_runtime::{CallError, HouseError, OutcomeError, Unavailable};
+use payonce_store_memory::Failure;
+
+use crate::support::{
+    NOW, Wrapped, disk, id, open, open_wrapped, poll_once, send, sender, wait_for_queue,
+};
+
+fn is_poisoned(unavailable: &Unavailable) -> bool {
+    matches!(unavailable, Unavailable::Poisoned { .. })
+}
+
+#[test]
+fn poison_reaches_every_caller() {
+    for failure in [Failure::BeforeEffect, Failure::AfterEffect] {
+        let disk = disk();
+        let ledger = open(&disk);
+        ledger.execute(send(0), NOW).expect("accepted");
+        disk.fail_nth(1, failure);
+        let gate = disk.stall_nth(1);
+        let first = sender(&ledger, 1);
+        gate.wait_until_reached();
+        let mut outcome = pin!(ledger.outcome_async(id(0)));
+        let mut subscription = ledger.subscribe(ledger.head().seq + 1);
+        let mut fed = pin!(subscription.next_async());
+        assert!(poll_once(outcome.as_mut()).is_pending());
+        assert!(poll_once(fed.as_mut()).is_pending());
+        let others: Vec<_> = (2..10).map(|nth| sender(&ledger, nth)).collect();
+        wait_for_queue(&ledger, 8);
+        let mut task = pin!(ledger.execute_async(send(10), NOW));
+        assert!(poll_once(task.as_mut()).is_pending());
+        gate.open();
+        for caller in [first].into_iter().chain(others) {
+            let error = caller.join().expect("no panic").expect_err("the store failed");
+            let CallError::Unavailable(Unavailable::Poisoned { cause: Some(cause) }) = error else {
+                panic!("{error:?}")
+            };
+            assert!(matches!(*cause, StoreError::Backend(_)), "{cause:?}");
+        }
+        let Poll::Ready(Err(CallError::Unavailable(unavailable))) = poll_once(task) else {
+            panic!("the task is told")
+        };
+        assert!(is_poisoned(&unavailable));
+        let Poll::Ready(Err(OutcomeError::Unavailable(unavailable))) = poll_once(outcome) else {
+            panic!("who waits for an outcome is told")
+        };
+        assert!(is_poisoned(&unavailable));
+        assert!(matches!(poll_once(fed), Poll::Ready(Err(_))), "the subscriber is told");
+        let later = ledger.query(|state| state.counts()).expect_err("nothing is answered");
+        assert!(is_poisoned(&later));
+        assert!(matches!(ledger.verify(1), Err(HouseError::Unavailable(at)) if is_poisoned(&at)));
+        let found = open(&disk).query(|state| state.counts().pending).expect("reopened");
+        assert_eq!(found, if failure == Failure::AfterEffect { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn of_a_batch_at_most_a_prefix_took_effect() {
+    let disk = disk();
+    let ledger = open(&disk);
+    disk.fail_nth(1, Failure::AfterEntries(3));
+    let error = ledger.execute_all((0..8).map(send), NOW).expect_err("the store failed");
+    assert!(is_poisoned(&error));
+    let reopened = open(&disk);
+    let repeats = reopened.execute_all((0..8).map(send), NOW).expect("nothing fails");
+    let known = repeats.iter().take_while(|reply| matches!(reply, Ok(SendReply::Duplicate(_))));
+    assert_eq!(known.count(), 3);
+    assert!(repeats[3..].iter().all(|reply| *reply == Ok(SendReply::Accepted)));
+}
+
+#[test]
+fn a_store_that_panics_ends_the_ledger_and_not_its_callers() {
+    let disk = disk();
+    let panics = Arc::new(AtomicBool::new(false));
+    let ledger = open_wrapped(Wrapped::new(&disk).panics_when(&panics));
+    panics.store(true, Ordering::Relaxed);
+    let gate = disk.stall_nth(1);
+    let first = {
+        let ledger = ledger.clone();
+        std::thread::spawn(move || ledger.execute(send(1), NOW))
+    };
+    gate.wait_until_reached();
+    let second = {
+        let ledger = ledger.clone();
+        std::thread::spawn(move || ledger.execute(send(2), NOW))
+    };
+    wait_for_queue(&ledger, 1);
+    gate.open();
+    assert!(first.join().is_err(), "the panic is the caller's whose call met it");
+    let error = second.join().expect("no panic").expect_err("poisoned");
+    assert!(matches!(error, CallError::Unavailable(Unavailable::Poisoned { cause: None })));
+}
+
+#[test]
+fn a_store_that_panics_on_the_writer_thread_tells_the_task() {
+    let disk = disk();
+    let panics = Arc::new(AtomicBool::new(false));
+    let ledger = open_wrapped(Wrapped::new(&disk).panics_when(&panics));
+    panics.store(true, Ordering::Relaxed);
+    let told = futures_executor::block_on(ledger.execute_async(send(1), NOW));
+    assert!(matches!(told, Err(CallError::Unavailable(Unavailable::Poisoned { .. }))), "{told:?}");
+    let told = futures_executor::block_on(ledger.verify_async(1));
+    assert!(told.is_err());
+}
+
+#[test]
+fn a_query_that_panics_harms_nobody_else() {
+    let disk = disk();
+    let ledger = open(&disk);
+    let asking = ledger.clone();
+    let panicked = std::thread::spawn(move || asking.query(|_| panic!("the caller's own")));
+    assert!(panicked.join().is_err());
+    assert_eq!(ledger.execute(send(1), NOW).expect("goes on"), SendReply::Accepted);
+}
+
+#[test]
+fn being_shut_out_is_told_as_the_store_tells_it() {
+    let disk = disk();
+    let ledger = open(&disk);
+    let other = open(&disk);
+    let error = ledger.execute(send(1), NOW).expect_err("taken over");
+    let CallError::Unavailable(Unavailable::Poisoned { cause: Some(cause) }) = error else {
+        panic!("{error:?}")
+    };
+    assert!(matches!(*Arc::clone(&cause), StoreError::Fenced));
+    assert_eq!(other.execute(send(1), NOW).expect("the writer"), SendReply::Accepted);
+}
