@@ -1,0 +1,117 @@
+//! What is compared: everything that makes records durable, one commit at a time.
+
+mod ledger;
+mod shared;
+
+#[cfg(feature = "rivals")]
+mod cqrs;
+#[cfg(feature = "rivals")]
+mod filesystem_store;
+#[cfg(feature = "rivals")]
+mod fjall;
+#[cfg(feature = "rivals")]
+mod lmdb;
+#[cfg(feature = "rivals")]
+mod okaywal;
+#[cfg(feature = "rivals")]
+mod raft_engine;
+#[cfg(feature = "rivals")]
+mod redb;
+#[cfg(feature = "rivals")]
+mod sqlite;
+
+use std::{future::Future, path::Path, pin::Pin};
+
+use crate::{Result, life::Record};
+
+pub(crate) use self::ledger::{create as create_ledger, opening};
+#[cfg(feature = "rivals")]
+pub(crate) use self::{
+    cqrs::Cqrs,
+    filesystem_store::{BlobStore, Files},
+};
+
+/// Something that keeps records.
+pub(crate) trait Subject {
+    /// Its name in tables and JSON.
+    fn name(&self) -> &'static str;
+
+    /// Whether so many threads can share it.
+    fn takes(&self, _lanes: usize) -> bool {
+        true
+    }
+
+    /// Opens it in an empty directory, as durable as it can be: a commit returns once its records
+    /// survive a power cut.
+    ///
+    /// # Errors
+    /// Its own.
+    fn open(&self, directory: &Path) -> Result<Box<dyn Log>>;
+}
+
+/// An open subject, shared by many threads. Dropped, it is closed.
+pub(crate) trait Log: Sync {
+    /// What one thread writes with.
+    ///
+    /// # Errors
+    /// The subject's own.
+    fn writer(&self, lane: usize) -> Result<Box<dyn Writer + Send + '_>>;
+
+    /// What one async task writes with, if the subject has an async interface of its own.
+    fn async_writer(&self) -> Option<Box<dyn AsyncWriter>> {
+        None
+    }
+}
+
+/// One thread's way into a log.
+pub(crate) trait Writer {
+    /// Makes one record durable.
+    ///
+    /// # Errors
+    /// The subject's own.
+    fn commit(&mut self, record: Record) -> Result<()>;
+
+    /// Makes several records durable with one commit.
+    ///
+    /// # Errors
+    /// The subject's own.
+    fn commit_all(&mut self, records: Vec<Record>) -> Result<()>;
+
+    /// Whether [`commit_all`](Self::commit_all) is one commit; else it is not measured.
+    fn has_batches(&self) -> bool {
+        true
+    }
+}
+
+/// A commit under way.
+pub(crate) type Committing<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
+
+/// One task's way into a log.
+pub(crate) trait AsyncWriter: Send {
+    /// Makes one record durable.
+    fn commit(&mut self, record: Record) -> Committing<'_>;
+}
+
+/// Everything that is compared, ours first.
+pub(crate) fn all() -> Vec<Box<dyn Subject>> {
+    vec![
+        Box::new(shared::Shared),
+        Box::new(ledger::OneThread),
+        #[cfg(feature = "rivals")]
+        Box::new(sqlite::Sqlite),
+        #[cfg(feature = "rivals")]
+        Box::new(redb::Redb),
+        #[cfg(feature = "rivals")]
+        Box::new(fjall::Fjall),
+        #[cfg(feature = "rivals")]
+        Box::new(lmdb::Lmdb),
+        #[cfg(feature = "rivals")]
+        Box::new(okaywal::OkayWal),
+        #[cfg(feature = "rivals")]
+        Box::new(raft_engine::RaftEngine),
+        #[cfg(feature = "rivals")]
+        Box::new(Cqrs),
+        #[cfg(feature = "rivals")]
+        Box::new(Files),
+    ]
+}
