@@ -26,6 +26,8 @@ const LEAD: u32 = 2;
 pub(crate) struct Parker {
     signal: AtomicU32,
     thread: thread::Thread,
+    /// Whom it wakes once it is woken.
+    helps: Mutex<Option<Arc<Told>>>,
 }
 
 impl Parker {
@@ -53,7 +55,7 @@ impl Parker {
     }
 
     fn new() -> Self {
-        Self { signal: AtomicU32::new(NOTHING), thread: thread::current() }
+        Self { signal: AtomicU32::new(NOTHING), thread: thread::current(), helps: Mutex::default() }
     }
 
     /// Waits for the signal and takes it.
@@ -62,7 +64,11 @@ impl Parker {
             match self.signal.swap(NOTHING, Ordering::Acquire) {
                 NOTHING => thread::park(),
                 LEAD => return Signal::Lead,
-                _ => return Signal::Done,
+                _ => {
+                    let told = lock(&self.helps).take();
+                    told.inspect(|told| told.tell(WOKEN_WAKES));
+                    return Signal::Done;
+                }
             }
         }
     }
@@ -124,17 +130,38 @@ pub(crate) enum Waiter {
     Task(Arc<Sleeper>),
 }
 
-impl Waiter {
-    /// Says that what it waits for has happened.
-    pub(crate) fn done(&self) {
-        match self {
-            Self::Thread(parker) => parker.signal(Signal::Done),
-            Self::Task(sleeper) => sleeper.done(),
+/// Those who are to be told, shared by who tells them: waking a thread costs as much as a command,
+/// and who was woken first wakes others while the leader goes on waking.
+#[derive(Debug)]
+struct Told {
+    waiters: Vec<Waiter>,
+    next: AtomicU32,
+}
+
+impl Told {
+    /// Tells at most so many of those whom nobody has told yet.
+    fn tell(self: &Arc<Self>, most: usize) {
+        for _ in 0..most {
+            let next = self.next.fetch_add(1, Ordering::Relaxed) as usize;
+            match self.waiters.get(next) {
+                Some(Waiter::Thread(parker)) => {
+                    *lock(&parker.helps) = Some(Arc::clone(self));
+                    parker.signal(Signal::Done);
+                }
+                Some(Waiter::Task(sleeper)) => sleeper.done(),
+                None => return,
+            }
         }
     }
 }
 
+/// How many others a thread wakes that was woken.
+const WOKEN_WAKES: usize = 2;
+
 /// Tells all of them.
-pub(crate) fn done(waiters: impl IntoIterator<Item = Waiter>) {
-    waiters.into_iter().for_each(|waiter| waiter.done());
+pub(crate) fn done(waiters: Vec<Waiter>) {
+    if !waiters.is_empty() {
+        let most = waiters.len();
+        Arc::new(Told { waiters, next: AtomicU32::new(0) }).tell(most);
+    }
 }

@@ -12,13 +12,9 @@ use payonce_core::EventStore;
 use crate::{
     commit::{Commit, Guard, WriterPost},
     error::Unavailable,
-    sync::{Mutex, lock, start, thread, wait},
+    sync::{Mutex, lock, start, wait},
     waiter::{Sleeper, done},
 };
-
-/// How often the writer thread yields for tasks that are about to submit again before it waits for
-/// a call.
-const LINGER_YIELDS: u32 = 8;
 
 /// Something to do with the store, for a task.
 pub(crate) struct Errand<S>(Box<dyn FnOnce(&mut S) + Send>);
@@ -56,7 +52,6 @@ impl<S: EventStore + Send + 'static> Commit<S> {
             if front.writer == WriterPost::Leads {
                 front.writer = WriterPost::Waiting;
                 front = self.lead(front);
-                front = self.linger(front);
             } else if let Some(errand) = front.next_errand() {
                 drop(front);
                 self.run(errand);
@@ -74,27 +69,6 @@ impl<S: EventStore + Send + 'static> Commit<S> {
             // Here, and not on the thread of a task that must not block.
             drop(self.take_store());
         }
-    }
-
-    /// Waits a moment for tasks that were just answered and are about to call again: being woken
-    /// costs more.
-    fn linger<'a>(&'a self, mut front: Guard<'a, S>) -> Guard<'a, S> {
-        while front.keep_lead() {
-            let mut yields = 0;
-            while !front.has_work() && yields < LINGER_YIELDS {
-                drop(front);
-                thread::yield_now();
-                front = self.lock();
-                yields += 1;
-            }
-            if front.has_work() {
-                front = self.lead(front);
-            } else {
-                done(front.resign());
-                break;
-            }
-        }
-        front
     }
 
     /// A panic of the store ends everything, but not in silence.
