@@ -604,7 +604,13 @@ impl<T: Decode<C>, const MAX: usize, C> Decode<C> for List<T, MAX> {
     ) -> Result<Self, bincode::error::DecodeError> {
         // Grown as items arrive: a count costs nothing until its items are there.
         let mut items = Vec::new();
-        Self::decode_each(decoder, |item| items.push(item))?;
+        Self::decode_each(decoder, |item| {
+            if items.is_empty() {
+                // Most lists hold one.
+                items.reserve_exact(1);
+            }
+            items.push(item);
+        })?;
         Ok(Self(items))
     }
 }
