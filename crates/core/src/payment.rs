@@ -23,7 +23,6 @@ use crate::{
 
 /// What is known of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every payment has its request")]
 pub(crate) enum Terms {
     /// All of it; once the payment is over its instructions are a digest.
     Full(Request),
@@ -487,10 +486,10 @@ impl<C> Decode<C> for Payment {
             _ => return Err(DecodeError::Other("there are three kinds of terms")),
         };
         rare.payment_hash = Decode::decode(decoder)?;
-        if let Terms::Full(Request { target: Target::Invoice { payment_hash }, .. }) = &terms {
-            if rare.payment_hash.take() != Some(*payment_hash) {
-                return Err(DecodeError::Other("the hash is the invoice's"));
-            }
+        if let Terms::Full(Request { target: Target::Invoice { payment_hash }, .. }) = &terms
+            && rare.payment_hash.take() != Some(*payment_hash)
+        {
+            return Err(DecodeError::Other("the hash is the invoice's"));
         }
         rare.preimage = Decode::decode(decoder)?;
         let (status, status_seq) = Decode::decode(decoder)?;
