@@ -66,9 +66,10 @@ fn whatever_is_changed_reads_back_as_itself_or_not_at_all() {
             let was = bytes[at];
             for byte in [was ^ 1, was.wrapping_add(1), 0, 1, 251, 255] {
                 bytes[at] = byte;
-                match reads_back(&bytes) {
-                    true => read += 1,
-                    false => refused += 1,
+                if reads_back(&bytes) {
+                    read += 1;
+                } else {
+                    refused += 1;
                 }
             }
             bytes[at] = was;
