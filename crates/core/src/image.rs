@@ -112,5 +112,7 @@ fn encode_sorted<T: Encode, K: Ord>(
     let mut items: Vec<_> = contents.iter().collect();
     items.sort_unstable_by_key(|item| key(item));
     encode_into(&(items.len() as u64), bytes);
-    items.into_iter().for_each(|item| encode_into(item, bytes));
+    for item in items {
+        encode_into(item, bytes);
+    }
 }

@@ -109,7 +109,9 @@ impl Index {
     pub(crate) fn hash(&self, key: &[u8; 32]) -> u32 {
         let mut hasher = self.hasher.build_hasher();
         let (words, _) = key.as_chunks::<8>();
-        words.iter().for_each(|word| hasher.write_u64(u64::from_le_bytes(*word)));
+        for word in words {
+            hasher.write_u64(u64::from_le_bytes(*word));
+        }
         (hasher.finish() >> 32) as u32
     }
 

@@ -23,7 +23,6 @@ use crate::{
 
 /// What is known of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every payment has its request")]
 pub(crate) enum Terms {
     /// All of it; once the payment is over its instructions are a digest.
     Full(Request),
@@ -471,7 +470,7 @@ impl Encode for Payment {
     }
 }
 
-/// What is written out must be what follows: the check for the one encoding sees to it.
+/// What is written out must be what follows.
 impl<C> Decode<C> for Payment {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let mut rare = Rare::default();
@@ -487,13 +486,14 @@ impl<C> Decode<C> for Payment {
             _ => return Err(DecodeError::Other("there are three kinds of terms")),
         };
         rare.payment_hash = Decode::decode(decoder)?;
-        if let Terms::Full(Request { target: Target::Invoice { .. }, .. }) = terms {
-            rare.payment_hash = None;
+        if let Terms::Full(Request { target: Target::Invoice { payment_hash }, .. }) = &terms
+            && rare.payment_hash.take() != Some(*payment_hash)
+        {
+            return Err(DecodeError::Other("the hash is the invoice's"));
         }
         rare.preimage = Decode::decode(decoder)?;
         let (status, status_seq) = Decode::decode(decoder)?;
-        // The amount, the expiry, and until when it is retried.
-        let _ = <(Option<Msat>, Option<UnixMillis>, Option<UnixMillis>)>::decode(decoder)?;
+        let follows = <(Option<Msat>, Option<UnixMillis>, Option<UnixMillis>)>::decode(decoder)?;
         rare.waits_until = Decode::decode(decoder)?;
         rare.invoice = Decode::decode(decoder)?;
         let parts = Decode::decode(decoder)?;
@@ -504,7 +504,7 @@ impl<C> Decode<C> for Payment {
         let verdict_due = Decode::decode(decoder)?;
         rare.observations = Decode::decode(decoder)?;
         rare.reported = Decode::decode(decoder)?;
-        Ok(Self {
+        let payment = Self {
             id,
             created_seq,
             created_at,
@@ -516,6 +516,10 @@ impl<C> Decode<C> for Payment {
             unread,
             verdict_due,
             rare: rare.into(),
-        })
+        };
+        if follows != (payment.amount(), payment.expiry(), payment.until()) {
+            return Err(DecodeError::Other("the limits are the request's and the invoice's"));
+        }
+        Ok(payment)
     }
 }

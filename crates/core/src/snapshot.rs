@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bincode::{Decode, Encode};
 
 use crate::{
-    codec::{DecodeError, check_canonical, check_version, decode_prefix},
+    codec::{DecodeError, check_version, decode_canonical},
     evolve::has_doubles,
     ids::{PaymentHash, sha256},
     image::Prelude,
@@ -162,8 +162,7 @@ fn require(holds: bool, what: &'static str) -> Result<(), DecodeError> {
 }
 
 fn take<T: Decode<()> + Encode>(rest: &mut &[u8]) -> Result<T, DecodeError> {
-    let (value, used) = decode_prefix::<T>(rest, INSIDE)?;
-    check_canonical(&value, &rest[..used], INSIDE)?;
+    let (value, used) = decode_canonical::<T>(rest, INSIDE)?;
     *rest = &rest[used..];
     Ok(value)
 }
