@@ -126,14 +126,14 @@ mod tests {
         let entries = Entries::new();
         for subject in all() {
             let directory = tempfile::tempdir().expect("a directory");
-            let log = subject.open(directory.path()).expect(subject.name());
+            let name = subject.name();
+            let log = subject.open(directory.path()).expect(name);
             let lanes = if subject.takes(2) { 2 } else { 1 };
             std::thread::scope(|scope| {
                 for lane in 0..lanes {
                     let mut payer = Payer::new(&entries, lane as u64);
                     payer.prepare(12);
-                    let mut writer = log.writer(lane).expect(subject.name());
-                    let name = subject.name();
+                    let mut writer = log.writer(lane).expect(name);
                     scope.spawn(move || {
                         for _ in 0..4 {
                             let record = payer.next().expect("prepared");

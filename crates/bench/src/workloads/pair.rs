@@ -184,7 +184,8 @@ mod tests {
         );
         // Who never flushes is shown to.
         assert_eq!(figures[2], Figure::new("append-1-flushes", "payonce", 0.0, "flushes/record"));
-        assert_eq!(figures[3].value, 4_096.0);
+        let device = Figure::new("append-1-device-bytes", "payonce", 4_096.0, "bytes/record");
+        assert_eq!(figures[3], device);
 
         let figures = medians.figures(Compare::Rate, false);
         let ratio = figures[0].ratio.expect("compared");
