@@ -4,7 +4,7 @@
 //! Whatever is decoded is bounded before it is allocated and must be the one encoding of what it
 //! says: `encode(decode(bytes)) == bytes`.
 
-use alloc::{format, string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
 use bincode::{
@@ -312,14 +312,15 @@ fn decode_len<D: Decoder>(
 
 /// Opaque bytes of at most `MAX`, cheap to clone. More can be made, so that it can be refused with
 /// its size, but not be decoded.
+// One pointer wide: most are empty, and every payment has two.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Blob<const MAX: usize>(Option<Arc<[u8]>>);
+pub struct Blob<const MAX: usize>(Option<Arc<Box<[u8]>>>);
 
 impl<const MAX: usize> Blob<MAX> {
     /// The bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_deref().unwrap_or_default()
+        self.0.as_ref().map_or(&[], |bytes| bytes)
     }
 
     /// How many bytes.
@@ -337,13 +338,13 @@ impl<const MAX: usize> Blob<MAX> {
 
 impl<const MAX: usize> From<&[u8]> for Blob<MAX> {
     fn from(bytes: &[u8]) -> Self {
-        Self((!bytes.is_empty()).then(|| bytes.into()))
+        Vec::from(bytes).into()
     }
 }
 
 impl<const MAX: usize> From<Vec<u8>> for Blob<MAX> {
     fn from(bytes: Vec<u8>) -> Self {
-        Self((!bytes.is_empty()).then(|| bytes.into()))
+        Self((!bytes.is_empty()).then(|| Arc::new(bytes.into_boxed_slice())))
     }
 }
 
@@ -480,12 +481,12 @@ impl<T, const MAX: usize> core::ops::Deref for List<T, MAX> {
 }
 
 impl<T> Many<T> {
-    pub(crate) fn push(&mut self, item: T) {
-        self.0.push(item);
+    pub(crate) const fn new() -> Self {
+        Self(Vec::new())
     }
 
-    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        self.0.get_mut(index)
+    pub(crate) fn push(&mut self, item: T) {
+        self.0.push(item);
     }
 }
 
@@ -518,13 +519,26 @@ impl<T: Decode<C>, const MAX: usize, C> Decode<C> for List<T, MAX> {
     fn decode<D: Decoder<Context = C>>(
         decoder: &mut D,
     ) -> Result<Self, bincode::error::DecodeError> {
-        let len = decode_len(decoder, MAX)?;
         // Grown as items arrive: a count costs nothing until its items are there.
         let mut items = Vec::new();
-        for _ in 0..len {
-            items.push(T::decode(decoder)?);
-        }
+        Self::decode_each(decoder, |item| items.push(item))?;
         Ok(Self(items))
+    }
+}
+
+impl<T, const MAX: usize> List<T, MAX> {
+    /// Decodes the items of a list one by one.
+    pub(crate) fn decode_each<D: Decoder>(
+        decoder: &mut D,
+        mut each: impl FnMut(T),
+    ) -> Result<(), bincode::error::DecodeError>
+    where
+        T: Decode<D::Context>,
+    {
+        for _ in 0..decode_len(decoder, MAX)? {
+            each(T::decode(decoder)?);
+        }
+        Ok(())
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Image {
     payments: Contents<Payment>,
     tombstones: Contents<Tombstone>,
     strays: Contents<Stray>,
-    held: Contents<(PaymentHash, ())>,
+    held: Contents<PaymentHash>,
     outbox: Contents<(u64, Unread)>,
 }
 
@@ -98,7 +98,7 @@ impl Image {
         encode_sorted(&self.payments, |payment| payment.created_seq, &mut bytes);
         encode_sorted(&self.tombstones, |tombstone| tombstone.id, &mut bytes);
         encode_sorted(&self.strays, |stray| stray.created_seq, &mut bytes);
-        encode_sorted(&self.held, |(payment_hash, ())| *payment_hash, &mut bytes);
+        encode_sorted(&self.held, |payment_hash| *payment_hash, &mut bytes);
         encode_sorted(&self.outbox, |(seq, _)| *seq, &mut bytes);
         bytes
     }

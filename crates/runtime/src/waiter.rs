@@ -31,7 +31,7 @@ pub(crate) struct Parker {
 impl Parker {
     /// The calling thread's own, ready to wait. A thread waits for one thing at a time, so there is
     /// one a thread, and waiting allocates nothing.
-    #[cfg(not(loom))]
+    #[cfg(not(payonce_shuttle))]
     pub(crate) fn current() -> Arc<Self> {
         thread_local! {
             static OWN: Arc<Parker> = Arc::new(Parker::new());
@@ -42,7 +42,7 @@ impl Parker {
         })
     }
 
-    #[cfg(loom)]
+    #[cfg(payonce_shuttle)]
     pub(crate) fn current() -> Arc<Self> {
         Self::apart()
     }

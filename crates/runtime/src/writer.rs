@@ -12,7 +12,7 @@ use payonce_core::EventStore;
 use crate::{
     commit::{Commit, Guard, WriterPost},
     error::Unavailable,
-    sync::{Mutex, lock, thread, wait},
+    sync::{Mutex, lock, start, thread, wait},
     waiter::{Sleeper, done},
 };
 
@@ -46,10 +46,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         }
         front.writer = WriterPost::Waiting;
         let commit = Arc::clone(self);
-        thread::Builder::new()
-            .name("payonce-writer".into())
-            .spawn(move || commit.serve())
-            .expect("a thread can be started, as for any runtime");
+        start("payonce-writer", move || commit.serve());
     }
 
     /// What the writer thread does, until the ledger is closed.
