@@ -1,6 +1,9 @@
 //! Side by side, in one process run: payonce, the floor that the disk sets, and what people would
 //! otherwise keep payments in. docs/BENCHMARKS.md says what is measured and how to read it.
 
+// Without the rivals, what only they read is left.
+#![cfg_attr(not(feature = "rivals"), expect(dead_code, reason = "read by the rivals alone"))]
+
 mod floor;
 mod flushes;
 mod heap;

@@ -91,8 +91,22 @@ impl fmt::Display for Place {
             Some(device) => device.to_string(),
             None => "a device that does not report its flushes".into(),
         };
-        write!(f, "disk:    {} on {device}", self.file_system)
+        write!(f, "disk:    {} on {device}", self.file_system)?;
+        match busy() {
+            Some(load) if load > 0.5 => write!(
+                f,
+                "\nload:    {load} processes want to run: on a busy machine a sync of the floor waits \
+                 for them too, and the ratios mean nothing"
+            ),
+            _ => Ok(()),
+        }
     }
+}
+
+/// How many processes wanted to run in the last minute, on average.
+fn busy() -> Option<f64> {
+    let load = std::fs::read_to_string("/proc/loadavg").ok()?;
+    load.split_whitespace().next()?.parse().ok()
 }
 
 fn processor() -> String {

@@ -55,7 +55,9 @@ pub(crate) struct Report {
 impl Report {
     /// Adds figures, and prints them as a table of their own.
     pub(crate) fn add(&mut self, figures: Vec<Figure>) {
-        println!("{}\n", table(&figures));
+        if !figures.is_empty() {
+            println!("{}\n", table(&figures));
+        }
         self.figures.extend(figures);
     }
 

@@ -115,3 +115,46 @@ pub(crate) fn all() -> Vec<Box<dyn Subject>> {
         Box::new(Files),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::life::{Entries, Payer};
+
+    #[test]
+    fn every_subject_takes_steps_of_two_payers_and_batches() {
+        let entries = Entries::new();
+        for subject in all() {
+            let directory = tempfile::tempdir().expect("a directory");
+            let name = subject.name();
+            let log = subject.open(directory.path()).expect(name);
+            let lanes = if subject.takes(2) { 2 } else { 1 };
+            std::thread::scope(|scope| {
+                for lane in 0..lanes {
+                    let mut payer = Payer::new(&entries, lane as u64);
+                    payer.prepare(12);
+                    let mut writer = log.writer(lane).expect(name);
+                    scope.spawn(move || {
+                        for _ in 0..4 {
+                            let record = payer.next().expect("prepared");
+                            writer.commit(record).expect(name);
+                        }
+                        if writer.has_batches() {
+                            writer.commit_all(payer.next_batch(8)).expect(name);
+                        }
+                    });
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn ours_is_the_first_and_names_are_unique() {
+        let mut names: Vec<_> = all().iter().map(|subject| subject.name()).collect();
+        assert_eq!(names[0], crate::workloads::OURS);
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -6,14 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Bench, FLOOR};
+use super::{
+    Bench, FLOOR,
+    pair::{Compare, Pair, Pairs},
+};
 use crate::{
     Result,
     floor::{Floor, nanoseconds},
-    flushes::{DeviceCounters, Work},
     life::Payer,
     report::Figure,
-    stats::{Sample, median},
+    stats::Sample,
     subjects::{Log, Writer},
 };
 
@@ -56,18 +58,9 @@ const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// One repeat of a subject, and of the floor that was measured in turn with it.
-#[derive(Debug, Default)]
-pub(crate) struct Pair {
-    pub(crate) floor: Sample,
-    pub(crate) floor_work: Work,
-    pub(crate) subject: Sample,
-    pub(crate) work: Work,
-}
-
 fn run(bench: &Bench, plan: Plan) -> Result<Vec<Figure>> {
     let mut floor = Floor::create(&bench.place.fresh(FLOOR)?)?;
-    let mut pairs: Vec<(&str, Vec<Pair>)> = Vec::new();
+    let mut pairs = Pairs::default();
     for repeat in 0..bench.scale.repeats {
         // Each repeat begins with another subject, so that none always follows the same one.
         for at in 0..bench.subjects.len() {
@@ -77,15 +70,12 @@ fn run(bench: &Bench, plan: Plan) -> Result<Vec<Figure>> {
             }
             let log = subject.open(&bench.place.fresh(subject.name())?)?;
             if let Some(pair) = repeat_of(bench, plan, &*log, &mut floor)? {
-                match pairs.iter_mut().find(|(name, _)| *name == subject.name()) {
-                    Some((_, pairs)) => pairs.push(pair),
-                    None => pairs.push((subject.name(), vec![pair])),
-                }
+                pairs.add(subject.name(), pair);
             }
         }
     }
-    pairs.sort_by_key(|(name, _)| bench.subjects.iter().position(|one| one.name() == *name));
-    Ok(figures(plan.name, plan.lanes * plan.batch == 1, &pairs))
+    let compare = if plan.lanes * plan.batch == 1 { Compare::Latency } else { Compare::Rate };
+    Ok(pairs.figures(bench, plan.name, compare))
 }
 
 /// Some slices of a subject, each after one of the floor.
@@ -109,34 +99,17 @@ fn repeat_of(bench: &Bench, plan: Plan, log: &dyn Log, floor: &mut Floor) -> Res
     slice(&mut writers, &mut payers, plan.batch, time)?;
     let mut pair = Pair::default();
     for _ in 0..plan.slices {
-        let (sample, work) =
-            counted(counters, || floor.run(&bench.entries, plan.lanes * plan.batch, time))?;
-        pair.floor.add(sample);
-        pair.floor_work += work;
+        pair.floor.run(counters, || floor.run(&bench.entries, plan.lanes * plan.batch, time))?;
         for payer in &mut payers {
             payer.prepare(steps);
         }
-        let (sample, work) =
-            counted(counters, || slice(&mut writers, &mut payers, plan.batch, time))?;
-        pair.subject.add(sample);
-        pair.work += work;
+        pair.subject.run(counters, || slice(&mut writers, &mut payers, plan.batch, time))?;
     }
     Ok(Some(pair))
 }
 
 fn most_steps(time: Duration) -> usize {
     usize::try_from(nanoseconds(time) * STEPS_A_SECOND / 1_000_000_000).unwrap_or(1).max(16)
-}
-
-/// Runs something and tells what the device did meanwhile.
-pub(crate) fn counted(
-    counters: Option<&DeviceCounters>,
-    run: impl FnOnce() -> Result<Sample>,
-) -> Result<(Sample, Work)> {
-    let before = counters.and_then(DeviceCounters::read).unwrap_or_default();
-    let sample = run()?;
-    let after = counters.and_then(DeviceCounters::read).unwrap_or(before);
-    Ok((sample, after - before))
 }
 
 /// Lets every writer commit its payer's steps, one after the other, until the time is up.
@@ -200,78 +173,4 @@ fn lane(
         latencies_ns.push(nanoseconds(ended - step));
     }
     Ok(Lane { begun, ended, latencies_ns })
-}
-
-/// The figures of a workload. `by_latency`: the ratio is that of the medians of the latencies, else
-/// of the rates.
-pub(crate) fn figures(
-    workload: &str,
-    by_latency: bool,
-    pairs: &[(&str, Vec<Pair>)],
-) -> Vec<Figure> {
-    let floors = pairs.iter().flat_map(|(_, pairs)| pairs);
-    let floor_of = |of: fn(&Pair) -> f64| median(floors.clone().map(of));
-    let mut figures = Vec::new();
-    let row = |subject: &str, kind: &str, value, unit: &str| {
-        Figure::new(&format!("{workload}{kind}"), subject, value, unit)
-    };
-    let main = |subject: &str, value: f64, ratio: f64| {
-        let unit = if by_latency { "us, p50" } else { "records/s" };
-        row(subject, "", value, unit).against(FLOOR, ratio)
-    };
-    if by_latency {
-        figures.push(main(FLOOR, floor_of(|pair| pair.floor.percentile_us(0.5)), 1.0));
-    } else {
-        figures.push(main(FLOOR, floor_of(|pair| pair.floor.rate()), 1.0));
-        figures.push(row(FLOOR, "-p50", floor_of(|pair| pair.floor.percentile_us(0.5)), "us"));
-    }
-    figures.push(row(FLOOR, "-p99", floor_of(|pair| pair.floor.percentile_us(0.99)), "us"));
-    figures.extend(device(workload, FLOOR, pairs.iter().flat_map(|(_, pairs)| pairs), |pair| {
-        (pair.floor_work, pair.floor.records)
-    }));
-    for (name, pairs) in pairs {
-        let of = |of: fn(&Pair) -> f64| median(pairs.iter().map(of));
-        if by_latency {
-            let ratio = of(|pair| pair.floor.percentile_us(0.5) / pair.subject.percentile_us(0.5));
-            figures.push(main(name, of(|pair| pair.subject.percentile_us(0.5)), ratio));
-        } else {
-            let ratio = of(|pair| pair.subject.rate() / pair.floor.rate());
-            figures.push(main(name, of(|pair| pair.subject.rate()), ratio));
-            figures.push(row(name, "-p50", of(|pair| pair.subject.percentile_us(0.5)), "us"));
-        }
-        let p99 = row(name, "-p99", of(|pair| pair.subject.percentile_us(0.99)), "us");
-        // How many times the floor's: below 1 is better.
-        let tail = of(|pair| pair.subject.percentile_us(0.99) / pair.floor.percentile_us(0.99));
-        figures.push(if by_latency { p99.against(FLOOR, tail) } else { p99 });
-        figures
-            .extend(device(workload, name, pairs.iter(), |pair| (pair.work, pair.subject.records)));
-    }
-    figures
-}
-
-/// What the device was asked for, per record.
-fn device<'a>(
-    workload: &str,
-    subject: &str,
-    pairs: impl Iterator<Item = &'a Pair> + Clone,
-    of: impl Fn(&Pair) -> (Work, u64),
-) -> Vec<Figure> {
-    let per = |count: fn(Work) -> u64| {
-        median(pairs.clone().map(|pair| {
-            let (work, records) = of(pair);
-            count(work) as f64 / records.max(1) as f64
-        }))
-    };
-    let flushes = per(|work| work.flushes);
-    if flushes == 0.0 {
-        // Not reported.
-        return Vec::new();
-    }
-    let row = |kind: &str, value, unit: &str| {
-        Figure::new(&format!("{workload}-{kind}"), subject, value, unit)
-    };
-    vec![
-        row("flushes", flushes, "flushes/record"),
-        row("device-bytes", per(|work| work.bytes), "bytes/record"),
-    ]
 }

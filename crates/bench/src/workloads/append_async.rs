@@ -9,7 +9,7 @@ use tokio::{runtime::Runtime, sync::Barrier};
 
 use super::{
     Bench, FLOOR,
-    append::{Pair, counted, figures},
+    pair::{Compare, Pair, Pairs},
 };
 use crate::{
     Result,
@@ -29,20 +29,16 @@ const RECORDS_A_TASK: usize = 2_000;
 pub(crate) fn run(bench: &Bench) -> Result<Vec<Figure>> {
     let mut floor = Floor::create(&bench.place.fresh(FLOOR)?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let mut pairs: Vec<(&str, Vec<Pair>)> = Vec::new();
+    let mut pairs = Pairs::default();
     for _ in 0..bench.scale.repeats {
         for subject in &bench.subjects {
             let log = subject.open(&bench.place.fresh(subject.name())?)?;
             let writers: Option<Vec<_>> = (0..TASKS).map(|_| log.async_writer()).collect();
             let Some(writers) = writers else { continue };
-            let pair = repeat(bench, &runtime, writers, &mut floor)?;
-            match pairs.iter_mut().find(|(name, _)| *name == subject.name()) {
-                Some((_, pairs)) => pairs.push(pair),
-                None => pairs.push((subject.name(), vec![pair])),
-            }
+            pairs.add(subject.name(), repeat(bench, &runtime, writers, &mut floor)?);
         }
     }
-    Ok(figures("append-async-64", false, &pairs))
+    Ok(pairs.figures(bench, "append-async-64", Compare::Rate))
 }
 
 fn repeat(
@@ -59,19 +55,15 @@ fn repeat(
     let mut pair = Pair::default();
     for _ in 0..SLICES {
         let records_a_sync = usize::try_from(TASKS)?;
-        let (sample, work) = counted(counters, || floor.run(&bench.entries, records_a_sync, time))?;
-        pair.floor.add(sample);
-        pair.floor_work += work;
+        pair.floor.run(counters, || floor.run(&bench.entries, records_a_sync, time))?;
         for task in &mut tasks {
             task.payer.prepare(RECORDS_A_TASK);
         }
-        let (sample, work) = counted(counters, || {
+        pair.subject.run(counters, || {
             let (sample, back) = runtime.block_on(slice(std::mem::take(&mut tasks), time))?;
             tasks = back;
             Ok(sample)
         })?;
-        pair.subject.add(sample);
-        pair.work += work;
     }
     Ok(pair)
 }

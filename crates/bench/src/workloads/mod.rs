@@ -5,6 +5,7 @@ pub(crate) mod append_async;
 pub(crate) mod history;
 pub(crate) mod memory;
 pub(crate) mod open;
+pub(crate) mod pair;
 pub(crate) mod replay;
 pub(crate) mod size;
 pub(crate) mod step;
@@ -92,5 +93,15 @@ pub(crate) fn run(bench: &Bench, chosen: &[String]) -> Result<Report> {
             report.add(figures);
         }
     }
+    report.add(by_threads(&report));
     Ok(report)
+}
+
+/// How much more 64 threads do than one.
+fn by_threads(report: &Report) -> Vec<Figure> {
+    let one = report.find("append-1", OURS);
+    let many = report.find("append-64", OURS);
+    let times = one.zip(many).map(|(one, many)| many.value / (1e6 / one.value));
+    let figure = |times| Figure::new("append-64-by-threads", OURS, times, "times append-1");
+    times.map(figure).into_iter().collect()
 }

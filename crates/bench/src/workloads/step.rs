@@ -15,7 +15,9 @@ use crate::{
 };
 
 const PENDING: [u64; 3] = [10, 1_000, 100_000];
+/// Of each ledger in a repeat, in rounds: a disk's speed drifts.
 const STEPS: usize = 100;
+const STEPS_A_ROUND: usize = 20;
 const LANE: u64 = 1;
 
 /// A step at each number of pending payments and a write of each blob, in turn.
@@ -28,12 +30,19 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Figure>> {
     }
     let mut blobs = Blobs::begin(bench)?;
     for _ in 0..bench.scale.repeats {
-        for (history, payer, p50s) in &mut ledgers {
-            let mut sample = Sample::default();
-            payer.prepare(STEPS);
-            while let Some(record) = payer.next() {
-                step(history, record.command, &mut sample)?;
+        let mut samples = PENDING.map(|_| Sample::default());
+        for round in 0..STEPS / STEPS_A_ROUND {
+            for at in 0..ledgers.len() {
+                // Each round begins with another ledger.
+                let nth = (at + round) % ledgers.len();
+                let (history, payer, _) = &mut ledgers[nth];
+                payer.prepare(STEPS_A_ROUND);
+                while let Some(record) = payer.next() {
+                    step(history, record.command, &mut samples[nth])?;
+                }
             }
+        }
+        for ((_, _, p50s), sample) in ledgers.iter_mut().zip(&samples) {
             p50s.push(sample.percentile_us(0.5));
         }
         blobs.repeat()?;
