@@ -35,6 +35,16 @@ use crate::{
 /// Which fraction of the time of an append a leader waits for one more caller.
 const PATIENCE: u32 = 4;
 
+/// So many callers are written together. Of more of them some are woken and decide while others are
+/// written.
+const FEW: usize = 24;
+
+/// Of many threads one half is written while the other is woken, which takes as long.
+pub(crate) const HALF: usize = 2;
+
+/// Tasks are woken more cheaply.
+pub(crate) const QUARTER: usize = 4;
+
 /// What all handles on one ledger share.
 pub(crate) struct Commit<S> {
     front: Mutex<Front<S>>,
@@ -64,7 +74,9 @@ pub(crate) struct Front<S> {
     in_flight_seq: u64,
     /// The number of the last batch that is over.
     over: u64,
-    /// How many callers there seem to be: what a leader may expect to gather.
+    /// How many callers there seem to be: those of the batch before, and who came meanwhile.
+    callers: usize,
+    /// How many of them a leader waits for.
     expected: usize,
     /// How long a leader waits for one more of them.
     patience: Duration,
@@ -148,6 +160,7 @@ impl<S: EventStore> Commit<S> {
             in_flight: Vec::new(),
             in_flight_seq: machine.durable().seq,
             over: 0,
+            callers: 0,
             expected: 0,
             patience: Duration::ZERO,
             gathering: false,
@@ -205,11 +218,11 @@ impl<S: EventStore> Commit<S> {
                 let signal = parker.wait();
                 front = self.lock();
                 if signal == Signal::Lead {
-                    front = self.lead(front);
+                    front = self.lead(front, HALF);
                 }
             } else {
                 front.leading = true;
-                front = self.lead(front);
+                front = self.lead(front, HALF);
             }
         }
         front
@@ -217,9 +230,9 @@ impl<S: EventStore> Commit<S> {
 
     /// Commits the batch that has formed. Only who leads calls it; afterwards somebody else does,
     /// or nobody has to.
-    pub(crate) fn lead<'a>(&'a self, front: Guard<'a, S>) -> Guard<'a, S> {
+    pub(crate) fn lead<'a>(&'a self, front: Guard<'a, S>, share: usize) -> Guard<'a, S> {
         let duty = Duty { commit: self, fulfilled: false };
-        let mut front = self.gather(front);
+        let mut front = self.gather(front, share);
         let batch = front.take_batch();
         let room = mem::take(&mut front.room);
         let (fed, watched) = (front.feed.is_read(), front.outcomes.are_awaited());
@@ -253,10 +266,11 @@ impl<S: EventStore> Commit<S> {
         self.lock()
     }
 
-    /// Waits for callers who are about to submit: as many as were here for the batch before, as long
-    /// as more of them come, and each for a fraction of what an append takes. Costs nothing to who is
-    /// alone.
-    fn gather<'a>(&'a self, mut front: Guard<'a, S>) -> Guard<'a, S> {
+    /// Waits for callers who are about to submit: for one in `share` of those who seem to be here, as
+    /// long as more of them come, and for each a fraction of what an append takes. Costs nothing to
+    /// who is alone.
+    fn gather<'a>(&'a self, mut front: Guard<'a, S>, share: usize) -> Guard<'a, S> {
+        front.expected = if front.callers > FEW { front.callers / share } else { front.callers };
         let patience = front.patience;
         front.gathering = !patience.is_zero();
         while front.gathering && front.queued() < front.expected {
@@ -551,7 +565,7 @@ impl<S> Front<S> {
 
     /// What a leader does with the outcome of its append.
     fn finish(&mut self, batch: Batch, outcome: Result<(), StoreError>) -> Handover {
-        self.expected = batch.commands + self.forming.commands;
+        self.callers = batch.commands + self.forming.commands;
         self.bytes_since_snapshot += batch.bytes as u64;
         let confirmed = match outcome {
             Ok(()) => self.machine.confirmed(batch.entries).map_err(|_| None),

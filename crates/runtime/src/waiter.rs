@@ -66,7 +66,7 @@ impl Parker {
                 LEAD => return Signal::Lead,
                 _ => {
                     let told = lock(&self.helps).take();
-                    told.inspect(|told| told.tell(WOKEN_WAKES));
+                    told.inspect(Told::tell);
                     return Signal::Done;
                 }
             }
@@ -130,23 +130,28 @@ pub(crate) enum Waiter {
     Task(Arc<Sleeper>),
 }
 
-/// Those who are to be told, shared by who tells them: waking a thread costs as much as a command,
-/// and who was woken first wakes others while the leader goes on waking.
+/// Those who are to be told, shared by who tells them. Waking a thread costs as much as a command, so
+/// each wakes two, and those two others: no core wakes all while another one works for all.
 #[derive(Debug)]
 struct Told {
     waiters: Vec<Waiter>,
     next: AtomicU32,
 }
 
+/// How many threads a thread wakes, who tells first and who is woken alike.
+const WAKES: usize = 2;
+
 impl Told {
-    /// Tells at most so many of those whom nobody has told yet.
-    fn tell(self: &Arc<Self>, most: usize) {
-        for _ in 0..most {
+    /// Tells the next of them, up to so many threads; these tell on.
+    fn tell(self: &Arc<Self>) {
+        let mut threads = 0;
+        while threads < WAKES {
             let next = self.next.fetch_add(1, Ordering::Relaxed) as usize;
             match self.waiters.get(next) {
                 Some(Waiter::Thread(parker)) => {
                     *lock(&parker.helps) = Some(Arc::clone(self));
                     parker.signal(Signal::Done);
+                    threads += 1;
                 }
                 Some(Waiter::Task(sleeper)) => sleeper.done(),
                 None => return,
@@ -155,13 +160,9 @@ impl Told {
     }
 }
 
-/// How many others a thread wakes that was woken.
-const WOKEN_WAKES: usize = 2;
-
 /// Tells all of them.
 pub(crate) fn done(waiters: Vec<Waiter>) {
     if !waiters.is_empty() {
-        let most = waiters.len();
-        Arc::new(Told { waiters, next: AtomicU32::new(0) }).tell(most);
+        Arc::new(Told { waiters, next: AtomicU32::new(0) }).tell();
     }
 }

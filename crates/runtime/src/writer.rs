@@ -10,7 +10,7 @@ use std::{
 use payonce_core::EventStore;
 
 use crate::{
-    commit::{Commit, Guard, WriterPost},
+    commit::{Commit, Guard, QUARTER, WriterPost},
     error::Unavailable,
     sync::{Mutex, lock, start, wait},
     waiter::{Sleeper, done},
@@ -51,7 +51,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         loop {
             if front.writer == WriterPost::Leads {
                 front.writer = WriterPost::Waiting;
-                front = self.lead(front);
+                front = self.lead(front, QUARTER);
             } else if let Some(errand) = front.next_errand() {
                 drop(front);
                 self.run(errand);
