@@ -86,7 +86,11 @@ fn hammer(directory: &Path, round: u64) {
         for caller in 0..THREADS {
             let ledger = ledger.clone();
             let first = (round * THREADS + caller) << 32;
-            scope.spawn(move || (first..).for_each(|nth| pay(&ledger, nth)));
+            scope.spawn(move || {
+                for nth in first.. {
+                    pay(&ledger, nth);
+                }
+            });
         }
     });
 }
@@ -99,7 +103,7 @@ fn pay(ledger: &SharedLedger<FsStore>, nth: u64) {
     assert!(matches!(reply, DispatchReply::Recorded { .. }), "the first of its batch");
     tell('d', nth);
     // Every third stays out: there is always something to recover.
-    if nth % 3 != 0 {
+    if !nth.is_multiple_of(3) {
         let claim = ClaimPart::new(id(nth), part(nth), preimage(nth));
         ledger.execute(claim, NOW).expect("the proof");
         tell('c', nth);
@@ -126,7 +130,7 @@ fn kill_again_and_again() {
         let ledger = open(&directory);
         ledger.query(|state| check(state, &told, round)).expect("open");
         repeat(&ledger, &told);
-        ledger.close().expect("the first to close");
+        drop(ledger.close().expect("the first to close"));
     }
     let paid = told.values().filter(|told| **told == Told::Claimed).count();
     assert!(told.len() > 2_000 && paid > 500, "{} payments, {paid} paid", told.len());

@@ -159,7 +159,7 @@ fn a_store_that_fails_is_told_to_all() {
                 );
             }
             assert!(ledger.check().is_err());
-            ledger.close();
+            drop(ledger.close());
         });
     }
 }
@@ -239,7 +239,7 @@ fn a_subscriber_misses_nothing() {
     many_orders(|| {
         let (_disk, ledger) = new(16);
         let mut subscription = ledger.subscribe(ledger.head().seq + 1);
-        let reader = thread::spawn(move || subscription.next());
+        let reader = thread::spawn(move || subscription.read());
         accepted(&ledger, 1);
         let confirmed = reader.join().expect("no panic").expect("open");
         assert_eq!(confirmed.events.len(), 1);
