@@ -33,8 +33,8 @@ struct Told {
     exit: Option<i32>,
 }
 
-const EXAMPLES: [&str; 5] =
-    ["audit_trail", "mpp_with_retries", "offer", "own_runtime", "pay_invoice"];
+const EXAMPLES: [&str; 6] =
+    ["audit_trail", "many_callers", "mpp_with_retries", "offer", "own_runtime", "pay_invoice"];
 
 /// The examples' programs, built as the sources are now. Cargo names examples to no test, and what
 /// lies in its target directory may be older than they are.
@@ -120,6 +120,15 @@ fn pay_invoice_pays_once_through_a_kill() {
 
         balance: 5000000000 msat before, 4999948950 msat after: 51050 msat less
     "#]].assert_eq(&told.said);
+}
+
+#[test]
+fn many_callers_pay_once() {
+    tells(
+        "many_callers",
+        &expect![[r#"
+        "#]],
+    );
 }
 
 #[test]
