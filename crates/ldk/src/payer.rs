@@ -1,6 +1,6 @@
 //! The payer: a ledger and LDK, joined so that each payment is made once.
 
-use core::ops::Deref;
+use core::{fmt, ops::Deref};
 use std::{
     collections::HashSet,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -40,14 +40,20 @@ use crate::{
 ///   [`ledger`](Self::ledger).
 ///
 /// All methods take `&self` and may be called from any thread, also from LDK's event handler.
-#[derive(Debug)]
-pub struct Payer<S, E, R> {
+pub struct Payer<S: EventStore + Send + 'static, E, R> {
     pub(crate) ledger: SharedLedger<S>,
     pub(crate) engine: E,
     pub(crate) entropy: R,
     pub(crate) options: Options,
     /// What LDK tracked at the start and the ledger did not know, until LDK forgets it.
     unknown: Mutex<HashSet<PartId>>,
+}
+
+// LDK's types have no `Debug`: none is asked of the engine and the entropy.
+impl<S: EventStore + Send + 'static, E, R> fmt::Debug for Payer<S, E, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Payer").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 /// What came of [`Payer::pay`].

@@ -1,7 +1,7 @@
 //! Starting: a ledger is opened beside LDK's channel state, told what LDK still has to say, and
 //! compared with what LDK tracks; then it may pay.
 
-use core::ops::Deref;
+use core::{error::Error, fmt, ops::Deref};
 use std::{cell::Cell, collections::HashMap};
 
 use lightning::{
@@ -38,9 +38,8 @@ use crate::{
 ///    before;
 /// 5. the background processor, with [`Payer::handle_event`] first in its event handler; peers;
 ///    [`Payer::drive`].
-#[derive(Debug)]
 #[must_use = "a payer is had by finishing its start"]
-pub struct Starting<S, E, R> {
+pub struct Starting<S: EventStore + Send + 'static, E, R> {
     recovery: SharedRecovery<S>,
     engine: E,
     entropy: R,
@@ -75,13 +74,36 @@ pub struct StartReport {
 }
 
 /// A start that was not finished: nothing is lost, and it may be tried again.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub struct Unfinished<S, E, R> {
+pub struct Unfinished<S: EventStore + Send + 'static, E, R> {
     /// Why.
     pub error: StartError,
     /// What was to be finished.
     pub starting: Starting<S, E, R>,
+}
+
+// LDK's types have no `Debug`: none is asked of the engine and the entropy.
+impl<S: EventStore + Send + 'static, E, R> fmt::Debug for Starting<S, E, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Starting").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl<S: EventStore + Send + 'static, E, R> fmt::Debug for Unfinished<S, E, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unfinished").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<S: EventStore + Send + 'static, E, R> fmt::Display for Unfinished<S, E, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<S: EventStore + Send + 'static, E, R> Error for Unfinished<S, E, R> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
 }
 
 impl<S, E, R> Starting<S, E, R>
