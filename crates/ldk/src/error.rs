@@ -2,11 +2,9 @@
 
 use lightning::events::ReplayEvent;
 use payonce_core::{AbandonRefusal, OpenError, PartId, SendRefusal, TickRefusal};
+use payonce_runtime::{CallError, Unavailable};
 
-use crate::{
-    request::OrderRefusal,
-    shared::{CallError, Unavailable},
-};
+use crate::request::OrderRefusal;
 
 /// Why a payment was not accepted. Nothing was recorded and nothing was sent.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,7 @@ use payonce_core::{
     Answer, Dispatch, DispatchRefusal, DispatchReply, EventStore, Fate, Msat, NewPart, PartId,
     Payment, PaymentId, Request, Status, Target, UnixMillis, WithdrawPart,
 };
+use payonce_runtime::{CallError, Unavailable};
 
 use crate::{
     border,
@@ -16,7 +17,6 @@ use crate::{
     order::{NotAnOrder, Order},
     payer::Payer,
     refund,
-    shared::{CallError, Unavailable},
 };
 
 /// What came of a hand-over.

@@ -5,13 +5,13 @@ use payonce_core::{
     Answer, EventStore, FactRefusal, FactReply, PaymentHash, PaymentId, ReleaseHash, State,
     UnixMillis,
 };
+use payonce_runtime::{SharedLedger, SharedRecovery, Unavailable};
 
 use crate::{
     engine::Engine,
     entry::{Stage, entry_of},
     facts::{self, Facts},
     invoice::{self, InvoiceRefusal},
-    shared::{SharedLedger, SharedRecovery, Unavailable},
 };
 
 /// What an event came to.

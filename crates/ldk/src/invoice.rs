@@ -6,12 +6,12 @@ use lightning::{
     offers::invoice::Bolt12Invoice,
 };
 use payonce_core::{Fate, HashHolder, Msat, PartId, PaymentHash, PaymentId, State};
+use payonce_runtime::Unavailable;
 
 use crate::{
     border,
     engine::Engine,
     handled::{Book, Handled},
-    shared::Unavailable,
 };
 
 /// Why an invoice that came for an offer is not paid.

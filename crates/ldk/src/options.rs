@@ -29,6 +29,8 @@ pub struct Options {
     pub retry: Retry,
     /// How LDK routes; the most that may go to fees comes from the payment, where it states it.
     pub route: RouteParametersConfig,
+    /// How the ledger is shared.
+    pub ledger: payonce_runtime::Options,
 }
 
 impl Options {
@@ -40,6 +42,7 @@ impl Options {
             channel_state,
             retry: Retry::Timeout(Duration::from_secs(10)),
             route: RouteParametersConfig::default(),
+            ledger: payonce_runtime::Options::DEFAULT,
         }
     }
 
@@ -47,6 +50,13 @@ impl Options {
     #[must_use]
     pub const fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// With this way of sharing the ledger.
+    #[must_use]
+    pub const fn ledger(mut self, options: payonce_runtime::Options) -> Self {
+        self.ledger = options;
         self
     }
 

@@ -11,6 +11,7 @@ use payonce_core::{
     Abandon, AbandonReply, EventStore, FailureReason, Fate, Msat, Part, PartId, Payment, PaymentId,
     Send as SendPayment, SendReply, Standing, UnixMillis,
 };
+use payonce_runtime::{OutcomeError, SharedLedger, Unavailable};
 
 use crate::{
     border,
@@ -23,7 +24,6 @@ use crate::{
     order::Order,
     refund,
     request::{Terms, request},
-    shared::{OutcomeError, SharedLedger, Unavailable},
 };
 
 /// A ledger and LDK, joined so that each payment is made once. Had by finishing a
@@ -176,7 +176,7 @@ where
     ///
     /// # Errors
     /// [`OutcomeError`] for a payment that the ledger does not know, or forgets meanwhile.
-    pub fn outcome(&self, id: &PaymentId) -> Result<Standing, OutcomeError> {
+    pub fn outcome(&self, id: PaymentId) -> Result<Standing, OutcomeError> {
         self.ledger.outcome(id)
     }
 
@@ -184,7 +184,7 @@ where
     ///
     /// # Errors
     /// As [`outcome`](Self::outcome).
-    pub async fn outcome_async(&self, id: &PaymentId) -> Result<Standing, OutcomeError> {
+    pub async fn outcome_async(&self, id: PaymentId) -> Result<Standing, OutcomeError> {
         self.ledger.outcome_async(id).await
     }
 

@@ -13,6 +13,7 @@ use payonce_core::{
     Opening, PartId, PartKind, PaymentHash, PaymentId, Settlement, State, UnixMillis,
     UnresolvedPart, WithdrawPart,
 };
+use payonce_runtime::{SharedLedger, SharedRecovery, Unavailable};
 
 use crate::{
     border,
@@ -23,7 +24,6 @@ use crate::{
     options::{ChannelState, Options},
     payer::Payer,
     refund,
-    shared::{SharedLedger, SharedRecovery, Unavailable},
 };
 
 /// A ledger that was opened and not yet compared with LDK: it takes events and pays nothing.
@@ -125,7 +125,7 @@ where
         options: Options,
         now: UnixMillis,
     ) -> Result<Self, StartError> {
-        let recovery = SharedLedger::open(store, opening, now)?;
+        let recovery = SharedLedger::open(store, opening, options.ledger, now)?;
         Ok(Self { recovery, engine, entropy, options })
     }
 

@@ -7,6 +7,7 @@ use payonce_core::{
     Answer, EventStore, Fate, FinalizePart, PaymentId, RetryPolicy, Shortfall, State, StatusKind,
     TickReply, UnixMillis,
 };
+use payonce_runtime::Unavailable;
 
 use crate::{
     border,
@@ -16,7 +17,6 @@ use crate::{
     hand_over::HandOver,
     handled::Book as _,
     payer::{Payer, parts_out},
-    shared::Unavailable,
 };
 
 /// What a tick did.

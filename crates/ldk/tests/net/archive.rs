@@ -21,7 +21,8 @@ pub enum Completion {
     /// Durable when the call returns.
     #[default]
     Completed,
-    /// Still being written: LDK sends nothing that hangs on it until told.
+    /// Still being written: LDK sends nothing that hangs on it until told. A node is told at the end
+    /// of a step, unless writes are held. LDK wants either this or the other from load to load.
     InProgress,
 }
 
@@ -31,48 +32,60 @@ pub struct Archive(Mutex<Shelves>);
 
 #[derive(Debug, Default)]
 struct Shelves {
-    versions: BTreeMap<ChannelId, Vec<Vec<u8>>>,
+    /// All writes, in order.
+    writes: Vec<(ChannelId, Vec<u8>)>,
     completion: Completion,
+    /// Whether LDK is not told that a write is durable.
+    held: bool,
     /// Updates that were answered with *in progress*.
     open: Vec<(ChannelId, u64)>,
 }
 
 impl Archive {
-    /// The monitors as persisted `back` writes ago; the first version where there were fewer.
+    /// The monitors as they were `back` writes ago.
     pub fn monitors(&self, back: usize) -> BTreeMap<ChannelId, Vec<u8>> {
         let shelves = self.lock();
-        let version = |versions: &Vec<Vec<u8>>| versions[versions.len().saturating_sub(1 + back)].clone();
-        shelves.versions.iter().map(|(id, versions)| (*id, version(versions))).collect()
+        let kept = shelves.writes.len().saturating_sub(back);
+        shelves.writes[..kept].iter().cloned().collect()
     }
 
-    /// How many versions of each monitor there are.
-    pub fn counts(&self) -> BTreeMap<ChannelId, usize> {
-        self.lock().versions.iter().map(|(id, versions)| (*id, versions.len())).collect()
+    /// How many writes there were.
+    pub fn writes(&self) -> usize {
+        self.lock().writes.len()
     }
 
     /// Goes on from monitors that were put back: later versions never were.
     pub fn put_back(&self, monitors: &BTreeMap<ChannelId, Vec<u8>>) {
         let mut shelves = self.lock();
-        for (id, bytes) in monitors {
-            shelves.versions.insert(*id, vec![bytes.clone()]);
-        }
+        shelves.writes = monitors.clone().into_iter().collect();
         shelves.open.clear();
         shelves.completion = Completion::Completed;
+        shelves.held = false;
     }
 
     pub fn answer(&self, completion: Completion) {
         self.lock().completion = completion;
     }
 
-    /// The updates that LDK still waits for.
-    pub fn take_open(&self) -> Vec<(ChannelId, u64)> {
-        std::mem::take(&mut self.lock().open)
+    /// From here on LDK is not told of a finished write.
+    pub fn hold(&self) {
+        self.lock().held = true;
     }
 
-    fn write(&self, monitor: &ChannelMonitor<TestChannelSigner>, update: Option<u64>) -> ChannelMonitorUpdateStatus {
+    /// The updates that LDK is to be told of.
+    pub fn take_open(&self) -> Vec<(ChannelId, u64)> {
+        let mut shelves = self.lock();
+        if shelves.held { Vec::new() } else { std::mem::take(&mut shelves.open) }
+    }
+
+    fn write(
+        &self,
+        monitor: &ChannelMonitor<TestChannelSigner>,
+        update: Option<u64>,
+    ) -> ChannelMonitorUpdateStatus {
         let mut shelves = self.lock();
         let id = monitor.channel_id();
-        shelves.versions.entry(id).or_default().push(monitor.encode());
+        shelves.writes.push((id, monitor.encode()));
         match (shelves.completion, update) {
             (Completion::InProgress, Some(update)) => {
                 shelves.open.push((id, update));

@@ -51,10 +51,12 @@ impl Chain {
         let mut txs = Vec::new();
         for tx in std::mem::take(&mut self.waiting) {
             let id = tx.compute_txid();
-            if self.mined.contains_key(&id) || tx.input.iter().any(|i| self.spent.contains(&i.previous_output)) {
+            if self.mined.contains_key(&id)
+                || tx.input.iter().any(|i| self.spent.contains(&i.previous_output))
+            {
                 continue;
             }
-            if tx.is_absolute_timelock_satisfied(height) && self.sequences_allow(&tx, height) {
+            if is_final(&tx, height) && self.sequences_allow(&tx, height) {
                 self.note(&tx);
                 txs.push(tx);
             } else {
@@ -90,14 +92,7 @@ impl Chain {
     }
 }
 
-trait Timelock {
-    fn is_absolute_timelock_satisfied(&self, height: u32) -> bool;
-}
-
-impl Timelock for Transaction {
-    fn is_absolute_timelock_satisfied(&self, height: u32) -> bool {
-        !self.is_lock_time_enabled()
-            || !self.lock_time.is_block_height()
-            || self.lock_time.to_consensus_u32() < height
-    }
+fn is_final(tx: &Transaction, height: u32) -> bool {
+    let locked = tx.is_lock_time_enabled() && tx.lock_time.is_block_height();
+    !locked || tx.lock_time.to_consensus_u32() < height
 }

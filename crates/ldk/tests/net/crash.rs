@@ -1,6 +1,7 @@
 //! A node dies, and is loaded from what was persisted: of any age.
 
 use std::{
+    any::Any,
     collections::{BTreeMap, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
 };
@@ -10,8 +11,8 @@ use lightning::{
     chain::{Listen as _, channelmonitor::ChannelMonitor},
     io::Cursor,
     ln::{
-        channelmanager::ChannelManagerReadArgs, functional_test_utils::test_default_channel_config, msgs::DecodeError,
-        types::ChannelId,
+        channelmanager::ChannelManagerReadArgs, functional_test_utils::test_default_channel_config,
+        msgs::DecodeError, types::ChannelId,
     },
     util::{
         ser::{ReadableArgs as _, Writeable as _},
@@ -64,20 +65,37 @@ impl Net {
 
     /// Loads a crashed node, up to the point at which it could connect to peers.
     pub fn load(&mut self, node: usize, image: &Image) -> Result<Loaded, Refused> {
+        let known = self.closed_channels(node);
+        self.watch_anew(node);
         let result = catch_unwind(AssertUnwindSafe(|| self.read(node, image)));
-        let (manager, monitors) = result.map_err(|panic| Refused::Panicked(message(panic)))?.map_err(Refused::Read)?;
-        let open = monitors.len() == manager.list_channels().len();
-        let known = self.closed_before(node);
+        let (manager, monitors) = result
+            .map_err(|panic| Refused::Panicked(panic_message(panic.as_ref())))?
+            .map_err(Refused::Read)?;
         self.archives[node].put_back(&image.monitors);
         self.install(node, manager, monitors);
-        let closing = !open && self.closed_before(node) > known;
+        let closing = self.closed_channels(node) > known;
         Ok(if closing { Loaded::Closing } else { Loaded::Open })
     }
 
-    fn closed_before(&self, node: usize) -> usize {
+    pub(super) fn closed_channels(&self, node: usize) -> usize {
         let node = &self.nodes[node];
         let monitors = node.chain_monitor.chain_monitor.list_monitors().len();
         monitors.saturating_sub(node.node.list_channels().len())
+    }
+
+    /// A new process has nothing to watch yet.
+    fn watch_anew(&mut self, at: usize) {
+        let archive = self.archives[at];
+        let node = &mut self.nodes[at];
+        let chain_monitor = TestChainMonitor::new(
+            Some(node.chain_source),
+            node.tx_broadcaster,
+            node.logger,
+            node.fee_estimator,
+            archive,
+            node.keys_manager,
+        );
+        node.chain_monitor = Box::leak(Box::new(chain_monitor));
     }
 
     fn read(&self, node: usize, image: &Image) -> Result<(Manager, Vec<Monitor>), DecodeError> {
@@ -87,7 +105,8 @@ impl Net {
             <(BlockHash, Monitor)>::read(&mut Cursor::new(bytes), keys).map(|(_, monitor)| monitor)
         });
         let monitors = monitors.collect::<Result<Vec<_>, _>>()?;
-        let by_channel: HashMap<_, _> = monitors.iter().map(|monitor| (monitor.channel_id(), monitor)).collect();
+        let by_channel: HashMap<_, _> =
+            monitors.iter().map(|monitor| (monitor.channel_id(), monitor)).collect();
         let arguments = ChannelManagerReadArgs {
             entropy_source: node.keys_manager,
             node_signer: node.keys_manager,
@@ -101,23 +120,14 @@ impl Net {
             config: test_default_channel_config(),
             channel_monitors: by_channel.into_iter().collect(),
         };
-        let (_, manager) = <(BlockHash, Manager)>::read(&mut Cursor::new(&image.manager), arguments)?;
+        let (_, manager) =
+            <(BlockHash, Manager)>::read(&mut Cursor::new(&image.manager), arguments)?;
         Ok((manager, monitors))
     }
 
     /// A new process: monitors are watched again, blocks that were missed are told to everyone.
     fn install(&mut self, at: usize, manager: Manager, monitors: Vec<Monitor>) {
-        let archive = self.archives[at];
         let node = &mut self.nodes[at];
-        let chain_monitor = TestChainMonitor::new(
-            Some(node.chain_source),
-            node.tx_broadcaster,
-            node.logger,
-            node.fee_estimator,
-            archive,
-            node.keys_manager,
-        );
-        node.chain_monitor = Box::leak(Box::new(chain_monitor));
         node.node = Box::leak(Box::new(manager));
         node.onion_messenger.set_offers_handler(node.node);
         node.onion_messenger.set_async_payments_handler(node.node);
@@ -127,7 +137,14 @@ impl Net {
             for (block, height) in blocks.iter().filter(|(_, height)| *height > known) {
                 let txs: Vec<_> = block.txdata.iter().enumerate().collect();
                 let (broadcaster, fees) = (node.tx_broadcaster, node.fee_estimator);
-                monitor.block_connected(&block.header, &txs, *height, broadcaster, fees, &node.logger);
+                monitor.block_connected(
+                    &block.header,
+                    &txs,
+                    *height,
+                    broadcaster,
+                    fees,
+                    &node.logger,
+                );
             }
             let status = node.chain_monitor.load_existing_monitor(monitor.channel_id(), monitor);
             status.expect("the channel is not watched yet");
@@ -136,11 +153,12 @@ impl Net {
         for (block, height) in blocks.iter().filter(|(_, height)| *height > known) {
             node.node.block_connected(block, *height);
         }
-        self.settle_monitors(at);
+        self.settle(at);
     }
 }
 
-fn message(panic: Box<dyn std::any::Any + Send>) -> String {
+/// What a panic said.
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
 }

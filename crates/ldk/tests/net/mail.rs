@@ -1,7 +1,8 @@
 //! Messages between nodes, one at a time.
 
 use lightning::ln::msgs::{
-    BaseMessageHandler as _, ChannelMessageHandler as _, ErrorAction, MessageSendEvent, OnionMessageHandler as _,
+    BaseMessageHandler as _, ChannelMessageHandler as _, ErrorAction, MessageSendEvent,
+    OnionMessageHandler as _,
 };
 
 use super::node::{Net, Node};
@@ -19,7 +20,9 @@ impl Net {
     pub fn collect_mail(&mut self) {
         for from in 0..self.nodes.len() {
             for message in self.nodes[from].node.get_and_clear_pending_msg_events() {
-                let Some(to) = addressee(&message).and_then(|id| self.index_of(id)) else { continue };
+                let Some(to) = addressee(&message).and_then(|id| self.index_of(id)) else {
+                    continue;
+                };
                 if self.is_connected(from, to) {
                     self.mail.push_back(Letter { from, to, message });
                 }
@@ -44,9 +47,11 @@ impl Net {
                 continue;
             }
             let (from_id, to_id) = (self.id(from), self.id(to));
-            if let Some(message) = self.nodes[from].onion_messenger.next_onion_message_for_peer(to_id) {
+            if let Some(message) =
+                self.nodes[from].onion_messenger.next_onion_message_for_peer(to_id)
+            {
                 self.nodes[to].onion_messenger.handle_onion_message(from_id, &message);
-                self.settle_monitors(to);
+                self.settle(to);
                 return Some(to);
             }
         }
@@ -76,27 +81,40 @@ impl Net {
                 }
                 handler.handle_commitment_signed_batch_test(from, &updates.commitment_signed);
             }
-            MessageSendEvent::SendRevokeAndACK { msg, .. } => handler.handle_revoke_and_ack(from, msg),
-            MessageSendEvent::SendChannelReestablish { msg, .. } => handler.handle_channel_reestablish(from, msg),
-            MessageSendEvent::SendChannelReady { msg, .. } => handler.handle_channel_ready(from, msg),
+            MessageSendEvent::SendRevokeAndACK { msg, .. } => {
+                handler.handle_revoke_and_ack(from, msg)
+            }
+            MessageSendEvent::SendChannelReestablish { msg, .. } => {
+                handler.handle_channel_reestablish(from, msg)
+            }
+            MessageSendEvent::SendChannelReady { msg, .. } => {
+                handler.handle_channel_ready(from, msg)
+            }
             MessageSendEvent::SendAnnouncementSignatures { msg, .. } => {
                 handler.handle_announcement_signatures(from, msg);
             }
-            MessageSendEvent::SendChannelUpdate { msg, .. } => handler.handle_channel_update(from, msg),
+            MessageSendEvent::SendChannelUpdate { msg, .. } => {
+                handler.handle_channel_update(from, msg)
+            }
             MessageSendEvent::SendShutdown { msg, .. } => handler.handle_shutdown(from, msg),
-            MessageSendEvent::SendClosingSigned { msg, .. } => handler.handle_closing_signed(from, msg),
+            MessageSendEvent::SendClosingSigned { msg, .. } => {
+                handler.handle_closing_signed(from, msg)
+            }
             MessageSendEvent::HandleError { action, .. } => self.hand_over_error(letter, action),
             // Peer storage is a backup that no test reads.
-            MessageSendEvent::SendPeerStorage { .. } | MessageSendEvent::SendPeerStorageRetrieval { .. } => {}
+            MessageSendEvent::SendPeerStorage { .. }
+            | MessageSendEvent::SendPeerStorageRetrieval { .. } => {}
             other => panic!("no test sends this: {other:?}"),
         }
-        self.settle_monitors(letter.to);
+        self.settle(letter.to);
     }
 
     fn hand_over_error(&self, letter: &Letter, action: &ErrorAction) {
         let handler = self.nodes[letter.to].node;
         match action {
-            ErrorAction::SendErrorMessage { msg } => handler.handle_error(self.id(letter.from), msg),
+            ErrorAction::SendErrorMessage { msg } => {
+                handler.handle_error(self.id(letter.from), msg)
+            }
             ErrorAction::DisconnectPeer { msg } => {
                 if let Some(msg) = msg {
                     handler.handle_error(self.id(letter.from), msg);

@@ -3,7 +3,7 @@
 //! Everything that LDK borrows is leaked, so that a node may be loaded again as often as a test
 //! likes. A test that makes many nets pays for each with about a megabyte.
 
-#![allow(dead_code, reason = "each test binary uses a part of the harness")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of the harness")]
 
 mod archive;
 mod chain;
@@ -12,9 +12,8 @@ mod mail;
 mod node;
 mod till;
 
-pub use archive::{Archive, Completion};
-pub use chain::Chain;
-pub use crash::{Image, Loaded, Refused};
+pub use archive::Completion;
+pub use crash::{Image, Loaded, Refused, panic_message};
 pub use mail::Letter;
-pub use node::{Manager, Net, Node, Outcome};
-pub use till::{NetPayer, Till};
+pub use node::{Net, Outcome};
+pub use till::Till;

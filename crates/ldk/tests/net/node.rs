@@ -6,6 +6,7 @@ use std::{
 };
 
 use lightning::bitcoin::{OutPoint, secp256k1::PublicKey};
+use lightning::bolt11_invoice::Bolt11Invoice;
 use lightning::{
     events::{Event, EventsProvider as _, ReplayEvent},
     ln::{
@@ -19,7 +20,6 @@ use lightning::{
     sign::SpendableOutputDescriptor,
     types::payment::{PaymentHash, PaymentPreimage},
 };
-use lightning::bolt11_invoice::Bolt11Invoice;
 
 use super::{
     archive::Archive,
@@ -72,15 +72,17 @@ impl Net {
     /// Connected nodes without channels.
     pub fn new(count: usize) -> Self {
         let configs: &'static Vec<TestChanMonCfg> = leak(ldk::create_chanmon_cfgs(count));
-        let archives: Vec<&'static Archive> = (0..count).map(|_| leak(Archive::default())).collect();
+        let archives: Vec<&'static Archive> =
+            (0..count).map(|_| leak(Archive::default())).collect();
         let nodes: &'static Vec<NodeCfg<'static>> =
             leak(ldk::create_node_cfgs_with_persisters(count, configs, archives.clone()));
         let managers = leak(ldk::create_node_chanmgrs(count, nodes, &vec![None; count]));
         let nodes = ManuallyDrop::new(ldk::create_network(count, nodes, managers));
         *nodes[0].connect_style.borrow_mut() = ConnectStyle::FullBlockViaListen;
         let pairs = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b)));
+        let chain = Chain::after(&nodes[0].blocks.lock().expect("new"));
         Self {
-            chain: Chain::after(&nodes[0].blocks.lock().expect("new")),
+            chain,
             nodes,
             archives,
             mail: VecDeque::new(),
@@ -99,7 +101,8 @@ impl Net {
         for &(a, b, satoshis, pushed) in channels {
             ldk::create_announced_chan_between_nodes_with_value(&net.nodes, a, b, satoshis, pushed);
         }
-        let height = net.nodes.iter().map(|node| node.best_block_info().1).max().expect("there are nodes");
+        let height =
+            net.nodes.iter().map(|node| node.best_block_info().1).max().expect("there are nodes");
         for node in net.nodes.iter() {
             let behind = height - node.best_block_info().1;
             if behind > 0 {
@@ -147,6 +150,8 @@ impl Net {
     }
 
     pub fn connect(&mut self, a: usize, b: usize) {
+        // What is still to be sent to a peer that is away is lost.
+        self.collect_mail();
         if a != b && self.links.insert((a.min(b), a.max(b))) {
             ldk::connect_nodes(&self.nodes[a.min(b)], &self.nodes[a.max(b)]);
         }
@@ -160,21 +165,13 @@ impl Net {
         }
     }
 
-    /// Tells LDK that the writes which it waits for are durable.
-    pub fn complete_writes(&self, node: usize) {
+    /// Ends a step of a node: LDK is told what is durable, and its own notes are dropped.
+    pub fn settle(&self, node: usize) {
         for (channel, update) in self.archives[node].take_open() {
             let monitor = &self.nodes[node].chain_monitor.chain_monitor;
             monitor.channel_monitor_updated(channel, update).expect("the channel is watched");
         }
-    }
-
-    pub(super) fn settle_monitors(&self, node: usize) {
         forget_added_monitors(&self.nodes[node]);
-    }
-
-    /// Ends a step of a node: its own notes are dropped.
-    pub fn settle(&self, node: usize) {
-        self.settle_monitors(node);
     }
 
     pub fn has_mail(&mut self) -> bool {
@@ -185,17 +182,23 @@ impl Net {
     /// Whether a closed channel still has something to be decided by blocks.
     pub fn awaits_blocks(&self) -> bool {
         self.nodes.iter().any(|node| {
-            let open: Vec<_> = node.node.list_channels().iter().map(|channel| channel.channel_id).collect();
+            let open: Vec<_> =
+                node.node.list_channels().iter().map(|channel| channel.channel_id).collect();
             let monitors = &node.chain_monitor.chain_monitor;
-            let closed = monitors.list_monitors().into_iter().filter(|channel| !open.contains(channel));
-            let mut closed = closed.map(|channel| monitors.get_monitor(channel).expect("it is listed"));
+            let closed =
+                monitors.list_monitors().into_iter().filter(|channel| !open.contains(channel));
+            let mut closed =
+                closed.map(|channel| monitors.get_monitor(channel).expect("it is listed"));
             closed.any(|monitor| !monitor.get_claimable_balances().is_empty())
         })
     }
 
     /// An invoice of a node. The payee keeps nothing of it.
     pub fn invoice(&self, payee: usize, amount_msat: Option<u64>) -> Bolt11Invoice {
-        let parameters = Bolt11InvoiceParameters { amount_msats: amount_msat, ..Bolt11InvoiceParameters::default() };
+        let parameters = Bolt11InvoiceParameters {
+            amount_msats: amount_msat,
+            ..Bolt11InvoiceParameters::default()
+        };
         self.nodes[payee].node.create_bolt11_invoice(parameters).expect("an invoice")
     }
 
@@ -215,7 +218,7 @@ impl Net {
                 self.payee_event(node, event);
             }
             any |= self.decide_claims(node);
-            self.settle_monitors(node);
+            self.settle(node);
         }
         any
     }
@@ -226,7 +229,7 @@ impl Net {
         if needed {
             manager.process_pending_htlc_forwards();
         }
-        self.settle_monitors(node);
+        self.settle(node);
         needed
     }
 
@@ -244,7 +247,7 @@ impl Net {
     /// Gives node's events to a handler, one after the other, as LDK's background processor does.
     pub fn handle_events(&self, node: usize, handler: impl Fn(Event) -> Result<(), ReplayEvent>) {
         self.nodes[node].node.process_pending_events(&handler);
-        self.settle_monitors(node);
+        self.settle(node);
     }
 
     /// Outputs that a node can spend now: noted by outpoint, so that a repeat counts once.
@@ -259,9 +262,15 @@ impl Net {
         self.nodes[node].chain_monitor.chain_monitor.process_pending_events(&take);
         for output in outputs.into_inner() {
             let (at, satoshis) = match &output {
-                SpendableOutputDescriptor::StaticOutput { outpoint, output, .. } => (*outpoint, output.value),
-                SpendableOutputDescriptor::DelayedPaymentOutput(delayed) => (delayed.outpoint, delayed.output.value),
-                SpendableOutputDescriptor::StaticPaymentOutput(paid) => (paid.outpoint, paid.output.value),
+                SpendableOutputDescriptor::StaticOutput { outpoint, output, .. } => {
+                    (*outpoint, output.value)
+                }
+                SpendableOutputDescriptor::DelayedPaymentOutput(delayed) => {
+                    (delayed.outpoint, delayed.output.value)
+                }
+                SpendableOutputDescriptor::StaticPaymentOutput(paid) => {
+                    (paid.outpoint, paid.output.value)
+                }
             };
             self.swept[node].insert(at.into_bitcoin_outpoint(), satoshis.to_sat());
         }
@@ -337,22 +346,20 @@ impl Net {
         let (block, _) = self.chain.mine();
         for node in 0..self.nodes.len() {
             ldk::connect_block(&self.nodes[node], &block);
-            self.settle_monitors(node);
+            self.settle(node);
         }
     }
 
-    /// Mines blocks, and lets everyone act after each.
-    pub fn mine(&mut self, blocks: u32) {
+    /// Mines blocks; what a block makes the nodes broadcast is in the next one.
+    pub fn mine_blocks(&mut self, blocks: u32) {
         for _ in 0..blocks {
             self.mine_block();
-            self.pump();
         }
     }
 
     /// Whether anything of a node's is still to be decided on chain.
     pub fn has_closed_channels(&self, node: usize) -> bool {
-        let node = &self.nodes[node];
-        node.chain_monitor.chain_monitor.list_monitors().len() > node.node.list_channels().len()
+        self.closed_channels(node) > 0
     }
 
     /// What a node owns, in msat: open channels without what is in flight, and outputs on chain.
@@ -361,7 +368,9 @@ impl Net {
         let reserve = |sat: Option<u64>| sat.unwrap_or(0) * 1000;
         let open: u64 = channels
             .iter()
-            .map(|channel| channel.outbound_capacity_msat + reserve(channel.unspendable_punishment_reserve))
+            .map(|channel| {
+                channel.outbound_capacity_msat + reserve(channel.unspendable_punishment_reserve)
+            })
             .sum();
         open + self.swept[node].values().sum::<u64>() * 1000
     }

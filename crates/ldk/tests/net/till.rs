@@ -16,8 +16,8 @@ use lightning::{
 };
 use payonce_core::{Head, LedgerId, Opening, PaymentId, Remember, Standing, UnixMillis};
 use payonce_ldk::{
-    ChannelState, Engine, EngineRefusal, HandOverLimits, Options, Order, PayError, Payer, Paying, StartError,
-    StartReport, Starting, Taken, Terms,
+    ChannelState, Engine, EngineRefusal, HandOverLimits, Options, Order, PayError, Payer, Paying,
+    StartError, StartReport, Starting, Taken, Terms,
 };
 use payonce_store_memory::{Image, MemoryDisk, MemoryStore};
 
@@ -31,7 +31,12 @@ pub struct Wire {
 }
 
 impl Engine for Wire {
-    fn hand_over(&self, id: EngineId, order: &Order, limits: &HandOverLimits) -> Result<Taken, EngineRefusal> {
+    fn hand_over(
+        &self,
+        id: EngineId,
+        order: &Order,
+        limits: &HandOverLimits,
+    ) -> Result<Taken, EngineRefusal> {
         if self.cut.get() {
             return Ok(Taken::Now);
         }
@@ -76,7 +81,9 @@ impl Till {
     pub fn open_new(net: &Net) -> Self {
         let disk = MemoryDisk::new(LedgerId::from_bytes([7; 32]));
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
-        let now = UnixMillis(u64::try_from(since_epoch.as_millis()).expect("a clock before the year 500,000,000"));
+        let now = UnixMillis(
+            u64::try_from(since_epoch.as_millis()).expect("a clock before the year 500,000,000"),
+        );
         Self::start(disk, None, net, now).expect("a new log").0
     }
 
@@ -89,20 +96,33 @@ impl Till {
     ) -> Result<(Self, StartReport), StartError> {
         let cut = Rc::new(Cell::new(false));
         let wire = Rc::new(Wire { manager: net.nodes[0].node, cut: Rc::clone(&cut) });
-        let opening = Opening { known_head, ..Opening::new(Remember::Forever, 1) };
+        let opening = Opening::new(Remember::Forever, 1);
+        let opening = match known_head {
+            Some(head) => opening.known_head(head),
+            None => opening,
+        };
         // LDK's own retries go by the clock: here the ledger's alone are left.
-        let options = Options::new(Network::Testnet, ChannelState::Latest).retry(Retry::Attempts(0));
-        let starting = Starting::open(disk.open(), &opening, wire, net.nodes[0].keys_manager, options, now)?;
+        let options =
+            Options::new(Network::Testnet, ChannelState::Latest).retry(Retry::Attempts(0));
+        let starting =
+            Starting::open(disk.open(), &opening, wire, net.nodes[0].keys_manager, options, now)?;
         let heard = Cell::new(0);
         let others = |_| {
             heard.set(heard.get() + 1);
             Ok(())
         };
-        let (payer, report) = starting.finish(others, now).map_err(|unfinished| unfinished.error)?;
+        let (payer, report) =
+            starting.finish(others, now).map_err(|unfinished| unfinished.error)?;
         Ok((Self { disk, payer, now, heard: heard.get(), cut }, report))
     }
 
-    pub fn pay(&self, id: PaymentId, order: &Order, amount: Option<u64>, retry: u32) -> Result<Paying, PayError> {
+    pub fn pay(
+        &self,
+        id: PaymentId,
+        order: &Order,
+        amount: Option<u64>,
+        retry: u32,
+    ) -> Result<Paying, PayError> {
         let terms = Terms::default().retry(payonce_core::RetryPolicy::Attempts(retry));
         self.payer.pay(id, order, amount.map(payonce_core::Msat), &terms, self.now)
     }

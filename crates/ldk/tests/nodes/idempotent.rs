@@ -13,7 +13,11 @@ use crate::{
 /// How many ticks LDK remembers a paid id for (`IDEMPOTENCY_TIMEOUT_TICKS`).
 const LDK_TICKS: usize = 7;
 
-fn assert_blocked(shop: &Shop, order: &payonce_ldk::Order, terms: &Terms) -> payonce_core::Standing {
+fn assert_blocked(
+    shop: &Shop,
+    order: &payonce_ldk::Order,
+    terms: &Terms,
+) -> payonce_core::Standing {
     let listed = shop.listed().len();
     let Paying::Repeat { standing, .. } = shop.pay(1, order, terms) else {
         panic!("accepted twice");
@@ -65,7 +69,8 @@ fn a_paid_payment_is_answered_long_after_everybody_has_forgotten_it() {
     shop.payer().ledger().execute(payonce_core::Acknowledge { ids }, shop.now).expect("known");
     for _ in 0..30 {
         shop.tick();
-        let unread = shop.payer().ledger().query(|state| state.outbox().map(|note| note.id).collect());
+        let unread =
+            shop.payer().ledger().query(|state| state.outbox().map(|note| note.id).collect());
         let ids: Vec<_> = unread.expect("well");
         shop.payer().ledger().execute(payonce_core::Acknowledge { ids }, shop.now).expect("known");
     }
@@ -212,7 +217,10 @@ fn invoices_with_and_without_an_amount() {
     let fee = paid.fee.expect("known");
     assert!(fee.0 > 0, "node 1 forwards for a fee");
     assert_eq!(shop.spent(), spent + 777_000 + fee.0);
-    assert_eq!(shop.net.claimed.iter().map(|(_, _, amount)| *amount).collect::<Vec<_>>(), [AMOUNT, 777_000]);
+    assert_eq!(
+        shop.net.claimed.iter().map(|(_, _, amount)| *amount).collect::<Vec<_>>(),
+        [AMOUNT, 777_000]
+    );
     let other = shop.payer().pay(id(2), &without, Some(Msat(777_001)), &Terms::default(), shop.now);
     assert!(other.is_err(), "another amount is another request");
 }

@@ -1,6 +1,9 @@
 //! Offers and refunds: the payment hash comes later, LDK pays by itself.
 
-use lightning::ln::{channelmanager::RecentPaymentDetails, msgs::OnionMessageHandler as _};
+use lightning::ln::{
+    channelmanager::RecentPaymentDetails,
+    msgs::{ChannelMessageHandler as _, OnionMessageHandler as _},
+};
 use payonce_core::{FailureReason, Fate, Msat, RetryPolicy, Status, UnixMillis};
 use payonce_ldk::{HandOver, Order, Paying, Terms};
 
@@ -24,7 +27,8 @@ fn an_offer_is_paid_once_for_each_id() {
     shop.settle();
     shop.assert_paid_once(1, &order, &terms);
     assert_eq!(shop.net.claimed.len(), 1);
-    let hash = shop.payer().ledger().query(|state| state.payment(&id(1)).and_then(|it| it.payment_hash()));
+    let hash =
+        shop.payer().ledger().query(|state| state.payment(&id(1)).and_then(|it| it.payment_hash()));
     assert_eq!(hash.expect("well").map(|hash| *hash.as_bytes()), Some(shop.net.claimed[0].1.0));
 
     // Another id is another payment of the same offer.
@@ -116,6 +120,8 @@ fn an_offer_survives_restarts_before_and_after_its_invoice() {
     shop.pay(1, &order, &terms);
     let part = shop.parts(1)[0].0;
     assert_eq!(shop.restart().still_out, [part]);
+    // LDK asks again once it hears anything from a peer.
+    shop.net.nodes[0].node.message_received();
     shop.settle();
     assert_eq!(shop.restart().still_out, [part]);
     shop.net.default_outcome = Outcome::Claim;
@@ -152,7 +158,8 @@ fn an_offer_that_ldk_never_got_is_requested_again() {
 fn give_refund(shop: &Shop, order: &Order) -> lightning::offers::refund::Refund {
     let amount = Some(Msat(AMOUNT));
     let paying = shop.payer().pay(id(1), order, amount, &Terms::default(), shop.now);
-    let Paying::Accepted { first: HandOver::Refund { refund, .. } } = paying.expect("accepted") else {
+    let Paying::Accepted { first: HandOver::Refund { refund, .. } } = paying.expect("accepted")
+    else {
         panic!("no refund");
     };
     *refund

@@ -1,5 +1,6 @@
 //! Restarts: with everything written, and with a manager that is older than its monitors.
 
+use lightning::ln::msgs::{ChannelMessageHandler as _, MessageSendEvent};
 use payonce_core::{FailureReason, Fate, RetryPolicy, Status};
 use payonce_ldk::{HandOver, Paying, Terms};
 
@@ -105,7 +106,6 @@ fn out_with_an_older_manager(outcome: Outcome) -> (Shop, payonce_ldk::Order) {
     let (loaded, report) = shop.reload(&image);
     assert_eq!(loaded, Loaded::Closing);
     assert_eq!((report.still_out, report.never_sent), (vec![part], vec![]));
-    shop.net.connect_all();
     assert!(matches!(shop.pay(1, &order, &Terms::default()), Paying::Repeat { .. }));
     shop.net.default_outcome = outcome;
     (shop, order)
@@ -113,7 +113,7 @@ fn out_with_an_older_manager(outcome: Outcome) -> (Shop, payonce_ldk::Order) {
 
 fn mine_until_over(shop: &mut Shop) {
     for _ in 0..400 {
-        shop.net.mine(1);
+        shop.net.mine_blocks(1);
         shop.settle();
         if !shop.net.awaits_blocks() {
             return;
@@ -162,7 +162,6 @@ fn a_completed_payment_is_not_paid_again_by_an_older_manager() {
     let (loaded, report) = shop.reload(&image);
     assert_eq!(loaded, Loaded::Closing);
     assert_eq!(report.never_sent, []);
-    shop.net.connect_all();
     shop.settle();
     assert_eq!(shop.standing(1).paid, paid);
     assert!(matches!(shop.pay(1, &order, &terms), Paying::Repeat { .. }));
@@ -186,7 +185,6 @@ fn a_manager_that_holds_a_claimed_htlc_fails_it_and_the_ledger_knows_better() {
     let image = crate::net::Image { manager: older, ..shop.net.image(0) };
     let (loaded, _) = shop.reload(&image);
     assert_eq!(loaded, Loaded::Closing);
-    shop.net.connect_all();
     shop.settle();
     shop.tick();
     shop.settle();
@@ -207,10 +205,14 @@ fn fulfilled_then_restarted_then_failed_is_paid() {
     // The payee shows the preimage, and dies before it has committed to anything.
     shop.net.default_outcome = Outcome::Claim;
     shop.net.others_act();
-    while shop.standing(1).status == Status::Pending {
-        assert!(shop.net.deliver().is_some(), "the preimage comes");
-        shop.handle_events();
-    }
+    shop.net.collect_mail();
+    let letter = shop.net.mail.pop_front().expect("the preimage comes");
+    let MessageSendEvent::UpdateHTLCs { updates, .. } = letter.message else {
+        panic!("{letter:?}")
+    };
+    let fulfill = updates.update_fulfill_htlcs[0].clone();
+    shop.net.nodes[0].node.handle_update_fulfill_htlc(shop.net.id(1), fulfill);
+    shop.handle_events();
     assert_eq!(shop.standing(1).status, Status::Fulfilled);
     shop.net.crash(1);
     shop.net.load(1, &payee).expect("LDK loads it");

@@ -9,14 +9,15 @@ use crate::{
     shop::{AMOUNT, Shop, id},
 };
 
-/// Two ways to the payee, neither large enough for the whole amount.
+/// Two ways to the payee, neither wide enough for the whole amount.
 fn diamond(retry: Retry) -> Shop {
     let channels = [(0, 1, 100_000, 0), (0, 2, 100_000, 0), (1, 3, 100_000, 0), (2, 3, 100_000, 0)];
     let options = Options::new(lightning::bitcoin::Network::Testnet, ChannelState::Latest);
     Shop::with_options(Net::with_channels(4, &channels), options.retry(retry))
 }
 
-const LARGE: u64 = 120_000_000;
+/// A channel lets a tenth of its capacity be in flight: more than one of them takes.
+const LARGE: u64 = 15_000_000;
 
 fn reports(shop: &Shop) -> Vec<PathReport> {
     let ledger = shop.payer().ledger();
@@ -39,7 +40,10 @@ fn several_paths_are_one_part() {
     assert!(reports.len() >= 2 && reports.iter().all(|report| report.succeeded));
     let amount: u64 = reports.iter().map(|report| report.amount.0).sum();
     let fee: u64 = reports.iter().map(|report| report.fee.0).sum();
-    assert_eq!((amount, Some(fee)), (LARGE, shop.standing(1).paid.and_then(|paid| paid.fee).map(|fee| fee.0)));
+    assert_eq!(
+        (amount, Some(fee)),
+        (LARGE, shop.standing(1).paid.and_then(|paid| paid.fee).map(|fee| fee.0))
+    );
     assert!(reports.iter().all(|report| report.channels.len() == 2));
 }
 
@@ -77,9 +81,11 @@ fn one_path_of_two_fails_and_the_next_hand_over_pays_all_of_it() {
 #[test]
 fn ldks_own_retries_are_one_hand_over() {
     // Two ways, each large enough: LDK tries the other one by itself.
-    let channels = [(0, 1, 1_000_000, 0), (0, 2, 1_000_000, 0), (1, 3, 1_000_000, 0), (2, 3, 1_000_000, 0)];
+    let channels =
+        [(0, 1, 1_000_000, 0), (0, 2, 1_000_000, 0), (1, 3, 1_000_000, 0), (2, 3, 1_000_000, 0)];
     let options = Options::new(lightning::bitcoin::Network::Testnet, ChannelState::Latest);
-    let mut shop = Shop::with_options(Net::with_channels(4, &channels), options.retry(Retry::Attempts(3)));
+    let mut shop =
+        Shop::with_options(Net::with_channels(4, &channels), options.retry(Retry::Attempts(3)));
     let (order, terms) = (shop.invoice(3), Terms::default());
     // Whichever way it goes first, it fails there.
     shop.net.disconnect(1, 3);
@@ -144,10 +150,7 @@ fn no_route_is_a_failure_at_once_and_nothing_is_listed() {
     let order = shop.invoice(2);
     let paying = shop.pay(1, &order, &Terms::default());
     assert!(matches!(paying, Paying::Accepted { first: HandOver::Refused { .. } }));
-    assert_eq!(
-        shop.standing(1).status,
-        Status::Failed { reason: FailureReason::RouteNotFound }
-    );
+    assert_eq!(shop.standing(1).status, Status::Failed { reason: FailureReason::RouteNotFound });
     assert!(shop.listed().is_empty());
     shop.settle();
     assert_eq!(shop.spent(), 0);

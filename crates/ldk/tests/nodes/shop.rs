@@ -4,18 +4,22 @@ use std::cell::Cell;
 
 use lightning::{
     bitcoin::Network,
-    ln::channelmanager::{RecentPaymentDetails, Retry},
+    ln::{
+        channelmanager::{RecentPaymentDetails, Retry},
+        functional_test_utils::TestChannelManager,
+    },
     util::test_utils::TestKeysInterface,
 };
-use payonce_core::{Fate, LedgerId, Msat, Opening, PartId, PaymentId, Remember, Standing, UnixMillis};
-use payonce_ldk::{
-    ChannelState, Options, Order, Payer, Paying, StartReport, Starting, Terms,
+use payonce_core::{
+    Fate, LedgerId, Msat, Opening, PartId, PaymentId, Remember, Standing, UnixMillis,
 };
+use payonce_ldk::{ChannelState, Options, Order, Payer, Paying, StartReport, Starting, Terms};
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
-use crate::net::{Image, Loaded, Manager, Net};
+use crate::net::{Image, Loaded, Net};
 
-pub(crate) type ShopPayer = Payer<MemoryStore, &'static Manager, &'static TestKeysInterface>;
+pub(crate) type ShopPayer =
+    Payer<MemoryStore, &'static TestChannelManager<'static, 'static>, &'static TestKeysInterface>;
 
 pub(crate) const AMOUNT: u64 = 5_000_000;
 
@@ -47,7 +51,8 @@ pub(crate) fn three() -> Shop {
 impl Shop {
     pub(crate) fn over(net: Net) -> Self {
         // LDK's own retries go by a clock: by default the ledger's alone are left.
-        let options = Options::new(Network::Testnet, ChannelState::Latest).retry(Retry::Attempts(0));
+        let options =
+            Options::new(Network::Testnet, ChannelState::Latest).retry(Retry::Attempts(0));
         Self::with_options(net, options)
     }
 

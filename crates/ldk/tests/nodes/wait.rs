@@ -11,7 +11,10 @@ use std::{
 use payonce_core::{PaymentId, Standing, Status};
 use payonce_ldk::{OutcomeError, Terms};
 
-use crate::{net::Outcome, shop::{id, two}};
+use crate::{
+    net::Outcome,
+    shop::{id, two},
+};
 
 struct Unpark(Thread);
 
@@ -44,7 +47,11 @@ fn many_wait_and_all_are_told() {
         .map(|number| {
             let ledger = ledger.clone();
             thread::spawn(move || -> Result<Standing, OutcomeError> {
-                if number % 2 == 0 { ledger.outcome(&id(1)) } else { block_on(ledger.outcome_async(&id(1))) }
+                if number % 2 == 0 {
+                    ledger.outcome(id(1))
+                } else {
+                    block_on(ledger.outcome_async(id(1)))
+                }
             })
         })
         .collect();
@@ -55,8 +62,8 @@ fn many_wait_and_all_are_told() {
         assert_eq!(standing.status, Status::Fulfilled);
     }
     // One that comes late waits for nothing.
-    assert_eq!(shop.payer().outcome(&id(1)).expect("known"), shop.standing(1));
-    assert_eq!(block_on(shop.payer().outcome_async(&id(1))).expect("known"), shop.standing(1));
+    assert_eq!(shop.payer().outcome(id(1)).expect("known"), shop.standing(1));
+    assert_eq!(block_on(shop.payer().outcome_async(id(1))).expect("known"), shop.standing(1));
     let unknown = PaymentId::from_bytes([9; 32]);
-    assert!(matches!(shop.payer().outcome(&unknown), Err(OutcomeError::UnknownPayment { .. })));
+    assert!(matches!(shop.payer().outcome(unknown), Err(OutcomeError::UnknownPayment { .. })));
 }
