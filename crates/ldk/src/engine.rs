@@ -34,7 +34,10 @@ pub trait Engine {
     ) -> Result<Taken, EngineRefusal>;
 
     /// Pays the invoice that came for an offer or a refund, where LDK leaves that to its user
-    /// (`manually_handle_bolt12_invoices`). Whatever becomes of it is told by events.
+    /// (`manually_handle_bolt12_invoices`).
+    ///
+    /// # Errors
+    /// Whatever LDK says; what becomes of the payment is told by events.
     fn pay_bolt12_invoice(
         &self,
         invoice: &Bolt12Invoice,
@@ -69,7 +72,7 @@ pub enum Taken {
     /// Now.
     Now,
     /// Now, and this refund is what the payee needs to be paid.
-    Refund(Refund),
+    Refund(Box<Refund>),
     /// Before: the id is in use, so it was handed over already and may be in flight.
     Before,
 }
@@ -238,7 +241,7 @@ fn create_refund<M: AChannelManager>(
         Some(note) => builder.payer_note(note.clone()),
         None => builder,
     };
-    builder.build().map(Taken::Refund).map_err(|error| {
+    builder.build().map(|refund| Taken::Refund(Box::new(refund))).map_err(|error| {
         // LDK tracks it already, and nobody was given it.
         manager.abandon_payment(id);
         EngineRefusal::Bolt12(error)

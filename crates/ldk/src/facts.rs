@@ -6,8 +6,8 @@ use lightning::{
     types::payment::{PaymentHash as EngineHash, PaymentPreimage},
 };
 use payonce_core::{
-    Answer, ClaimPart, Fate, HashHolder, MarkPaid, ObservePart, PartId, PaymentHash, PaymentId,
-    Settlement, State, UnixMillis,
+    Answer, ClaimPart, Fate, HashHolder, MarkPaid, ObservePart, PartId, Payment, PaymentHash,
+    PaymentId, Settlement, State, UnixMillis,
 };
 
 use crate::{border, failure, path_report::PathReport};
@@ -167,7 +167,7 @@ fn nameless(state: &State, hash: &PaymentHash) -> (PaymentId, PartId) {
     };
     // Claimed ones too: a replay must find the part that the first telling found.
     let mut out = (state.payment(&id).into_iter())
-        .flat_map(|payment| payment.parts())
+        .flat_map(Payment::parts)
         .filter(|part| part.fate.is_unresolved() || part.fate.is_settled());
     match (out.next(), out.next()) {
         (Some(only), None) => (id, only.id),

@@ -162,7 +162,7 @@ where
             Ok(Taken::Now | Taken::Before) => HandOver::Started { part },
             Ok(Taken::Refund(refund)) => {
                 self.ledger.tell(refund::facts(*id, part, &refund), now)?;
-                HandOver::Refund { part, refund: Box::new(refund) }
+                HandOver::Refund { part, refund }
             }
             Err(refusal) => {
                 self.refused(id, part, &refusal, now)?;

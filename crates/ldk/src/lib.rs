@@ -35,6 +35,7 @@ mod refund;
 mod request;
 mod start;
 mod tick;
+mod written;
 
 pub use crate::{
     engine::{Engine, EngineRefusal, HandOverLimits, Taken},
@@ -47,7 +48,7 @@ pub use crate::{
     path_report::PathReport,
     payer::{Payer, Paying},
     request::{OrderRefusal, Terms},
-    start::{StartReport, Starting, Unfinished},
+    start::{StartReport, Started, Starting, Unfinished},
     tick::Ticked,
 };
 pub use payonce_runtime::{CallError, OutcomeError, SharedLedger, SharedRecovery, Unavailable};

@@ -4,12 +4,13 @@
 use lightning::{
     bitcoin::secp256k1::PublicKey,
     bolt11_invoice::Bolt11Invoice,
-    impl_writeable_tlv_based, impl_writeable_tlv_based_enum,
     ln::msgs::DecodeError,
     offers::offer::Offer,
     util::ser::{Readable, Writeable},
 };
 use payonce_core::{Preimage, UnixMillis};
+
+use crate::written::{Tlv, Written};
 
 /// What most payees accept (BOLT 11's `min_final_cltv_expiry_delta` by LDK's default and more), in
 /// blocks.
@@ -22,7 +23,7 @@ pub enum Order {
     /// A BOLT 11 invoice.
     Bolt11(Bolt11Order),
     /// A BOLT 12 offer: LDK requests an invoice and pays it.
-    Offer(OfferOrder),
+    Offer(Box<OfferOrder>),
     /// A payment that nobody asked for (keysend).
     Spontaneous(SpontaneousOrder),
     /// A refund: LDK pays the invoice that its holder sends.
@@ -71,48 +72,6 @@ pub struct RefundOrder {
     pub payer_note: Option<String>,
 }
 
-/// How an order is written, as LDK writes its own records: add a field with an odd type, and older
-/// versions pass over it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Written {
-    Bolt11 { invoice: String },
-    Offer { offer: String, quantity: Option<u64>, payer_note: Option<String> },
-    Spontaneous { payee: PublicKey, final_cltv_delta: u32, custom_tlvs: Vec<Tlv> },
-    Refund { expiry_ms: u64, description: String, payer_note: Option<String> },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Tlv {
-    number: u64,
-    value: Vec<u8>,
-}
-
-impl_writeable_tlv_based!(Tlv, {
-    (0, number, required),
-    (2, value, required_vec),
-});
-
-impl_writeable_tlv_based_enum!(Written,
-    (0, Bolt11) => {
-        (0, invoice, required),
-    },
-    (2, Offer) => {
-        (0, offer, required),
-        (1, quantity, option),
-        (3, payer_note, option),
-    },
-    (4, Spontaneous) => {
-        (0, payee, required),
-        (2, final_cltv_delta, required),
-        (4, custom_tlvs, required_vec),
-    },
-    (6, Refund) => {
-        (0, expiry_ms, required),
-        (2, description, required),
-        (3, payer_note, option),
-    },
-);
-
 /// Why instructions are not an order.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the payment's instructions are not an order for LDK: {0}")]
@@ -127,8 +86,8 @@ impl Order {
 
     /// One of what a BOLT 12 offer offers, without a note.
     #[must_use]
-    pub const fn offer(offer: Offer) -> Self {
-        Self::Offer(OfferOrder { offer, quantity: None, payer_note: None })
+    pub fn offer(offer: Offer) -> Self {
+        Self::Offer(Box::new(OfferOrder { offer, quantity: None, payer_note: None }))
     }
 
     /// A payment that nobody asked for. The preimage is chosen like the payment's id, secret and
@@ -194,11 +153,11 @@ impl Order {
             Written::Bolt11 { invoice } => Self::Bolt11(Bolt11Order {
                 invoice: invoice.parse().map_err(|_| NotAnOrder("the invoice is damaged"))?,
             }),
-            Written::Offer { offer, quantity, payer_note } => Self::Offer(OfferOrder {
+            Written::Offer { offer, quantity, payer_note } => Self::Offer(Box::new(OfferOrder {
                 offer: offer.parse().map_err(|_| NotAnOrder("the offer is damaged"))?,
                 quantity,
                 payer_note,
-            }),
+            })),
             Written::Spontaneous { payee, final_cltv_delta, custom_tlvs } => {
                 Self::Spontaneous(SpontaneousOrder {
                     payee,

@@ -73,6 +73,9 @@ pub struct StartReport {
     pub refused: Vec<FactRefusal>,
 }
 
+/// A payer, and what its start found out.
+pub type Started<S, E, R> = (Payer<S, E, R>, StartReport);
+
 /// A start that was not finished: nothing is lost, and it may be tried again.
 pub struct Unfinished<S: EventStore + Send + 'static, E, R> {
     /// Why.
@@ -156,7 +159,7 @@ where
         self,
         others: impl Fn(Event) -> Result<(), ReplayEvent>,
         now: UnixMillis,
-    ) -> Result<(Payer<S, E, R>, StartReport), Unfinished<S, E, R>> {
+    ) -> Result<Started<S, E, R>, Unfinished<S, E, R>> {
         let report = match self.take_events(others, now).and_then(|()| self.compare(now)) {
             Ok(report) => report,
             Err(error) => return Err(Unfinished { error, starting: self }),
@@ -199,7 +202,7 @@ where
                 .into_iter()
                 .filter_map(|at| answer_for(&at, tracked.get(&at.part.id), &mut report));
             let own: Vec<_> = own.collect();
-            let foreign = tracked.values().flat_map(|entry| news(state, entry, &mut report));
+            let foreign = tracked.values().filter_map(|entry| news(state, entry, &mut report));
             own.into_iter().chain(foreign).collect::<Vec<_>>()
         })?;
         self.tell(answers, &mut report, now)?;

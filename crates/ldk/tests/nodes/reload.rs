@@ -1,6 +1,9 @@
 //! Restarts: with everything written, and with a manager that is older than its monitors.
 
-use lightning::ln::msgs::{ChannelMessageHandler as _, MessageSendEvent};
+use lightning::{
+    ln::msgs::{ChannelMessageHandler as _, MessageSendEvent},
+    types::payment::PaymentHash,
+};
 use payonce_core::{FailureReason, Fate, RetryPolicy, Status};
 use payonce_ldk::{HandOver, Paying, Terms};
 
@@ -217,7 +220,11 @@ fn fulfilled_then_restarted_then_failed_is_paid() {
     shop.net.crash(1);
     shop.net.load(1, &payee).expect("LDK loads it");
     shop.net.connect_all();
-    shop.net.default_outcome = Outcome::Fail;
+    shop.net.pump();
+    let hash =
+        shop.payer().ledger().query(|state| state.payment(&id(1)).and_then(|it| it.payment_hash()));
+    let hash = hash.expect("well").expect("an invoice has one");
+    shop.net.nodes[1].node.fail_htlc_backwards(&PaymentHash(*hash.as_bytes()));
     shop.settle();
     // It gave the money back: the payment stays paid, as the preimage proves.
     assert_eq!(shop.spent(), 0);
