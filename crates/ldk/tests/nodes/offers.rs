@@ -27,8 +27,10 @@ fn an_offer_is_paid_once_for_each_id() {
     shop.settle();
     shop.assert_paid_once(1, &order, &terms);
     assert_eq!(shop.net.claimed.len(), 1);
-    let hash =
-        shop.payer().ledger().query(|state| state.payment(&id(1)).and_then(|it| it.payment_hash()));
+    let hash = shop
+        .payer()
+        .ledger()
+        .query(|state| state.payment(&id(1)).and_then(payonce_core::Payment::payment_hash));
     assert_eq!(hash.expect("well").map(|hash| *hash.as_bytes()), Some(shop.net.claimed[0].1.0));
 
     // Another id is another payment of the same offer.

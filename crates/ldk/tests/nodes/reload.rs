@@ -221,8 +221,10 @@ fn fulfilled_then_restarted_then_failed_is_paid() {
     shop.net.load(1, &payee).expect("LDK loads it");
     shop.net.connect_all();
     shop.net.pump();
-    let hash =
-        shop.payer().ledger().query(|state| state.payment(&id(1)).and_then(|it| it.payment_hash()));
+    let hash = shop
+        .payer()
+        .ledger()
+        .query(|state| state.payment(&id(1)).and_then(payonce_core::Payment::payment_hash));
     let hash = hash.expect("well").expect("an invoice has one");
     shop.net.nodes[1].node.fail_htlc_backwards(&PaymentHash(*hash.as_bytes()));
     shop.settle();
