@@ -24,8 +24,13 @@ use std::{
 use comfy_table::{Table, presets};
 use lightning::{
     bitcoin::Network,
+    bolt11_invoice::Bolt11Invoice,
     events::{Event, EventsProvider as _, ReplayEvent},
-    ln::{channelmanager::Retry, types::ChannelId},
+    ln::{
+        channelmanager::{PaymentId as EngineId, Retry},
+        types::ChannelId,
+    },
+    routing::router::RouteParametersConfig,
     sign::EntropySource,
     types::payment::PaymentPreimage,
 };
@@ -156,7 +161,9 @@ fn nodes(home: &Path) -> Result<()> {
             thread::park();
         }
     }
-    let order = Order::bolt11(fs::read_to_string(&invoice)?.parse().map_err(|_| "an invoice")?);
+    let invoice: Bolt11Invoice = fs::read_to_string(&invoice)?.parse().map_err(|_| "an invoice")?;
+    catch_up(&mut net, &invoice)?;
+    let order = Order::bolt11(invoice);
     load(&mut net, home)?;
     let payer = start(&log, net.nodes[0].node, net.nodes[0].keys_manager, now)?;
     net.connect_all();
@@ -207,6 +214,18 @@ fn save(net: &Net, home: &Path) -> Result<()> {
             fs::write(directory.join(channel.to_string()), monitor)?;
         }
     }
+    Ok(())
+}
+
+/// LDK's test signers refuse to go on from a state that they have not signed themselves: these new
+/// ones sign as much as the old ones had. What they signed is thrown away.
+fn catch_up(net: &mut Net, invoice: &Bolt11Invoice) -> Result<()> {
+    net.default_outcome = Outcome::Hold;
+    let (id, route) = (EngineId([0; 32]), RouteParametersConfig::default());
+    let paid =
+        net.nodes[0].node.pay_for_bolt11_invoice(invoice, id, None, route, Retry::Attempts(0));
+    paid.map_err(|error| format!("{error:?}"))?;
+    net.pump();
     Ok(())
 }
 
