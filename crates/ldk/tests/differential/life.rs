@@ -100,8 +100,9 @@ impl Life {
             let did = self.step();
             self.net.settle(0);
             let place = format!("seed {}, step {step}: {did}", self.seed);
-            compare::views(&self, did == "events", &place);
-            compare::balances(&self, self.closed, &place);
+            let told = did == "events";
+            compare::views(&self, told, &place);
+            compare::balances(&self, told, self.closed, &place);
             if self.dice.below(3) == 0 {
                 self.managers.push((self.net.image(0).manager, self.till.head()));
             }
