@@ -20,11 +20,15 @@ pub fn listed(net: &Net) -> BTreeMap<PartId, Listed> {
     let hash = |hash: &lightning::types::payment::PaymentHash| PaymentHash::from_bytes(hash.0);
     let entry = |details: &Details| match details {
         Details::AwaitingInvoice { payment_id } => (payment_id.0, Listed::AwaitingInvoice),
-        Details::Pending { payment_id, payment_hash, .. } => (payment_id.0, Listed::Pending(hash(payment_hash))),
+        Details::Pending { payment_id, payment_hash, .. } => {
+            (payment_id.0, Listed::Pending(hash(payment_hash)))
+        }
         Details::Fulfilled { payment_id, payment_hash } => {
             (payment_id.0, Listed::Fulfilled(hash(&payment_hash.expect("a new version"))))
         }
-        Details::Abandoned { payment_id, payment_hash } => (payment_id.0, Listed::Abandoned(hash(payment_hash))),
+        Details::Abandoned { payment_id, payment_hash } => {
+            (payment_id.0, Listed::Abandoned(hash(payment_hash)))
+        }
     };
     let list = net.nodes[0].node.list_recent_payments();
     list.iter().map(entry).map(|(id, listed)| (PartId::from_bytes(id), listed)).collect()
@@ -38,26 +42,41 @@ pub fn views(life: &Life, told: bool, place: &str) {
         .ledger()
         .query(|state| {
             for (part, entry) in &listed {
-                let (id, fate) = state.part(part).unwrap_or_else(|| panic!("{place}: LDK knows of {part}: {entry:?}"));
+                let (id, fate) = state
+                    .part(part)
+                    .unwrap_or_else(|| panic!("{place}: LDK knows of {part}: {entry:?}"));
                 let payment = state.payment(&id).expect("its part is known");
                 let agrees = match entry {
-                    Listed::AwaitingInvoice | Listed::Pending(_) | Listed::Abandoned(_) => fate == Fate::InFlight,
-                    Listed::Fulfilled(_) => fate == Fate::Claimed || (!told && fate == Fate::InFlight),
+                    Listed::AwaitingInvoice | Listed::Pending(_) | Listed::Abandoned(_) => {
+                        fate == Fate::InFlight
+                    }
+                    Listed::Fulfilled(_) => {
+                        fate == Fate::Claimed || (!told && fate == Fate::InFlight)
+                    }
                 };
                 assert!(agrees, "{place}: {part} of {id} is {fate:?}, LDK says {entry:?}");
-                if let Listed::Fulfilled(hash) | Listed::Pending(hash) | Listed::Abandoned(hash) = entry {
+                if let Listed::Fulfilled(hash) | Listed::Pending(hash) | Listed::Abandoned(hash) =
+                    entry
+                {
                     let known = payment.payment_hash();
                     assert!(known.is_none_or(|known| known == *hash), "{place}: hashes of {id}");
                 }
                 if matches!(entry, Listed::Abandoned(_)) {
                     let status = payment.status();
-                    assert!(matches!(status, Status::Abandoned { .. } | Status::Pending), "{place}: {id} is {status:?}");
+                    assert!(
+                        matches!(status, Status::Abandoned { .. } | Status::Pending),
+                        "{place}: {id} is {status:?}"
+                    );
                 }
             }
             for at in state.unresolved() {
                 let known = listed.contains_key(&at.part.id);
                 let ended = at.part.fate == Fate::Claimed || !told;
-                assert!(known || ended, "{place}: LDK knows nothing of {}, which is in flight", at.part.id);
+                assert!(
+                    known || ended,
+                    "{place}: LDK knows nothing of {}, which is in flight",
+                    at.part.id
+                );
             }
         })
         .expect("the store is well");
@@ -67,7 +86,8 @@ pub fn views(life: &Life, told: bool, place: &str) {
 fn settled(life: &Life) -> u64 {
     let settled = life.till.payer.ledger().query(|state| {
         let paid = life.asked.iter().filter_map(|asked| state.standing(&asked.id)?.paid);
-        paid.map(|paid| paid.amount.unwrap_or(Msat::ZERO).0 + paid.fee.unwrap_or(Msat::ZERO).0).sum()
+        paid.map(|paid| paid.amount.unwrap_or(Msat::ZERO).0 + paid.fee.unwrap_or(Msat::ZERO).0)
+            .sum()
     });
     settled.expect("the store is well")
 }
@@ -84,7 +104,10 @@ pub fn balances(life: &Life, told: bool, closed: bool, place: &str) {
     let gone = life.initial - life.net.balance_msat(0);
     let settled = settled(life);
     assert!(settled <= gone, "{place}: told {settled} msat as paid, {gone} are gone");
-    assert!(!told || gone - out <= settled, "{place}: {gone} msat are gone, {out} in flight, {settled} told as paid");
+    assert!(
+        !told || gone - out <= settled,
+        "{place}: {gone} msat are gone, {out} in flight, {settled} told as paid"
+    );
 }
 
 /// Each payment that the ledger takes for paid was received once, no other was.
@@ -106,7 +129,11 @@ pub fn at_rest(life: &Life, closed: bool, place: &str) {
     let gone = life.initial - life.net.balance_msat(0);
     assert!(sum <= gone, "{place}: received {sum} msat, {gone} are gone");
     if !closed {
-        assert_eq!(gone, settled(life), "{place}: what is gone, and what the ledger takes for paid");
+        assert_eq!(
+            gone,
+            settled(life),
+            "{place}: what is gone, and what the ledger takes for paid"
+        );
     }
     let open = life.till.payer.ledger().query(|state| {
         let open = [StatusKind::Pending, StatusKind::Abandoned, StatusKind::AwaitingInvoice];

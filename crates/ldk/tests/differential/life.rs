@@ -53,8 +53,20 @@ impl Seen {
 
     pub fn assert_everything_happened(&self) {
         let wanted = [
-            "accepted", "repeat", "conflict", "events", "tick", "reload", "reload of an older manager", "abandoned",
-            "peer lost", "paid", "failed", "block", "handed over again", "forgotten by LDK",
+            "accepted",
+            "repeat",
+            "conflict",
+            "events",
+            "tick",
+            "reload",
+            "reload of an older manager",
+            "abandoned",
+            "peer lost",
+            "paid",
+            "failed",
+            "block",
+            "handed over again",
+            "forgotten by LDK",
         ];
         for what in wanted {
             assert!(self.0.contains_key(what), "never happened: {what}; {:?}", self.0);
@@ -159,7 +171,8 @@ impl Life {
             return self.letters();
         }
         let asked = self.order();
-        let outcome = [Outcome::Claim, Outcome::Claim, Outcome::Claim, Outcome::Fail, Outcome::Hold];
+        let outcome =
+            [Outcome::Claim, Outcome::Claim, Outcome::Claim, Outcome::Fail, Outcome::Hold];
         let outcome = *self.dice.pick(&outcome).expect("there are some");
         match asked.hash {
             Some(hash) => drop(self.net.outcomes.insert(hash, outcome)),
@@ -185,13 +198,15 @@ impl Life {
         let (order, given, hash) = match self.dice.below(10) {
             0 => {
                 let preimage = PaymentPreimage([number; 32]);
-                let order = Order::spontaneous(self.net.id(payee), Preimage::from_bytes(preimage.0));
+                let order =
+                    Order::spontaneous(self.net.id(payee), Preimage::from_bytes(preimage.0));
                 (order, Some(amount), Some(preimage.into()))
             }
             1 => (Order::offer(self.net.offer(payee, amount)), None, None),
             open => {
                 let given = (open == 2).then_some(amount);
-                let invoice = self.net.invoice(payee, if given.is_some() { None } else { Some(amount) });
+                let invoice =
+                    self.net.invoice(payee, if given.is_some() { None } else { Some(amount) });
                 let hash = PaymentHash(invoice.payment_hash().to_byte_array());
                 (Order::bolt11(invoice), given, Some(hash))
             }
@@ -221,7 +236,12 @@ impl Life {
             Err(PayError::Refused(_)) => {}
             other => panic!("seed {}: a conflict: {other:?}", self.seed),
         }
-        assert_eq!(compare::listed(&self.net), before, "seed {}: a conflict reached LDK", self.seed);
+        assert_eq!(
+            compare::listed(&self.net),
+            before,
+            "seed {}: a conflict reached LDK",
+            self.seed
+        );
         "conflict"
     }
 
@@ -263,16 +283,20 @@ impl Life {
     /// The process dies. Monitors are as they were last written; the manager may be older.
     fn reload(&mut self) -> &'static str {
         let newest = (self.net.image(0).manager, self.till.head());
-        let older = if self.dice.below(8) == 0 { self.dice.pick(&self.managers).cloned() } else { None };
+        let older =
+            if self.dice.below(8) == 0 { self.dice.pick(&self.managers).cloned() } else { None };
         let did = if older.is_some() { "reload of an older manager" } else { "reload" };
         let (manager, head) = older.unwrap_or(newest);
         let image = Image { manager, monitors: self.net.archives[0].monitors(0) };
         let log = self.till.disk.image();
         self.net.crash(0);
-        self.net.load(0, &image).unwrap_or_else(|why| panic!("seed {}: LDK does not load: {why:?}", self.seed));
+        self.net
+            .load(0, &image)
+            .unwrap_or_else(|why| panic!("seed {}: LDK does not load: {why:?}", self.seed));
         self.closed |= self.net.has_closed_channels(0);
         let disk = MemoryDisk::from_image(log);
-        let (till, report) = Till::start(disk, Some(head), &self.net, self.till.now).expect("the log is whole");
+        let (till, report) =
+            Till::start(disk, Some(head), &self.net, self.till.now).expect("the log is whole");
         let place = format!("seed {}: a start", self.seed);
         assert!(!report.restored, "{place}: {report:?}");
         assert!(report.refused.is_empty() && report.unknown.is_empty(), "{place}: {report:?}");

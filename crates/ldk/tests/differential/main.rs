@@ -21,7 +21,8 @@ fn from_environment(name: &str) -> Option<u64> {
 }
 
 fn live(seeds: impl Iterator<Item = u64>) {
-    let steps = from_environment("PAYONCE_LDK_STEPS").map_or(STEPS, |steps| steps.try_into().expect("a few"));
+    let steps = from_environment("PAYONCE_LDK_STEPS")
+        .map_or(STEPS, |steps| steps.try_into().expect("a few"));
     let mut seen = life::Seen::default();
     for seed in seeds {
         println!("seed {seed}");

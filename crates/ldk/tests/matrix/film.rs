@@ -208,13 +208,13 @@ impl Film {
     pub fn log(&self, back: bool) -> LogImage {
         self.till.put_back(usize::from(back))
     }
-
 }
 
 /// An earlier payment, paid, so that everything has a past.
 fn prelude(net: &mut Net, till: &mut Till) {
     let invoice = net.invoice(1, Some(AMOUNT / 10));
-    till.pay(PaymentId::from_bytes([9; 32]), &Order::bolt11(invoice), None, 0).expect("a good order");
+    till.pay(PaymentId::from_bytes([9; 32]), &Order::bolt11(invoice), None, 0)
+        .expect("a good order");
     loop {
         net.pump();
         if till.handle_events(net) == 0 {
@@ -242,7 +242,9 @@ fn name(letter: &Letter) -> &'static str {
     use lightning::ln::msgs::MessageSendEvent as M;
     match &letter.message {
         M::SendRevokeAndACK { .. } => "revoke_and_ack in",
-        M::UpdateHTLCs { updates, .. } if !updates.update_fulfill_htlcs.is_empty() => "fulfill in: claimed",
+        M::UpdateHTLCs { updates, .. } if !updates.update_fulfill_htlcs.is_empty() => {
+            "fulfill in: claimed"
+        }
         M::UpdateHTLCs { updates, .. } if !updates.update_fail_htlcs.is_empty() => "fail in",
         M::UpdateHTLCs { .. } => "commitment in: in flight",
         _ => "message in",

@@ -29,5 +29,9 @@ fn an_offer_that_is_claimed() {
 
 #[test]
 fn a_spontaneous_payment() {
-    table::check(Kind::Spontaneous, Outcome::Claim, &expect_test::expect_file!["spontaneous_claimed.txt"]);
+    table::check(
+        Kind::Spontaneous,
+        Outcome::Claim,
+        &expect_test::expect_file!["spontaneous_claimed.txt"],
+    );
 }

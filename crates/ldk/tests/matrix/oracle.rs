@@ -35,7 +35,8 @@ pub enum Says {
 impl Rest {
     /// How often the payer has paid, by what it owns.
     pub fn times_paid(&self) -> Result<u64, String> {
-        let gone = u64::try_from(self.gone).map_err(|_| format!("the payer has more than before: {}", -self.gone))?;
+        let gone = u64::try_from(self.gone)
+            .map_err(|_| format!("the payer has more than before: {}", -self.gone))?;
         let (times, rest) = (gone / self.amount, gone % self.amount);
         if rest > self.fees {
             return Err(format!("{rest} msat are gone beyond {times} payments"));
@@ -67,7 +68,9 @@ impl Rest {
             return Err("the repeat paid".to_owned());
         }
         match (paid, self.repeat) {
-            (1, Says::Failed | Says::Unknown) => Err("the repeat was told that it is not paid".to_owned()),
+            (1, Says::Failed | Says::Unknown) => {
+                Err("the repeat was told that it is not paid".to_owned())
+            }
             (0, Says::Paid) => Err("the repeat was told that it is paid".to_owned()),
             _ => Ok(()),
         }
@@ -77,7 +80,9 @@ impl Rest {
     pub fn judge_decided(&self) -> Result<(), String> {
         match (self.ledger, self.repeat) {
             (Says::Paid, Says::Paid) | (Says::Failed, Says::Failed) => Ok(()),
-            (ledger, repeat) => Err(format!("at rest, and the ledger says {ledger:?}, the repeat {repeat:?}")),
+            (ledger, repeat) => {
+                Err(format!("at rest, and the ledger says {ledger:?}, the repeat {repeat:?}"))
+            }
         }
     }
 }

@@ -50,7 +50,12 @@ pub fn check(kind: Kind, outcome: Outcome, expected: &ExpectFile) {
 }
 
 /// The lines of one step; `None` if the payment has none so far.
-fn step_lines(kind: Kind, outcome: Outcome, step: usize, wrong: &mut Vec<String>) -> Option<String> {
+fn step_lines(
+    kind: Kind,
+    outcome: Outcome,
+    step: usize,
+    wrong: &mut Vec<String>,
+) -> Option<String> {
     // What LDK does outside of the promise does not depend on what is paid.
     let outside_too = kind == Kind::Invoice && outcome == Outcome::Claim;
     let mut lines = String::new();
@@ -110,7 +115,9 @@ fn judge(ended: &Ended, log: Log) -> Result<(), String> {
     match ended {
         Ended::Refused(why) => Err(format!("LDK does not load it: {why:?}")),
         Ended::Stopped(why) => Err(format!("stopped: {why}")),
-        Ended::AtRest { refused, .. } if *refused > 0 => Err(format!("{refused} facts of the start were refused")),
+        Ended::AtRest { refused, .. } if *refused > 0 => {
+            Err(format!("{refused} facts of the start were refused"))
+        }
         Ended::AtRest { rest, restored, .. } => {
             rest.judge()?;
             if log == Log::Saved {
@@ -135,7 +142,11 @@ fn describe(ended: &Ended) -> String {
                 Ok(times) => format!("paid {times}x"),
                 Err(why) => why,
             };
-            format!("{loaded}{restored}; {paid}; ledger {}, repeat {}", word(rest.ledger), word(rest.repeat))
+            format!(
+                "{loaded}{restored}; {paid}; ledger {}, repeat {}",
+                word(rest.ledger),
+                word(rest.repeat)
+            )
         }
     }
 }

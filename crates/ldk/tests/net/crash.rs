@@ -21,6 +21,8 @@ use lightning::{
     },
 };
 
+use payonce_ldk::read_manager;
+
 use super::node::{Manager, Net};
 
 type Monitor = ChannelMonitor<TestChannelSigner>;
@@ -107,21 +109,22 @@ impl Net {
         let monitors = monitors.collect::<Result<Vec<_>, _>>()?;
         let by_channel: HashMap<_, _> =
             monitors.iter().map(|monitor| (monitor.channel_id(), monitor)).collect();
-        let arguments = ChannelManagerReadArgs {
-            entropy_source: node.keys_manager,
-            node_signer: node.keys_manager,
-            signer_provider: node.keys_manager,
-            fee_estimator: node.fee_estimator,
-            chain_monitor: node.chain_monitor,
-            tx_broadcaster: node.tx_broadcaster,
-            router: node.router,
-            message_router: node.message_router,
-            logger: node.logger,
-            config: test_default_channel_config(),
-            channel_monitors: by_channel.into_iter().collect(),
-        };
-        let (_, manager) =
-            <(BlockHash, Manager)>::read(&mut Cursor::new(&image.manager), arguments)?;
+        let manager = read_manager(&image.manager, |bytes| {
+            let arguments = ChannelManagerReadArgs {
+                entropy_source: node.keys_manager,
+                node_signer: node.keys_manager,
+                signer_provider: node.keys_manager,
+                fee_estimator: node.fee_estimator,
+                chain_monitor: node.chain_monitor,
+                tx_broadcaster: node.tx_broadcaster,
+                router: node.router,
+                message_router: node.message_router,
+                logger: node.logger,
+                config: test_default_channel_config(),
+                channel_monitors: by_channel.iter().map(|(id, monitor)| (*id, *monitor)).collect(),
+            };
+            <(BlockHash, Manager)>::read(&mut Cursor::new(bytes), arguments).map(|read| read.1)
+        })?;
         Ok((manager, monitors))
     }
 

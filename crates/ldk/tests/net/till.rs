@@ -102,8 +102,9 @@ impl Till {
             None => opening,
         };
         // LDK's own retries go by the clock: here the ledger's alone are left.
-        let options =
-            Options::new(Network::Testnet, ChannelState::Latest).retry(Retry::Attempts(0));
+        let options = Options::new(Network::Testnet, ChannelState::Latest)
+            .manager_read_twice()
+            .retry(Retry::Attempts(0));
         let starting =
             Starting::open(disk.open(), &opening, wire, net.nodes[0].keys_manager, options, now)?;
         let heard = Cell::new(0);
