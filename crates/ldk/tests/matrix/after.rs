@@ -55,7 +55,7 @@ pub fn go_on(mut film: Film, channels: &Image, head: Head, log: LogImage) -> End
 }
 
 /// Lets everything happen that is going to: messages, events, retries, blocks, minutes.
-fn rest(net: &mut Net, till: &mut Till) {
+pub fn rest(net: &mut Net, till: &mut Till) {
     let mut minutes = 0;
     for _ in 0..2_000 {
         net.pump();

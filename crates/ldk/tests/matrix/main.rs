@@ -6,6 +6,7 @@ mod net;
 
 mod after;
 mod film;
+mod holding_cell;
 mod oracle;
 mod table;
 

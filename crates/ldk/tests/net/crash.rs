@@ -43,6 +43,14 @@ pub enum Loaded {
     Closing,
 }
 
+/// How often a manager is read when a node is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    Twice,
+    /// As most nodes do.
+    Once,
+}
+
 /// Why LDK does not load an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
@@ -109,7 +117,7 @@ impl Net {
         let monitors = monitors.collect::<Result<Vec<_>, _>>()?;
         let by_channel: HashMap<_, _> =
             monitors.iter().map(|monitor| (monitor.channel_id(), monitor)).collect();
-        let manager = read_manager(&image.manager, |bytes| {
+        let read = |bytes: &[u8]| {
             let arguments = ChannelManagerReadArgs {
                 entropy_source: node.keys_manager,
                 node_signer: node.keys_manager,
@@ -124,7 +132,11 @@ impl Net {
                 channel_monitors: by_channel.iter().map(|(id, monitor)| (*id, *monitor)).collect(),
             };
             <(BlockHash, Manager)>::read(&mut Cursor::new(bytes), arguments).map(|read| read.1)
-        })?;
+        };
+        let manager = match self.reading {
+            Reading::Twice => read_manager(&image.manager, read)?,
+            Reading::Once => read(&image.manager)?,
+        };
         Ok((manager, monitors))
     }
 
