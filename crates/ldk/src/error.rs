@@ -104,6 +104,13 @@ pub enum StartError {
     /// is not known.
     #[error("an event was refused, so LDK holds back what follows it: handle it, then start again")]
     EventsUndelivered,
+    /// LDK read a manager that is older than a channel's monitor, once, and says that a hand-over
+    /// failed which may be out.
+    #[error(
+        "the manager is older than a channel's monitor, and LDK may have failed what is out: load \
+         the node again, and read the manager with `read_manager`"
+    )]
+    ManagerReadOnce,
     /// The ledger answers nothing.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

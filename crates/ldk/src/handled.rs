@@ -2,14 +2,15 @@
 
 use lightning::events::Event;
 use payonce_core::{
-    Answer, EventStore, FactRefusal, FactReply, PaymentHash, PaymentId, ReleaseHash, State,
+    Answer, EventStore, FactRefusal, FactReply, PartId, PaymentHash, PaymentId, ReleaseHash, State,
     UnixMillis,
 };
 use payonce_runtime::{SharedLedger, SharedRecovery, Unavailable};
 
 use crate::{
+    border,
     engine::Engine,
-    entry::{Stage, entry_of},
+    entry::{Stage, entries, entry_of},
     facts::{self, Facts},
     invoice::{self, InvoiceRefusal},
 };
@@ -36,6 +37,12 @@ pub enum Handled {
         payment: PaymentId,
         /// Why.
         refusal: InvoiceRefusal,
+    },
+    /// LDK says that a hand-over failed which it tracks, or that may be out: nothing was recorded,
+    /// and nobody should be told. What became of it is yet to come.
+    NotBelieved {
+        /// The hand-over.
+        part: PartId,
     },
     /// The ledger refused it; LDK must not deliver it again.
     Refused {
@@ -83,6 +90,11 @@ pub(crate) fn tell_event<E: Engine + ?Sized>(
         let handled = invoice::received(book, engine, payment_id, invoice, context.as_ref())?;
         return Ok((handled, None));
     }
+    // LDK stops tracking a payment before it says that it failed; if it tracks it all the same, it
+    // found an HTLC of it in a monitor since.
+    if let Some(part) = failed_part(event).filter(|part| entries(engine).contains_key(part)) {
+        return Ok((Handled::NotBelieved { part }, None));
+    }
     let Some(mut facts) = book.ask(|state| facts::read(event, state, now))? else {
         return Ok((Handled::NotOurs, None));
     };
@@ -98,6 +110,14 @@ pub(crate) fn tell_event<E: Engine + ?Sized>(
         told = book.tell(vec![instead], now)?;
     }
     Ok((handled(&told, facts.payment), Some(facts)))
+}
+
+/// The hand-over that an event says has failed.
+pub(crate) fn failed_part(event: &Event) -> Option<PartId> {
+    match event {
+        Event::PaymentFailed { payment_id, .. } => Some(border::part_id(payment_id)),
+        _ => None,
+    }
 }
 
 /// Whether LDK has something else out under this hash.

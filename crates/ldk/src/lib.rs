@@ -27,6 +27,7 @@ mod failure;
 mod hand_over;
 mod handled;
 mod invoice;
+mod manager;
 mod options;
 mod order;
 mod path_report;
@@ -43,6 +44,7 @@ pub use crate::{
     hand_over::HandOver,
     handled::Handled,
     invoice::InvoiceRefusal,
+    manager::read_manager,
     options::{ChannelState, Options},
     order::{Bolt11Order, NotAnOrder, OfferOrder, Order, RefundOrder, SpontaneousOrder},
     path_report::PathReport,

@@ -25,6 +25,9 @@ pub struct Options {
     pub network: Network,
     /// Whether what LDK loaded can testify.
     pub channel_state: ChannelState,
+    /// Whether the manager was read by [`read_manager`](crate::read_manager); false. If it was not, a
+    /// start fails where LDK may have failed what is out.
+    pub manager_read_twice: bool,
     /// How often or how long LDK retries inside one hand-over; 10 seconds.
     pub retry: Retry,
     /// How LDK routes; the most that may go to fees comes from the payment, where it states it.
@@ -40,10 +43,18 @@ impl Options {
         Self {
             network,
             channel_state,
+            manager_read_twice: false,
             retry: Retry::Timeout(Duration::from_secs(10)),
             route: RouteParametersConfig::default(),
             ledger: payonce_runtime::Options::DEFAULT,
         }
+    }
+
+    /// With a manager that was read by [`read_manager`](crate::read_manager).
+    #[must_use]
+    pub const fn manager_read_twice(mut self) -> Self {
+        self.manager_read_twice = true;
+        self
     }
 
     /// With LDK's own retries inside one hand-over.

@@ -1,11 +1,16 @@
 //! Starting: a ledger is opened beside LDK's channel state, told what LDK still has to say, and
 //! compared with what LDK tracks; then it may pay.
 
-use core::{error::Error, fmt, ops::Deref};
+use core::{
+    error::Error,
+    fmt,
+    ops::Deref,
+    sync::atomic::{AtomicBool, Ordering},
+};
 use std::{cell::Cell, collections::HashMap};
 
 use lightning::{
-    events::{Event, ReplayEvent},
+    events::{ClosureReason, Event, ReplayEvent},
     sign::EntropySource,
 };
 use payonce_core::{
@@ -20,7 +25,7 @@ use crate::{
     engine::Engine,
     entry::{Entry, Stage, entries},
     error::{HandleError, StartError},
-    handled::{Book as _, Handled, tell_event},
+    handled::{Book as _, Handled, failed_part, tell_event},
     options::{ChannelState, Options},
     payer::Payer,
     refund,
@@ -31,7 +36,10 @@ use crate::{
 /// The order of a node's start, and what sees a wrong one:
 ///
 /// 1. the **monitors**, all of them: LDK's manager cannot be read without;
-/// 2. the **manager**, and blocks up to the tip, as LDK's documentation says;
+/// 2. the **manager**, read by [`read_manager`](crate::read_manager), then blocks up to the tip, as
+///    LDK's documentation says. A manager that was read once, and that LDK found to be older than a
+///    monitor, is an error of `finish` where LDK says that something failed
+///    ([`StartError::ManagerReadOnce`]);
 /// 3. the **ledger**: [`open`](Self::open), which takes the manager;
 /// 4. the **events** and LDK's list: [`finish`](Self::finish), before the background processor
 ///    starts and before any peer connects. Only it gives a [`Payer`], so nothing can be paid
@@ -44,6 +52,17 @@ pub struct Starting<S: EventStore + Send + 'static, E, R> {
     engine: E,
     entropy: R,
     options: Options,
+    doubts: Doubts,
+}
+
+/// What LDK says in a start, and may not be so.
+#[derive(Debug, Default)]
+struct Doubts {
+    /// LDK read a manager that is older than a monitor; what it says has failed from here on, it may
+    /// have failed on reading.
+    manager_was_older: AtomicBool,
+    /// A failure was not believed.
+    any: AtomicBool,
 }
 
 /// What a start found out.
@@ -129,7 +148,7 @@ where
         now: UnixMillis,
     ) -> Result<Self, StartError> {
         let recovery = SharedLedger::open(store, opening, options.ledger, now)?;
-        Ok(Self { recovery, engine, entropy, options })
+        Ok(Self { recovery, engine, entropy, options, doubts: Doubts::default() })
     }
 
     /// Takes an event of LDK before the start is finished, as [`Payer::handle_event`] does after.
@@ -137,7 +156,26 @@ where
     /// # Errors
     /// As [`Payer::handle_event`].
     pub fn handle_event(&self, event: &Event, now: UnixMillis) -> Result<Handled, HandleError> {
+        if let Event::ChannelClosed { reason: ClosureReason::OutdatedChannelManager, .. } = event {
+            self.doubts.manager_was_older.store(true, Ordering::Relaxed);
+        }
+        if let Some(part) = self.doubted(event)? {
+            self.doubts.any.store(true, Ordering::Relaxed);
+            return Ok(Handled::NotBelieved { part });
+        }
         Ok(tell_event(&self.recovery, &*self.engine, event, now)?.0)
+    }
+
+    /// The hand-over of which a failure is not to be believed: LDK queues that it closed the channel
+    /// before what it failed on reading.
+    fn doubted(&self, event: &Event) -> Result<Option<PartId>, Unavailable> {
+        let was_older = self.doubts.manager_was_older.load(Ordering::Relaxed);
+        let Some(part) = failed_part(event).filter(|_| was_older) else { return Ok(None) };
+        if self.options.manager_read_twice {
+            return Ok(None);
+        }
+        let fate = self.recovery.query(|state| state.part(&part).map(|(_, fate)| fate))?;
+        Ok((fate == Some(Fate::InFlight)).then_some(part))
     }
 
     /// The ledger, for what the node itself knows of a gap.
@@ -153,6 +191,7 @@ where
     /// # Errors
     /// [`Unfinished`], which gives the starting back: [`StartError::EventsUndelivered`] when
     /// `others` refused an event, since what is queued behind it is not known then;
+    /// [`StartError::ManagerReadOnce`] when LDK may have failed what is out;
     /// [`StartError::Unavailable`] when the store failed.
     #[expect(clippy::result_large_err, reason = "the starting is given back, once at a start")]
     pub fn finish(
@@ -164,11 +203,11 @@ where
             Ok(report) => report,
             Err(error) => return Err(Unfinished { error, starting: self }),
         };
-        let Self { recovery, engine, entropy, options } = self;
+        let Self { recovery, engine, entropy, options, doubts } = self;
         let ledger = match recovery.clone().finish(now) {
             Ok(ledger) => ledger,
             Err(error) => {
-                let starting = Self { recovery, engine, entropy, options };
+                let starting = Self { recovery, engine, entropy, options, doubts };
                 return Err(Unfinished { error: error.into(), starting });
             }
         };
@@ -183,13 +222,21 @@ where
     ) -> Result<(), StartError> {
         let stopped = Cell::new(None);
         self.engine.deliver_events(&|event| {
-            if let Err(HandleError(error)) = self.handle_event(&event, now) {
-                stopped.set(Some(StartError::Unavailable(error)));
-                return Err(ReplayEvent());
+            match self.handle_event(&event, now) {
+                Err(HandleError(error)) => {
+                    stopped.set(Some(StartError::Unavailable(error)));
+                    return Err(ReplayEvent());
+                }
+                Ok(Handled::NotBelieved { .. }) => return Ok(()),
+                Ok(_) => {}
             }
             others(event).inspect_err(|_| stopped.set(Some(StartError::EventsUndelivered)))
         });
-        stopped.into_inner().map_or(Ok(()), Err)
+        match stopped.into_inner() {
+            Some(error) => Err(error),
+            None if self.doubts.any.load(Ordering::Relaxed) => Err(StartError::ManagerReadOnce),
+            None => Ok(()),
+        }
     }
 
     /// Every resolution that LDK holds has been told: what is left is what LDK tracks.

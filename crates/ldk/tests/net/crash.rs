@@ -21,6 +21,8 @@ use lightning::{
     },
 };
 
+use payonce_ldk::read_manager;
+
 use super::node::{Manager, Net};
 
 type Monitor = ChannelMonitor<TestChannelSigner>;
@@ -39,6 +41,14 @@ pub enum Loaded {
     Open,
     /// LDK found the manager older than a monitor, and closes the channel.
     Closing,
+}
+
+/// How often a manager is read when a node is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    Twice,
+    /// As most nodes do.
+    Once,
 }
 
 /// Why LDK does not load an image.
@@ -107,21 +117,26 @@ impl Net {
         let monitors = monitors.collect::<Result<Vec<_>, _>>()?;
         let by_channel: HashMap<_, _> =
             monitors.iter().map(|monitor| (monitor.channel_id(), monitor)).collect();
-        let arguments = ChannelManagerReadArgs {
-            entropy_source: node.keys_manager,
-            node_signer: node.keys_manager,
-            signer_provider: node.keys_manager,
-            fee_estimator: node.fee_estimator,
-            chain_monitor: node.chain_monitor,
-            tx_broadcaster: node.tx_broadcaster,
-            router: node.router,
-            message_router: node.message_router,
-            logger: node.logger,
-            config: test_default_channel_config(),
-            channel_monitors: by_channel.into_iter().collect(),
+        let read = |bytes: &[u8]| {
+            let arguments = ChannelManagerReadArgs {
+                entropy_source: node.keys_manager,
+                node_signer: node.keys_manager,
+                signer_provider: node.keys_manager,
+                fee_estimator: node.fee_estimator,
+                chain_monitor: node.chain_monitor,
+                tx_broadcaster: node.tx_broadcaster,
+                router: node.router,
+                message_router: node.message_router,
+                logger: node.logger,
+                config: test_default_channel_config(),
+                channel_monitors: by_channel.iter().map(|(id, monitor)| (*id, *monitor)).collect(),
+            };
+            <(BlockHash, Manager)>::read(&mut Cursor::new(bytes), arguments).map(|read| read.1)
         };
-        let (_, manager) =
-            <(BlockHash, Manager)>::read(&mut Cursor::new(&image.manager), arguments)?;
+        let manager = match self.reading {
+            Reading::Twice => read_manager(&image.manager, read)?,
+            Reading::Once => read(&image.manager)?,
+        };
         Ok((manager, monitors))
     }
 

@@ -13,7 +13,7 @@ mod node;
 mod till;
 
 pub use archive::Completion;
-pub use crash::{Image, Loaded, Refused, panic_message};
+pub use crash::{Image, Loaded, Reading, Refused, panic_message};
 pub use mail::Letter;
 pub use node::{Net, Outcome};
 pub use till::Till;

@@ -24,6 +24,7 @@ use lightning::{
 use super::{
     archive::Archive,
     chain::Chain,
+    crash::Reading,
     mail::{Letter, forget_added_monitors},
 };
 
@@ -49,6 +50,8 @@ pub struct Net {
     pub outcomes: HashMap<PaymentHash, Outcome>,
     /// What they do where nothing is said.
     pub default_outcome: Outcome,
+    /// How nodes are loaded.
+    pub reading: Reading,
     /// Payments that a payee may still claim or fail.
     pub claimable: Vec<(usize, PaymentHash, PaymentPreimage)>,
     /// What payees were paid, in msat, by payment hash, as often as LDK said so.
@@ -88,6 +91,7 @@ impl Net {
             mail: VecDeque::new(),
             outcomes: HashMap::new(),
             default_outcome: Outcome::Claim,
+            reading: Reading::Twice,
             claimable: Vec::new(),
             claimed: Vec::new(),
             swept: vec![HashMap::new(); count],

@@ -21,7 +21,10 @@ use payonce_ldk::{
 };
 use payonce_store_memory::{Image, MemoryDisk, MemoryStore};
 
-use super::node::{Manager, Net};
+use super::{
+    crash::Reading,
+    node::{Manager, Net},
+};
 
 /// LDK as the payer sees it. Cut, it is a process that dies before it has called LDK.
 #[derive(Clone)]
@@ -104,6 +107,10 @@ impl Till {
         // LDK's own retries go by the clock: here the ledger's alone are left.
         let options =
             Options::new(Network::Testnet, ChannelState::Latest).retry(Retry::Attempts(0));
+        let options = match net.reading {
+            Reading::Twice => options.manager_read_twice(),
+            Reading::Once => options,
+        };
         let starting =
             Starting::open(disk.open(), &opening, wire, net.nodes[0].keys_manager, options, now)?;
         let heard = Cell::new(0);
