@@ -82,6 +82,12 @@ test_other_members() {
   cargo test $packages
 }
 
+# The runtime's hand-overs in thousands of orders; its primitives are shuttle's then, so it is built
+# apart.
+test_orders() {
+  RUSTFLAGS="--cfg payonce_shuttle" cargo test --release --target-dir target/orders -p payonce-runtime --test orders
+}
+
 build_no_std() {
   cargo build --manifest-path nostd/Cargo.toml
 }

@@ -4,12 +4,12 @@
 //! Whatever is decoded is bounded before it is allocated and must be the one encoding of what it
 //! says: `encode(decode(bytes)) == bytes`.
 
-use alloc::{format, string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
 use bincode::{
     Decode, Encode, config,
-    de::{Decoder, read::Reader},
+    de::{Decoder, DecoderImpl, read::Reader},
     enc::{Encoder, EncoderImpl, write::Writer},
 };
 
@@ -163,6 +163,16 @@ impl Entry {
         now: UnixMillis,
         events: &[Event],
     ) -> Result<Self, EncodeError> {
+        Self::encoded(before, epoch, now, events).map(|(_, entry)| entry)
+    }
+
+    /// As [`new`](Self::new), with the header that was encoded.
+    pub(crate) fn encoded(
+        before: Head,
+        epoch: u64,
+        now: UnixMillis,
+        events: &[Event],
+    ) -> Result<(EntryHeader, Self), EncodeError> {
         let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
         if count == 0 {
             return Err(EncodeError::Empty);
@@ -182,15 +192,8 @@ impl Entry {
         if bytes.len() > limits::ENTRY_BYTES {
             return Err(EncodeError::TooLarge { bytes: bytes.len() });
         }
-        let entry = Self::sealed(before, &header, bytes);
-        // What could not be read back must never reach a store.
-        let mut same = true;
-        let mut written = events.iter();
-        decode_events(&entry.bytes, |_, event| same &= written.next() == Some(&event))?;
-        if !same || written.next().is_some() {
-            return Err(DecodeError::NotCanonical { inside: "an entry" }.into());
-        }
-        Ok(entry)
+        check_readable(&header, events, &bytes)?;
+        Ok((header, Self::sealed(before, &header, bytes)))
     }
 
     /// Takes a stored entry for another store: a copy, a migration.
@@ -208,6 +211,23 @@ impl Entry {
     fn sealed(before: Head, header: &EntryHeader, bytes: Vec<u8>) -> Self {
         let after = Head { seq: header.last_seq(), chain: before.chain.extend(&bytes) };
         Self { before, after, bytes, loss: LossAlarm::default() }
+    }
+}
+
+/// What could not be read back must never reach a store. The bytes are the encoding of what is
+/// compared, so they are the one encoding of what reads back the same.
+fn check_readable(header: &EntryHeader, events: &[Event], bytes: &[u8]) -> Result<(), DecodeError> {
+    let (read, mut rest) = EntryHeader::split(bytes)?;
+    let mut same = read == *header;
+    for written in events {
+        let (event, used) = decode_prefix::<Event>(rest, "an event")?;
+        same &= event == *written;
+        rest = &rest[used..];
+    }
+    if same && rest.is_empty() {
+        Ok(())
+    } else {
+        Err(DecodeError::NotCanonical { inside: "an entry" })
     }
 }
 
@@ -257,12 +277,75 @@ pub(crate) fn decode_prefix<T: Decode<()>>(
     bytes: &[u8],
     inside: &'static str,
 ) -> Result<(T, usize), DecodeError> {
+    bincode::decode_from_slice(bytes, CONFIG).map_err(|error| wire_error(error, inside))
+}
+
+fn wire_error(error: bincode::error::DecodeError, inside: &'static str) -> DecodeError {
     use bincode::error::DecodeError as Wire;
-    bincode::decode_from_slice(bytes, CONFIG).map_err(|error| match error {
+    match error {
         Wire::UnexpectedEnd { .. } => DecodeError::Truncated { inside },
         Wire::LimitExceeded => DecodeError::OverLimit { inside },
         other => DecodeError::Malformed { inside, what: format!("{other}") },
-    })
+    }
+}
+
+/// Decodes a value at the start of `bytes`, which must be its one encoding; says how many bytes it
+/// took. For types whose decoding itself refuses what would be encoded otherwise, numbers aside.
+pub(crate) fn decode_canonical<T: Decode<()> + Encode>(
+    bytes: &[u8],
+    inside: &'static str,
+) -> Result<(T, usize), DecodeError> {
+    let reader = Shortest { rest: bytes, are_shortest: true, saw_all: true };
+    let mut decoder = DecoderImpl::new(reader, CONFIG, ());
+    let value = T::decode(&mut decoder).map_err(|error| wire_error(error, inside))?;
+    let Shortest { rest, are_shortest, saw_all } = *decoder.reader();
+    let used = bytes.len() - rest.len();
+    if !are_shortest {
+        return Err(DecodeError::NotCanonical { inside });
+    }
+    if !saw_all {
+        check_canonical(&value, &bytes[..used], inside)?;
+    }
+    Ok((value, used))
+}
+
+/// Reads from memory and notices a number that is not written as shortly as it can be: the one way
+/// in which this layout could say the same in two ways.
+#[derive(Clone, Copy)]
+struct Shortest<'a> {
+    rest: &'a [u8],
+    are_shortest: bool,
+    /// Whether all numbers were looked at before they were read; not so just before the end.
+    saw_all: bool,
+}
+
+impl Reader for Shortest<'_> {
+    fn read(&mut self, into: &mut [u8]) -> Result<(), bincode::error::DecodeError> {
+        let Some((read, rest)) = self.rest.split_at_checked(into.len()) else {
+            let additional = into.len() - self.rest.len();
+            return Err(bincode::error::DecodeError::UnexpectedEnd { additional });
+        };
+        into.copy_from_slice(read);
+        self.rest = rest;
+        Ok(())
+    }
+
+    fn peek_read(&mut self, len: usize) -> Option<&[u8]> {
+        self.saw_all &= len <= self.rest.len();
+        self.rest.get(..len)
+    }
+
+    /// Takes what was peeked: a byte, or a number behind the byte that tells its width.
+    fn consume(&mut self, len: usize) {
+        let (taken, rest) = self.rest.split_at(len);
+        self.rest = rest;
+        self.are_shortest &= match *taken {
+            [_, a, b] => u16::from_le_bytes([a, b]) > 250,
+            [_, _, _, c, d] => c > 0 || d > 0,
+            [_, _, _, _, _, e, f, g, h] => [e, f, g, h] != [0; 4],
+            _ => true,
+        };
+    }
 }
 
 /// Checks that `bytes` are the one encoding of `value`, without allocating.
@@ -312,14 +395,15 @@ fn decode_len<D: Decoder>(
 
 /// Opaque bytes of at most `MAX`, cheap to clone. More can be made, so that it can be refused with
 /// its size, but not be decoded.
+// One pointer wide: most are empty, and every payment has two.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Blob<const MAX: usize>(Option<Arc<[u8]>>);
+pub struct Blob<const MAX: usize>(Option<Arc<Box<[u8]>>>);
 
 impl<const MAX: usize> Blob<MAX> {
     /// The bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_deref().unwrap_or_default()
+        self.0.as_ref().map_or(&[], |bytes| bytes)
     }
 
     /// How many bytes.
@@ -337,13 +421,13 @@ impl<const MAX: usize> Blob<MAX> {
 
 impl<const MAX: usize> From<&[u8]> for Blob<MAX> {
     fn from(bytes: &[u8]) -> Self {
-        Self((!bytes.is_empty()).then(|| bytes.into()))
+        Vec::from(bytes).into()
     }
 }
 
 impl<const MAX: usize> From<Vec<u8>> for Blob<MAX> {
     fn from(bytes: Vec<u8>) -> Self {
-        Self((!bytes.is_empty()).then(|| bytes.into()))
+        Self((!bytes.is_empty()).then(|| Arc::new(bytes.into_boxed_slice())))
     }
 }
 
@@ -480,12 +564,12 @@ impl<T, const MAX: usize> core::ops::Deref for List<T, MAX> {
 }
 
 impl<T> Many<T> {
-    pub(crate) fn push(&mut self, item: T) {
-        self.0.push(item);
+    pub(crate) const fn new() -> Self {
+        Self(Vec::new())
     }
 
-    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        self.0.get_mut(index)
+    pub(crate) fn push(&mut self, item: T) {
+        self.0.push(item);
     }
 }
 
@@ -518,13 +602,32 @@ impl<T: Decode<C>, const MAX: usize, C> Decode<C> for List<T, MAX> {
     fn decode<D: Decoder<Context = C>>(
         decoder: &mut D,
     ) -> Result<Self, bincode::error::DecodeError> {
-        let len = decode_len(decoder, MAX)?;
         // Grown as items arrive: a count costs nothing until its items are there.
         let mut items = Vec::new();
-        for _ in 0..len {
-            items.push(T::decode(decoder)?);
-        }
+        Self::decode_each(decoder, |item| {
+            if items.is_empty() {
+                // Most lists hold one.
+                items.reserve_exact(1);
+            }
+            items.push(item);
+        })?;
         Ok(Self(items))
+    }
+}
+
+impl<T, const MAX: usize> List<T, MAX> {
+    /// Decodes the items of a list one by one.
+    pub(crate) fn decode_each<D: Decoder>(
+        decoder: &mut D,
+        mut each: impl FnMut(T),
+    ) -> Result<(), bincode::error::DecodeError>
+    where
+        T: Decode<D::Context>,
+    {
+        for _ in 0..decode_len(decoder, MAX)? {
+            each(T::decode(decoder)?);
+        }
+        Ok(())
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Image {
     payments: Contents<Payment>,
     tombstones: Contents<Tombstone>,
     strays: Contents<Stray>,
-    held: Contents<(PaymentHash, ())>,
+    held: Contents<PaymentHash>,
     outbox: Contents<(u64, Unread)>,
 }
 
@@ -98,7 +98,7 @@ impl Image {
         encode_sorted(&self.payments, |payment| payment.created_seq, &mut bytes);
         encode_sorted(&self.tombstones, |tombstone| tombstone.id, &mut bytes);
         encode_sorted(&self.strays, |stray| stray.created_seq, &mut bytes);
-        encode_sorted(&self.held, |(payment_hash, ())| *payment_hash, &mut bytes);
+        encode_sorted(&self.held, |payment_hash| *payment_hash, &mut bytes);
         encode_sorted(&self.outbox, |(seq, _)| *seq, &mut bytes);
         bytes
     }
@@ -112,5 +112,7 @@ fn encode_sorted<T: Encode, K: Ord>(
     let mut items: Vec<_> = contents.iter().collect();
     items.sort_unstable_by_key(|item| key(item));
     encode_into(&(items.len() as u64), bytes);
-    items.into_iter().for_each(|item| encode_into(item, bytes));
+    for item in items {
+        encode_into(item, bytes);
+    }
 }

@@ -1,20 +1,24 @@
 //! The indexes of a state: what leads to what, at the cost of what is found. Every change of a
 //! payment goes through here, so that none is forgotten.
 
-use alloc::collections::{BTreeMap, BTreeSet};
-use core::hash::BuildHasher;
-
-use hashbrown::HashTable;
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+use core::hash::{BuildHasher, Hasher};
 
 use crate::{
     amount::UnixMillis,
     ids::{PartId, PaymentHash, PaymentId},
+    list::Lists,
+    part::{Part, PartKind},
     payment::{Payment, VerdictDue},
     request::ShortDigest,
     slab::Handle,
     state::{PartPlace, Place, State},
     status::StatusKind,
     stray::Stray,
+    table::{Packed, Table},
     tombstone::Tombstone,
 };
 
@@ -22,47 +26,62 @@ use crate::{
 /// keys, and orders what it yields by seq, never by handle or by hash.
 #[derive(Debug, Clone)]
 pub(crate) struct Index {
-    pub(crate) hasher: foldhash::fast::FixedState,
-    pub(crate) by_id: HashTable<Place>,
-    pub(crate) by_hash: HashTable<Place>,
-    pub(crate) by_part: HashTable<PartPlace>,
+    hasher: foldhash::fast::FixedState,
+    pub(crate) by_id: Table,
+    pub(crate) by_hash: Table,
+    pub(crate) by_part: Table,
     /// Parts of earlier tries and of remembered payments, and how often each digest stands there.
     former: BTreeMap<ShortDigest, u32>,
-    by_status: [BTreeSet<(u64, Handle)>; 5],
-    due: BTreeSet<(UnixMillis, u64, Handle)>,
+    /// In the order in which they came to it.
+    by_status: Lists<5>,
+    /// Those that a batch may be dispatched for, and those that are quiet in the order in which
+    /// they became so: no payment is both.
+    waiting: Lists<2>,
     lapsing: BTreeSet<(UnixMillis, u64, Handle)>,
     lapsing_by_tick: BTreeSet<(u64, u64, Handle)>,
     tick_waiters: usize,
-    quiet: BTreeSet<(u64, u64, Handle)>,
     undecided: BTreeSet<(u64, Handle)>,
-    overdue: BTreeSet<(u32, u64, PartPlace)>,
+    /// Who has unresolved parts that expire at which height.
+    overdue: BTreeSet<(u32, Packed)>,
     unresolved_parts: usize,
 }
+
+/// The lists of [`Index::waiting`].
+const DUE: usize = 0;
+const QUIET: usize = 1;
 
 /// The keys under which one payment stands in the indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Keys {
     hash: Option<PaymentHash>,
     status: Option<(StatusKind, u64)>,
-    due: Option<UnixMillis>,
+    due: bool,
     lapses_at: Option<UnixMillis>,
     lapses_above_tick: Option<u64>,
     waits_by_tick: bool,
-    quiet: Option<(u64, u64)>,
+    quiet: Option<u64>,
     undecided: bool,
 }
 
 impl Keys {
     fn of(payment: &Payment) -> Self {
         Self {
-            hash: payment.payment_hash,
+            hash: payment.payment_hash(),
             status: Some((payment.status.kind(), payment.status_seq)),
-            due: payment.admits_batch().then(|| payment.cutoff()),
+            due: payment.admits_batch(),
             lapses_at: payment.lapses_at(),
             lapses_above_tick: payment.lapses_above_tick(),
             waits_by_tick: payment.tick_limit().is_some(),
-            quiet: payment.quiet.map(|quiet| (quiet.tick, quiet.seq)),
+            quiet: payment.quiet().map(|quiet| quiet.seq),
             undecided: payment.verdict_due != VerdictDue::No,
+        }
+    }
+
+    const fn waiting(&self) -> Option<(usize, u64)> {
+        match self.quiet {
+            Some(seq) => Some((QUIET, seq)),
+            None if self.due => Some((DUE, 0)),
+            None => None,
         }
     }
 }
@@ -71,20 +90,29 @@ impl Index {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             hasher: foldhash::fast::FixedState::with_seed(seed),
-            by_id: HashTable::new(),
-            by_hash: HashTable::new(),
-            by_part: HashTable::new(),
+            by_id: Table::default(),
+            by_hash: Table::default(),
+            by_part: Table::default(),
             former: BTreeMap::new(),
-            by_status: Default::default(),
-            due: BTreeSet::new(),
+            by_status: Lists::default(),
+            waiting: Lists::default(),
             lapsing: BTreeSet::new(),
             lapsing_by_tick: BTreeSet::new(),
             tick_waiters: 0,
-            quiet: BTreeSet::new(),
             undecided: BTreeSet::new(),
             overdue: BTreeSet::new(),
             unresolved_parts: 0,
         }
+    }
+
+    /// The hash of a key, by the ledger's seed.
+    pub(crate) fn hash(&self, key: &[u8; 32]) -> u32 {
+        let mut hasher = self.hasher.build_hasher();
+        let (words, _) = key.as_chunks::<8>();
+        for word in words {
+            hasher.write_u64(u64::from_le_bytes(*word));
+        }
+        (hasher.finish() >> 32) as u32
     }
 
     fn add_former(&mut self, parts: &[ShortDigest]) {
@@ -103,20 +131,13 @@ impl Index {
     }
 
     fn rekey(&mut self, handle: Handle, created: u64, old: &Keys, new: &Keys) {
-        if old.status != new.status {
-            if let Some((kind, seq)) = old.status {
-                self.by_status[kind as usize].remove(&(seq, handle));
-            }
-            if let Some((kind, seq)) = new.status {
-                self.by_status[kind as usize].insert((seq, handle));
-            }
-        }
-        swap(&mut self.due, old.due, new.due, |cutoff| (cutoff, created, handle));
+        let list = |(kind, _): (StatusKind, u64)| kind as usize;
+        relist(&mut self.by_status, handle, old.status, new.status, list);
+        relist(&mut self.waiting, handle, old.waiting(), new.waiting(), |(list, _)| list);
         swap(&mut self.lapsing, old.lapses_at, new.lapses_at, |at| (at, created, handle));
         swap(&mut self.lapsing_by_tick, old.lapses_above_tick, new.lapses_above_tick, |tick| {
             (tick, created, handle)
         });
-        swap(&mut self.quiet, old.quiet, new.quiet, |(tick, seq)| (tick, seq, handle));
         swap(&mut self.undecided, mark(old.undecided), mark(new.undecided), |()| (created, handle));
         self.tick_waiters += usize::from(new.waits_by_tick);
         self.tick_waiters -= usize::from(old.waits_by_tick);
@@ -125,6 +146,25 @@ impl Index {
 
 fn mark(is: bool) -> Option<()> {
     is.then_some(())
+}
+
+/// Moves a handle to the end of another list, or of the same, if its key changed.
+fn relist<K: PartialEq + Copy, const N: usize>(
+    lists: &mut Lists<N>,
+    handle: Handle,
+    old: Option<K>,
+    new: Option<K>,
+    list: impl Fn(K) -> usize,
+) {
+    if old == new {
+        return;
+    }
+    if let Some(old) = old {
+        lists.remove(list(old), handle);
+    }
+    if let Some(new) = new {
+        lists.push(list(new), handle);
+    }
 }
 
 /// Replaces one key of a set, if it changed.
@@ -145,6 +185,66 @@ fn swap<K: PartialEq, T: Ord>(
     }
 }
 
+/// The keys of many payments, before they are put in order.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    by_status: Vec<(StatusKind, u64, Handle)>,
+    waiting: Vec<(usize, u64, Handle)>,
+    lapsing: Vec<(UnixMillis, u64, Handle)>,
+    lapsing_by_tick: Vec<(u64, u64, Handle)>,
+    undecided: Vec<(u64, Handle)>,
+    overdue: Vec<(u32, Packed)>,
+}
+
+/// Many payments at once, into a state without any.
+impl State {
+    pub(crate) fn reserve_payments(&mut self, count: usize) {
+        for table in [&mut self.index.by_id, &mut self.index.by_hash, &mut self.index.by_part] {
+            table.reserve(count);
+        }
+    }
+
+    /// Adds a payment and gathers the keys that have an order, for
+    /// [`index_gathered`](Self::index_gathered).
+    pub(crate) fn gather_payment(&mut self, payment: Payment, gathered: &mut Gathered) {
+        let (id, keys, created) = (payment.id, Keys::of(&payment), payment.created_seq);
+        let handle = self.payments.insert(payment);
+        let place = Place::Payment(handle);
+        self.insert_id(&id, place);
+        self.rehash(place, None, keys.hash);
+        gathered.by_status.extend(keys.status.map(|(kind, seq)| (kind, seq, handle)));
+        gathered.waiting.extend(keys.waiting().map(|(list, seq)| (list, seq, handle)));
+        gathered.lapsing.extend(keys.lapses_at.map(|at| (at, created, handle)));
+        gathered.lapsing_by_tick.extend(keys.lapses_above_tick.map(|at| (at, created, handle)));
+        gathered.undecided.extend(keys.undecided.then_some((created, handle)));
+        let Self { index, payments, .. } = self;
+        index.tick_waiters += usize::from(keys.waits_by_tick);
+        let payment = payments.get(handle);
+        index.add_former(&payment.rare.former);
+        for part in payment.parts.iter() {
+            index.by_part.insert(index.hash(part.id.as_bytes()), place);
+            index.unresolved_parts += usize::from(part.fate.is_unresolved());
+            gathered.overdue.extend(overdue_at(part).map(|height| (height, place.into())));
+        }
+    }
+
+    /// Builds the indexes that have an order.
+    pub(crate) fn index_gathered(&mut self, mut gathered: Gathered) {
+        gathered.by_status.sort_unstable();
+        for (kind, _, handle) in gathered.by_status {
+            self.index.by_status.push(kind as usize, handle);
+        }
+        gathered.waiting.sort_unstable();
+        for (list, _, handle) in gathered.waiting {
+            self.index.waiting.push(list, handle);
+        }
+        self.index.lapsing = gathered.lapsing.into_iter().collect();
+        self.index.lapsing_by_tick = gathered.lapsing_by_tick.into_iter().collect();
+        self.index.undecided = gathered.undecided.into_iter().collect();
+        self.index.overdue = gathered.overdue.into_iter().collect();
+    }
+}
+
 /// Changes, each leaving the indexes true.
 impl State {
     pub(crate) fn insert_payment(&mut self, payment: Payment) -> Handle {
@@ -158,7 +258,7 @@ impl State {
     pub(crate) fn remove_payment(&mut self, handle: Handle) -> Payment {
         let id = self.payments.get(handle).id;
         self.unindex_payment(handle);
-        self.remove_id(&id);
+        self.remove_id(&id, Place::Payment(handle));
         self.payments.remove(handle)
     }
 
@@ -169,15 +269,15 @@ impl State {
         self.index_payment(handle);
     }
 
-    /// Applies a change to one payment. `touched` names the parts whose standing it may change;
+    /// Applies a change to one payment. `touched` is the part of it whose standing it may change;
     /// parts it adds are found by themselves.
     pub(crate) fn change_payment<R>(
         &mut self,
         handle: Handle,
-        touched: Option<&PartId>,
+        touched: Option<usize>,
         change: impl FnOnce(&mut Payment) -> R,
     ) -> R {
-        let place = touched.and_then(|part| self.part_place(part));
+        let place = touched.map(|index| PartPlace::Payment(handle, index));
         if let Some(place) = place {
             self.unindex_standing(place);
         }
@@ -193,7 +293,7 @@ impl State {
             }
         }
         for index in parts_before..parts_after {
-            self.index_part(part_place(handle, index));
+            self.index_part(PartPlace::Payment(handle, index));
         }
         if let Some(place) = place {
             self.index_standing(place);
@@ -215,7 +315,7 @@ impl State {
             (tombstone.id, tombstone.payment_hash)
         };
         self.rehash(Place::Tombstone(handle), hash, None);
-        self.remove_id(&id);
+        self.remove_id(&id, Place::Tombstone(handle));
         let tombstone = self.tombstones.remove(handle);
         self.index.remove_former(&tombstone.parts);
         tombstone
@@ -243,135 +343,111 @@ impl State {
         let payment = self.payments.get(handle);
         let (new, created, parts) = (Keys::of(payment), payment.created_seq, payment.parts.len());
         self.index.rekey(handle, created, &Keys::default(), &new);
-        self.index.add_former(&self.payments.get(handle).former);
+        self.index.add_former(&self.payments.get(handle).rare.former);
         self.rehash(Place::Payment(handle), None, new.hash);
-        (0..parts).for_each(|index| self.index_part(part_place(handle, index)));
+        (0..parts).for_each(|index| self.index_part(PartPlace::Payment(handle, index)));
     }
 
     fn unindex_payment(&mut self, handle: Handle) {
         let payment = self.payments.get(handle);
         let (old, created, parts) = (Keys::of(payment), payment.created_seq, payment.parts.len());
-        (0..parts).for_each(|index| self.unindex_part(part_place(handle, index)));
+        (0..parts).for_each(|index| self.unindex_part(PartPlace::Payment(handle, index)));
         self.rehash(Place::Payment(handle), old.hash, None);
         self.index.rekey(handle, created, &old, &Keys::default());
-        self.index.remove_former(&self.payments.get(handle).former);
+        self.index.remove_former(&self.payments.get(handle).rare.former);
     }
 
     fn insert_id(&mut self, id: &PaymentId, place: Place) {
-        let hash = self.index.hasher.hash_one(id);
-        let Self { index, payments, tombstones, strays, .. } = self;
-        let hasher = index.hasher.clone();
-        index.by_id.insert_unique(hash, place, |place| {
-            hasher.hash_one(match place {
-                Place::Payment(handle) => &payments.get(*handle).id,
-                Place::Tombstone(handle) => &tombstones.get(*handle).id,
-                Place::Stray(handle) => &strays.get(*handle).payment,
-            })
-        });
+        self.index.by_id.insert(self.index.hash(id.as_bytes()), place);
     }
 
-    fn remove_id(&mut self, id: &PaymentId) {
-        let hash = self.index.hasher.hash_one(id);
-        let Self { index, payments, tombstones, strays, .. } = self;
-        let is = |place: &Place| match place {
-            Place::Payment(handle) => payments.get(*handle).id == *id,
-            Place::Tombstone(handle) => tombstones.get(*handle).id == *id,
-            Place::Stray(handle) => strays.get(*handle).payment == *id,
-        };
-        if let Ok(entry) = index.by_id.find_entry(hash, is) {
-            entry.remove();
-        }
+    fn remove_id(&mut self, id: &PaymentId, place: Place) {
+        self.index.by_id.remove(self.index.hash(id.as_bytes()), place);
     }
 
     fn rehash(&mut self, place: Place, old: Option<PaymentHash>, new: Option<PaymentHash>) {
-        let Self { index, payments, tombstones, strays, .. } = self;
-        let hasher = index.hasher.clone();
-        if let Some(old) = old
-            && let Ok(entry) = index.by_hash.find_entry(hasher.hash_one(old), |at| *at == place)
-        {
-            entry.remove();
+        if let Some(old) = old {
+            self.index.by_hash.remove(self.index.hash(old.as_bytes()), place);
         }
         if let Some(new) = new {
-            index.by_hash.insert_unique(hasher.hash_one(new), place, |place| {
-                hasher.hash_one(match place {
-                    Place::Payment(handle) => payments.get(*handle).payment_hash.unwrap_or(new),
-                    Place::Tombstone(handle) => tombstones.get(*handle).payment_hash.unwrap_or(new),
-                    Place::Stray(handle) => strays.get(*handle).payment_hash,
-                })
-            });
+            self.index.by_hash.insert(self.index.hash(new.as_bytes()), place);
         }
     }
 
     fn index_part(&mut self, place: PartPlace) {
-        let hash = self.index.hasher.hash_one(self.part_at(place).id);
-        let Self { index, payments, strays, .. } = self;
-        let hasher = index.hasher.clone();
-        index.by_part.insert_unique(hash, place, |place| {
-            hasher.hash_one(match place {
-                PartPlace::Payment(handle, at) => payments.get(*handle).parts[*at as usize].id,
-                PartPlace::Stray(handle) => strays.get(*handle).part.id,
-            })
-        });
+        let hash = self.index.hash(self.part_at(place).id.as_bytes());
+        self.index.by_part.insert(hash, place.owner());
         self.index_standing(place);
     }
 
     fn unindex_part(&mut self, place: PartPlace) {
         self.unindex_standing(place);
-        let hash = self.index.hasher.hash_one(self.part_at(place).id);
-        if let Ok(entry) = self.index.by_part.find_entry(hash, |at| *at == place) {
-            entry.remove();
-        }
+        let hash = self.index.hash(self.part_at(place).id.as_bytes());
+        self.index.by_part.remove(hash, place.owner());
     }
 
     fn index_standing(&mut self, place: PartPlace) {
-        let key = self.overdue_key(place);
-        self.index.unresolved_parts += usize::from(self.part_at(place).fate.is_unresolved());
-        self.index.overdue.extend(key);
+        let part = self.part_at(place);
+        let (unresolved, height) = (part.fate.is_unresolved(), overdue_at(part));
+        self.index.unresolved_parts += usize::from(unresolved);
+        self.index.overdue.extend(height.map(|height| (height, place.owner().into())));
     }
 
     fn unindex_standing(&mut self, place: PartPlace) {
-        self.index.unresolved_parts -= usize::from(self.part_at(place).fate.is_unresolved());
-        if let Some(key) = self.overdue_key(place) {
-            self.index.overdue.remove(&key);
+        let part = self.part_at(place);
+        let (unresolved, height) = (part.fate.is_unresolved(), overdue_at(part));
+        self.index.unresolved_parts -= usize::from(unresolved);
+        if let Some(height) = height
+            && !self.has_another_at(height, place)
+        {
+            self.index.overdue.remove(&(height, place.owner().into()));
         }
     }
 
-    fn overdue_key(&self, place: PartPlace) -> Option<(u32, u64, PartPlace)> {
-        let part = self.part_at(place);
-        match part.kind {
-            crate::part::PartKind::Htlc { cltv_expiry: Some(height), .. }
-                if part.fate.is_unresolved() =>
-            {
-                Some((height, self.created_at_place(place), place))
-            }
-            _ => None,
-        }
+    /// Whether another part of the same payment expires at this height.
+    fn has_another_at(&self, height: u32, place: PartPlace) -> bool {
+        let PartPlace::Payment(handle, index) = place else { return false };
+        let mut parts = self.payments.get(handle).parts.iter().enumerate();
+        parts.any(|(at, part)| at != index && overdue_at(part) == Some(height))
     }
 }
 
-fn part_place(handle: Handle, index: usize) -> PartPlace {
-    PartPlace::Payment(handle, u32::try_from(index).expect("an entry adds at most 256 parts"))
+/// The height at which an unresolved part expires.
+const fn overdue_at(part: &Part) -> Option<u32> {
+    match part.kind {
+        PartKind::Htlc { cltv_expiry, .. } if part.fate.is_unresolved() => cltv_expiry,
+        _ => None,
+    }
+}
+
+impl PartPlace {
+    const fn owner(self) -> Place {
+        match self {
+            Self::Payment(handle, _) => Place::Payment(handle),
+            Self::Stray(handle) => Place::Stray(handle),
+        }
+    }
 }
 
 /// Lookups in the order of seqs, each at the cost of what it yields.
 impl State {
     pub(crate) fn with_status(&self, kind: StatusKind) -> impl Iterator<Item = &Payment> {
-        let set = &self.index.by_status[kind as usize];
-        set.iter().map(|(_, handle)| self.payments.get(*handle))
+        self.index.by_status.iter(kind as usize).map(|handle| self.payments.get(handle))
     }
 
-    pub(crate) fn count_with_status(&self, kind: StatusKind) -> usize {
-        self.index.by_status[kind as usize].len()
+    pub(crate) const fn count_with_status(&self, kind: StatusKind) -> usize {
+        self.index.by_status.len(kind as usize)
     }
 
     pub(crate) const fn unresolved_parts(&self) -> usize {
         self.index.unresolved_parts
     }
 
-    /// Open payments with something missing that time does not forbid to dispatch.
+    /// Open payments with something missing that time does not forbid to dispatch, in no order
+    /// that means anything. Those that it does forbid cost as much, until a tick fails them.
     pub(crate) fn dispatchable(&self, now: UnixMillis) -> impl Iterator<Item = &Payment> {
-        let from = (UnixMillis(now.0.saturating_add(1)), 0, Handle(0));
-        self.index.due.range(from..).map(|(_, _, handle)| self.payments.get(*handle))
+        let due = self.index.waiting.iter(DUE).map(|handle| self.payments.get(handle));
+        due.filter(move |payment| payment.cutoff() >= now.plus(1))
     }
 
     pub(crate) fn lapsed(&self, now: UnixMillis) -> impl Iterator<Item = &Payment> {
@@ -386,12 +462,12 @@ impl State {
 
     /// Paid payments in the order in which they became quiet.
     pub(crate) fn quiet(&self) -> impl Iterator<Item = &Payment> {
-        self.index.quiet.iter().map(|(.., handle)| self.payments.get(*handle))
+        self.index.waiting.iter(QUIET).map(|handle| self.payments.get(handle))
     }
 
     /// Whether anything waits for the tick number to grow.
-    pub(crate) fn waits_by_ticks(&self) -> bool {
-        self.index.tick_waiters > 0 || !self.index.quiet.is_empty()
+    pub(crate) const fn waits_by_ticks(&self) -> bool {
+        self.index.tick_waiters > 0 || self.index.waiting.len(QUIET) > 0
     }
 
     /// Whether this part belonged to an earlier try or to a remembered payment.
@@ -404,8 +480,29 @@ impl State {
     }
 
     /// Unresolved parts whose CLTV expiry is at or below this height.
-    pub(crate) fn overdue_places(&self, height: u32) -> impl Iterator<Item = PartPlace> {
-        let set = self.index.overdue.iter();
-        set.take_while(move |(cltv, ..)| *cltv <= height).map(|(.., place)| *place)
+    pub(crate) fn overdue_places(&self, height: u32) -> Vec<PartPlace> {
+        let owners = self.index.overdue.iter().take_while(|(expiry, _)| *expiry <= height);
+        let places = owners.flat_map(|(expiry, owner)| self.unresolved_at_height(*expiry, *owner));
+        let mut places: Vec<_> = places.collect();
+        places.sort_by_key(|(expiry, place)| (*expiry, self.created_at_place(*place), *place));
+        places.into_iter().map(|(_, place)| place).collect()
+    }
+
+    fn unresolved_at_height(
+        &self,
+        height: u32,
+        owner: Packed,
+    ) -> impl Iterator<Item = (u32, PartPlace)> {
+        let (payment, stray) = match owner.into() {
+            Place::Payment(handle) => (Some(handle), None),
+            Place::Stray(handle) => (None, Some(PartPlace::Stray(handle))),
+            Place::Tombstone(_) => (None, None),
+        };
+        let own = payment.into_iter().flat_map(move |handle| {
+            let parts = self.payments.get(handle).parts.iter().enumerate();
+            let there = parts.filter(move |(_, part)| overdue_at(part) == Some(height));
+            there.map(move |(index, _)| PartPlace::Payment(handle, index))
+        });
+        own.chain(stray).map(move |place| (height, place))
     }
 }

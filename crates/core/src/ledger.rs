@@ -174,17 +174,27 @@ impl<S: EventStore> Ledger<S> {
     ///
     /// # Errors
     /// [`OpenError`] when the log is damaged or the store fails.
-    pub fn open(
+    pub fn open(store: S, opening: &Opening, now: UnixMillis) -> Result<Recovery<S>, OpenError> {
+        Self::open_by(store, opening, now, Replay::run)
+    }
+
+    /// As [`open`](Self::open), for runtimes of their own: `run` does what [`Replay::run`] does, on
+    /// several threads, say.
+    ///
+    /// # Errors
+    /// [`OpenError`] when the log is damaged or the store fails.
+    pub fn open_by(
         mut store: S,
         opening: &Opening,
         now: UnixMillis,
+        run: impl FnOnce(&mut Replay, &S, Head) -> Result<(), ReplayError>,
     ) -> Result<Recovery<S>, OpenError> {
         if store.exclusion() == Exclusion::None && !opening.single_writer {
             return Err(OpenError::NoExclusion);
         }
         let stored = store.fence()?;
         let mut replay = Self::nearest(&store, opening)?.watch(opening.known_head);
-        replay.entries(&store)?;
+        run(&mut replay, &store, stored)?;
         let restored = !replay.contains_known();
         let state = replay.finish(stored)?;
         let (machine, opened) =

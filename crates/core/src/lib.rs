@@ -20,17 +20,21 @@ mod config;
 mod decide;
 mod event;
 mod evolve;
+mod held;
 mod ids;
 mod image;
 mod index;
 mod ledger;
 pub mod limits;
+mod list;
 mod machine;
 mod notification;
-mod ordered;
+mod outbox;
 mod part;
+mod parts;
 mod payment;
 mod query;
+mod rare;
 mod recovery;
 mod refusal;
 mod replay;
@@ -42,6 +46,7 @@ mod state;
 mod status;
 mod store;
 mod stray;
+mod table;
 mod timing;
 mod tombstone;
 
@@ -77,7 +82,7 @@ pub use crate::{
         FactRefusal, FinishRefusal, NeverRefused, ReceiveInvoiceRefusal, Refusal, SendRefusal,
         TickRefusal,
     },
-    replay::{Record, Replay, ReplayError, history, verify},
+    replay::{Decoder, Record, Records, Replay, ReplayError, history, verify},
     reply::{
         AbandonReply, AcknowledgeReply, DispatchReply, FactReply, Paid, Release, Reply, SendReply,
         Standing, TickReply, WorkReply,

@@ -7,7 +7,6 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use crate::{
     amount::UnixMillis,
     chain::{Entry, Head},
-    codec::EntryHeader,
     command::{Operation, WithdrawPart},
     config::Config,
     decide::Context,
@@ -281,9 +280,8 @@ impl Machine {
     }
 
     fn record(&mut self, now: UnixMillis, epoch: u64, events: &[Event]) -> Entry {
-        let mut entry = Entry::new(self.state.head, epoch, now, events)
+        let (header, mut entry) = Entry::encoded(self.state.head, epoch, now, events)
             .expect("the limits of commands keep every entry readable and below its limit");
-        let header = EntryHeader::read(entry.bytes()).expect("an entry starts with its header");
         self.state.fold(&header, entry.after, events);
         assert_eq!(self.state.misfit, None, "decide proposes only events that fit");
         self.in_flight.push_back(entry.after);

@@ -1,25 +1,31 @@
 //! One payment's state: what it is, what it lacks, how a repeat of its request compares.
 
-use alloc::{boxed::Box, sync::Arc};
+use alloc::boxed::Box;
 
-use bincode::{Decode, Encode};
+use bincode::{
+    Decode, Encode,
+    de::Decoder,
+    enc::Encoder,
+    error::{DecodeError, EncodeError},
+};
 
 use crate::{
     amount::{Msat, UnixMillis},
-    codec::Many,
     event::{Invoice, Settlement},
     ids::{PartId, PaymentHash, PaymentId, Preimage, ShortChannelId},
     notification::NotificationId,
     part::{Fate, Observation, Part},
-    request::{Request, RequestDigests, RequestField, RetryPolicy, ShortDigest},
+    parts::Parts,
+    rare::{Aside, Rare},
+    request::{Request, RequestDigests, RequestField, RetryPolicy, ShortDigest, Target},
     status::Status,
 };
 
 /// What is known of the request.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Terms {
     /// All of it; once the payment is over its instructions are a digest.
-    Full { request: Arc<Request>, instructions: Option<ShortDigest> },
+    Full(Request),
     /// A digest a field: the payment came back from its tombstone.
     Digests(Box<RequestDigests>),
     /// Nothing: the payment was adopted.
@@ -104,34 +110,20 @@ pub struct Quiet {
 }
 
 /// One obligation to pay, as the events so far leave it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
     pub(crate) id: PaymentId,
     pub(crate) created_seq: u64,
     pub(crate) created_at: UnixMillis,
     pub(crate) terms: Terms,
-    pub(crate) payment_hash: Option<PaymentHash>,
-    pub(crate) preimage: Option<Preimage>,
     pub(crate) status: Status,
     pub(crate) status_seq: u64,
-    pub(crate) amount: Option<Msat>,
-    pub(crate) expiry: Option<UnixMillis>,
-    pub(crate) until: Option<UnixMillis>,
-    pub(crate) waits_until: Option<WaitsUntil>,
-    pub(crate) invoice: Option<Invoice>,
-    pub(crate) parts: Many<Part>,
-    /// Parts of earlier tries, and those of a payment that came back from its tombstone.
-    pub(crate) former: Many<ShortDigest>,
+    pub(crate) parts: Parts,
     pub(crate) batches: u32,
     pub(crate) unread: u32,
-    pub(crate) failed_notice: Option<NotificationId>,
-    pub(crate) quiet: Option<Quiet>,
     /// What happened while verdicts were withheld.
     pub(crate) verdict_due: VerdictDue,
-    pub(crate) observations: Many<Observation>,
-    /// What was paid, where no part tells: the payment came back from its tombstone, or was paid
-    /// on the node's word alone.
-    pub(crate) reported: Option<Settlement>,
+    pub(crate) rare: Aside,
 }
 
 impl Payment {
@@ -170,7 +162,7 @@ impl Payment {
     #[must_use]
     pub fn request(&self) -> Option<&Request> {
         match &self.terms {
-            Terms::Full { request, .. } => Some(request),
+            Terms::Full(request) => Some(request),
             Terms::Digests(_) | Terms::None => None,
         }
     }
@@ -183,33 +175,56 @@ impl Payment {
 
     /// Its payment hash, once known.
     #[must_use]
-    pub const fn payment_hash(&self) -> Option<PaymentHash> {
-        self.payment_hash
+    pub fn payment_hash(&self) -> Option<PaymentHash> {
+        self.hash().copied()
+    }
+
+    pub(crate) fn hash(&self) -> Option<&PaymentHash> {
+        match &self.terms {
+            Terms::Full(Request { target: Target::Invoice { payment_hash }, .. }) => {
+                Some(payment_hash)
+            }
+            _ => self.rare.payment_hash.as_ref(),
+        }
     }
 
     /// The proof of payment, once known.
     #[must_use]
-    pub const fn preimage(&self) -> Option<Preimage> {
-        self.preimage
+    pub fn preimage(&self) -> Option<Preimage> {
+        self.rare.preimage
     }
 
     /// What must reach the payee: the request's amount, or the invoice's where that is less.
     /// Unknown for payments without a request.
     #[must_use]
-    pub const fn amount(&self) -> Option<Msat> {
-        self.amount
+    pub fn amount(&self) -> Option<Msat> {
+        let requested = || self.request().map(|request| request.amount);
+        self.invoice().map(|invoice| invoice.amount).or_else(requested)
     }
 
     /// When it must not be tried any more: the earlier of the request's and the invoice's expiry.
     #[must_use]
-    pub const fn expiry(&self) -> Option<UnixMillis> {
-        self.expiry
+    pub fn expiry(&self) -> Option<UnixMillis> {
+        let requested = self.request().and_then(|request| request.expiry);
+        let invoiced = self.invoice().and_then(|invoice| invoice.expiry);
+        match (requested, invoiced) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// When the time for retries ends, for a request that limits it.
+    pub(crate) fn until(&self) -> Option<UnixMillis> {
+        match self.retry() {
+            RetryPolicy::Until(millis) => Some(self.created_at.plus(millis)),
+            RetryPolicy::Manual | RetryPolicy::Attempts(_) => None,
+        }
     }
 
     /// The invoice that came for the offer.
     #[must_use]
-    pub const fn invoice(&self) -> Option<&Invoice> {
-        self.invoice.as_ref()
+    pub fn invoice(&self) -> Option<&Invoice> {
+        self.rare.invoice.as_ref()
     }
 
     /// Its parts, in the order in which they became known.
@@ -227,7 +242,7 @@ impl Payment {
     /// The reports of engines.
     #[must_use]
     pub fn observations(&self) -> &[Observation] {
-        &self.observations
+        &self.rare.observations
     }
 
     /// How many of its notifications are not acknowledged.
@@ -238,14 +253,14 @@ impl Payment {
 
     /// Since when it is quiet, if it is.
     #[must_use]
-    pub const fn quiet(&self) -> Option<Quiet> {
-        self.quiet
+    pub fn quiet(&self) -> Option<Quiet> {
+        self.rare.quiet
     }
 
     /// The notification that said that it failed.
     #[must_use]
-    pub const fn failed_notification(&self) -> Option<NotificationId> {
-        self.failed_notice
+    pub fn failed_notification(&self) -> Option<NotificationId> {
+        self.rare.failed_notice
     }
 
     /// What went to fees without paying anything: dust HTLCs lost on chain.
@@ -274,7 +289,7 @@ impl Payment {
     #[must_use]
     pub fn settled(&self) -> Sums {
         let own = self.sums(Fate::is_settled);
-        match self.reported {
+        match self.rare.reported {
             Some(paid) if self.came_back_paid() => own.plus_told(paid),
             Some(paid) if !self.has_settled_part() => Sums::NOTHING.plus_told(paid),
             _ => own,
@@ -321,7 +336,7 @@ impl Payment {
     #[must_use]
     pub fn missing(&self) -> Msat {
         let counted = self.counted();
-        match self.amount {
+        match self.amount() {
             // A part of unknown amount may pay all of it.
             Some(amount) if self.status.is_open() && counted.amount_complete => {
                 amount.saturating_sub(counted.amount)
@@ -357,23 +372,21 @@ impl Payment {
 
     /// Whether `part` belonged to an earlier life of this payment.
     pub(crate) fn is_former(&self, part: &PartId) -> bool {
-        !self.former.is_empty() && self.former.contains(&ShortDigest::of(part))
+        !self.rare.former.is_empty() && self.rare.former.contains(&ShortDigest::of(part))
     }
 
     /// Whether a claim with this hash is this payment's.
     pub(crate) fn takes(&self, hash: &PaymentHash) -> bool {
-        self.payment_hash.is_none_or(|own| own == *hash)
+        self.hash().is_none_or(|own| own == hash)
     }
 
     /// How a request under this id differs from the one known: `None` if it is a repeat.
     pub(crate) fn difference(&self, request: &Request) -> Option<RequestField> {
         match &self.terms {
-            Terms::Full { request: own, instructions } => {
-                let mut own = RequestView::of(own, *instructions);
-                own.first_difference(request)
-            }
+            Terms::Full(own) => RequestView { request: own, instructions: self.rare.instructions }
+                .first_difference(request),
             Terms::Digests(own) => own.first_difference(&request.digests()),
-            Terms::None => match (self.payment_hash, request.target.payment_hash()) {
+            Terms::None => match (self.payment_hash(), request.target.payment_hash()) {
                 (Some(own), Some(other)) if own != other => Some(RequestField::Target),
                 _ => None,
             },
@@ -382,10 +395,10 @@ impl Payment {
 
     pub(crate) fn request_digests(&self) -> Option<RequestDigests> {
         match &self.terms {
-            Terms::Full { request, instructions } => {
+            Terms::Full(request) => {
                 let mut digests = request.digests();
-                if let Some(dropped) = instructions {
-                    digests.instructions = *dropped;
+                if let Some(dropped) = self.rare.instructions {
+                    digests.instructions = dropped;
                 }
                 Some(digests)
             }
@@ -401,12 +414,8 @@ struct RequestView<'a> {
     instructions: Option<ShortDigest>,
 }
 
-impl<'a> RequestView<'a> {
-    const fn of(request: &'a Request, instructions: Option<ShortDigest>) -> Self {
-        Self { request, instructions }
-    }
-
-    fn first_difference(&mut self, other: &Request) -> Option<RequestField> {
+impl RequestView<'_> {
+    fn first_difference(&self, other: &Request) -> Option<RequestField> {
         use RequestField as Field;
         let own = self.request;
         let instructions_differ = match self.instructions {
@@ -425,5 +434,92 @@ impl<'a> RequestView<'a> {
         ]
         .into_iter()
         .find_map(|(differs, field)| differs.then_some(field))
+    }
+}
+
+/// The layout of docs/FORMAT.md, where what follows from the request is written out.
+impl Encode for Payment {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let rare = &*self.rare;
+        self.id.encode(encoder)?;
+        self.created_seq.encode(encoder)?;
+        self.created_at.encode(encoder)?;
+        match &self.terms {
+            Terms::Full(request) => (0_u32, request, rare.instructions).encode(encoder)?,
+            Terms::Digests(digests) => (1_u32, digests).encode(encoder)?,
+            Terms::None => 2_u32.encode(encoder)?,
+        }
+        self.hash().encode(encoder)?;
+        rare.preimage.encode(encoder)?;
+        self.status.encode(encoder)?;
+        self.status_seq.encode(encoder)?;
+        self.amount().encode(encoder)?;
+        self.expiry().encode(encoder)?;
+        self.until().encode(encoder)?;
+        rare.waits_until.encode(encoder)?;
+        rare.invoice.encode(encoder)?;
+        self.parts.encode(encoder)?;
+        rare.former.encode(encoder)?;
+        self.batches.encode(encoder)?;
+        self.unread.encode(encoder)?;
+        rare.failed_notice.encode(encoder)?;
+        rare.quiet.encode(encoder)?;
+        self.verdict_due.encode(encoder)?;
+        rare.observations.encode(encoder)?;
+        rare.reported.encode(encoder)
+    }
+}
+
+/// What is written out must be what follows.
+impl<C> Decode<C> for Payment {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let mut rare = Rare::default();
+        let (id, created_seq, created_at) = Decode::decode(decoder)?;
+        let terms = match u32::decode(decoder)? {
+            0 => {
+                let request = Request::decode(decoder)?;
+                rare.instructions = Decode::decode(decoder)?;
+                Terms::Full(request)
+            }
+            1 => Terms::Digests(Decode::decode(decoder)?),
+            2 => Terms::None,
+            _ => return Err(DecodeError::Other("there are three kinds of terms")),
+        };
+        rare.payment_hash = Decode::decode(decoder)?;
+        if let Terms::Full(Request { target: Target::Invoice { payment_hash }, .. }) = &terms
+            && rare.payment_hash.take() != Some(*payment_hash)
+        {
+            return Err(DecodeError::Other("the hash is the invoice's"));
+        }
+        rare.preimage = Decode::decode(decoder)?;
+        let (status, status_seq) = Decode::decode(decoder)?;
+        let follows = <(Option<Msat>, Option<UnixMillis>, Option<UnixMillis>)>::decode(decoder)?;
+        rare.waits_until = Decode::decode(decoder)?;
+        rare.invoice = Decode::decode(decoder)?;
+        let parts = Decode::decode(decoder)?;
+        rare.former = Decode::decode(decoder)?;
+        let (batches, unread) = Decode::decode(decoder)?;
+        rare.failed_notice = Decode::decode(decoder)?;
+        rare.quiet = Decode::decode(decoder)?;
+        let verdict_due = Decode::decode(decoder)?;
+        rare.observations = Decode::decode(decoder)?;
+        rare.reported = Decode::decode(decoder)?;
+        let payment = Self {
+            id,
+            created_seq,
+            created_at,
+            terms,
+            status,
+            status_seq,
+            parts,
+            batches,
+            unread,
+            verdict_due,
+            rare: rare.into(),
+        };
+        if follows != (payment.amount(), payment.expiry(), payment.until()) {
+            return Err(DecodeError::Other("the limits are the request's and the invoice's"));
+        }
+        Ok(payment)
     }
 }

@@ -210,7 +210,7 @@ impl State {
             return Vec::new();
         }
         let free = |payment: &&Payment| {
-            let hash = payment.payment_hash;
+            let hash = payment.payment_hash();
             hash.is_none_or(|hash| self.hash_blocker(&hash, &payment.id).is_none())
                 && self.former_part_out(payment).is_none()
         };
@@ -222,7 +222,7 @@ impl State {
     /// The unresolved parts whose CLTV expiry is at or below this block height, soonest first.
     #[must_use]
     pub fn overdue(&self, height: u32) -> Vec<UnresolvedPart> {
-        self.overdue_places(height).map(|place| self.unresolved_at(place)).collect()
+        self.overdue_places(height).into_iter().map(|place| self.unresolved_at(place)).collect()
     }
 
     /// Every part in flight or claimed, oldest payment first, strays last.
@@ -243,7 +243,7 @@ impl State {
         match place {
             PartPlace::Payment(handle, index) => {
                 let payment = self.payments.get(handle);
-                self.unresolved_part(payment, &payment.parts[index as usize])
+                self.unresolved_part(payment, &payment.parts[index])
             }
             PartPlace::Stray(handle) => self.unresolved_stray(self.strays.get(handle)),
         }
@@ -252,7 +252,7 @@ impl State {
     fn unresolved_part(&self, payment: &Payment, part: &Part) -> UnresolvedPart {
         UnresolvedPart {
             payment: payment.id,
-            payment_hash: payment.payment_hash,
+            payment_hash: payment.payment_hash(),
             part: part.clone(),
             another_writer: part.epoch != self.epoch,
             stray: false,
@@ -289,18 +289,18 @@ impl State {
 
     /// The hashes that the node holds, in their own order.
     pub fn held(&self) -> impl Iterator<Item = &PaymentHash> {
-        self.held.keys()
+        self.held.iter()
     }
 
     /// The notifications that are not acknowledged, in seq order.
     pub fn outbox(&self) -> impl Iterator<Item = Notification> + '_ {
-        self.outbox.iter().map(|(seq, unread)| self.notification(*seq, unread))
+        self.outbox.from(0).map(|(seq, unread)| self.notification(*seq, unread))
     }
 
     /// The unacknowledged notifications with a seq above `after`, in seq order: for a user who has
     /// seen the others.
     pub fn outbox_after(&self, after: u64) -> impl Iterator<Item = Notification> + '_ {
-        let later = self.outbox.range(after.saturating_add(1)..);
+        let later = self.outbox.from(after.saturating_add(1));
         later.map(|(seq, unread)| self.notification(*seq, unread))
     }
 
@@ -339,7 +339,7 @@ impl State {
 
     /// Whether the notification with this seq is unread and tells the same kind of anomaly.
     pub(crate) fn unread_anomaly_is_like(&self, seq: u64, like: &Anomaly) -> bool {
-        match self.outbox.get(&seq).map(|unread| &unread.content) {
+        match self.outbox.get(seq).map(|unread| &unread.content) {
             Some(UnreadContent::Anomaly { anomaly, .. }) => {
                 core::mem::discriminant(&**anomaly) == core::mem::discriminant(like)
             }
@@ -379,7 +379,7 @@ impl Payment {
     pub fn standing(&self) -> Standing {
         let settled = self.settled();
         let paid = Paid {
-            preimage: self.preimage,
+            preimage: self.preimage(),
             amount: settled.known_amount(),
             fee: settled.known_fee(),
         };
@@ -388,7 +388,9 @@ impl Payment {
             status: self.status,
             missing: self.missing(),
             paid: (self.status == Status::Fulfilled).then_some(paid),
-            failed: self.failed_notice.filter(|_| matches!(self.status, Status::Failed { .. })),
+            failed: self
+                .failed_notification()
+                .filter(|_| matches!(self.status, Status::Failed { .. })),
             adopted: self.is_adopted(),
             remembered: false,
         }
@@ -400,7 +402,7 @@ impl Payment {
         Shortfall {
             id: self.id,
             status: self.status,
-            payment_hash: self.payment_hash,
+            payment_hash: self.payment_hash(),
             amount: self.missing(),
             fee_budget: self.fee_budget(),
             avoid: self.avoid(),

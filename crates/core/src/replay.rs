@@ -1,7 +1,7 @@
 //! Replay: folding a stored log back into the state it says.
 
 use alloc::vec::Vec;
-use core::ops::ControlFlow;
+use core::{mem, ops::ControlFlow};
 
 use crate::{
     chain::Head,
@@ -60,12 +60,95 @@ pub enum ReplayError {
     },
 }
 
+impl ReplayError {
+    /// The place in the store of what only the chain has shown, if the store finds it: entries
+    /// from `from` on were replayed [unchained](EventSource::replay_unchained).
+    #[must_use]
+    pub fn placed(self, store: &(impl EventSource + ?Sized), from: u64) -> Self {
+        match self {
+            Self::HeadDiffers { .. } | Self::Misfit { .. } => {
+                let found = store.replay(from, &mut |_| ControlFlow::Continue(()));
+                found.map_or_else(Self::from, |()| self)
+            }
+            _ => self,
+        }
+    }
+}
+
+/// Decoded entries in a row, events and all: what a [`Decoder`] makes and [`Replay::fold`] takes.
+/// Made once and filled again and again.
+#[derive(Debug, Default)]
+pub struct Records {
+    entries: Vec<(EntryHeader, Head)>,
+    events: Vec<Event>,
+}
+
+impl Records {
+    /// How many events.
+    #[must_use]
+    pub const fn events(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Makes room for others.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.events.clear();
+    }
+}
+
+/// Decodes the entries of a log one after the other and computes their chain: the half of a replay
+/// that needs no state, for a thread of its own.
+#[derive(Debug)]
+pub struct Decoder {
+    head: Head,
+}
+
+impl Decoder {
+    /// Begins after this head.
+    #[must_use]
+    pub const fn new(head: Head) -> Self {
+        Self { head }
+    }
+
+    /// Decodes the next entry.
+    ///
+    /// # Errors
+    /// [`ReplayError`] when it is not the next one or does not decode; nothing is added then.
+    pub fn decode(
+        &mut self,
+        stored: StoredEntry<'_>,
+        into: &mut Records,
+    ) -> Result<(), ReplayError> {
+        let before = into.events.len();
+        // Decoded whole before any of it is folded; notifications carry the entry's chain hash.
+        match next_entry(self.head, stored, |_, event| into.events.push(event)) {
+            Ok((header, after)) => {
+                into.entries.push((header, after));
+                self.head = after;
+                Ok(())
+            }
+            Err(error) => {
+                into.events.truncate(before);
+                Err(error)
+            }
+        }
+    }
+}
+
 /// A fold in progress, entry by entry.
 #[derive(Debug)]
 pub struct Replay {
     state: State,
     known: Option<Head>,
     contains_known: bool,
+    records: Records,
 }
 
 impl Replay {
@@ -77,8 +160,8 @@ impl Replay {
 
     /// Begins with the state of a snapshot.
     #[must_use]
-    pub const fn from_state(state: State) -> Self {
-        Self { state, known: None, contains_known: false }
+    pub fn from_state(state: State) -> Self {
+        Self { state, known: None, contains_known: false, records: Records::default() }
     }
 
     /// Watches for a head: [`contains_known`](Self::contains_known) tells whether an entry ended
@@ -107,14 +190,36 @@ impl Replay {
     /// # Errors
     /// [`ReplayError`] when it is not the next one, does not decode, or does not fit.
     pub fn entry(&mut self, stored: StoredEntry<'_>) -> Result<(), ReplayError> {
-        // Decoded whole before any of it is folded; notifications carry the entry's chain hash.
-        let Record { header, after, events } = record(self.state.head, stored)?;
-        self.state.fold(&header, after, &events);
-        self.contains_known |= self.known == Some(after);
-        match self.state.misfit {
-            Some(seq) => Err(ReplayError::Misfit { seq }),
-            None => Ok(()),
+        let mut records = mem::take(&mut self.records);
+        records.clear();
+        let decoded = Decoder::new(self.state.head).decode(stored, &mut records);
+        let folded = decoded.and_then(|()| self.fold(&records));
+        self.records = records;
+        folded
+    }
+
+    /// Folds entries that a [`Decoder`] made, which began where this fold stands.
+    ///
+    /// # Errors
+    /// [`ReplayError::Misfit`] when an event does not fit, [`ReplayError::Missing`] when the
+    /// entries are not the next ones.
+    pub fn fold(&mut self, records: &Records) -> Result<(), ReplayError> {
+        let mut rest = &records.events[..];
+        for (header, after) in &records.entries {
+            let expected = self.state.head.seq + 1;
+            if header.first_seq != expected {
+                let found = header.first_seq;
+                return Err(ReplayError::Missing { after: expected - 1, found });
+            }
+            let (events, others) = rest.split_at(header.events as usize);
+            rest = others;
+            self.state.fold(header, *after, events);
+            self.contains_known |= self.known == Some(*after);
+            if let Some(seq) = self.state.misfit {
+                return Err(ReplayError::Misfit { seq });
+            }
         }
+        Ok(())
     }
 
     /// Folds every entry of a store after the present head.
@@ -124,7 +229,7 @@ impl Replay {
     pub fn entries(&mut self, store: &(impl EventSource + ?Sized)) -> Result<(), ReplayError> {
         let mut failed = None;
         let from = self.state.head.seq + 1;
-        store.replay(from, &mut |stored| match self.entry(stored) {
+        store.replay_unchained(from, &mut |stored| match self.entry(stored) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 failed = Some(error);
@@ -134,17 +239,36 @@ impl Replay {
         failed.map_or(Ok(()), Err)
     }
 
+    /// Folds every entry of a store after the present head, and demands that they lead to `stored`.
+    ///
+    /// # Errors
+    /// [`ReplayError`] with the place of the first damage, as far as the store can tell it.
+    pub fn run(
+        &mut self,
+        store: &(impl EventSource + ?Sized),
+        stored: Head,
+    ) -> Result<(), ReplayError> {
+        let from = self.state.head.seq + 1;
+        self.entries(store)
+            .and_then(|()| self.check_end(stored))
+            .map_err(|error| error.placed(store, from))
+    }
+
+    /// Demands that the entries so far lead to the head that the store told.
+    ///
+    /// # Errors
+    /// [`ReplayError::HeadDiffers`] when they do not.
+    pub fn check_end(&self, stored: Head) -> Result<(), ReplayError> {
+        let replayed = self.state.head;
+        if replayed == stored { Ok(()) } else { Err(ReplayError::HeadDiffers { replayed, stored }) }
+    }
+
     /// The state at the end.
     ///
     /// # Errors
     /// [`ReplayError::HeadDiffers`] when the entries do not lead to the head that the store told.
     pub fn finish(self, stored: Head) -> Result<State, ReplayError> {
-        let replayed = self.state.head;
-        if replayed == stored {
-            Ok(self.state)
-        } else {
-            Err(ReplayError::HeadDiffers { replayed, stored })
-        }
+        self.check_end(stored).map(|()| self.state)
     }
 
     /// Begins where a store's history begins: at its base, or empty.
@@ -177,7 +301,7 @@ impl Replay {
 pub fn verify(source: &(impl EventSource + ?Sized), seed: u64) -> Result<State, ReplayError> {
     let stored = source.head()?;
     let mut replay = Replay::from_beginning(source, seed)?;
-    replay.entries(source)?;
+    replay.run(source, stored)?;
     replay.finish(stored)
 }
 

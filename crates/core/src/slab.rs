@@ -9,9 +9,12 @@ pub(crate) struct Handle(pub(crate) u32);
 
 /// How many values a chunk holds: what the first change after an image copies. Growing by chunks
 /// never moves a value, so no command pays for those before it.
-const CHUNK: usize = 1 << 6;
+const CHUNK: usize = 1 << 5;
 /// How many chunks hang on one branch: taking an image costs a pointer for so many chunks.
 const BRANCH: usize = 1 << 6;
+
+/// How many handles there can be: two bits of a handle's 32 say what it is of.
+const MOST: u32 = 1 << 30;
 
 type Chunk<T> = Arc<[Option<T>; CHUNK]>;
 
@@ -66,7 +69,8 @@ impl<T: Clone> Slab<T> {
     pub(crate) fn insert(&mut self, value: T) -> Handle {
         let handle = self.free.pop().unwrap_or_else(|| {
             let fresh = Handle(self.used);
-            self.used = self.used.checked_add(1).expect("memory holds fewer than 2^32");
+            self.used += 1;
+            assert!(self.used <= MOST, "a place has room for {MOST} handles");
             fresh
         });
         *self.slot_mut(handle) = Some(value);

@@ -1,16 +1,13 @@
 //! All payments' state: what the events so far add up to, and the indexes that keep every lookup
 //! and every tick at the cost of what it finds.
 
-use alloc::vec::Vec;
-use core::hash::BuildHasher;
-
 use crate::{
     amount::UnixMillis,
     chain::Head,
+    held::Held,
     ids::{LedgerId, PartId, PaymentHash, PaymentId},
     index::Index,
-    notification::Unread,
-    ordered::Ordered,
+    outbox::Outbox,
     part::Part,
     payment::Payment,
     slab::{Handle, Slab},
@@ -18,6 +15,7 @@ use crate::{
     stray::Stray,
     tombstone::Tombstone,
 };
+use alloc::vec::Vec;
 
 /// The fold of a log: every payment, remembered outcome and unread notification.
 ///
@@ -39,8 +37,8 @@ pub struct State {
     pub(crate) payments: Slab<Payment>,
     pub(crate) tombstones: Slab<Tombstone>,
     pub(crate) strays: Slab<Stray>,
-    pub(crate) held: Ordered<PaymentHash, ()>,
-    pub(crate) outbox: Ordered<u64, Unread>,
+    pub(crate) held: Held,
+    pub(crate) outbox: Outbox,
     pub(crate) index: Index,
 }
 
@@ -78,7 +76,7 @@ pub(crate) enum Place {
 /// Where a part is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PartPlace {
-    Payment(Handle, u32),
+    Payment(Handle, usize),
     Stray(Handle),
 }
 
@@ -102,16 +100,15 @@ impl State {
             payments: Slab::default(),
             tombstones: Slab::default(),
             strays: Slab::default(),
-            held: Ordered::default(),
-            outbox: Ordered::default(),
+            held: Held::default(),
+            outbox: Outbox::default(),
             index: Index::new(seed),
         }
     }
 
     /// Where this id leads, to a payment or a tombstone.
     pub(crate) fn place(&self, id: &PaymentId) -> Option<Place> {
-        let hash = self.index.hasher.hash_one(id);
-        self.index.by_id.find(hash, |place| self.id_at(*place) == id).copied()
+        self.index.by_id.find(self.index.hash(id.as_bytes()), |place| self.id_at(place) == id)
     }
 
     pub(crate) fn live(&self, id: &PaymentId) -> Option<(Handle, &Payment)> {
@@ -131,7 +128,7 @@ impl State {
 
     pub(crate) fn hash_at(&self, place: Place) -> Option<&PaymentHash> {
         match place {
-            Place::Payment(handle) => self.payments.get(handle).payment_hash.as_ref(),
+            Place::Payment(handle) => self.payments.get(handle).hash(),
             Place::Tombstone(handle) => self.tombstones.get(handle).payment_hash.as_ref(),
             Place::Stray(handle) => Some(&self.strays.get(handle).payment_hash),
         }
@@ -139,9 +136,9 @@ impl State {
 
     /// Everything with this hash, oldest payment first, then tombstones, then strays.
     pub(crate) fn places_of(&self, payment_hash: &PaymentHash) -> Vec<Place> {
-        let hash = self.index.hasher.hash_one(payment_hash);
-        let same = |place: &&Place| self.hash_at(**place) == Some(payment_hash);
-        let mut places: Vec<_> = self.index.by_hash.iter_hash(hash).filter(same).copied().collect();
+        let hash = self.index.hash(payment_hash.as_bytes());
+        let same = |place: &Place| self.hash_at(*place) == Some(payment_hash);
+        let mut places: Vec<_> = self.index.by_hash.all(hash).filter(same).collect();
         if places.len() > 1 {
             places.sort_by_key(|place| match place {
                 Place::Payment(handle) => (0, self.payments.get(*handle).created_seq, None),
@@ -153,13 +150,30 @@ impl State {
     }
 
     pub(crate) fn part_place(&self, part: &PartId) -> Option<PartPlace> {
-        let hash = self.index.hasher.hash_one(part);
-        self.index.by_part.find(hash, |place| self.part_at(*place).id == *part).copied()
+        let hash = self.index.hash(part.as_bytes());
+        let owner = self.index.by_part.find(hash, |owner| self.part_of(owner, part).is_some())?;
+        self.part_of(owner, part)
+    }
+
+    /// The place of a part among those of one owner.
+    fn part_of(&self, owner: Place, part: &PartId) -> Option<PartPlace> {
+        match owner {
+            Place::Payment(handle) => {
+                let parts = &self.payments.get(handle).parts;
+                let index = parts.iter().position(|own| own.id == *part)?;
+                Some(PartPlace::Payment(handle, index))
+            }
+            Place::Stray(handle) => {
+                let own = self.strays.get(handle).part.id;
+                (own == *part).then_some(PartPlace::Stray(handle))
+            }
+            Place::Tombstone(_) => None,
+        }
     }
 
     pub(crate) fn part_at(&self, place: PartPlace) -> &Part {
         match place {
-            PartPlace::Payment(handle, index) => &self.payments.get(handle).parts[index as usize],
+            PartPlace::Payment(handle, index) => &self.payments.get(handle).parts[index],
             PartPlace::Stray(handle) => &self.strays.get(handle).part,
         }
     }
@@ -219,7 +233,7 @@ impl State {
     /// A part of an earlier try of this payment that is out under that try's hash: what it pays is
     /// the same obligation.
     pub(crate) fn former_part_out(&self, payment: &Payment) -> Option<HashHolder> {
-        if payment.former.is_empty() {
+        if payment.rare.former.is_empty() {
             return None;
         }
         let mut strays = self.strays.iter().filter(|stray| stray.payment == payment.id);

@@ -121,6 +121,21 @@ pub trait EventSource {
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError>;
 
+    /// As [`replay`](Self::replay), for a caller that computes the chain of all entries up to the
+    /// head and compares it with the head, as the core does: a store that would compute it too may
+    /// leave that to them. Whoever finds a difference asks `replay` for its place.
+    ///
+    /// # Errors
+    /// As [`replay`](Self::replay), except for entries that only their chain hash shows to be
+    /// others.
+    fn replay_unchained(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.replay(from, visit)
+    }
+
     /// The newest readable snapshot whose seq is at most `at_most`, the base included. One that is
     /// damaged or not on the log's chain is passed over, unless it is the base.
     ///
@@ -248,6 +263,13 @@ macro_rules! forward {
                     visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
                 ) -> Result<(), StoreError> {
                     (**self).replay(from, visit)
+                }
+                fn replay_unchained(
+                    &self,
+                    from: u64,
+                    visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+                ) -> Result<(), StoreError> {
+                    (**self).replay_unchained(from, visit)
                 }
                 fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
                     (**self).load_snapshot(at_most)

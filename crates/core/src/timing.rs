@@ -21,7 +21,7 @@ impl Payment {
 
     /// The moment from which no retry may be made: only a first batch may come later.
     pub(crate) fn retry_limit(&self) -> Option<UnixMillis> {
-        self.until.filter(|_| self.attempts() > 0)
+        self.until().filter(|_| self.attempts() > 0)
     }
 
     pub(crate) fn retry_time_past(&self, now: UnixMillis) -> bool {
@@ -31,11 +31,11 @@ impl Payment {
     /// The moment from which nothing may be dispatched: the expiry, and for an offer without its
     /// invoice also an absolute deadline.
     pub(crate) fn expires(&self) -> Option<UnixMillis> {
-        let deadline = match self.waits_until {
+        let deadline = match self.rare.waits_until {
             Some(WaitsUntil::At(moment)) => Some(moment),
             Some(WaitsUntil::Tick(_)) | None => None,
         };
-        match (self.expiry, deadline) {
+        match (self.expiry(), deadline) {
             (Some(expiry), Some(deadline)) => Some(expiry.min(deadline)),
             (expiry, deadline) => expiry.or(deadline),
         }
@@ -63,7 +63,7 @@ impl Payment {
         let timed = !self.is_delegated();
         if self.is_rejected() {
             Some(FailureReason::RecipientRejected)
-        } else if timed && self.expiry.is_some_and(|expiry| expiry.is_past(now)) {
+        } else if timed && self.expiry().is_some_and(|expiry| expiry.is_past(now)) {
             Some(FailureReason::PaymentExpired)
         } else if self.attempts_used_up()
             || (timed && self.retry_time_past(now))
@@ -105,12 +105,12 @@ impl Payment {
         if !self.status.is_open() || !self.is_resolved() {
             return None;
         }
-        let deadline = match self.waits_until {
+        let deadline = match self.rare.waits_until {
             Some(WaitsUntil::At(moment)) => Some(moment),
             Some(WaitsUntil::Tick(_)) | None => None,
         };
-        let tried = self.waits_until.is_none() || self.attempts() > 0;
-        let limits = [deadline, self.expiry.filter(|_| tried), self.retry_limit()];
+        let tried = self.rare.waits_until.is_none() || self.attempts() > 0;
+        let limits = [deadline, self.expiry().filter(|_| tried), self.retry_limit()];
         limits.into_iter().flatten().min()
     }
 
@@ -121,7 +121,7 @@ impl Payment {
 
     /// The tick number until which it waits for its invoice.
     pub(crate) fn tick_limit(&self) -> Option<u64> {
-        match self.waits_until {
+        match self.rare.waits_until {
             Some(WaitsUntil::Tick(tick)) if self.status.is_open() => Some(tick),
             _ => None,
         }
@@ -131,7 +131,7 @@ impl Payment {
     pub(crate) fn lapse(&self, now: UnixMillis, tick: u64) -> Option<FailureReason> {
         let due = self.lapses_at().is_some_and(|moment| moment.is_past(now))
             || self.lapses_above_tick().is_some_and(|limit| tick > limit);
-        let deadline_past = match self.waits_until {
+        let deadline_past = match self.rare.waits_until {
             Some(WaitsUntil::At(moment)) => moment.is_past(now),
             Some(WaitsUntil::Tick(limit)) => tick > limit,
             None => false,

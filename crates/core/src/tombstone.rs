@@ -33,28 +33,34 @@ pub(crate) struct Tombstone {
 }
 
 impl Tombstone {
-    /// The tombstone of a payment that is over; `None` while it is not.
-    pub(crate) fn of(payment: &Payment) -> Option<Self> {
-        let outcome = match payment.status {
+    /// How a payment ended; `None` while it has not.
+    pub(crate) fn outcome(payment: &Payment) -> Option<Outcome> {
+        match payment.status {
             Status::Fulfilled => {
                 let settled = payment.settled();
-                Outcome::Paid {
-                    preimage: payment.preimage,
+                Some(Outcome::Paid {
+                    preimage: payment.preimage(),
                     amount: settled.known_amount(),
                     fee: settled.known_fee(),
-                }
+                })
             }
-            Status::Failed { reason } => Outcome::Failed { reason, notice: payment.failed_notice? },
-            _ => return None,
-        };
+            Status::Failed { reason } => {
+                Some(Outcome::Failed { reason, notice: payment.failed_notification()? })
+            }
+            _ => None,
+        }
+    }
+
+    /// The tombstone of a payment that ended so.
+    pub(crate) fn of(payment: &Payment, outcome: Outcome) -> Self {
         let own = payment.parts.iter().map(|part| ShortDigest::of(&part.id));
-        Some(Self {
+        Self {
             id: payment.id,
-            payment_hash: payment.payment_hash,
+            payment_hash: payment.payment_hash(),
             outcome,
             request: payment.request_digests().map(Box::new),
-            parts: payment.former.iter().copied().chain(own).collect(),
-        })
+            parts: payment.rare.former.iter().copied().chain(own).collect(),
+        }
     }
 
     pub(crate) const fn is_paid(&self) -> bool {

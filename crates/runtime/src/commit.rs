@@ -9,7 +9,12 @@
 //! Two locks, never held together: `front` is held while deciding, never over I/O; `store` is held
 //! over I/O by who leads or keeps house.
 
-use std::{collections::VecDeque, mem, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use payonce_core::{
     Entry, EventStore, Exclusion, LedgerId, Machine, Operation, Release, ReleaseError,
@@ -21,11 +26,24 @@ use crate::{
     feed::Feed,
     options::Options,
     outcome::Outcomes,
-    sync::{Condvar, Mutex, MutexGuard, lock, thread},
+    sync::{Condvar, Mutex, MutexGuard, lock, wait_at_most},
     telemetry::{Telemetry, Vitals},
     waiter::{Parker, Signal, Waiter, done},
     writer::Errand,
 };
+
+/// Which fraction of the time of an append a leader waits for one more caller.
+const PATIENCE: u32 = 4;
+
+/// So many callers are written together. Of more of them some are woken and decide while others are
+/// written.
+const FEW: usize = 24;
+
+/// Of many threads one half is written while the other is woken, which takes as long.
+pub(crate) const HALF: usize = 2;
+
+/// Tasks are woken more cheaply.
+pub(crate) const QUARTER: usize = 4;
 
 /// What all handles on one ledger share.
 pub(crate) struct Commit<S> {
@@ -37,6 +55,8 @@ pub(crate) struct Commit<S> {
     pub(crate) options: Options,
     pub(crate) telemetry: Telemetry,
     pub(crate) ledger: LedgerId,
+    /// Notified when as many commands wait as a leader expects.
+    all_here: Arc<Condvar>,
     /// Saves snapshots beside appends, where the store can.
     pub(crate) snapshots: Mutex<Option<Box<dyn SnapshotWriter + Send>>>,
 }
@@ -54,8 +74,15 @@ pub(crate) struct Front<S> {
     in_flight_seq: u64,
     /// The number of the last batch that is over.
     over: u64,
-    /// How many commands the batch before had: what a leader may expect to gather.
+    /// How many callers there seem to be: those of the batch before, and who came meanwhile.
+    callers: usize,
+    /// How many of them a leader waits for.
     expected: usize,
+    /// How long a leader waits for one more of them.
+    patience: Duration,
+    /// A leader waits for them.
+    gathering: bool,
+    all_here: Arc<Condvar>,
     /// Somebody leads, or was told to. A batch that has anything in it has a leader.
     leading: bool,
     /// Ownership needs no asking: the store is locked.
@@ -127,12 +154,17 @@ struct Handover {
 impl<S: EventStore> Commit<S> {
     pub(crate) fn new(machine: Machine, store: S, options: Options) -> Self {
         let ledger = store.ledger_id();
+        let all_here = Arc::new(Condvar::new());
         let front = Front {
             forming: Batch::numbered(1),
             in_flight: Vec::new(),
             in_flight_seq: machine.durable().seq,
             over: 0,
+            callers: 0,
             expected: 0,
+            patience: Duration::ZERO,
+            gathering: false,
+            all_here: Arc::clone(&all_here),
             leading: false,
             always_owner: store.exclusion() == Exclusion::Lock,
             fault: None,
@@ -156,6 +188,7 @@ impl<S: EventStore> Commit<S> {
             store: Mutex::new(Some(store)),
             telemetry: Telemetry::of(ledger),
             ledger,
+            all_here,
             writer_called: Condvar::new(),
             keeper_called: Condvar::new(),
             options,
@@ -185,11 +218,11 @@ impl<S: EventStore> Commit<S> {
                 let signal = parker.wait();
                 front = self.lock();
                 if signal == Signal::Lead {
-                    front = self.lead(front);
+                    front = self.lead(front, HALF);
                 }
             } else {
                 front.leading = true;
-                front = self.lead(front);
+                front = self.lead(front, HALF);
             }
         }
         front
@@ -197,18 +230,22 @@ impl<S: EventStore> Commit<S> {
 
     /// Commits the batch that has formed. Only who leads calls it; afterwards somebody else does,
     /// or nobody has to.
-    pub(crate) fn lead<'a>(&'a self, front: Guard<'a, S>) -> Guard<'a, S> {
+    pub(crate) fn lead<'a>(&'a self, front: Guard<'a, S>, share: usize) -> Guard<'a, S> {
         let duty = Duty { commit: self, fulfilled: false };
-        let mut front = self.gather(front);
+        let mut front = self.gather(front, share);
         let batch = front.take_batch();
         let room = mem::take(&mut front.room);
         let (fed, watched) = (front.feed.is_read(), front.outcomes.are_awaited());
         drop(front);
         done(room);
+        let begun = Instant::now();
         let outcome = self.write(&batch);
+        let took = begun.elapsed();
         let copies = if fed { Feed::copy(&batch.entries) } else { Vec::new() };
         let ended = if watched { Outcomes::ended(&batch.entries) } else { Vec::new() };
         let mut front = self.lock();
+        // No clock decides in a model.
+        front.patience = if cfg!(payonce_shuttle) { Duration::ZERO } else { took / PATIENCE };
         let handover = front.finish(batch, outcome);
         let mut over = handover.over;
         if front.fault.is_none() {
@@ -229,18 +266,19 @@ impl<S: EventStore> Commit<S> {
         self.lock()
     }
 
-    /// Lets callers who are about to submit do so, as long as more of them come. Costs nothing to
+    /// Waits for callers who are about to submit: for one in `share` of those who seem to be here, as
+    /// long as more of them come, and for each a fraction of what an append takes. Costs nothing to
     /// who is alone.
-    fn gather<'a>(&'a self, mut front: Guard<'a, S>) -> Guard<'a, S> {
-        while front.expected.max(front.forming.commands) > 1 {
-            let before = front.forming.commands;
-            drop(front);
-            thread::yield_now();
-            front = self.lock();
-            if front.forming.commands == before {
-                break;
-            }
+    fn gather<'a>(&'a self, mut front: Guard<'a, S>, share: usize) -> Guard<'a, S> {
+        front.expected = if front.callers > FEW { front.callers / share } else { front.callers };
+        let patience = front.patience;
+        front.gathering = !patience.is_zero();
+        while front.gathering && front.queued() < front.expected {
+            let before = front.queued();
+            front = wait_at_most(&self.all_here, front, patience);
+            front.gathering = front.queued() > before;
         }
+        front.gathering = false;
         front
     }
 
@@ -426,8 +464,15 @@ impl<S> Front<S> {
         (ticket, batch)
     }
 
-    fn put(&mut self, entry: Entry) -> u64 {
+    fn count_in(&mut self) {
         self.forming.commands += 1;
+        if self.gathering && self.forming.commands >= self.expected {
+            self.all_here.notify_one();
+        }
+    }
+
+    fn put(&mut self, entry: Entry) -> u64 {
+        self.count_in();
         self.forming.bytes += entry.bytes().len();
         self.forming.entries.push(entry);
         self.forming.number
@@ -437,7 +482,7 @@ impl<S> Front<S> {
     /// over, ownership must be confirmed by a call that begins after the reply was decided.
     fn batch_of(&mut self, seq: u64) -> u64 {
         if !self.always_owner {
-            self.forming.commands += 1;
+            self.count_in();
             self.forming.asks_owner = true;
             self.forming.number
         } else if seq <= self.machine.durable().seq {
@@ -469,13 +514,6 @@ impl<S> Front<S> {
         needed
     }
 
-    /// Keeps the lead although nothing has formed yet.
-    pub(crate) const fn keep_lead(&mut self) -> bool {
-        let free = !self.leading && self.expected > 1 && self.fault.is_none();
-        self.leading |= free;
-        free
-    }
-
     pub(crate) fn add_errand(&mut self, errand: Errand<S>) {
         self.errands.push_back(errand);
     }
@@ -505,12 +543,6 @@ impl<S> Front<S> {
         !self.forming.is_empty()
     }
 
-    /// Gives the lead up; nothing has formed.
-    pub(crate) fn resign(&mut self) -> Vec<Waiter> {
-        self.leading = false;
-        self.closers_if_idle()
-    }
-
     pub(crate) fn release<T>(&self, ticket: Ticket<T>) -> Result<T, Unavailable> {
         self.machine.release(ticket).map_err(|error| match error {
             ReleaseError::Poisoned(_) => self.unavailable(),
@@ -533,7 +565,7 @@ impl<S> Front<S> {
 
     /// What a leader does with the outcome of its append.
     fn finish(&mut self, batch: Batch, outcome: Result<(), StoreError>) -> Handover {
-        self.expected = batch.commands;
+        self.callers = batch.commands + self.forming.commands;
         self.bytes_since_snapshot += batch.bytes as u64;
         let confirmed = match outcome {
             Ok(()) => self.machine.confirmed(batch.entries).map_err(|_| None),

@@ -213,6 +213,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
 
     /// Closes the ledger for all handles: refuses what is new, writes what was submitted, and hands
     /// the store back; `None` to all but the first who close it.
+    #[must_use = "dropping the store closes it"]
     pub fn close(self) -> Option<S> {
         self.commit().close()
     }

@@ -10,7 +10,7 @@ use crate::{
     commit::Commit,
     error::HouseError,
     handle::SharedLedger,
-    sync::{lock, thread, wait},
+    sync::{lock, start, wait},
 };
 
 impl<S: EventStore + Send + 'static> SharedLedger<S> {
@@ -113,10 +113,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
     pub(crate) fn hire_keeper(self: &Arc<Self>) {
         if let Some(every) = self.options.snapshot_every_bytes {
             let commit = Arc::clone(self);
-            thread::Builder::new()
-                .name("payonce-keeper".into())
-                .spawn(move || commit.keep(every))
-                .expect("a thread can be started, as for any runtime");
+            start("payonce-keeper", move || commit.keep(every));
         }
     }
 

@@ -45,6 +45,7 @@ mod keeper;
 mod options;
 mod outcome;
 mod recovery;
+mod replay;
 mod subscription;
 mod sync;
 mod tasks;

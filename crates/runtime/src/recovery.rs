@@ -10,6 +10,7 @@ use crate::{
     error::{CallError, Unavailable},
     handle::SharedLedger,
     options::Options,
+    replay,
 };
 
 /// A log that was opened and not yet vouched for; [`finish`](Self::finish) gives the ledger. As
@@ -27,7 +28,8 @@ impl<S: EventStore + Send + 'static> Clone for SharedRecovery<S> {
 }
 
 impl<S: EventStore + Send + 'static> SharedLedger<S> {
-    /// Opens a log for writing, as [`Ledger::open`] does, on the calling thread.
+    /// Opens a log for writing, as [`Ledger::open`] does, on the calling thread; a long log is folded
+    /// on a second one while it is read.
     ///
     /// # Errors
     /// [`OpenError`] when the log is damaged or the store fails.
@@ -42,7 +44,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     ) -> Result<SharedRecovery<S>, OpenError> {
         let span = tracing::info_span!("payonce.open", ledger = %store.ledger_id());
         let _entered = span.enter();
-        let recovery = Ledger::open(store, opening, now)?;
+        let recovery = Ledger::open_by(store, opening, now, replay::run)?;
         tracing::info!(head = %recovery.head(), restored = recovery.lacks_known_head(), "opened");
         Ok(SharedRecovery::from_recovery(recovery, options))
     }
@@ -195,6 +197,7 @@ impl<S: EventStore + Send + 'static> SharedRecovery<S> {
 
     /// Closes the log without finishing and hands the store back: the next opening begins anew.
     /// `None` to all but the first who close it.
+    #[must_use = "dropping the store closes it"]
     pub fn close(self) -> Option<S> {
         self.ledger.close()
     }

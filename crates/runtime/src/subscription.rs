@@ -99,9 +99,9 @@ impl<S: EventStore + Send + 'static> Subscription<S> {
     ///
     /// # Errors
     /// [`SubscriptionError`]; the same entry is tried again at the next call.
-    pub fn next(&mut self) -> Result<Confirmed, SubscriptionError> {
+    pub fn read(&mut self) -> Result<Confirmed, SubscriptionError> {
         loop {
-            if let Some(confirmed) = self.try_next()? {
+            if let Some(confirmed) = self.try_read()? {
                 return Ok(confirmed);
             }
             let parker = Parker::current();
@@ -116,7 +116,7 @@ impl<S: EventStore + Send + 'static> Subscription<S> {
     ///
     /// # Errors
     /// [`SubscriptionError`]; the same entry is tried again at the next call.
-    pub fn try_next(&mut self) -> Result<Option<Confirmed>, SubscriptionError> {
+    pub fn try_read(&mut self) -> Result<Option<Confirmed>, SubscriptionError> {
         loop {
             if let Some(confirmed) = self.behind.pop_front() {
                 return Ok(Some(self.give(confirmed)));
@@ -129,18 +129,18 @@ impl<S: EventStore + Send + 'static> Subscription<S> {
                 Found::NotYet => return Ok(None),
                 Found::InStore(until) => {
                     let from = self.next_seq;
-                    let read = self.commit.with_store(|store| read(store, from, until))?;
-                    self.behind = read?;
+                    let fetched = self.commit.with_store(|store| fetch(store, from, until))?;
+                    self.behind = fetched?;
                 }
             }
         }
     }
 
-    /// [`next`](Self::next) for tasks. A dropped future loses no entry.
+    /// [`read`](Self::read) for tasks. A dropped future loses no entry.
     ///
     /// # Errors
     /// [`SubscriptionError`]; the same entry is tried again at the next call.
-    pub async fn next_async(&mut self) -> Result<Confirmed, SubscriptionError> {
+    pub async fn read_async(&mut self) -> Result<Confirmed, SubscriptionError> {
         loop {
             if let Some(confirmed) = self.behind.pop_front() {
                 return Ok(self.give(confirmed));
@@ -159,9 +159,9 @@ impl<S: EventStore + Send + 'static> Subscription<S> {
                 }
                 Found::InStore(until) => {
                     let from = self.next_seq;
-                    let reading =
-                        self.commit.with_store_async(move |store| read(store, from, until));
-                    self.behind = reading.await??;
+                    let fetching =
+                        self.commit.with_store_async(move |store| fetch(store, from, until));
+                    self.behind = fetching.await??;
                 }
             }
         }
@@ -209,7 +209,7 @@ fn decode(seq: u64, bytes: &[u8]) -> Result<Confirmed, SubscriptionError> {
 }
 
 /// Reads from the entry that holds `from` on, up to `until` at most.
-fn read(
+fn fetch(
     store: &impl EventSource,
     from: u64,
     until: u64,
@@ -217,7 +217,7 @@ fn read(
     let mut back = 0;
     loop {
         let start = from.saturating_sub(back).max(1);
-        match read_from(store, start, from, until) {
+        match fetch_from(store, start, from, until) {
             Ok(found) if found.front().is_some_and(|first| first.header.first_seq <= from) => {
                 return Ok(found);
             }
@@ -232,7 +232,7 @@ fn read(
 }
 
 /// Reads the entries that end at `from` or later, of those that begin at `start` or later.
-fn read_from(
+fn fetch_from(
     store: &impl EventSource,
     start: u64,
     from: u64,

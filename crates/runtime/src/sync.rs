@@ -1,15 +1,15 @@
-//! The primitives under the handle: the standard library's, or those of loom, which tries every
-//! order in which threads can meet.
+//! The primitives under the handle: the standard library's, or those of shuttle, which chooses the
+//! order in which threads meet.
 
-#[cfg(loom)]
-pub(crate) use loom::{
+#[cfg(payonce_shuttle)]
+pub(crate) use shuttle::{
     sync::{
         Condvar, Mutex, MutexGuard,
         atomic::{AtomicU32, Ordering},
     },
     thread,
 };
-#[cfg(not(loom))]
+#[cfg(not(payonce_shuttle))]
 pub(crate) use std::{
     sync::{
         Condvar, Mutex, MutexGuard,
@@ -18,7 +18,7 @@ pub(crate) use std::{
     thread,
 };
 
-use std::sync::PoisonError;
+use std::{sync::PoisonError, time::Duration};
 
 /// Locks what stays sound when a thread panics: it is whole between any two of its changes.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -28,4 +28,22 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Gives the lock up until `condvar` is notified, or for no reason.
 pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
     condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives the lock up until `condvar` is notified, at most so long, or for no reason.
+pub(crate) fn wait_at_most<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    time: Duration,
+) -> MutexGuard<'a, T> {
+    condvar.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// Starts a thread of the ledger's own.
+///
+/// # Panics
+/// If the operating system starts none, as for any runtime.
+pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) {
+    let builder = thread::Builder::new().name(name.into());
+    builder.spawn(run).expect("a thread can be started");
 }

@@ -28,8 +28,10 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
         now: UnixMillis,
     ) -> Result<O::Reply, CallError<O::Refusal>> {
         let mut replies = self.submit(vec![operation], now).await?;
-        let reply = replies.pop().expect("one reply for one command");
-        reply.map_err(CallError::Refused)
+        match replies.pop() {
+            Some(reply) => reply.map_err(CallError::Refused),
+            None => unreachable!("one reply for one command"),
+        }
     }
 
     /// [`execute_all`](Self::execute_all) for tasks.
@@ -87,6 +89,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     }
 
     /// [`close`](Self::close) for tasks.
+    #[must_use = "dropping the store closes it"]
     pub async fn close_async(self) -> Option<S> {
         self.commit().close_async().await
     }

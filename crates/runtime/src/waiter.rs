@@ -26,12 +26,14 @@ const LEAD: u32 = 2;
 pub(crate) struct Parker {
     signal: AtomicU32,
     thread: thread::Thread,
+    /// Whom it wakes once it is woken.
+    helps: Mutex<Option<Arc<Told>>>,
 }
 
 impl Parker {
     /// The calling thread's own, ready to wait. A thread waits for one thing at a time, so there is
     /// one a thread, and waiting allocates nothing.
-    #[cfg(not(loom))]
+    #[cfg(not(payonce_shuttle))]
     pub(crate) fn current() -> Arc<Self> {
         thread_local! {
             static OWN: Arc<Parker> = Arc::new(Parker::new());
@@ -42,7 +44,7 @@ impl Parker {
         })
     }
 
-    #[cfg(loom)]
+    #[cfg(payonce_shuttle)]
     pub(crate) fn current() -> Arc<Self> {
         Self::apart()
     }
@@ -53,7 +55,7 @@ impl Parker {
     }
 
     fn new() -> Self {
-        Self { signal: AtomicU32::new(NOTHING), thread: thread::current() }
+        Self { signal: AtomicU32::new(NOTHING), thread: thread::current(), helps: Mutex::default() }
     }
 
     /// Waits for the signal and takes it.
@@ -62,7 +64,11 @@ impl Parker {
             match self.signal.swap(NOTHING, Ordering::Acquire) {
                 NOTHING => thread::park(),
                 LEAD => return Signal::Lead,
-                _ => return Signal::Done,
+                _ => {
+                    let told = lock(&self.helps).take();
+                    told.inspect(Told::tell);
+                    return Signal::Done;
+                }
             }
         }
     }
@@ -124,17 +130,39 @@ pub(crate) enum Waiter {
     Task(Arc<Sleeper>),
 }
 
-impl Waiter {
-    /// Says that what it waits for has happened.
-    pub(crate) fn done(&self) {
-        match self {
-            Self::Thread(parker) => parker.signal(Signal::Done),
-            Self::Task(sleeper) => sleeper.done(),
+/// Those who are to be told, shared by who tells them. Waking a thread costs as much as a command, so
+/// each wakes two, and those two others: no core wakes all while another one works for all.
+#[derive(Debug)]
+struct Told {
+    waiters: Vec<Waiter>,
+    next: AtomicU32,
+}
+
+/// How many threads a thread wakes, who tells first and who is woken alike.
+const WAKES: usize = 2;
+
+impl Told {
+    /// Tells the next of them, up to so many threads; these tell on.
+    fn tell(self: &Arc<Self>) {
+        let mut threads = 0;
+        while threads < WAKES {
+            let next = self.next.fetch_add(1, Ordering::Relaxed) as usize;
+            match self.waiters.get(next) {
+                Some(Waiter::Thread(parker)) => {
+                    *lock(&parker.helps) = Some(Arc::clone(self));
+                    parker.signal(Signal::Done);
+                    threads += 1;
+                }
+                Some(Waiter::Task(sleeper)) => sleeper.done(),
+                None => return,
+            }
         }
     }
 }
 
 /// Tells all of them.
-pub(crate) fn done(waiters: impl IntoIterator<Item = Waiter>) {
-    waiters.into_iter().for_each(|waiter| waiter.done());
+pub(crate) fn done(waiters: Vec<Waiter>) {
+    if !waiters.is_empty() {
+        Arc::new(Told { waiters, next: AtomicU32::new(0) }).tell();
+    }
 }

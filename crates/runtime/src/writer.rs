@@ -10,15 +10,11 @@ use std::{
 use payonce_core::EventStore;
 
 use crate::{
-    commit::{Commit, Guard, WriterPost},
+    commit::{Commit, Guard, QUARTER, WriterPost},
     error::Unavailable,
-    sync::{Mutex, lock, thread, wait},
+    sync::{Mutex, lock, start, wait},
     waiter::{Sleeper, done},
 };
-
-/// How often the writer thread yields for tasks that are about to submit again before it waits for
-/// a call.
-const LINGER_YIELDS: u32 = 8;
 
 /// Something to do with the store, for a task.
 pub(crate) struct Errand<S>(Box<dyn FnOnce(&mut S) + Send>);
@@ -46,10 +42,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         }
         front.writer = WriterPost::Waiting;
         let commit = Arc::clone(self);
-        thread::Builder::new()
-            .name("payonce-writer".into())
-            .spawn(move || commit.serve())
-            .expect("a thread can be started, as for any runtime");
+        start("payonce-writer", move || commit.serve());
     }
 
     /// What the writer thread does, until the ledger is closed.
@@ -58,8 +51,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         loop {
             if front.writer == WriterPost::Leads {
                 front.writer = WriterPost::Waiting;
-                front = self.lead(front);
-                front = self.linger(front);
+                front = self.lead(front, QUARTER);
             } else if let Some(errand) = front.next_errand() {
                 drop(front);
                 self.run(errand);
@@ -77,27 +69,6 @@ impl<S: EventStore + Send + 'static> Commit<S> {
             // Here, and not on the thread of a task that must not block.
             drop(self.take_store());
         }
-    }
-
-    /// Waits a moment for tasks that were just answered and are about to call again: being woken
-    /// costs more.
-    fn linger<'a>(&'a self, mut front: Guard<'a, S>) -> Guard<'a, S> {
-        while front.keep_lead() {
-            let mut yields = 0;
-            while !front.has_work() && yields < LINGER_YIELDS {
-                drop(front);
-                thread::yield_now();
-                front = self.lock();
-                yields += 1;
-            }
-            if front.has_work() {
-                front = self.lead(front);
-            } else {
-                done(front.resign());
-                break;
-            }
-        }
-        front
     }
 
     /// A panic of the store ends everything, but not in silence.

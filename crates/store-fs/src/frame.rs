@@ -186,9 +186,11 @@ fn shares(frame: &[u8], offset: usize) -> impl Iterator<Item = &[u8]> {
 
 /// A header is bound to its file by the salt and to its place by the offset.
 fn header_crc(fields: &[u8], salt: u64, offset: u64) -> u32 {
-    let crc = crc32c::crc32c(&salt.to_le_bytes());
-    let crc = crc32c::crc32c_append(crc, &offset.to_le_bytes());
-    crc32c::crc32c_append(crc, fields)
+    let mut covered = [0; 32];
+    covered[..8].copy_from_slice(&salt.to_le_bytes());
+    covered[8..16].copy_from_slice(&offset.to_le_bytes());
+    covered[16..].copy_from_slice(fields);
+    crc32c::crc32c(&covered)
 }
 
 /// Puts a mask on, or takes it off: exclusive or with a sequence of 64-bit words that the salt, the

@@ -7,7 +7,7 @@ use payonce_core::{EventSource, Head, LedgerId, Snapshot, StoreError, StoredEntr
 use crate::{
     disk::Disk,
     error::FsError,
-    history::{self, History, Listing, Tail, Verified},
+    history::{self, Chain, History, Listing, Tail, Verified},
     real::RealDisk,
     segment::{self, SegmentHeader},
 };
@@ -97,7 +97,15 @@ impl<D: Disk> EventSource for FsReader<D> {
         from: u64,
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        self.history.replay(from, visit)
+        self.history.replay(from, Chain::Checked, visit)
+    }
+
+    fn replay_unchained(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.history.replay(from, Chain::LeftToReader, visit)
     }
 
     fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {

@@ -11,7 +11,7 @@ use crate::{
     disk::{Disk, DiskFile, write_full},
     error::FsError,
     frame,
-    history::{History, Verified},
+    history::{Chain, History, Verified},
     names::{self, io_error},
     options::Options,
     real::RealDisk,
@@ -271,7 +271,16 @@ impl<D: Disk> EventSource for FsStore<D> {
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.check_usable()?;
-        self.history.replay(from, visit)
+        self.history.replay(from, Chain::Checked, visit)
+    }
+
+    fn replay_unchained(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.check_usable()?;
+        self.history.replay(from, Chain::LeftToReader, visit)
     }
 
     fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {

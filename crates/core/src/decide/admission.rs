@@ -57,7 +57,7 @@ fn is_new_try(state: &State, id: &PaymentId, again_after: Option<NotificationId>
             let payment = state.payments.get(handle);
             matches!(payment.status, Status::Failed { .. })
                 && payment.is_resolved()
-                && payment.failed_notice == Some(named)
+                && payment.failed_notification() == Some(named)
         }
         Some(Place::Tombstone(handle)) => matches!(
             state.tombstones.get(handle).outcome,
@@ -125,7 +125,7 @@ pub(crate) fn receive_invoice(
             None => ReceiveInvoiceRefusal::UnknownPayment { id },
         });
     };
-    if payment.invoice == Some(invoice) {
+    if payment.invoice() == Some(&invoice) {
         return Ok(Decision::nothing(FactReply::unchanged(Some(payment))));
     }
     if payment.status != Status::AwaitingInvoice {
@@ -152,7 +152,7 @@ fn check_invoice(
     if invoice.amount == Msat::ZERO {
         return Err(ReceiveInvoiceRefusal::ZeroAmount);
     }
-    if let Some(limit) = payment.amount.filter(|limit| invoice.amount > *limit) {
+    if let Some(limit) = payment.amount().filter(|limit| invoice.amount > *limit) {
         return Err(ReceiveInvoiceRefusal::AmountTooLarge { amount: invoice.amount, limit });
     }
     let limits = [payment.expires(), invoice.expiry, payment.retry_limit()];

@@ -31,7 +31,7 @@ pub(crate) fn adopt(
     Ok(match state.part_place(&part) {
         Some(PartPlace::Payment(handle, index)) => {
             let payment = state.payments.get(handle);
-            of_known_part(state, context, payment, &payment.parts[index as usize], adopted)
+            of_known_part(state, context, payment, &payment.parts[index], adopted)
         }
         Some(PartPlace::Stray(handle)) => of_known_stray(state, state.strays.get(handle), adopted),
         None => of_unknown_part(state, context, &id, adopted),
@@ -75,7 +75,7 @@ fn of_known_part(
     }
     let mut draft = Draft::of(state, context, payment);
     if news.changes {
-        let own = payment.payment_hash.filter(|_| other_hash);
+        let own = payment.payment_hash().filter(|_| other_hash);
         let payment_hash = own.unwrap_or(adopted.payment_hash);
         let part = AdoptedPart { payment_hash, ..adopted };
         draft.adopt(part, &payment.id, Word::Listed);
@@ -220,7 +220,7 @@ fn payment_paid(
         }
         Some(Place::Stray(_)) | None => Draft::adopted(state, context, id, payment_hash),
     };
-    let own_hash = draft.payment.payment_hash.or(payment_hash);
+    let own_hash = draft.payment.payment_hash().or(payment_hash);
     if let (Some(part), Some(payment_hash)) = (part, own_hash) {
         let Settlement { amount, fee } = settlement;
         let adopted = AdoptedPart { part, payment_hash, amount, fee, kind: UNKNOWN_KIND };
@@ -240,7 +240,7 @@ fn payment_paid(
 /// The node says that a hash was paid which is not the payment's: nobody may pay it again.
 fn hold_other(state: &State, draft: &mut Draft<'_>, payment_hash: Option<PaymentHash>) {
     if let Some(payment_hash) = payment_hash
-        && draft.payment.payment_hash != Some(payment_hash)
+        && draft.payment.payment_hash() != Some(payment_hash)
         && !state.held.contains(&payment_hash)
     {
         draft.note(Event::HashHeld { payment_hash });

@@ -123,7 +123,7 @@ fn check_open(state: &State, payment: &Payment, parts: &[NewPart]) -> Result<(),
     if state.gap {
         return Err(DispatchRefusal::Restored);
     }
-    let blocker = payment.payment_hash.and_then(|hash| state.hash_blocker(&hash, &payment.id));
+    let blocker = payment.payment_hash().and_then(|hash| state.hash_blocker(&hash, &payment.id));
     match blocker.or_else(|| state.former_part_out(payment)) {
         Some(other) => Err(DispatchRefusal::HashInUse { other }),
         None => Ok(()),
@@ -174,7 +174,7 @@ fn check_sums(
     let sum = |pick: fn(&PartTerms) -> Msat| {
         terms.iter().fold(Msat::ZERO, |sum, part| sum.saturating_add(pick(part)))
     };
-    let amount = payment.amount.unwrap_or_default();
+    let amount = payment.amount().unwrap_or_default();
     let limit = with_allowance(amount, overpay_percent);
     let added = sum(|part| part.amount);
     if counted.amount.saturating_add(added) > limit {

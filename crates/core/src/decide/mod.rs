@@ -81,7 +81,8 @@ pub(crate) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(crate) fn of(state: &'a State, context: &'a Context<'a>, payment: &Payment) -> Self {
-        Self { state, context, payment: payment.clone(), events: Vec::new() }
+        // Most facts make one event or two; room for four would be a large allocation.
+        Self { state, context, payment: payment.clone(), events: Vec::with_capacity(2) }
     }
 
     /// Begins with a payment that the ledger does not hold.

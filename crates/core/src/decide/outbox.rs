@@ -23,7 +23,7 @@ pub(crate) fn acknowledge(
     let Acknowledge { ids } = command;
     check(state, context, &ids)?;
     let mut seqs = BTreeSet::new();
-    let unread = ids.iter().filter(|id| state.outbox.contains(&id.seq));
+    let unread = ids.iter().filter(|id| state.outbox.contains(id.seq));
     let mut events: Vec<Event> = unread
         .filter(|id| seqs.insert(id.seq))
         .map(|id| Event::Acknowledged { seq: id.seq })
@@ -51,7 +51,7 @@ fn check(
             let durable = context.durable_seq;
             return Err(AcknowledgeRefusal::Future { given: *given, durable });
         }
-        if let Some(unread) = state.outbox.get(&given.seq)
+        if let Some(unread) = state.outbox.get(given.seq)
             && unread.chain != given.chain
         {
             let known = NotificationId { seq: given.seq, chain: unread.chain };
@@ -64,7 +64,7 @@ fn check(
 /// The failed payments of which everything is read once these are.
 fn read_failures(state: &State, seqs: &BTreeSet<u64>) -> Vec<PaymentId> {
     let mut read: BTreeMap<&PaymentId, u32> = BTreeMap::new();
-    for owner in seqs.iter().filter_map(|seq| state.outbox.get(seq)?.content.owner()) {
+    for owner in seqs.iter().filter_map(|seq| state.outbox.get(*seq)?.content.owner()) {
         *read.entry(owner).or_default() += 1;
     }
     let over = |id: &PaymentId, count: u32| {

@@ -40,7 +40,7 @@ pub(crate) fn locate<'a>(
     match state.part_place(part) {
         Some(PartPlace::Payment(handle, index)) => {
             let payment = state.payments.get(handle);
-            let found = &payment.parts[index as usize];
+            let found = &payment.parts[index];
             if payment.id == *id || found.told_as.as_deref() == Some(id) {
                 Ok(Located::Own(payment, found))
             } else {
@@ -197,10 +197,10 @@ pub(crate) fn observe(
         return Err(FactRefusal::TooLong { bytes: bytes.len(), limit });
     }
     let observation = Observation { part, kind, bytes };
-    if payment.observations.contains(&observation) {
+    if payment.observations().contains(&observation) {
         return Ok(unchanged(payment));
     }
-    if payment.observations.len() >= limits::PAYMENT_OBSERVATIONS {
+    if payment.observations().len() >= limits::PAYMENT_OBSERVATIONS {
         let (id, limit) = (payment.id, limits::PAYMENT_OBSERVATIONS);
         return Err(FactRefusal::TooManyObservations { id, limit });
     }
@@ -244,11 +244,10 @@ pub(crate) fn claim(
         (Ok(Located::Own(payment, found)), _) => claim.of_known(state, context, payment, found),
         // Named under an id that the ledger does not know: the payment that holds its hash.
         (Err(FactRefusal::PartOfAnother { .. }), Some(PartPlace::Payment(handle, index)))
-            if state.place(&id).is_none()
-                && state.payments.get(handle).payment_hash == Some(hash) =>
+            if state.place(&id).is_none() && state.payments.get(handle).hash() == Some(&hash) =>
         {
             let payment = state.payments.get(handle);
-            claim.of_known(state, context, payment, &payment.parts[index as usize])
+            claim.of_known(state, context, payment, &payment.parts[index])
         }
         (Err(refusal @ FactRefusal::PartOfAnother { .. }), _) => Err(refusal),
         (Ok(Located::Stray(stray)), _) => {
@@ -284,7 +283,7 @@ impl Claim<'_> {
         if !payment.takes(&self.hash) {
             return Err(FactRefusal::WrongPreimage { part: self.part });
         }
-        if found.fate.is_settled() && payment.preimage.is_some() {
+        if found.fate.is_settled() && payment.preimage().is_some() {
             return Ok(unchanged(payment));
         }
         let mut draft = Draft::of(state, context, payment);
@@ -318,7 +317,7 @@ impl Claim<'_> {
             }
         };
         let former = draft.payment.is_former(&self.part);
-        if former && draft.payment.came_back_paid() && draft.payment.preimage.is_some() {
+        if former && draft.payment.came_back_paid() && draft.payment.preimage().is_some() {
             // The part that paid it, most likely: the same fact told again.
             return unchanged(&draft.payment);
         }

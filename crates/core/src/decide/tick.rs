@@ -82,7 +82,7 @@ impl Work {
     fn due(state: &State, context: &Context<'_>, tick: u64) -> Self {
         let keeps = u64::from(context.config.idempotency_ticks);
         let quiet_enough =
-            |payment: &&Payment| payment.quiet.is_some_and(|quiet| tick - quiet.tick > keeps);
+            |payment: &&Payment| payment.quiet().is_some_and(|quiet| tick - quiet.tick > keeps);
         let mut quiet = state.quiet().take_while(quiet_enough);
         let forgotten: Vec<_> =
             quiet.by_ref().take(limits::WORK_PAYMENTS).map(|payment| payment.id).collect();

@@ -89,10 +89,12 @@ impl State {
             Event::PartAdopted { id, part, home: Home::Stray, word } => {
                 self.on_stray(at, id, part, *word)
             }
-            Event::PartAdopted { id, part, .. } => self.change(at, id, Some(&part.part), event),
-            Event::PartWithdrawn { id, part } => match self.stray(part) {
-                Some(stray) => self.change_stray(stray, Stray::withdraw),
-                None => self.change(at, id, Some(part), event),
+            Event::PartAdopted { id, part, .. } => {
+                self.change(at, id, self.part_place(&part.part), event).map(drop)
+            }
+            Event::PartWithdrawn { id, part } => match self.part_place(part) {
+                Some(PartPlace::Stray(stray)) => self.change_stray(stray, Stray::withdraw),
+                own => self.change(at, id, own, event).map(drop),
             },
             Event::PartClaimed { id, part, preimage, settlement } => {
                 self.on_claimed(at, id, part, (*preimage, *settlement), event)
@@ -105,26 +107,23 @@ impl State {
             }
             Event::PaymentSent { id, amount, fee, correction, .. } => {
                 let (amount, fee, correction) = (*amount, *fee, *correction);
-                self.change(at, id, None, event)?;
-                self.supersede_failure(id);
+                let handle = self.change(at, id, None, event)?;
+                self.supersede_failure(handle);
                 let payment = *id;
-                self.post(at, UnreadContent::Sent { payment, amount, fee, correction });
-                Ok(())
+                self.post(at, UnreadContent::Sent { payment, amount, fee, correction })
             }
             Event::PaymentFailed { id, reason } => {
-                self.change(at, id, None, event)?;
-                let (_, payment) = self.live(id).ok_or(Misfit)?;
-                let (payment, hash) = (payment.id, payment.payment_hash);
+                let handle = self.change(at, id, None, event)?;
+                let (payment, hash) = (*id, self.payments.get(handle).payment_hash());
                 let (reason, superseded) = (*reason, false);
-                self.post(at, UnreadContent::Failed { payment, hash, reason, superseded });
-                Ok(())
+                self.post(at, UnreadContent::Failed { payment, hash, reason, superseded })
             }
             Event::InvoiceReceived { id, .. }
             | Event::PaymentAbandoned { id, .. }
-            | Event::PartObserved { id, .. } => self.change(at, id, None, event),
+            | Event::PartObserved { id, .. } => self.change(at, id, None, event).map(drop),
             Event::PaymentForgotten { id, remembered } => self.on_forgotten(id, *remembered),
-            Event::HashHeld { payment_hash } => fits(self.held.insert(*payment_hash, ())),
-            Event::HashReleased { payment_hash } => fits(self.held.remove(payment_hash).is_some()),
+            Event::HashHeld { payment_hash } => fits(self.held.insert(*payment_hash)),
+            Event::HashReleased { payment_hash } => fits(self.held.remove(payment_hash)),
             Event::AnomalyNoted { anomaly, delivery } => {
                 self.on_anomaly(at, anomaly, *delivery, event)
             }
@@ -132,22 +131,25 @@ impl State {
         }
     }
 
-    /// Folds an event into the payment that it names.
+    /// Folds an event into the payment that it names; `touched` is where the part that it names is
+    /// known, if it is.
     fn change(
         &mut self,
         at: At,
         id: &PaymentId,
-        touched: Option<&PartId>,
+        touched: Option<PartPlace>,
         event: &Event,
-    ) -> Result<(), Misfit> {
-        let (handle, _) = self.live(id).ok_or(Misfit)?;
-        let owned = match touched.and_then(|part| self.part_place(part)) {
-            Some(PartPlace::Payment(owner, _)) => owner == handle,
-            Some(PartPlace::Stray(_)) => false,
-            None => true,
+    ) -> Result<Handle, Misfit> {
+        let (handle, part) = match touched {
+            None => (self.live(id).ok_or(Misfit)?.0, None),
+            Some(PartPlace::Payment(owner, index)) => {
+                fits(self.payments.get(owner).id == *id)?;
+                (owner, Some(index))
+            }
+            Some(PartPlace::Stray(_)) => return Err(Misfit),
         };
-        fits(owned)?;
-        self.change_payment(handle, touched, |payment| payment.evolve(at, event))
+        self.change_payment(handle, part, |payment| payment.evolve(at, event))?;
+        Ok(handle)
     }
 
     fn absent(&self, id: &PaymentId) -> Result<(), Misfit> {
@@ -161,8 +163,8 @@ impl State {
         }
     }
 
-    fn post(&mut self, at: At, content: UnreadContent) {
-        self.outbox.insert(at.seq, Unread { chain: at.chain, content });
+    fn post(&mut self, at: At, content: UnreadContent) -> Result<(), Misfit> {
+        fits(self.outbox.push(at.seq, Unread { chain: at.chain, content }))
     }
 
     fn on_opened(&mut self, epoch: u64, restored: bool) -> Result<(), Misfit> {
@@ -228,14 +230,16 @@ impl State {
                 let old = self.payments.get(handle);
                 fits(matches!(old.status, Status::Failed { .. }) && old.is_resolved())?;
                 let parts = old.parts.iter().map(|part| ShortDigest::of(&part.id));
-                payment.former = old.former.iter().copied().chain(parts).collect();
+                let former = old.rare.former.iter().copied().chain(parts).collect();
                 payment.unread = old.unread;
-                payment.failed_notice = old.failed_notice;
+                let rare = payment.rare.kept();
+                rare.former = former;
+                rare.failed_notice = old.failed_notification();
                 self.replace_payment(handle, payment);
             }
             Some(Place::Tombstone(handle)) => {
                 fits(!self.tombstones.get(handle).is_paid())?;
-                payment.former = self.remove_tombstone(handle).parts;
+                payment.rare.kept().former = self.remove_tombstone(handle).parts;
                 self.insert_payment(payment);
             }
             Some(Place::Stray(_)) => return Err(Misfit),
@@ -258,10 +262,8 @@ impl State {
         event: &Event,
     ) -> Result<(), Misfit> {
         let known = |part: &PartTerms| self.part_place(&part.id).is_some();
-        let mut ids: alloc::vec::Vec<_> = parts.iter().map(|part| part.id).collect();
-        ids.sort_unstable();
-        fits(!parts.iter().any(known) && ids.windows(2).all(|pair| pair[0] != pair[1]))?;
-        self.change(at, id, None, event)
+        fits(!parts.iter().any(known) && !has_doubles(parts.iter().map(|part| part.id)))?;
+        self.change(at, id, None, event).map(drop)
     }
 
     fn on_stray(
@@ -289,8 +291,9 @@ impl State {
         (preimage, settlement): (Option<Preimage>, Option<Settlement>),
         event: &Event,
     ) -> Result<(), Misfit> {
-        let Some(handle) = self.stray(part) else {
-            return self.change(at, id, Some(part), event);
+        let handle = match self.part_place(part) {
+            Some(PartPlace::Stray(handle)) => handle,
+            own => return self.change(at, id, own, event).map(drop),
         };
         let own = self.strays.get(handle).payment_hash;
         fits(preimage.is_none_or(|preimage| preimage.payment_hash() == own))?;
@@ -306,12 +309,12 @@ impl State {
         notify: bool,
         event: &Event,
     ) -> Result<(), Misfit> {
-        if let Some(handle) = self.stray(part) {
-            return self.change_stray(handle, Stray::finalize);
-        }
-        self.change(at, id, Some(part), event)?;
+        match self.part_place(part) {
+            Some(PartPlace::Stray(handle)) => return self.change_stray(handle, Stray::finalize),
+            own => self.change(at, id, own, event)?,
+        };
         if notify {
-            self.post(at, UnreadContent::PartSucceeded { payment: *id, part: *part });
+            self.post(at, UnreadContent::PartSucceeded { payment: *id, part: *part })?;
         }
         Ok(())
     }
@@ -324,23 +327,25 @@ impl State {
         (failure, notify): (&Failure, bool),
         event: &Event,
     ) -> Result<(), Misfit> {
-        if let Some(handle) = self.stray(part) {
-            return self.change_stray(handle, |stray| stray.fail(failure));
-        }
-        self.change(at, id, Some(part), event)?;
+        match self.part_place(part) {
+            Some(PartPlace::Stray(handle)) => {
+                return self.change_stray(handle, |stray| stray.fail(failure));
+            }
+            own => self.change(at, id, own, event)?,
+        };
         if notify {
             let failure = Arc::new(failure.clone());
-            self.post(at, UnreadContent::PartFailed { payment: *id, part: *part, failure });
+            self.post(at, UnreadContent::PartFailed { payment: *id, part: *part, failure })?;
         }
         Ok(())
     }
 
     /// A failure that the user has not read is no longer true.
-    fn supersede_failure(&mut self, id: &PaymentId) {
-        let notice = self.live(id).and_then(|(_, payment)| payment.failed_notice);
+    fn supersede_failure(&mut self, handle: Handle) {
+        let notice = self.payments.get(handle).failed_notification();
         if let Some(NotificationId { seq, .. }) = notice
             && let Some(Unread { content: UnreadContent::Failed { superseded, .. }, .. }) =
-                self.outbox.get_mut(&seq)
+                self.outbox.get_mut(seq)
         {
             *superseded = true;
         }
@@ -349,10 +354,10 @@ impl State {
     fn on_forgotten(&mut self, id: &PaymentId, remembered: bool) -> Result<(), Misfit> {
         let (handle, payment) = self.live(id).ok_or(Misfit)?;
         fits(payment.is_resolved() && payment.unread == 0)?;
-        let tombstone = Tombstone::of(payment).ok_or(Misfit)?;
-        self.remove_payment(handle);
+        let outcome = Tombstone::outcome(payment).ok_or(Misfit)?;
+        let payment = self.remove_payment(handle);
         if remembered {
-            self.insert_tombstone(tombstone);
+            self.insert_tombstone(Tombstone::of(&payment, outcome));
         }
         Ok(())
     }
@@ -374,9 +379,9 @@ impl State {
                     self.change_stray(stray, |stray| stray.notice = Some(at.seq));
                 }
                 let anomaly = Arc::new(anomaly.clone());
-                self.post(at, UnreadContent::Anomaly { anomaly, repeats: 0 });
+                self.post(at, UnreadContent::Anomaly { anomaly, repeats: 0 })?;
             }
-            Delivery::Repeat(seq) => match self.outbox.get_mut(&seq) {
+            Delivery::Repeat(seq) => match self.outbox.get_mut(seq) {
                 Some(Unread { content: UnreadContent::Anomaly { repeats, .. }, .. }) => {
                     *repeats = repeats.saturating_add(1);
                 }
@@ -388,7 +393,7 @@ impl State {
     }
 
     fn on_acknowledged(&mut self, at: At, seq: u64) -> Result<(), Misfit> {
-        let unread = self.outbox.remove(&seq).ok_or(Misfit)?;
+        let unread = self.outbox.remove(seq).ok_or(Misfit)?;
         match unread.content.owner() {
             Some(id) => {
                 let (handle, _) = self.live(id).ok_or(Misfit)?;
@@ -404,4 +409,13 @@ impl State {
 
 fn fits(does: bool) -> Result<(), Misfit> {
     if does { Ok(()) } else { Err(Misfit) }
+}
+
+pub(crate) fn has_doubles<T: Ord>(items: impl ExactSizeIterator<Item = T>) -> bool {
+    if items.len() < 2 {
+        return false;
+    }
+    let mut items: alloc::vec::Vec<_> = items.collect();
+    items.sort_unstable();
+    items.windows(2).any(|pair| pair[0] == pair[1])
 }

@@ -1,16 +1,17 @@
 //! Evolve, for one payment.
 
-use alloc::sync::Arc;
+use core::mem;
 
 use crate::{
     amount::{Msat, UnixMillis},
-    codec::{Blob, Many},
     event::{AdoptedPart, Event, Home, Invoice, Settlement, Word},
     ids::{PartId, PaymentHash, PaymentId, Preimage},
     notification::NotificationId,
     part::{Failure, Fate, Part, PartTerms},
+    parts::Parts,
     payment::{Payment, Quiet, Terms, VerdictDue, WaitsUntil},
-    request::{Deadline, Request, RetryPolicy, ShortDigest, Target},
+    rare::Rare,
+    request::{Deadline, Request, ShortDigest, Target},
     status::{FailureReason, Status},
     tombstone::{Outcome, Tombstone},
 };
@@ -32,86 +33,71 @@ pub(crate) struct At {
 pub(crate) struct Misfit;
 
 impl Payment {
-    fn blank(at: At, id: PaymentId, status: Status) -> Self {
+    fn blank(at: At, id: PaymentId, status: Status, terms: Terms, rare: Rare) -> Self {
         Self {
             id,
             created_seq: at.seq,
             created_at: at.now,
-            terms: Terms::None,
-            payment_hash: None,
-            preimage: None,
+            terms,
             status,
             status_seq: at.seq,
-            amount: None,
-            expiry: None,
-            until: None,
-            waits_until: None,
-            invoice: None,
-            parts: Many::default(),
-            former: Many::default(),
+            parts: Parts::None,
             batches: 0,
             unread: 0,
-            failed_notice: None,
-            quiet: None,
             verdict_due: VerdictDue::No,
-            observations: Many::default(),
-            reported: None,
+            rare: rare.into(),
         }
     }
 
     pub(crate) fn accepted(at: At, id: PaymentId, request: Request) -> Self {
-        let (status, waits_until) = match request.target {
+        let mut rare = Rare::default();
+        let status = match &request.target {
             Target::Offer { deadline, .. } => {
-                let until = match deadline {
+                rare.waits_until = Some(match deadline {
                     Deadline::Ticks(ticks) => {
-                        WaitsUntil::Tick(at.tick.saturating_add(u64::from(ticks)))
+                        WaitsUntil::Tick(at.tick.saturating_add(u64::from(*ticks)))
                     }
-                    Deadline::At(moment) => WaitsUntil::At(moment),
-                };
-                (Status::AwaitingInvoice, Some(until))
+                    Deadline::At(moment) => WaitsUntil::At(*moment),
+                });
+                Status::AwaitingInvoice
             }
-            Target::Invoice { .. } | Target::Spontaneous { .. } => (Status::Pending, None),
+            Target::Spontaneous { preimage } => {
+                rare.payment_hash = Some(preimage.payment_hash());
+                Status::Pending
+            }
+            Target::Invoice { .. } => Status::Pending,
         };
-        Self {
-            payment_hash: request.target.payment_hash(),
-            amount: Some(request.amount),
-            expiry: request.expiry,
-            until: match request.retry {
-                RetryPolicy::Until(millis) => Some(at.now.plus(millis)),
-                RetryPolicy::Manual | RetryPolicy::Attempts(_) => None,
-            },
-            waits_until,
-            terms: Terms::Full { request: Arc::new(request), instructions: None },
-            ..Self::blank(at, id, status)
-        }
+        Self::blank(at, id, status, Terms::Full(request), rare)
     }
 
     pub(crate) fn adopted(at: At, id: PaymentId, payment_hash: Option<PaymentHash>) -> Self {
         let status = Status::Abandoned { reason: FailureReason::Adopted };
-        Self { payment_hash, ..Self::blank(at, id, status) }
+        let rare = Rare { payment_hash, ..Rare::default() };
+        Self::blank(at, id, status, Terms::None, rare)
     }
 
     pub(crate) fn recalled(at: At, tombstone: &Tombstone) -> Self {
-        let (status, failed_notice) = match tombstone.outcome {
-            Outcome::Paid { .. } => (Status::Fulfilled, None),
-            Outcome::Failed { reason, notice } => (Status::Failed { reason }, Some(notice)),
-        };
-        let (preimage, reported) = match tombstone.outcome {
-            Outcome::Paid { preimage, amount, fee } => (preimage, Some(Settlement { amount, fee })),
-            Outcome::Failed { .. } => (None, None),
-        };
-        Self {
+        let mut rare = Rare {
             payment_hash: tombstone.payment_hash,
-            terms: match &tombstone.request {
-                Some(digests) => Terms::Digests(digests.clone()),
-                None => Terms::None,
-            },
             former: tombstone.parts.clone(),
-            preimage,
-            reported,
-            failed_notice,
-            ..Self::blank(at, tombstone.id, status)
-        }
+            ..Rare::default()
+        };
+        let status = match tombstone.outcome {
+            Outcome::Paid { preimage, amount, fee } => {
+                rare.preimage = preimage;
+                rare.reported = Some(Settlement { amount, fee });
+                Status::Fulfilled
+            }
+            Outcome::Failed { reason, notice } => {
+                rare.failed_notice = Some(notice);
+                Status::Failed { reason }
+            }
+        };
+        let terms = match &tombstone.request {
+            Some(digests) => Terms::Digests(digests.clone()),
+            None => Terms::None,
+        };
+        Self::blank(at, tombstone.id, status, terms, rare)
     }
 
     /// Folds one event into the payment.
@@ -128,7 +114,9 @@ impl Payment {
             Event::PartFailed { part, failure, notify, .. } => {
                 self.on_failed_part(at, part, failure, *notify)?;
             }
-            Event::PartObserved { observation, .. } => self.observations.push(observation.clone()),
+            Event::PartObserved { observation, .. } => {
+                self.rare.kept().observations.push(observation.clone());
+            }
             Event::PaymentSent { payment_hash, amount, fee, .. } => {
                 let told = Settlement { amount: *amount, fee: *fee };
                 self.on_sent(at, *payment_hash, told)?;
@@ -155,11 +143,9 @@ impl Payment {
     /// Any unquiet moment clears the quiet mark; it never moves otherwise.
     fn settle_quiet(&mut self, at: At) {
         let quiet = self.status == Status::Fulfilled && self.unread == 0 && self.is_resolved();
-        self.quiet = match self.quiet {
-            _ if !quiet => None,
-            None => Some(Quiet { tick: at.tick, seq: at.seq }),
-            since => since,
-        };
+        if quiet != self.rare.quiet.is_some() {
+            self.rare.kept().quiet = quiet.then_some(Quiet { tick: at.tick, seq: at.seq });
+        }
     }
 
     fn enter(&mut self, at: At, status: Status) {
@@ -176,14 +162,10 @@ impl Payment {
         if self.status != Status::AwaitingInvoice {
             return Err(Misfit);
         }
-        self.payment_hash = Some(invoice.payment_hash);
-        self.amount = Some(invoice.amount);
-        self.expiry = match (self.expiry, invoice.expiry) {
-            (Some(own), Some(other)) => Some(own.min(other)),
-            (own, other) => own.or(other),
-        };
-        self.invoice = Some(invoice);
-        self.waits_until = None;
+        let rare = self.rare.kept();
+        rare.payment_hash = Some(invoice.payment_hash);
+        rare.invoice = Some(invoice);
+        rare.waits_until = None;
         self.enter(at, Status::Pending);
         Ok(())
     }
@@ -241,9 +223,9 @@ impl Payment {
             };
             self.parts.push(Part::adopted(at, adopted, word, told_as));
         }
-        self.payment_hash = self.payment_hash.or(Some(adopted.payment_hash));
+        self.learn_hash(adopted.payment_hash);
         if self.status == Status::AwaitingInvoice {
-            self.waits_until = None;
+            self.wait_no_more();
             self.enter(at, Status::Pending);
         }
     }
@@ -259,8 +241,8 @@ impl Payment {
             if !self.takes(&hash) {
                 return Err(Misfit);
             }
-            self.preimage = Some(preimage);
-            self.payment_hash = Some(hash);
+            self.rare.kept().preimage = Some(preimage);
+            self.learn_hash(hash);
         }
         let part = self.part_mut(part)?;
         part.claim(settlement);
@@ -299,9 +281,11 @@ impl Payment {
         if self.status == Status::Fulfilled {
             return Err(Misfit);
         }
-        self.payment_hash = self.payment_hash.or(payment_hash);
+        if let Some(payment_hash) = payment_hash {
+            self.learn_hash(payment_hash);
+        }
         if !self.has_settled_part() {
-            self.reported = Some(told);
+            self.rare.kept().reported = Some(told);
         }
         self.enter(at, Status::Fulfilled);
         self.unread += 1;
@@ -314,7 +298,7 @@ impl Payment {
             return Err(Misfit);
         }
         self.enter(at, Status::Abandoned { reason });
-        self.waits_until = None;
+        self.wait_no_more();
         self.mark_verdict(at, VerdictDue::Yes);
         Ok(())
     }
@@ -325,7 +309,7 @@ impl Payment {
             return Err(Misfit);
         }
         self.enter(at, Status::Failed { reason });
-        self.failed_notice = Some(NotificationId { seq: at.seq, chain: at.chain });
+        self.rare.kept().failed_notice = Some(NotificationId { seq: at.seq, chain: at.chain });
         self.unread += 1;
         self.close();
         Ok(())
@@ -334,12 +318,23 @@ impl Payment {
     /// The payment is over: nothing waits any more, and nobody resumes it.
     fn close(&mut self) {
         self.verdict_due = VerdictDue::No;
-        self.waits_until = None;
-        if let Terms::Full { request, instructions: dropped @ None } = &mut self.terms
+        self.wait_no_more();
+        if let Terms::Full(request) = &mut self.terms
             && !request.instructions.is_empty()
         {
-            *dropped = Some(ShortDigest::of(&request.instructions));
-            Arc::make_mut(request).instructions = Blob::default();
+            let dropped = mem::take(&mut request.instructions);
+            self.rare.kept().instructions = Some(ShortDigest::of(&dropped));
+        }
+    }
+
+    fn wait_no_more(&mut self) {
+        self.rare.if_kept(|rare| rare.waits_until = None);
+    }
+
+    /// The first hash that becomes known stays.
+    fn learn_hash(&mut self, payment_hash: PaymentHash) {
+        if self.hash().is_none() {
+            self.rare.kept().payment_hash = Some(payment_hash);
         }
     }
 }

@@ -8,6 +8,7 @@ mod damage;
 mod decoders;
 mod golden;
 mod samples;
+mod shortest;
 mod states;
 
 use payonce_core::{Entry, Event, Head, LedgerId, UnixMillis};

@@ -40,7 +40,7 @@ fn live(machine: &mut Machine, n: u32, now: UnixMillis) {
     let (payment, a_part) = (id(&name), part(&one));
     run(machine, Send::new(payment, pay(&name, 1_000).metadata(name.as_bytes())), now);
     let parts = vec![htlc(&one, 600, 1), htlc(&format!("r{n}"), 400, 1)];
-    if n % 5 > 0 {
+    if !n.is_multiple_of(5) {
         run(machine, Dispatch { id: payment, attempt: 1, parts }, now);
     }
     match n % 5 {
@@ -78,7 +78,11 @@ fn live(machine: &mut Machine, n: u32, now: UnixMillis) {
     }
     // Those of an even seq wait longer.
     let ids: Vec<_> = ask(machine, |state| {
-        state.outbox().map(|at| at.id).filter(|at| n % 3 > 0 || at.seq % 2 > 0).collect()
+        state
+            .outbox()
+            .map(|at| at.id)
+            .filter(|at| !n.is_multiple_of(3) || !at.seq.is_multiple_of(2))
+            .collect()
     });
     run(machine, Acknowledge { ids }, now);
     run(machine, Tick, now);

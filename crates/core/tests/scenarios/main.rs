@@ -21,6 +21,7 @@ mod machine;
 mod offers;
 mod orders;
 mod recovery;
+mod replays;
 mod retries;
 mod stalls;
 mod time;

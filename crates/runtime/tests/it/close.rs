@@ -54,7 +54,7 @@ fn a_closed_ledger_answers_so_everywhere() {
     let clone = ledger.clone();
     let mut subscription = ledger.subscribe(1);
     let mut told = 0;
-    while subscription.try_next().expect("open").is_some() {
+    while subscription.try_read().expect("open").is_some() {
         told += 1;
     }
     assert_eq!(told, 3);
@@ -64,7 +64,7 @@ fn a_closed_ledger_answers_so_everywhere() {
     assert!(matches!(clone.execute_all([send(1)], NOW), Err(at) if closed(&at)));
     assert!(matches!(clone.tick(NOW), Err(CallError::Unavailable(at)) if closed(&at)));
     assert!(matches!(clone.outcome(id(0)), Err(OutcomeError::Unavailable(at)) if closed(&at)));
-    assert!(matches!(subscription.next(), Err(SubscriptionError::Unavailable(at)) if closed(&at)));
+    assert!(matches!(subscription.read(), Err(SubscriptionError::Unavailable(at)) if closed(&at)));
     assert!(clone.save_snapshot().is_err());
     assert!(clone.verify(1).is_err());
     let told = futures_executor::block_on(async {

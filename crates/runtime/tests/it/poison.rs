@@ -33,7 +33,7 @@ fn poison_reaches_every_caller() {
         gate.wait_until_reached();
         let mut outcome = pin!(ledger.outcome_async(id(0)));
         let mut subscription = ledger.subscribe(ledger.head().seq + 1);
-        let mut fed = pin!(subscription.next_async());
+        let mut fed = pin!(subscription.read_async());
         assert!(poll_once(outcome.as_mut()).is_pending());
         assert!(poll_once(fed.as_mut()).is_pending());
         let others: Vec<_> = (2..10).map(|nth| sender(&ledger, nth)).collect();
@@ -57,7 +57,7 @@ fn poison_reaches_every_caller() {
         };
         assert!(is_poisoned(&unavailable));
         assert!(matches!(poll_once(fed), Poll::Ready(Err(_))), "the subscriber is told");
-        let later = ledger.query(|state| state.counts()).expect_err("nothing is answered");
+        let later = ledger.query(payonce_core::State::counts).expect_err("nothing is answered");
         assert!(is_poisoned(&later));
         assert!(matches!(ledger.verify(1), Err(HouseError::Unavailable(at)) if is_poisoned(&at)));
         let found = open(&disk).query(|state| state.counts().pending).expect("reopened");

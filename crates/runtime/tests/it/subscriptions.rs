@@ -27,7 +27,7 @@ fn drain<S: payonce_core::EventStore + Send + 'static>(
     subscription: &mut Subscription<S>,
 ) -> Vec<Confirmed> {
     let mut told = Vec::new();
-    while let Some(confirmed) = subscription.try_next().expect("open") {
+    while let Some(confirmed) = subscription.try_read().expect("open") {
         told.push(confirmed);
     }
     told
@@ -77,7 +77,7 @@ fn live_entries_follow_those_of_the_past() {
         let mut told = Vec::new();
         for round in 1..10 {
             live(&ledger, round * 5..(round + 1) * 5);
-            told.push(subscription.next().expect("open"));
+            told.push(subscription.read().expect("open"));
             if round % 3 == 0 {
                 told.extend(drain(&mut subscription));
             }
@@ -94,7 +94,7 @@ fn a_subscriber_sees_all_that_many_threads_do() {
     let mut subscription = ledger.subscribe(1);
     let threads: Vec<_> = (0..100).map(|nth| sender(&ledger, nth)).collect();
     let reader = thread::spawn(move || {
-        (0..102).map(|_| subscription.next().expect("open")).collect::<Vec<_>>()
+        (0..102).map(|_| subscription.read().expect("open")).collect::<Vec<_>>()
     });
     for thread in threads {
         thread.join().expect("no panic").expect("accepted");
@@ -111,16 +111,16 @@ fn a_task_is_fed_and_a_dropped_future_loses_no_entry() {
     let mut told = Vec::new();
     futures_executor::block_on(async {
         for _ in 0..8 {
-            told.push(subscription.next_async().await.expect("open"));
+            told.push(subscription.read_async().await.expect("open"));
         }
     });
     for nth in 3..6 {
         {
-            let mut given_up = pin!(subscription.next_async());
+            let mut given_up = pin!(subscription.read_async());
             assert!(poll_once(given_up.as_mut()).is_pending());
         }
         ledger.execute(send(nth), NOW).expect("accepted");
-        told.push(futures_executor::block_on(subscription.next_async()).expect("open"));
+        told.push(futures_executor::block_on(subscription.read_async()).expect("open"));
     }
     assert_eq!(told, held(&disk.open(), 1));
 }
@@ -143,7 +143,7 @@ fn dropped_history_is_told() {
     let base = ledger.save_snapshot().expect("saved");
     ledger.drop_history(base, 1).expect("dropped");
     live(&ledger, 5..6);
-    let told = late.try_next().expect_err("no longer held");
+    let told = late.try_read().expect_err("no longer held");
     assert!(matches!(told, SubscriptionError::Dropped { seq: 1 }), "{told:?}");
     let mut anew = ledger.subscribe(base.seq + 1);
     assert_eq!(drain(&mut anew).len(), 2);

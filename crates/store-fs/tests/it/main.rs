@@ -12,6 +12,7 @@ mod conformance;
 mod cost;
 mod crash;
 mod damage;
+mod edited;
 mod failures;
 mod format;
 mod fuzz;

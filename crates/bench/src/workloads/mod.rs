@@ -1,0 +1,107 @@
+//! The workloads, one file for each kind.
+
+pub(crate) mod append;
+pub(crate) mod append_async;
+pub(crate) mod history;
+pub(crate) mod memory;
+pub(crate) mod open;
+pub(crate) mod pair;
+pub(crate) mod replay;
+pub(crate) mod size;
+pub(crate) mod step;
+
+use std::sync::Arc;
+
+use crate::{
+    Result,
+    life::Entries,
+    place::Place,
+    report::{Figure, Report},
+    subjects::Subject,
+};
+
+/// The floor's name.
+pub(crate) const FLOOR: &str = "floor";
+/// Our name.
+pub(crate) const OURS: &str = "payonce";
+
+/// What every workload is given.
+pub(crate) struct Bench {
+    /// Where it runs.
+    pub(crate) place: Place,
+    /// Who takes part.
+    pub(crate) subjects: Vec<Box<dyn Subject>>,
+    /// The records.
+    pub(crate) entries: Arc<Entries>,
+    /// How much of it.
+    pub(crate) scale: Scale,
+    /// The names that were chosen; none chooses all.
+    pub(crate) chosen_subjects: Vec<String>,
+}
+
+impl Bench {
+    /// Whether a subject that only some workloads have takes part.
+    pub(crate) fn takes_part(&self, subject: &str) -> bool {
+        self.chosen_subjects.is_empty() || self.chosen_subjects.iter().any(|name| name == subject)
+    }
+}
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    /// Interleaved repeats, of which the median is taken.
+    pub(crate) repeats: usize,
+    /// Divides counts that need not be large to be right, and times of slices.
+    pub(crate) divisor: u64,
+}
+
+impl Scale {
+    /// A count, scaled.
+    pub(crate) fn count(&self, full: u64) -> u64 {
+        (full / self.divisor).max(1)
+    }
+}
+
+type Run = fn(&Bench) -> Result<Vec<Figure>>;
+
+/// Every workload and its name, in the order of the report.
+pub(crate) const ALL: [(&str, Run); 12] = [
+    ("append-1", append::one),
+    ("append-16", append::sixteen),
+    ("append-64", append::sixty_four),
+    ("append-async-64", append_async::run),
+    ("append-batch-512", append::batch),
+    ("replay", replay::replay),
+    ("replay-chain", replay::replay_chain),
+    ("replay-pending", replay::replay_pending),
+    ("open-snapshot", open::run),
+    ("step-pending", step::run),
+    ("bytes", size::run),
+    ("memory", memory::run),
+];
+
+/// Runs the chosen workloads; none chooses all.
+///
+/// # Errors
+/// Of the first that fails, with its name.
+pub(crate) fn run(bench: &Bench, chosen: &[String]) -> Result<Report> {
+    let mut report = Report::default();
+    for (name, workload) in ALL {
+        if chosen.is_empty() || chosen.iter().any(|one| one == name) {
+            eprintln!("{name} ...");
+            let figures = workload(bench).map_err(|error| format!("{name}: {error}"))?;
+            report.add(figures);
+        }
+    }
+    report.add(by_threads(&report));
+    Ok(report)
+}
+
+/// How much more 64 threads do than one.
+fn by_threads(report: &Report) -> Vec<Figure> {
+    let one = report.find("append-1", OURS);
+    let many = report.find("append-64", OURS);
+    let times = one.zip(many).map(|(one, many)| many.value / (1e6 / one.value));
+    let figure = |times| Figure::new("append-64-by-threads", OURS, times, "times append-1");
+    times.map(figure).into_iter().collect()
+}

@@ -1,0 +1,79 @@
+//! The parts of one payment: nearly always one, which then lies in the payment itself.
+
+use alloc::{vec, vec::Vec};
+use core::{ops::Deref, slice};
+
+use bincode::{
+    Decode, Encode,
+    de::Decoder,
+    enc::Encoder,
+    error::{DecodeError, EncodeError},
+};
+
+use crate::{codec::Many, part::Part};
+
+/// Parts in the order in which they became known.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Parts {
+    #[default]
+    None,
+    One(Part),
+    Several(Vec<Part>),
+}
+
+impl Parts {
+    pub(crate) fn push(&mut self, part: Part) {
+        *self = match core::mem::take(self) {
+            Self::None => Self::One(part),
+            Self::One(first) => Self::Several(vec![first, part]),
+            Self::Several(mut parts) => {
+                parts.push(part);
+                Self::Several(parts)
+            }
+        };
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Part> {
+        match self {
+            Self::None => None,
+            Self::One(part) => (index == 0).then_some(part),
+            Self::Several(parts) => parts.get_mut(index),
+        }
+    }
+}
+
+impl Deref for Parts {
+    type Target = [Part];
+
+    fn deref(&self) -> &[Part] {
+        match self {
+            Self::None => &[],
+            Self::One(part) => slice::from_ref(part),
+            Self::Several(parts) => parts,
+        }
+    }
+}
+
+impl PartialEq for Parts {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Parts {}
+
+/// As a list.
+impl Encode for Parts {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        (self.len() as u64).encode(encoder)?;
+        self.iter().try_for_each(|part| part.encode(encoder))
+    }
+}
+
+impl<C> Decode<C> for Parts {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+        let mut parts = Self::None;
+        Many::<Part>::decode_each(decoder, |part| parts.push(part))?;
+        Ok(parts)
+    }
+}

@@ -1,0 +1,247 @@
+//! The orders in which a few threads can meet at the front: who leads, who is told, who closes. A
+//! thread that nobody wakes is found as a deadlock.
+//!
+//! ```sh
+//! RUSTFLAGS="--cfg payonce_shuttle" cargo test --release --target-dir target/orders -p payonce-runtime --test orders
+//! ```
+
+#![cfg(payonce_shuttle)]
+
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Waker},
+};
+
+use payonce_core::{
+    ClaimPart, Dispatch, Fate, LedgerId, Msat, NewPart, Opening, PartId, PaymentId, Preimage,
+    Remember, Request, Send as SendPayment, SendReply, Status, UnixMillis,
+};
+use payonce_runtime::{CallError, Options, SharedLedger, Unavailable};
+use payonce_store_memory::{Failure, MemoryDisk, MemoryStore};
+use shuttle::{
+    Config, Runner,
+    future::block_on,
+    scheduler::{PctScheduler, RandomScheduler},
+    thread,
+};
+
+/// How many orders each scheduler tries of each model.
+const ORDERS: usize = 10_000;
+
+const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
+
+type Shared = SharedLedger<MemoryStore>;
+
+/// Runs a model in many orders: at random, and with few changes of the running thread, which finds
+/// most faults (Burckhardt and others, "A randomized scheduler with probabilistic guarantees", 2010).
+/// A failing order is printed, and run again with `shuttle::replay`.
+fn many_orders(model: impl Fn() + Copy + Sync + Send + 'static) {
+    let mut config = Config::new();
+    // The core decides on the stack of a model's thread.
+    config.stack_size = 1 << 20;
+    Runner::new(RandomScheduler::new(ORDERS), config.clone()).run(model);
+    Runner::new(PctScheduler::new(3, ORDERS), config).run(model);
+}
+
+fn open(disk: &MemoryDisk, queue: usize) -> Shared {
+    let options = Options::DEFAULT.snapshot_every_bytes(None).queue_commands(queue);
+    let opening = Opening::new(Remember::Window, 42);
+    let recovery = SharedLedger::open(disk.open(), &opening, options, NOW).expect("sound");
+    recovery.finish(NOW).expect("nothing fails")
+}
+
+fn new(queue: usize) -> (MemoryDisk, Shared) {
+    let disk = MemoryDisk::new(LedgerId::from_bytes([7; 32]));
+    let ledger = open(&disk, queue);
+    (disk, ledger)
+}
+
+fn preimage(nth: u8) -> Preimage {
+    Preimage::from_bytes([nth; 32])
+}
+
+fn id(nth: u8) -> PaymentId {
+    PaymentId::from_payment_hash(preimage(nth).payment_hash())
+}
+
+fn part(nth: u8) -> PartId {
+    PartId::from_bytes([nth; 32])
+}
+
+fn send(nth: u8) -> SendPayment {
+    SendPayment::new(id(nth), Request::invoice(preimage(nth).payment_hash(), Msat(1_000)))
+}
+
+fn dispatch(nth: u8) -> Dispatch {
+    let parts = vec![NewPart::htlc(part(nth), Msat(1_000), Msat(10), 900_000)];
+    Dispatch { id: id(nth), attempt: 1, parts }
+}
+
+fn accepted(ledger: &Shared, nth: u8) {
+    assert_eq!(ledger.execute(send(nth), NOW).expect("accepted"), SendReply::Accepted);
+}
+
+/// What is on disk, as an auditor finds it.
+fn pending(disk: &MemoryDisk) -> usize {
+    payonce_core::verify(&disk.open(), 1).expect("sound").counts().pending
+}
+
+#[test]
+fn threads_hand_the_lead_over() {
+    many_orders(|| {
+        let (disk, ledger) = new(16);
+        let callers: Vec<_> = (1..=2)
+            .map(|nth| {
+                let ledger = ledger.clone();
+                thread::spawn(move || accepted(&ledger, nth))
+            })
+            .collect();
+        accepted(&ledger, 3);
+        callers.into_iter().for_each(|caller| caller.join().expect("no panic"));
+        assert_eq!(pending(&disk), 3);
+        assert!(ledger.close().is_some());
+    });
+}
+
+#[test]
+fn a_task_is_served_beside_a_thread() {
+    many_orders(|| {
+        let (disk, ledger) = new(16);
+        let caller = {
+            let ledger = ledger.clone();
+            thread::spawn(move || accepted(&ledger, 1))
+        };
+        let reply = block_on(ledger.execute_async(send(2), NOW)).expect("accepted");
+        assert_eq!(reply, SendReply::Accepted);
+        caller.join().expect("no panic");
+        assert_eq!(pending(&disk), 2);
+        assert!(ledger.close().is_some());
+    });
+}
+
+#[test]
+fn nobody_who_waits_for_room_is_left_behind() {
+    many_orders(|| {
+        let (disk, ledger) = new(1);
+        let callers: Vec<_> = (1..=2)
+            .map(|nth| {
+                let ledger = ledger.clone();
+                thread::spawn(move || accepted(&ledger, nth))
+            })
+            .collect();
+        accepted(&ledger, 3);
+        callers.into_iter().for_each(|caller| caller.join().expect("no panic"));
+        assert_eq!(pending(&disk), 3);
+    });
+}
+
+#[test]
+fn a_store_that_fails_is_told_to_all() {
+    for failure in [Failure::BeforeEffect, Failure::AfterEffect] {
+        many_orders(move || {
+            let (disk, ledger) = new(16);
+            disk.fail_nth(1, failure);
+            let caller = {
+                let ledger = ledger.clone();
+                thread::spawn(move || ledger.execute(send(1), NOW))
+            };
+            let own = ledger.execute(send(2), NOW);
+            let other = caller.join().expect("no panic");
+            for reply in [own, other] {
+                let told = reply.expect_err("the first append failed");
+                assert!(
+                    matches!(
+                        told,
+                        CallError::Unavailable(Unavailable::Poisoned { cause: Some(_) })
+                    ),
+                    "{told:?}"
+                );
+            }
+            assert!(ledger.check().is_err());
+            drop(ledger.close());
+        });
+    }
+}
+
+#[test]
+fn closing_loses_nothing_that_was_taken() {
+    many_orders(|| {
+        let (disk, ledger) = new(16);
+        let caller = {
+            let ledger = ledger.clone();
+            thread::spawn(move || ledger.execute(send(1), NOW))
+        };
+        let closer = {
+            let ledger = ledger.clone();
+            thread::spawn(move || ledger.close().is_some())
+        };
+        let first = ledger.close().is_some();
+        assert!(first ^ closer.join().expect("no panic"), "one gets the store");
+        match caller.join().expect("no panic") {
+            Ok(reply) => assert_eq!((reply, pending(&disk)), (SendReply::Accepted, 1)),
+            Err(CallError::Unavailable(Unavailable::Closed)) => assert_eq!(pending(&disk), 0),
+            Err(other) => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn the_last_handle_lets_the_writer_finish() {
+    many_orders(|| {
+        let (disk, ledger) = new(16);
+        {
+            let mut given_up = pin!(ledger.execute_async(send(1), NOW));
+            let _ = given_up.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
+        drop(ledger);
+        // The writer thread ends by itself, or a deadlock is found; what it wrote is whole.
+        assert!(pending(&disk) <= 1);
+    });
+}
+
+#[test]
+fn a_dispatch_given_up_leaves_no_right_behind() {
+    many_orders(|| {
+        let (disk, ledger) = new(16);
+        accepted(&ledger, 1);
+        let read = {
+            let mut given_up = pin!(ledger.execute_async(dispatch(1), NOW));
+            given_up.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+        };
+        let kept = if read { Fate::InFlight } else { Fate::Withdrawn };
+        let fate = ledger.query(|state| state.part(&part(1))).expect("open");
+        assert_eq!(fate, Some((id(1), kept)));
+        assert!(ledger.close().is_some());
+        let state = payonce_core::verify(&disk.open(), 1).expect("sound");
+        assert_eq!(state.counts().unresolved_parts, usize::from(read));
+    });
+}
+
+#[test]
+fn an_outcome_is_never_missed() {
+    many_orders(|| {
+        let (_disk, ledger) = new(16);
+        accepted(&ledger, 1);
+        ledger.execute(dispatch(1), NOW).expect("recorded");
+        let waiter = {
+            let ledger = ledger.clone();
+            thread::spawn(move || ledger.outcome(id(1)))
+        };
+        ledger.execute(ClaimPart::new(id(1), part(1), preimage(1)), NOW).expect("the proof");
+        let standing = waiter.join().expect("no panic").expect("known");
+        assert_eq!(standing.status, Status::Fulfilled);
+    });
+}
+
+#[test]
+fn a_subscriber_misses_nothing() {
+    many_orders(|| {
+        let (_disk, ledger) = new(16);
+        let mut subscription = ledger.subscribe(ledger.head().seq + 1);
+        let reader = thread::spawn(move || subscription.read());
+        accepted(&ledger, 1);
+        let confirmed = reader.join().expect("no panic").expect("open");
+        assert_eq!(confirmed.events.len(), 1);
+    });
+}
