@@ -1,0 +1,249 @@
+//! The engine: what payonce needs of LDK's `ChannelManager`, and how LDK's answers are read.
+
+use core::time::Duration;
+
+use lightning::{
+    blinded_path::message::OffersContext,
+    bolt11_invoice::Bolt11Invoice,
+    events::{Event, EventsProvider, ReplayEvent},
+    ln::channelmanager::{
+        AChannelManager, Bolt11PaymentError, Bolt12PaymentError, OptionalOfferPaymentParams,
+        PaymentId, RecentPaymentDetails, RecipientOnionFields, Retry, RetryableSendFailure,
+    },
+    offers::{invoice::Bolt12Invoice, offer::Offer, parse::Bolt12SemanticError, refund::Refund},
+    routing::router::{PaymentParameters, RouteParameters, RouteParametersConfig},
+};
+
+use crate::{
+    border,
+    order::{OfferOrder, Order, RefundOrder, SpontaneousOrder},
+};
+
+/// An engine that takes payments and routes, splits and retries them by itself. Implemented for
+/// every `ChannelManager`; tests may script one.
+pub trait Engine {
+    /// Takes a payment under this id, which was never used before.
+    ///
+    /// # Errors
+    /// [`EngineRefusal`], and then only if nothing was sent and nothing will be under this id.
+    fn hand_over(
+        &self,
+        id: PaymentId,
+        order: &Order,
+        limits: &HandOverLimits,
+    ) -> Result<Taken, EngineRefusal>;
+
+    /// Pays the invoice that came for an offer or a refund, where LDK leaves that to its user
+    /// (`manually_handle_bolt12_invoices`).
+    ///
+    /// # Errors
+    /// Whatever LDK says; what becomes of the payment is told by events.
+    fn pay_bolt12_invoice(
+        &self,
+        invoice: &Bolt12Invoice,
+        context: Option<&OffersContext>,
+    ) -> Result<(), Bolt12PaymentError>;
+
+    /// Tries nothing more under this id. What is out may still pay.
+    fn abandon(&self, id: PaymentId);
+
+    /// Every payment that the engine still tracks.
+    fn recent_payments(&self) -> Vec<RecentPaymentDetails>;
+
+    /// Delivers every event that waits, in order, until the handler refuses one or none is left.
+    fn deliver_events(&self, handler: &dyn Fn(Event) -> Result<(), ReplayEvent>);
+}
+
+/// How LDK pays inside one hand-over.
+#[derive(Debug, Clone, Copy)]
+pub struct HandOverLimits {
+    /// What must reach the payee, in msat.
+    pub amount_msat: u64,
+    /// Routing, with the most that may go to fees.
+    pub route: RouteParametersConfig,
+    /// How often or how long LDK retries by itself.
+    pub retry: Retry,
+}
+
+/// The engine took a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Taken {
+    /// Now.
+    Now,
+    /// Now, and this refund is what the payee needs to be paid.
+    Refund(Box<Refund>),
+    /// Before: the id is in use, so it was handed over already and may be in flight.
+    Before,
+}
+
+/// Why the engine took nothing: nothing was sent, and nothing will be under this id.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineRefusal {
+    /// The invoice has expired by LDK's clock.
+    #[error("the invoice has expired by the node's clock: ask for a new one")]
+    Expired,
+    /// No route, or none within the limits.
+    #[error("no route was found within the limits")]
+    RouteNotFound,
+    /// The payee's data do not fit an onion.
+    #[error("the payment's data do not fit an onion packet")]
+    OnionTooLarge,
+    /// The amount is below the invoice's.
+    #[error("the amount does not fit the invoice")]
+    InvalidAmount,
+    /// The offer cannot be paid like this, or no reply path could be made.
+    #[error("no invoice can be requested: {0:?}")]
+    Bolt12(Bolt12SemanticError),
+}
+
+impl EngineRefusal {
+    /// Whether the same hand-over may succeed later.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::RouteNotFound | Self::Bolt12(Bolt12SemanticError::MissingPaths))
+    }
+}
+
+impl<M: AChannelManager> Engine for M {
+    fn hand_over(
+        &self,
+        id: PaymentId,
+        order: &Order,
+        limits: &HandOverLimits,
+    ) -> Result<Taken, EngineRefusal> {
+        match order {
+            Order::Bolt11(order) => pay_bolt11(self, id, &order.invoice, limits),
+            Order::Offer(order) => pay_offer(self, id, order, limits),
+            Order::Spontaneous(order) => pay_spontaneous(self, id, order, limits),
+            Order::Refund(order) => create_refund(self, id, order, limits),
+        }
+    }
+
+    fn pay_bolt12_invoice(
+        &self,
+        invoice: &Bolt12Invoice,
+        context: Option<&OffersContext>,
+    ) -> Result<(), Bolt12PaymentError> {
+        self.get_cm().send_payment_for_bolt12_invoice(invoice, context)
+    }
+
+    fn abandon(&self, id: PaymentId) {
+        self.get_cm().abandon_payment(id);
+    }
+
+    fn recent_payments(&self) -> Vec<RecentPaymentDetails> {
+        self.get_cm().list_recent_payments()
+    }
+
+    fn deliver_events(&self, handler: &dyn Fn(Event) -> Result<(), ReplayEvent>) {
+        self.get_cm().process_pending_events(&handler);
+    }
+}
+
+fn pay_bolt11<M: AChannelManager>(
+    manager: &M,
+    id: PaymentId,
+    invoice: &Bolt11Invoice,
+    limits: &HandOverLimits,
+) -> Result<Taken, EngineRefusal> {
+    let open = invoice.amount_milli_satoshis().is_none();
+    let amount = open.then_some(limits.amount_msat);
+    let paid =
+        manager.get_cm().pay_for_bolt11_invoice(invoice, id, amount, limits.route, limits.retry);
+    match paid {
+        Ok(()) => Ok(Taken::Now),
+        Err(Bolt11PaymentError::InvalidAmount) => Err(EngineRefusal::InvalidAmount),
+        Err(Bolt11PaymentError::SendingFailed(failure)) => read_send_failure(&failure),
+    }
+}
+
+/// LDK finds a route before it tracks the payment, and returns no other error than "duplicate"
+/// once it does: with any of these nothing was sent.
+const fn read_send_failure(failure: &RetryableSendFailure) -> Result<Taken, EngineRefusal> {
+    match failure {
+        RetryableSendFailure::DuplicatePayment => Ok(Taken::Before),
+        RetryableSendFailure::PaymentExpired => Err(EngineRefusal::Expired),
+        RetryableSendFailure::RouteNotFound => Err(EngineRefusal::RouteNotFound),
+        RetryableSendFailure::OnionPacketSizeExceeded => Err(EngineRefusal::OnionTooLarge),
+    }
+}
+
+fn pay_offer<M: AChannelManager>(
+    manager: &M,
+    id: PaymentId,
+    order: &OfferOrder,
+    limits: &HandOverLimits,
+) -> Result<Taken, EngineRefusal> {
+    let params = OptionalOfferPaymentParams {
+        payer_note: order.payer_note.clone(),
+        route_params_config: limits.route,
+        retry_strategy: limits.retry,
+    };
+    let amount = Some(limits.amount_msat);
+    let offer: &Offer = &order.offer;
+    let manager = manager.get_cm();
+    let requested = match order.quantity {
+        Some(quantity) => manager.pay_for_offer_with_quantity(offer, amount, id, params, quantity),
+        None => manager.pay_for_offer(offer, amount, id, params),
+    };
+    match requested {
+        Ok(()) => Ok(Taken::Now),
+        Err(Bolt12SemanticError::DuplicatePaymentId) => Ok(Taken::Before),
+        // LDK tracks the payment last, and pays no invoice for an id that it does not track.
+        Err(error) => Err(EngineRefusal::Bolt12(error)),
+    }
+}
+
+fn pay_spontaneous<M: AChannelManager>(
+    manager: &M,
+    id: PaymentId,
+    order: &SpontaneousOrder,
+    limits: &HandOverLimits,
+) -> Result<Taken, EngineRefusal> {
+    let payee = PaymentParameters::for_keysend(order.payee, order.final_cltv_delta, false)
+        .with_max_total_cltv_expiry_delta(limits.route.max_total_cltv_expiry_delta)
+        .with_max_path_count(limits.route.max_path_count)
+        .with_max_channel_saturation_power_of_half(
+            limits.route.max_channel_saturation_power_of_half,
+        );
+    let mut route = RouteParameters::from_payment_params_and_value(payee, limits.amount_msat);
+    if let Some(max_fee) = limits.route.max_total_routing_fee_msat {
+        route.max_total_routing_fee_msat = Some(max_fee);
+    }
+    let fields = RecipientOnionFields::spontaneous_empty()
+        .with_custom_tlvs(order.custom_tlvs.clone())
+        .map_err(|()| EngineRefusal::OnionTooLarge)?;
+    let preimage = Some(border::engine_preimage(&order.preimage));
+    match manager.get_cm().send_spontaneous_payment(preimage, fields, id, route, limits.retry) {
+        Ok(_) => Ok(Taken::Now),
+        Err(failure) => read_send_failure(&failure),
+    }
+}
+
+fn create_refund<M: AChannelManager>(
+    manager: &M,
+    id: PaymentId,
+    order: &RefundOrder,
+    limits: &HandOverLimits,
+) -> Result<Taken, EngineRefusal> {
+    let expiry = Duration::from_millis(order.expiry.0);
+    let manager = manager.get_cm();
+    let amount = limits.amount_msat;
+    let builder =
+        match manager.create_refund_builder(amount, expiry, id, limits.retry, limits.route) {
+            Ok(builder) => builder.description(order.description.clone()),
+            Err(Bolt12SemanticError::DuplicatePaymentId) => return Ok(Taken::Before),
+            Err(error) => return Err(EngineRefusal::Bolt12(error)),
+        };
+    let builder = match &order.payer_note {
+        Some(note) => builder.payer_note(note.clone()),
+        None => builder,
+    };
+    builder.build().map(|refund| Taken::Refund(Box::new(refund))).map_err(|error| {
+        // LDK tracks it already, and nobody was given it.
+        manager.abandon_payment(id);
+        EngineRefusal::Bolt12(error)
+    })
+}

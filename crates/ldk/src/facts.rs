@@ -1,0 +1,176 @@
+//! Facts: what each of LDK's events tells the ledger.
+
+use lightning::{
+    events::{Event, PaymentFailureReason},
+    ln::channelmanager::PaymentId as EngineId,
+    types::payment::{PaymentHash as EngineHash, PaymentPreimage},
+};
+use payonce_core::{
+    Answer, ClaimPart, Fate, HashHolder, MarkPaid, ObservePart, PartId, Payment, PaymentHash,
+    PaymentId, Settlement, State, UnixMillis,
+};
+
+use crate::{border, failure, path_report::PathReport};
+
+/// What one event tells.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// The engine's id that the event names.
+    pub(crate) named: Option<PartId>,
+    /// The payment that it is about, if the ledger knows one.
+    pub(crate) payment: Option<PaymentId>,
+    /// To be told in this order.
+    pub(crate) answers: Vec<Answer>,
+    /// To be told if a claim is refused because the preimage is not the payment's.
+    pub(crate) instead_of_claim: Option<Answer>,
+    /// A held hash that is free unless something else is out under it.
+    pub(crate) release: Option<PaymentHash>,
+}
+
+/// Reads an event; `None` if it tells nothing of payments that this node makes.
+pub(crate) fn read(event: &Event, state: &State, now: UnixMillis) -> Option<Facts> {
+    match event {
+        Event::PaymentSent {
+            payment_id,
+            payment_preimage,
+            payment_hash,
+            amount_msat,
+            fee_paid_msat,
+            ..
+        } => {
+            let settlement = border::settlement(*amount_msat, *fee_paid_msat);
+            Some(sent(state, *payment_id, payment_preimage, payment_hash, settlement))
+        }
+        Event::PaymentFailed { payment_id, payment_hash, reason } => {
+            Some(failed(state, payment_id, payment_hash.as_ref(), *reason, now))
+        }
+        Event::PaymentPathSuccessful { payment_id, payment_hash: _, path, hold_times } => {
+            let report = PathReport::succeeded(path, hold_times);
+            Some(observed(state, border::part_id(payment_id), &report))
+        }
+        Event::PaymentPathFailed {
+            payment_id,
+            payment_hash,
+            payment_failed_permanently: permanent,
+            failure,
+            path,
+            short_channel_id,
+            hold_times,
+            ..
+        } => {
+            let report =
+                PathReport::failed(path, hold_times, failure, *permanent, *short_channel_id);
+            let hash = border::payment_hash(payment_hash);
+            let part =
+                payment_id.as_ref().map_or_else(|| nameless(state, &hash).1, border::part_id);
+            Some(observed(state, part, &report))
+        }
+        Event::ProbeSuccessful { payment_id, payment_hash, .. }
+        | Event::ProbeFailed { payment_id, payment_hash, .. } => {
+            Some(probed(state, payment_id, payment_hash))
+        }
+        _ => None,
+    }
+}
+
+fn sent(
+    state: &State,
+    named: Option<EngineId>,
+    preimage: &PaymentPreimage,
+    hash: &EngineHash,
+    settlement: Settlement,
+) -> Facts {
+    let hash = border::payment_hash(hash);
+    let (id, part) = match named.as_ref().map(border::part_id) {
+        Some(part) => (owner(state, &part).unwrap_or_else(|| border::unknown_payment(&part)), part),
+        None => nameless(state, &hash),
+    };
+    let preimage = border::preimage(preimage);
+    let claim = ClaimPart { id, part, preimage, settlement: Some(settlement) };
+    let paid = MarkPaid { id, part: Some(part), payment_hash: Some(hash), settlement };
+    Facts {
+        named: Some(part),
+        payment: Some(id),
+        answers: vec![Answer::Claimed(claim)],
+        instead_of_claim: Some(Answer::Paid(paid)),
+        release: held(state, hash),
+    }
+}
+
+fn failed(
+    state: &State,
+    id: &EngineId,
+    hash: Option<&EngineHash>,
+    reason: Option<PaymentFailureReason>,
+    now: UnixMillis,
+) -> Facts {
+    let part = border::part_id(id);
+    let known = state.part(&part);
+    let answers = match known {
+        // A stray has no payment to give up.
+        Some((id, Fate::InFlight)) => {
+            match state.payment(&id).filter(|it| it.part(&part).is_some()) {
+                Some(payment) => failure::facts(payment, part, reason, now),
+                None => vec![failure::of_stray(id, part)],
+            }
+        }
+        // Told before, or after a PaymentSent: LDK demands that it is ignored then.
+        Some(_) | None => Vec::new(),
+    };
+    Facts {
+        named: Some(part),
+        payment: known.map(|(id, _)| id),
+        answers,
+        instead_of_claim: None,
+        release: hash.and_then(|hash| held(state, border::payment_hash(hash))),
+    }
+}
+
+fn observed(state: &State, part: PartId, report: &PathReport) -> Facts {
+    let payment = owner(state, &part);
+    let observe = payment.map(|id| {
+        Answer::Observed(ObservePart { id, part, kind: report.kind(), bytes: report.encode() })
+    });
+    Facts {
+        named: Some(part),
+        payment,
+        answers: observe.into_iter().collect(),
+        instead_of_claim: None,
+        release: None,
+    }
+}
+
+fn probed(state: &State, id: &EngineId, hash: &EngineHash) -> Facts {
+    Facts {
+        named: Some(border::part_id(id)),
+        payment: None,
+        answers: Vec::new(),
+        instead_of_claim: None,
+        release: held(state, border::payment_hash(hash)),
+    }
+}
+
+fn owner(state: &State, part: &PartId) -> Option<PaymentId> {
+    state.part(part).map(|(id, _)| id)
+}
+
+fn held(state: &State, hash: PaymentHash) -> Option<PaymentHash> {
+    state.held().any(|held| *held == hash).then_some(hash)
+}
+
+/// The payment and the part that an event without an id means: the payment that holds the hash and
+/// its only part that is out or paid; else both are named after the hash, so that a replay names the same.
+fn nameless(state: &State, hash: &PaymentHash) -> (PaymentId, PartId) {
+    let named_after_hash = PartId::from_bytes(*hash.as_bytes());
+    let Some(HashHolder::Payment(id)) = state.holder_of(hash) else {
+        return (PaymentId::from_payment_hash(*hash), named_after_hash);
+    };
+    // Claimed ones too: a replay must find the part that the first telling found.
+    let mut out = (state.payment(&id).into_iter())
+        .flat_map(Payment::parts)
+        .filter(|part| part.fate.is_unresolved() || part.fate.is_settled());
+    match (out.next(), out.next()) {
+        (Some(only), None) => (id, only.id),
+        _ => (id, named_after_hash),
+    }
+}

@@ -1,0 +1,19 @@
+//! Whole nodes of LDK in one process: real channels, real HTLCs, a chain, and crashes.
+//!
+//! Everything that LDK borrows is leaked, so that a node may be loaded again as often as a test
+//! likes. A test that makes many nets pays for each with about a megabyte.
+
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of the harness")]
+
+mod archive;
+mod chain;
+mod crash;
+mod mail;
+mod node;
+mod till;
+
+pub use archive::Completion;
+pub use crash::{Image, Loaded, Reading, Refused, panic_message};
+pub use mail::Letter;
+pub use node::{Net, Outcome};
+pub use till::Till;

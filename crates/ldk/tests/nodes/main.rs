@@ -1,0 +1,12 @@
+//! Real nodes, real channels, real HTLCs: what LDK's own tests prove of its ids, proved of payments.
+
+#[path = "../net/mod.rs"]
+mod net;
+
+mod idempotent;
+mod offers;
+mod reload;
+mod retries;
+mod shop;
+mod spontaneous;
+mod wait;

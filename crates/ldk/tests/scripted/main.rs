@@ -1,0 +1,8 @@
+//! The border between a payer and its engine, on an engine that answers as it is told: every error,
+//! every event in the wrong order, every start that real nodes come to only by accident.
+
+mod bad_input;
+mod events;
+mod hand_overs;
+mod script;
+mod starts;

@@ -1,0 +1,327 @@
+//! Starts: what the ledger holds against what the engine lists.
+
+use lightning::{
+    events::{Event, PaymentFailureReason, ReplayEvent},
+    ln::channelmanager::PaymentId as EngineId,
+    offers::offer::OfferBuilder,
+};
+use payonce_core::{
+    FailureReason, Fate, Opening, PartId, PaymentId, Remember, RetryPolicy, Status,
+};
+use payonce_ldk::{ChannelState, HandOver, Options, Order, PayError, StartError, Terms};
+
+use crate::script::{
+    Asked, Listed, NOW, ScriptPayer, Stage, engine_hash, engine_id, failed, id, last_part, options,
+    paid, parts, pay, secret, sent, status,
+};
+
+/// A payment that is out when the process dies.
+fn crashed_with_one_out(stage: &Stage, terms: &Terms) -> PartId {
+    let (payer, _) = stage.start();
+    pay(&payer, 1, terms).expect("accepted");
+    stage.script.take_asked();
+    last_part(&payer, 1)
+}
+
+fn offer() -> Order {
+    let key = lightning::bitcoin::secp256k1::SecretKey::from_slice(&[5; 32]).expect("a key");
+    let payee = key.public_key(&lightning::bitcoin::secp256k1::Secp256k1::new());
+    let builder = OfferBuilder::new(payee).chain(lightning::bitcoin::Network::Regtest);
+    Order::offer(builder.amount_msats(5_000).build().expect("valid"))
+}
+
+fn pay_offer(payer: &ScriptPayer, number: u8) -> Result<payonce_ldk::Paying, PayError> {
+    payer.pay(id(number), &offer(), None, &Terms::default(), NOW)
+}
+
+#[test]
+fn what_the_engine_lists_is_still_out() {
+    for listed in [Listed::Pending, Listed::Abandoned] {
+        let stage = Stage::new();
+        let part = crashed_with_one_out(&stage, &Terms::default());
+        stage.script.list([listed(engine_id(&part), engine_hash(1))]);
+        let (payer, report) = stage.start();
+        assert_eq!(report.still_out, [part]);
+        assert_eq!(parts(&payer, 1), [(part, Fate::InFlight)]);
+        assert_eq!(payer.drive(NOW).expect("well"), []);
+        assert_eq!(stage.script.take_asked(), []);
+    }
+}
+
+#[test]
+fn what_the_engine_never_got_is_due_again_with_its_attempt() {
+    let stage = Stage::new();
+    let part = crashed_with_one_out(&stage, &Terms::default());
+    let (payer, report) = stage.start();
+    assert_eq!(report.never_sent, [part]);
+    assert_eq!(parts(&payer, 1), [(part, Fate::Withdrawn)]);
+    let driven = payer.drive(NOW).expect("well");
+    assert!(matches!(driven[..], [(_, HandOver::Started { .. })]), "one attempt was allowed");
+    assert_ne!(last_part(&payer, 1), part);
+}
+
+#[test]
+fn never_sent_is_not_known_of_channels_that_nobody_vouches_for() {
+    let stage = Stage::new();
+    let part = crashed_with_one_out(&stage, &Terms::default());
+    let options = Options::new(options().network, ChannelState::MayBeOlder);
+    let starting = stage.open_as(&Opening::new(Remember::Forever, 1), options).expect("sound");
+    let (payer, report) = starting.finish(|_| Ok(()), NOW).expect("nothing refuses");
+    assert_eq!((report.never_sent, report.unanswered), (vec![], vec![part]));
+    assert_eq!(parts(&payer, 1), [(part, Fate::InFlight)]);
+    assert_eq!(payer.drive(NOW).expect("well"), []);
+}
+
+#[test]
+fn never_sent_is_not_known_of_a_log_that_is_older_than_the_channels() {
+    let stage = Stage::new();
+    let part = crashed_with_one_out(&stage, &Terms::default());
+    let backup = stage.disk.image();
+    let (payer, _) = stage.start();
+    let head = stage.disk.image().head();
+    drop(payer);
+    let restored =
+        Stage { disk: payonce_store_memory::MemoryDisk::from_image(backup), ..Stage::new() };
+    let opening = Opening::new(Remember::Forever, 1).known_head(head);
+    let starting = restored.open_as(&opening, options()).expect("sound");
+    let (payer, report) = starting.finish(|_| Ok(()), NOW).expect("nothing refuses");
+    assert!(report.restored);
+    assert_eq!((report.never_sent, report.unanswered), (vec![], vec![part]));
+    assert!(pay(&payer, 2, &Terms::default()).is_err(), "nothing new before the gap is closed");
+    payer.ledger().close_gap(NOW).expect("there is one");
+    pay(&payer, 2, &Terms::default()).expect("accepted");
+    assert_eq!(parts(&payer, 1), [(part, Fate::InFlight)]);
+}
+
+#[test]
+fn events_are_told_before_anything_is_never_sent() {
+    let stage = Stage::new();
+    let part = crashed_with_one_out(&stage, &Terms::default());
+    stage.script.queue(failed(&part, 1, PaymentFailureReason::RouteNotFound));
+    let (payer, report) = stage.start();
+    assert_eq!(report.never_sent, []);
+    assert_eq!(status(&payer, 1), Status::Failed { reason: FailureReason::RouteNotFound });
+    assert_eq!(payer.drive(NOW).expect("well"), []);
+}
+
+#[test]
+fn the_nodes_own_handler_gets_every_event_after_it_is_recorded() {
+    let stage = Stage::new();
+    let part = crashed_with_one_out(&stage, &Terms::default());
+    stage.script.queue(sent(Some(&part), 1, 50_000, 1));
+    let seen = std::cell::RefCell::new(Vec::new());
+    let disk = stage.disk.clone();
+    let before = disk.image().head();
+    let others = |event| {
+        assert_ne!(disk.image().head().seq, before.seq, "recorded first");
+        seen.borrow_mut().push(event);
+        Ok(())
+    };
+    stage.open().finish(others, NOW).expect("nothing refuses");
+    assert!(matches!(seen.borrow()[..], [Event::PaymentSent { .. }]));
+}
+
+#[test]
+fn a_handler_that_refuses_an_event_leaves_the_start_unfinished() {
+    let stage = Stage::new();
+    let part = crashed_with_one_out(&stage, &Terms::default());
+    stage.script.queue(Event::ConnectionNeeded {
+        node_id: lightning::bitcoin::secp256k1::PublicKey::from_slice(&[2; 33]).expect("a point"),
+        addresses: Vec::new(),
+    });
+    stage.script.queue(sent(Some(&part), 1, 50_000, 1));
+    let unfinished = stage.open().finish(|_| Err(ReplayEvent()), NOW).expect_err("refused");
+    assert!(matches!(unfinished.error, StartError::EventsUndelivered));
+    assert_eq!(stage.script.events_left(), 2);
+    let (payer, report) = unfinished.starting.finish(|_| Ok(()), NOW).expect("nothing refuses");
+    assert_eq!(report.never_sent, [], "the claim was behind it");
+    assert_eq!(status(&payer, 1), Status::Fulfilled);
+}
+
+#[test]
+fn paid_without_an_event_to_come_is_paid_without_proof() {
+    let stage = Stage::new();
+    let part = crashed_with_one_out(&stage, &Terms::default());
+    stage.script.list([Listed::Fulfilled(engine_id(&part), Some(engine_hash(1)))]);
+    let (payer, report) = stage.start();
+    assert_eq!(report.paid_without_proof, [part]);
+    let standing = payer.standing(&id(1)).expect("well").expect("known");
+    assert_eq!(standing.status, Status::Fulfilled);
+    let proof = standing.paid.expect("paid");
+    assert_eq!((proof.preimage, proof.fee), (None, None));
+    // A late event fills it in.
+    payer.handle_event(&sent(Some(&part), 1, 50_000, 8), NOW).expect("recorded");
+    let standing = payer.standing(&id(1)).expect("well").expect("known");
+    assert_eq!(standing.paid.and_then(|paid| paid.preimage), Some(secret(1)));
+    assert_eq!(paid(&payer, 1).and_then(|(_, fee)| fee), Some(payonce_core::Msat(8)));
+}
+
+#[test]
+fn claimed_and_no_longer_listed_is_off_the_channel() {
+    let stage = Stage::new();
+    let part = crashed_with_one_out(&stage, &Terms::default());
+    stage.script.queue(sent(Some(&part), 1, 50_000, 1));
+    let (payer, _) = stage.start();
+    assert_eq!(parts(&payer, 1), [(part, Fate::Finalized)]);
+}
+
+#[test]
+fn an_older_manager_brings_a_failed_hand_over_back_until_its_end_is_told_again() {
+    let stage = Stage::new();
+    let terms = Terms::default().retry(RetryPolicy::Attempts(1));
+    let (payer, _) = stage.start();
+    pay(&payer, 1, &terms).expect("accepted");
+    let first = last_part(&payer, 1);
+    let event = failed(&first, 1, PaymentFailureReason::RetriesExhausted);
+    payer.handle_event(&event, NOW).expect("recorded");
+    drop(payer);
+    stage.script.take_asked();
+
+    stage.script.list([Listed::Pending(engine_id(&first), engine_hash(1))]);
+    let (payer, report) = stage.start();
+    assert_eq!(report.adopted, [first]);
+    assert!(!report.restored, "the log lacked nothing");
+    assert_eq!(parts(&payer, 1), [(first, Fate::InFlight)]);
+    assert_eq!(payer.drive(NOW).expect("well"), [], "it is out: no second hand-over");
+    assert_eq!(stage.script.take_asked(), [Asked::Abandon(engine_id(&first))]);
+    stage.script.list([]);
+    payer.handle_event(&event, NOW).expect("recorded");
+    assert!(matches!(payer.drive(NOW).expect("well")[..], [(_, HandOver::Started { .. })]));
+}
+
+#[test]
+fn an_older_manager_that_still_waits_for_an_invoice_is_told_to_stop() {
+    let stage = Stage::new();
+    let (payer, _) = stage.start();
+    pay_offer(&payer, 1).expect("accepted");
+    let part = last_part(&payer, 1);
+    let event = Event::PaymentFailed {
+        payment_id: engine_id(&part),
+        payment_hash: None,
+        reason: Some(PaymentFailureReason::InvoiceRequestExpired),
+    };
+    payer.handle_event(&event, NOW).expect("recorded");
+    let reason = FailureReason::InvoiceRequestExpired;
+    assert_eq!(status(&payer, 1), Status::Failed { reason });
+    drop(payer);
+    stage.script.take_asked();
+    stage.script.list([Listed::AwaitingInvoice(engine_id(&part))]);
+    let (payer, report) = stage.start();
+    assert_eq!(report.unknown, []);
+    assert_eq!(stage.script.take_asked(), [Asked::Abandon(engine_id(&part))]);
+    assert_eq!(status(&payer, 1), Status::Failed { reason });
+}
+
+#[test]
+fn an_older_ledger_adopts_what_is_out_under_a_hash_that_it_holds() {
+    let stage = Stage::new();
+    let (payer, _) = stage.start();
+    let terms = Terms::default().retry(RetryPolicy::Attempts(3));
+    pay(&payer, 1, &terms).expect("accepted");
+    let first = last_part(&payer, 1);
+    let event = failed(&first, 1, PaymentFailureReason::RetriesExhausted);
+    payer.handle_event(&event, NOW).expect("recorded");
+    drop(payer);
+    stage.script.take_asked();
+    // A second hand-over, of which this log knows nothing.
+    let lost = PartId::from_bytes([0xbb; 32]);
+    stage.script.list([Listed::Pending(engine_id(&lost), engine_hash(1))]);
+    let (payer, report) = stage.start();
+    assert_eq!((report.adopted, report.restored), (vec![lost], true));
+    assert_eq!(parts(&payer, 1), [(first, Fate::Failed), (lost, Fate::InFlight)]);
+    assert_eq!(payer.drive(NOW).expect("well"), []);
+    payer.handle_event(&sent(Some(&lost), 1, 50_000, 3), NOW).expect("recorded");
+    assert_eq!(status(&payer, 1), Status::Fulfilled);
+}
+
+#[test]
+fn unknown_entries_hold_their_hashes_and_stop_offers() {
+    let stage = Stage::new();
+    let (payment, awaiting) = (EngineId([0xaa; 32]), EngineId([0xbb; 32]));
+    stage
+        .script
+        .list([Listed::Pending(payment, engine_hash(1)), Listed::AwaitingInvoice(awaiting)]);
+    let (payer, mut report) = stage.start();
+    report.unknown.sort();
+    let unknown = [PartId::from_bytes([0xaa; 32]), PartId::from_bytes([0xbb; 32])];
+    assert_eq!(report.unknown, unknown);
+    assert!(pay(&payer, 1, &Terms::default()).is_err(), "the hash is held");
+    pay(&payer, 2, &Terms::default()).expect("another hash is free");
+    assert!(matches!(pay_offer(&payer, 3), Err(PayError::UnknownInEngine { .. })));
+
+    // One event names the first; the second is dropped by LDK, and an event says so.
+    stage.script.list([Listed::AwaitingInvoice(awaiting)]);
+    payer
+        .handle_event(&failed(&unknown[0], 1, PaymentFailureReason::RouteNotFound), NOW)
+        .expect("ok");
+    pay(&payer, 1, &Terms::default()).expect("the hash is free");
+    assert!(matches!(pay_offer(&payer, 3), Err(PayError::UnknownInEngine { .. })));
+    stage.script.list([]);
+    pay_offer(&payer, 3).expect("LDK lists nothing unknown any more");
+}
+
+#[test]
+fn a_hash_that_two_unknown_entries_share_stays_held_until_both_are_over() {
+    let stage = Stage::new();
+    let (one, two) = (PartId::from_bytes([0xaa; 32]), PartId::from_bytes([0xbb; 32]));
+    let listed = |part: &PartId| Listed::Pending(engine_id(part), engine_hash(1));
+    stage.script.list([listed(&one), listed(&two)]);
+    let (payer, _) = stage.start();
+    stage.script.list([listed(&two)]);
+    let reason = PaymentFailureReason::RouteNotFound;
+    payer.handle_event(&failed(&one, 1, reason), NOW).expect("recorded");
+    assert!(pay(&payer, 1, &Terms::default()).is_err(), "the other is out");
+    stage.script.list([]);
+    payer.handle_event(&failed(&two, 1, reason), NOW).expect("recorded");
+    pay(&payer, 1, &Terms::default()).expect("the hash is free");
+}
+
+#[test]
+fn an_unknown_entry_that_is_paid_becomes_a_paid_payment() {
+    let stage = Stage::new();
+    stage.script.list([Listed::Fulfilled(EngineId([0xaa; 32]), Some(engine_hash(1)))]);
+    let (payer, report) = stage.start();
+    assert_eq!(report.paid_without_proof, [PartId::from_bytes([0xaa; 32])]);
+    let adopted = payer.standing(&PaymentId::from_bytes([0xaa; 32])).expect("well");
+    assert_eq!(adopted.expect("adopted").status, Status::Fulfilled);
+    assert!(pay(&payer, 1, &Terms::default()).is_err(), "the hash is paid");
+}
+
+#[test]
+fn what_was_given_up_is_told_to_the_engine_again() {
+    let stage = Stage::new();
+    let (payer, _) = stage.start();
+    pay(&payer, 1, &Terms::default()).expect("accepted");
+    let part = last_part(&payer, 1);
+    payer.abandon(&id(1), NOW).expect("known");
+    drop(payer);
+    stage.script.take_asked();
+    stage.script.list([Listed::Pending(engine_id(&part), engine_hash(1))]);
+    let (payer, _) = stage.start();
+    assert_eq!(stage.script.take_asked(), [Asked::Abandon(engine_id(&part))]);
+    assert_eq!(status(&payer, 1), Status::Abandoned { reason: FailureReason::UserAbandoned });
+}
+
+#[test]
+fn events_during_recovery_are_durable_when_they_are_handled() {
+    let stage = Stage::new();
+    let part = crashed_with_one_out(&stage, &Terms::default());
+    let starting = stage.open();
+    starting.handle_event(&sent(Some(&part), 1, 50_000, 1), NOW).expect("recorded");
+    // It dies before it is finished.
+    drop(starting);
+    let (payer, _) = stage.start();
+    assert_eq!(status(&payer, 1), Status::Fulfilled);
+}
+
+#[test]
+fn a_store_that_fails_during_the_start_gives_no_payer() {
+    let stage = Stage::new();
+    let part = crashed_with_one_out(&stage, &Terms::default());
+    stage.script.queue(sent(Some(&part), 1, 50_000, 1));
+    let starting = stage.open();
+    stage.disk.fail_nth(2, payonce_store_memory::Failure::BeforeEffect);
+    let unfinished = starting.finish(|_| Ok(()), NOW).expect_err("the store failed");
+    assert!(matches!(unfinished.error, StartError::Unavailable(_)), "{}", unfinished.error);
+    assert_eq!(stage.script.events_left(), 1);
+}
