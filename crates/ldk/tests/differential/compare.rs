@@ -9,14 +9,14 @@ use crate::{life::Life, net::Net};
 
 /// What LDK lists, by its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listed {
+pub(crate) enum Listed {
     AwaitingInvoice,
     Pending(PaymentHash),
     Fulfilled(PaymentHash),
     Abandoned(PaymentHash),
 }
 
-pub fn listed(net: &Net) -> BTreeMap<PartId, Listed> {
+pub(crate) fn listed(net: &Net) -> BTreeMap<PartId, Listed> {
     let hash = |hash: &lightning::types::payment::PaymentHash| PaymentHash::from_bytes(hash.0);
     let entry = |details: &Details| match details {
         Details::AwaitingInvoice { payment_id } => (payment_id.0, Listed::AwaitingInvoice),
@@ -35,7 +35,7 @@ pub fn listed(net: &Net) -> BTreeMap<PartId, Listed> {
 }
 
 /// What LDK remembers, the ledger holds the same way. `told`: every event was handled.
-pub fn views(life: &Life, told: bool, place: &str) {
+pub(crate) fn views(life: &Life, told: bool, place: &str) {
     let listed = listed(&life.net);
     life.till
         .payer
@@ -94,7 +94,7 @@ fn settled(life: &Life) -> u64 {
 
 /// What was told as paid has left the channels. What has left them for good was told as paid, once
 /// every event was handled.
-pub fn balances(life: &Life, told: bool, closed: bool, place: &str) {
+pub(crate) fn balances(life: &Life, told: bool, closed: bool, place: &str) {
     if closed {
         return;
     }
@@ -111,7 +111,7 @@ pub fn balances(life: &Life, told: bool, closed: bool, place: &str) {
 }
 
 /// Each payment that the ledger takes for paid was received once, no other was.
-pub fn at_rest(life: &Life, closed: bool, place: &str) {
+pub(crate) fn at_rest(life: &Life, closed: bool, place: &str) {
     let mut received = 0;
     let mut sum = 0;
     for asked in &life.asked {

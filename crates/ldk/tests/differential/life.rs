@@ -27,31 +27,31 @@ const PAYMENTS: usize = 12;
 
 /// What was asked for.
 #[derive(Debug, Clone)]
-pub struct Asked {
-    pub id: PaymentId,
-    pub order: Order,
-    pub amount: u64,
-    pub given: Option<u64>,
-    pub retries: u32,
-    pub hash: Option<PaymentHash>,
+pub(crate) struct Asked {
+    pub(crate) id: PaymentId,
+    pub(crate) order: Order,
+    pub(crate) amount: u64,
+    pub(crate) given: Option<u64>,
+    pub(crate) retries: u32,
+    pub(crate) hash: Option<PaymentHash>,
 }
 
 /// How often things happened, so that a run that proves nothing is found out.
 #[derive(Debug, Default, Clone)]
-pub struct Seen(HashMap<&'static str, usize>);
+pub(crate) struct Seen(HashMap<&'static str, usize>);
 
 impl Seen {
     fn note(&mut self, what: &'static str) {
         *self.0.entry(what).or_default() += 1;
     }
 
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         for (what, times) in &other.0 {
             *self.0.entry(what).or_default() += times;
         }
     }
 
-    pub fn assert_everything_happened(&self) {
+    pub(crate) fn assert_everything_happened(&self) {
         let wanted = [
             "accepted",
             "repeat",
@@ -74,15 +74,15 @@ impl Seen {
     }
 }
 
-pub struct Life {
+pub(crate) struct Life {
     seed: u64,
     dice: Dice,
-    pub net: Net,
-    pub till: Till,
-    pub asked: Vec<Asked>,
-    pub seen: Seen,
+    pub(crate) net: Net,
+    pub(crate) till: Till,
+    pub(crate) asked: Vec<Asked>,
+    pub(crate) seen: Seen,
     /// What node 0 owned at first, in msat.
-    pub initial: u64,
+    pub(crate) initial: u64,
     /// Managers as they were written, with the head stored beside each.
     managers: Vec<(Vec<u8>, payonce_core::Head)>,
     /// Whether a channel was closed: balances are then off by what the chain took.
@@ -90,7 +90,7 @@ pub struct Life {
 }
 
 impl Life {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let net = Net::with_channels(3, &CHANNELS);
         let till = Till::open_new(&net);
         Self {
@@ -107,7 +107,7 @@ impl Life {
     }
 
     /// Lives so many steps, comes to rest, and says what happened.
-    pub fn live(mut self, steps: usize) -> Seen {
+    pub(crate) fn live(mut self, steps: usize) -> Seen {
         for step in 0..steps {
             let did = self.step();
             self.net.settle(0);
@@ -352,7 +352,7 @@ impl Life {
     }
 
     /// What the payees say that they got for a payment.
-    pub fn received(&self, preimage: Option<Preimage>) -> Vec<Msat> {
+    pub(crate) fn received(&self, preimage: Option<Preimage>) -> Vec<Msat> {
         let Some(preimage) = preimage else { return Vec::new() };
         let hash = PaymentHash::from(PaymentPreimage(*preimage.as_bytes()));
         let received = self.net.claimed.iter().filter(|(_, claimed, _)| *claimed == hash);

@@ -20,7 +20,7 @@ const BLOCKS_AT_ONCE: u32 = 4;
 
 /// How it ended.
 #[derive(Debug)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// LDK does not load this.
     Refused(Refused),
     /// LDK stopped the process once it heard from its peer.
@@ -36,7 +36,7 @@ pub enum Ended {
 }
 
 /// Loads what survived, and drives it to its end.
-pub fn go_on(mut film: Film, channels: &Image, head: Head, log: LogImage) -> Ended {
+pub(crate) fn go_on(mut film: Film, channels: &Image, head: Head, log: LogImage) -> Ended {
     film.net.crash(0);
     let loaded = match film.net.load(0, channels) {
         Ok(loaded) => loaded,
@@ -55,7 +55,7 @@ pub fn go_on(mut film: Film, channels: &Image, head: Head, log: LogImage) -> End
 }
 
 /// Lets everything happen that is going to: messages, events, retries, blocks, minutes.
-pub fn rest(net: &mut Net, till: &mut Till) {
+pub(crate) fn rest(net: &mut Net, till: &mut Till) {
     let mut minutes = 0;
     for _ in 0..2_000 {
         net.pump();

@@ -9,15 +9,15 @@ use payonce_store_memory::Image as LogImage;
 use crate::net::{Completion, Image, Letter, Net, Outcome, Till};
 
 /// In msat; not dust, and far above what the chain takes.
-pub const AMOUNT: u64 = 50_000_000;
+pub(crate) const AMOUNT: u64 = 50_000_000;
 /// The caller's id.
-pub const ID: PaymentId = PaymentId::from_bytes([1; 32]);
+pub(crate) const ID: PaymentId = PaymentId::from_bytes([1; 32]);
 /// How often the ledger may hand over again.
-pub const RETRIES: u32 = 3;
+pub(crate) const RETRIES: u32 = 3;
 
 /// What is paid, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Invoice,
     Offer,
     Spontaneous,
@@ -25,33 +25,33 @@ pub enum Kind {
 
 /// What happens up to the crash.
 #[derive(Debug, Clone, Copy)]
-pub struct Script {
-    pub kind: Kind,
-    pub outcome: Outcome,
+pub(crate) struct Script {
+    pub(crate) kind: Kind,
+    pub(crate) outcome: Outcome,
     /// The number of the step after which node 0 dies, from 0.
-    pub crash_after: usize,
+    pub(crate) crash_after: usize,
     /// How LDK's writes of monitors are answered. Where they are in progress, LDK is told at the end
     /// of each step, but not of the last.
-    pub writes: Completion,
+    pub(crate) writes: Completion,
 }
 
 /// A manager as it was written, and the ledger's head that was stored with it.
 #[derive(Debug, Clone)]
-pub struct Saved {
-    pub manager: Vec<u8>,
-    pub head: Head,
+pub(crate) struct Saved {
+    pub(crate) manager: Vec<u8>,
+    pub(crate) head: Head,
 }
 
 /// The nodes at the moment of the crash, and what was ever written.
-pub struct Film {
-    pub net: Net,
-    pub till: Till,
-    pub order: Order,
-    pub given_amount: Option<u64>,
+pub(crate) struct Film {
+    pub(crate) net: Net,
+    pub(crate) till: Till,
+    pub(crate) order: Order,
+    pub(crate) given_amount: Option<u64>,
     /// What node 0 owned before the payment, in msat.
-    pub before: u64,
+    pub(crate) before: u64,
     /// The last step.
-    pub step: &'static str,
+    pub(crate) step: &'static str,
     script: Script,
     steps: usize,
     managers: Vec<Saved>,
@@ -63,7 +63,7 @@ pub struct Film {
 
 /// How old the manager is that survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Age {
+pub(crate) enum Age {
     Newest,
     /// The one before.
     Previous,
@@ -73,7 +73,7 @@ pub enum Age {
 
 impl Film {
     /// Plays the script; `None` if it ends before the crash.
-    pub fn play(script: Script) -> Option<Self> {
+    pub(crate) fn play(script: Script) -> Option<Self> {
         let channels = [(0, 1, 1_000_000, 0), (0, 1, 1_000_000, 0)];
         let mut net = Net::with_channels(2, &channels);
         if script.writes == Completion::InProgress {
@@ -188,7 +188,7 @@ impl Film {
 
     /// What survives of the channels: a manager of some age, and monitors put back by so many
     /// writes.
-    pub fn channels(&self, age: Age, monitors_back: usize) -> (Image, Head) {
+    pub(crate) fn channels(&self, age: Age, monitors_back: usize) -> (Image, Head) {
         let at = match age {
             Age::Newest => self.managers.len() - 1,
             Age::Previous => self.managers.len() - 2,
@@ -200,12 +200,12 @@ impl Film {
     }
 
     /// How often monitors were written in the last step.
-    pub fn last_writes(&self) -> usize {
+    pub(crate) fn last_writes(&self) -> usize {
         self.net.archives[0].writes() - self.writes_before.get()
     }
 
     /// What survives of the log.
-    pub fn log(&self, back: bool) -> LogImage {
+    pub(crate) fn log(&self, back: bool) -> LogImage {
         self.till.put_back(usize::from(back))
     }
 }

@@ -2,26 +2,26 @@
 
 /// What is left when everything has come to rest.
 #[derive(Debug, Clone, Copy)]
-pub struct Rest {
+pub(crate) struct Rest {
     /// What the payment was for, in msat.
-    pub amount: u64,
+    pub(crate) amount: u64,
     /// What the payer owns less than before, in msat: in channels and on chain.
-    pub gone: i64,
+    pub(crate) gone: i64,
     /// The most that routing and the chain may have taken, in msat.
-    pub fees: u64,
+    pub(crate) fees: u64,
     /// How often the payee said that it was paid.
-    pub received: usize,
+    pub(crate) received: usize,
     /// What the ledger says.
-    pub ledger: Says,
+    pub(crate) ledger: Says,
     /// What a repeat was answered.
-    pub repeat: Says,
+    pub(crate) repeat: Says,
     /// Whether anything left the payer because of the repeat.
-    pub repeat_moved: bool,
+    pub(crate) repeat_moved: bool,
 }
 
 /// How a payment stands, in anybody's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Says {
+pub(crate) enum Says {
     Paid,
     Failed,
     /// Not decided.
@@ -34,7 +34,7 @@ pub enum Says {
 
 impl Rest {
     /// How often the payer has paid, by what it owns.
-    pub fn times_paid(&self) -> Result<u64, String> {
+    pub(crate) fn times_paid(&self) -> Result<u64, String> {
         let gone = u64::try_from(self.gone)
             .map_err(|_| format!("the payer has more than before: {}", -self.gone))?;
         let (times, rest) = (gone / self.amount, gone % self.amount);
@@ -45,7 +45,7 @@ impl Rest {
     }
 
     /// Whether this is right for a payer that kept its promise.
-    pub fn judge(&self) -> Result<(), String> {
+    pub(crate) fn judge(&self) -> Result<(), String> {
         let paid = self.times_paid()?;
         if paid > 1 {
             return Err(format!("paid {paid} times"));
@@ -77,7 +77,7 @@ impl Rest {
     }
 
     /// Whether the payment is decided, as it must be where nothing of the past is missing.
-    pub fn judge_decided(&self) -> Result<(), String> {
+    pub(crate) fn judge_decided(&self) -> Result<(), String> {
         match (self.ledger, self.repeat) {
             (Says::Paid, Says::Paid) | (Says::Failed, Says::Failed) => Ok(()),
             (ledger, repeat) => {

@@ -17,7 +17,7 @@ use lightning::{
 
 /// What the persister answers to LDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Completion {
+pub(crate) enum Completion {
     /// Durable when the call returns.
     #[default]
     Completed,
@@ -28,7 +28,7 @@ pub enum Completion {
 
 /// A persister of monitors that forgets no version.
 #[derive(Debug, Default)]
-pub struct Archive(Mutex<Shelves>);
+pub(crate) struct Archive(Mutex<Shelves>);
 
 #[derive(Debug, Default)]
 struct Shelves {
@@ -43,19 +43,19 @@ struct Shelves {
 
 impl Archive {
     /// The monitors as they were `back` writes ago.
-    pub fn monitors(&self, back: usize) -> BTreeMap<ChannelId, Vec<u8>> {
+    pub(crate) fn monitors(&self, back: usize) -> BTreeMap<ChannelId, Vec<u8>> {
         let shelves = self.lock();
         let kept = shelves.writes.len().saturating_sub(back);
         shelves.writes[..kept].iter().cloned().collect()
     }
 
     /// How many writes there were.
-    pub fn writes(&self) -> usize {
+    pub(crate) fn writes(&self) -> usize {
         self.lock().writes.len()
     }
 
     /// Goes on from monitors that were put back: later versions never were.
-    pub fn put_back(&self, monitors: &BTreeMap<ChannelId, Vec<u8>>) {
+    pub(crate) fn put_back(&self, monitors: &BTreeMap<ChannelId, Vec<u8>>) {
         let mut shelves = self.lock();
         shelves.writes = monitors.clone().into_iter().collect();
         shelves.open.clear();
@@ -63,17 +63,17 @@ impl Archive {
         shelves.held = false;
     }
 
-    pub fn answer(&self, completion: Completion) {
+    pub(crate) fn answer(&self, completion: Completion) {
         self.lock().completion = completion;
     }
 
     /// From here on LDK is not told of a finished write.
-    pub fn hold(&self) {
+    pub(crate) fn hold(&self) {
         self.lock().held = true;
     }
 
     /// The updates that LDK is to be told of.
-    pub fn take_open(&self) -> Vec<(ChannelId, u64)> {
+    pub(crate) fn take_open(&self) -> Vec<(ChannelId, u64)> {
         let mut shelves = self.lock();
         if shelves.held { Vec::new() } else { std::mem::take(&mut shelves.open) }
     }

@@ -7,7 +7,7 @@ use lightning::ln::functional_test_utils::create_dummy_block;
 
 /// The blocks after the nodes' common start, and the transactions that wait.
 #[derive(Debug, Default)]
-pub struct Chain {
+pub(crate) struct Chain {
     blocks: Vec<(Block, u32)>,
     waiting: Vec<Transaction>,
     spent: HashSet<OutPoint>,
@@ -16,7 +16,7 @@ pub struct Chain {
 
 impl Chain {
     /// A chain that goes on after these blocks.
-    pub fn after(blocks: &[(Block, u32)]) -> Self {
+    pub(crate) fn after(blocks: &[(Block, u32)]) -> Self {
         let mut chain = Self { blocks: blocks.to_vec(), ..Self::default() };
         for tx in blocks.iter().flat_map(|(block, _)| &block.txdata) {
             chain.note(tx);
@@ -24,29 +24,29 @@ impl Chain {
         chain
     }
 
-    pub fn height(&self) -> u32 {
+    pub(crate) fn height(&self) -> u32 {
         self.blocks.last().expect("there is a start").1
     }
 
-    pub fn blocks(&self) -> &[(Block, u32)] {
+    pub(crate) fn blocks(&self) -> &[(Block, u32)] {
         &self.blocks
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    pub fn broadcast(&mut self, txs: Vec<Transaction>) {
+    pub(crate) fn broadcast(&mut self, txs: Vec<Transaction>) {
         self.waiting.extend(txs);
     }
 
     /// Every transaction that was mined on this chain.
-    pub fn mined(&self) -> impl Iterator<Item = &Transaction> {
+    pub(crate) fn mined(&self) -> impl Iterator<Item = &Transaction> {
         self.mined.values()
     }
 
     /// The next block: what waits and is valid now; a conflict of what is mined is dropped.
-    pub fn mine(&mut self) -> (Block, u32) {
+    pub(crate) fn mine(&mut self) -> (Block, u32) {
         let height = self.height() + 1;
         let mut txs = Vec::new();
         for tx in std::mem::take(&mut self.waiting) {

@@ -29,14 +29,14 @@ type Monitor = ChannelMonitor<TestChannelSigner>;
 
 /// What is on disk of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
-    pub manager: Vec<u8>,
-    pub monitors: BTreeMap<ChannelId, Vec<u8>>,
+pub(crate) struct Image {
+    pub(crate) manager: Vec<u8>,
+    pub(crate) monitors: BTreeMap<ChannelId, Vec<u8>>,
 }
 
 /// How a node was loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Loaded {
+pub(crate) enum Loaded {
     /// All channels are open.
     Open,
     /// LDK found the manager older than a monitor, and closes the channel.
@@ -45,7 +45,7 @@ pub enum Loaded {
 
 /// How often a manager is read when a node is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
+pub(crate) enum Reading {
     Twice,
     /// As most nodes do.
     Once,
@@ -53,7 +53,7 @@ pub enum Reading {
 
 /// Why LDK does not load an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// Its error on reading the manager.
     Read(DecodeError),
     /// It stopped the process instead.
@@ -62,19 +62,19 @@ pub enum Refused {
 
 impl Net {
     /// What would be on disk if everything were written now. Monitors: the newest that LDK wrote.
-    pub fn image(&self, node: usize) -> Image {
+    pub(crate) fn image(&self, node: usize) -> Image {
         Image { manager: self.nodes[node].node.encode(), monitors: self.archives[node].monitors(0) }
     }
 
     /// The node's process ends here: what was on its way is lost, its peers notice.
-    pub fn crash(&mut self, node: usize) {
+    pub(crate) fn crash(&mut self, node: usize) {
         self.unlink(node);
         // What it had handed to the network stays handed over.
         self.chain.broadcast(self.nodes[node].tx_broadcaster.txn_broadcast());
     }
 
     /// Loads a crashed node, up to the point at which it could connect to peers.
-    pub fn load(&mut self, node: usize, image: &Image) -> Result<Loaded, Refused> {
+    pub(crate) fn load(&mut self, node: usize, image: &Image) -> Result<Loaded, Refused> {
         let known = self.closed_channels(node);
         self.watch_anew(node);
         let result = catch_unwind(AssertUnwindSafe(|| self.read(node, image)));
@@ -173,7 +173,7 @@ impl Net {
 }
 
 /// What a panic said.
-pub fn panic_message(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
 }

@@ -9,15 +9,15 @@ use super::node::{Net, Node};
 
 /// A message on its way.
 #[derive(Debug, Clone)]
-pub struct Letter {
-    pub from: usize,
-    pub to: usize,
-    pub message: MessageSendEvent,
+pub(crate) struct Letter {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) message: MessageSendEvent,
 }
 
 impl Net {
     /// Takes what the nodes want to send into the mail, in order for each pair.
-    pub fn collect_mail(&mut self) {
+    pub(crate) fn collect_mail(&mut self) {
         for from in 0..self.nodes.len() {
             for message in self.nodes[from].node.get_and_clear_pending_msg_events() {
                 let Some(to) = addressee(&message).and_then(|id| self.index_of(id)) else {
@@ -31,7 +31,7 @@ impl Net {
     }
 
     /// Delivers the oldest message; whether there was one.
-    pub fn deliver(&mut self) -> Option<Letter> {
+    pub(crate) fn deliver(&mut self) -> Option<Letter> {
         self.collect_mail();
         let letter = self.mail.pop_front()?;
         self.hand_over(&letter);
@@ -39,7 +39,7 @@ impl Net {
     }
 
     /// Delivers one onion message; to whom.
-    pub fn deliver_onion_message(&mut self) -> Option<usize> {
+    pub(crate) fn deliver_onion_message(&mut self) -> Option<usize> {
         let count = self.nodes.len();
         let pairs = (0..count).flat_map(|from| (0..count).map(move |to| (from, to)));
         for (from, to) in pairs.filter(|(from, to)| from != to) {
@@ -82,23 +82,23 @@ impl Net {
                 handler.handle_commitment_signed_batch_test(from, &updates.commitment_signed);
             }
             MessageSendEvent::SendRevokeAndACK { msg, .. } => {
-                handler.handle_revoke_and_ack(from, msg)
+                handler.handle_revoke_and_ack(from, msg);
             }
             MessageSendEvent::SendChannelReestablish { msg, .. } => {
-                handler.handle_channel_reestablish(from, msg)
+                handler.handle_channel_reestablish(from, msg);
             }
             MessageSendEvent::SendChannelReady { msg, .. } => {
-                handler.handle_channel_ready(from, msg)
+                handler.handle_channel_ready(from, msg);
             }
             MessageSendEvent::SendAnnouncementSignatures { msg, .. } => {
                 handler.handle_announcement_signatures(from, msg);
             }
             MessageSendEvent::SendChannelUpdate { msg, .. } => {
-                handler.handle_channel_update(from, msg)
+                handler.handle_channel_update(from, msg);
             }
             MessageSendEvent::SendShutdown { msg, .. } => handler.handle_shutdown(from, msg),
             MessageSendEvent::SendClosingSigned { msg, .. } => {
-                handler.handle_closing_signed(from, msg)
+                handler.handle_closing_signed(from, msg);
             }
             MessageSendEvent::HandleError { action, .. } => self.hand_over_error(letter, action),
             // Peer storage is a backup that no test reads.
@@ -112,20 +112,16 @@ impl Net {
     fn hand_over_error(&self, letter: &Letter, action: &ErrorAction) {
         let handler = self.nodes[letter.to].node;
         match action {
-            ErrorAction::SendErrorMessage { msg } => {
-                handler.handle_error(self.id(letter.from), msg)
-            }
-            ErrorAction::DisconnectPeer { msg } => {
-                if let Some(msg) = msg {
-                    handler.handle_error(self.id(letter.from), msg);
-                }
+            ErrorAction::SendErrorMessage { msg }
+            | ErrorAction::DisconnectPeer { msg: Some(msg) } => {
+                handler.handle_error(self.id(letter.from), msg);
             }
             _ => {}
         }
     }
 
     /// Forgets what is on its way from or to a node.
-    pub fn drop_mail_of(&mut self, node: usize) {
+    pub(crate) fn drop_mail_of(&mut self, node: usize) {
         self.mail.retain(|letter| letter.from != node && letter.to != node);
     }
 }

@@ -12,8 +12,8 @@ mod mail;
 mod node;
 mod till;
 
-pub use archive::Completion;
-pub use crash::{Image, Loaded, Reading, Refused, panic_message};
-pub use mail::Letter;
-pub use node::{Net, Outcome};
-pub use till::Till;
+pub(crate) use archive::Completion;
+pub(crate) use crash::{Image, Loaded, Reading, Refused, panic_message};
+pub(crate) use mail::Letter;
+pub(crate) use node::{Net, Outcome};
+pub(crate) use till::Till;

@@ -28,12 +28,12 @@ use super::{
     mail::{Letter, forget_added_monitors},
 };
 
-pub type Node = ldk::Node<'static, 'static, 'static>;
-pub type Manager = TestChannelManager<'static, 'static>;
+pub(crate) type Node = ldk::Node<'static, 'static, 'static>;
+pub(crate) type Manager = TestChannelManager<'static, 'static>;
 
 /// What the payee does with an HTLC for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Claim,
     Fail,
     /// Keeps it, and says nothing.
@@ -41,21 +41,21 @@ pub enum Outcome {
 }
 
 /// Nodes, the mail between them, and the chain under them.
-pub struct Net {
-    pub nodes: ManuallyDrop<Vec<Node>>,
-    pub archives: Vec<&'static Archive>,
-    pub mail: VecDeque<Letter>,
-    pub chain: Chain,
+pub(crate) struct Net {
+    pub(crate) nodes: ManuallyDrop<Vec<Node>>,
+    pub(crate) archives: Vec<&'static Archive>,
+    pub(crate) mail: VecDeque<Letter>,
+    pub(crate) chain: Chain,
     /// What the payees do with a payment.
-    pub outcomes: HashMap<PaymentHash, Outcome>,
+    pub(crate) outcomes: HashMap<PaymentHash, Outcome>,
     /// What they do where nothing is said.
-    pub default_outcome: Outcome,
+    pub(crate) default_outcome: Outcome,
     /// How nodes are loaded.
-    pub reading: Reading,
+    pub(crate) reading: Reading,
     /// Payments that a payee may still claim or fail.
-    pub claimable: Vec<(usize, PaymentHash, PaymentPreimage)>,
+    pub(crate) claimable: Vec<(usize, PaymentHash, PaymentPreimage)>,
     /// What payees were paid, in msat, by payment hash, as often as LDK said so.
-    pub claimed: Vec<(usize, PaymentHash, u64)>,
+    pub(crate) claimed: Vec<(usize, PaymentHash, u64)>,
     /// Outputs on chain that each node can spend, in satoshis.
     pub(super) swept: Vec<HashMap<OutPoint, u64>>,
     links: BTreeSet<(usize, usize)>,
@@ -73,7 +73,7 @@ fn leak<T>(value: T) -> &'static T {
 
 impl Net {
     /// Connected nodes without channels.
-    pub fn new(count: usize) -> Self {
+    pub(crate) fn new(count: usize) -> Self {
         let configs: &'static Vec<TestChanMonCfg> = leak(ldk::create_chanmon_cfgs(count));
         let archives: Vec<&'static Archive> =
             (0..count).map(|_| leak(Archive::default())).collect();
@@ -100,7 +100,7 @@ impl Net {
     }
 
     /// Nodes in this shape of channels: (funder, peer, satoshis, msat given to the peer).
-    pub fn with_channels(count: usize, channels: &[(usize, usize, u64, u64)]) -> Self {
+    pub(crate) fn with_channels(count: usize, channels: &[(usize, usize, u64, u64)]) -> Self {
         let mut net = Self::new(count);
         for &(a, b, satoshis, pushed) in channels {
             ldk::create_announced_chan_between_nodes_with_value(&net.nodes, a, b, satoshis, pushed);
@@ -118,7 +118,7 @@ impl Net {
         net
     }
 
-    pub fn id(&self, node: usize) -> PublicKey {
+    pub(crate) fn id(&self, node: usize) -> PublicKey {
         self.nodes[node].node.get_our_node_id()
     }
 
@@ -126,11 +126,11 @@ impl Net {
         (0..self.nodes.len()).find(|&node| self.id(node) == id)
     }
 
-    pub fn is_connected(&self, a: usize, b: usize) -> bool {
+    pub(crate) fn is_connected(&self, a: usize, b: usize) -> bool {
         self.links.contains(&(a.min(b), a.max(b)))
     }
 
-    pub fn disconnect(&mut self, a: usize, b: usize) {
+    pub(crate) fn disconnect(&mut self, a: usize, b: usize) {
         if self.links.remove(&(a.min(b), a.max(b))) {
             self.mail.retain(|letter| ![(a, b), (b, a)].contains(&(letter.from, letter.to)));
             self.forget_peer(a, b);
@@ -153,7 +153,7 @@ impl Net {
         self.drop_mail_of(node);
     }
 
-    pub fn connect(&mut self, a: usize, b: usize) {
+    pub(crate) fn connect(&mut self, a: usize, b: usize) {
         // What is still to be sent to a peer that is away is lost.
         self.collect_mail();
         if a != b && self.links.insert((a.min(b), a.max(b))) {
@@ -161,7 +161,7 @@ impl Net {
         }
     }
 
-    pub fn connect_all(&mut self) {
+    pub(crate) fn connect_all(&mut self) {
         for a in 0..self.nodes.len() {
             for b in a + 1..self.nodes.len() {
                 self.connect(a, b);
@@ -170,7 +170,7 @@ impl Net {
     }
 
     /// Ends a step of a node: LDK is told what is durable, and its own notes are dropped.
-    pub fn settle(&self, node: usize) {
+    pub(crate) fn settle(&self, node: usize) {
         for (channel, update) in self.archives[node].take_open() {
             let monitor = &self.nodes[node].chain_monitor.chain_monitor;
             monitor.channel_monitor_updated(channel, update).expect("the channel is watched");
@@ -178,13 +178,13 @@ impl Net {
         forget_added_monitors(&self.nodes[node]);
     }
 
-    pub fn has_mail(&mut self) -> bool {
+    pub(crate) fn has_mail(&mut self) -> bool {
         self.collect_mail();
         !self.mail.is_empty()
     }
 
     /// Whether a closed channel still has something to be decided by blocks.
-    pub fn awaits_blocks(&self) -> bool {
+    pub(crate) fn awaits_blocks(&self) -> bool {
         self.nodes.iter().any(|node| {
             let open: Vec<_> =
                 node.node.list_channels().iter().map(|channel| channel.channel_id).collect();
@@ -198,7 +198,7 @@ impl Net {
     }
 
     /// An invoice of a node. The payee keeps nothing of it.
-    pub fn invoice(&self, payee: usize, amount_msat: Option<u64>) -> Bolt11Invoice {
+    pub(crate) fn invoice(&self, payee: usize, amount_msat: Option<u64>) -> Bolt11Invoice {
         let parameters = Bolt11InvoiceParameters {
             amount_msats: amount_msat,
             ..Bolt11InvoiceParameters::default()
@@ -207,13 +207,13 @@ impl Net {
     }
 
     /// An offer of a node, for one amount.
-    pub fn offer(&self, payee: usize, amount_msat: u64) -> Offer {
+    pub(crate) fn offer(&self, payee: usize, amount_msat: u64) -> Offer {
         let builder = self.nodes[payee].node.create_offer_builder().expect("an offer");
         builder.amount_msats(amount_msat).build().expect("an offer")
     }
 
     /// Everything but node 0 acts: events, forwards, claims as told. Whether anything happened.
-    pub fn others_act(&mut self) -> bool {
+    pub(crate) fn others_act(&mut self) -> bool {
         let mut any = false;
         for node in 1..self.nodes.len() {
             any |= self.forward(node);
@@ -227,7 +227,7 @@ impl Net {
         any
     }
 
-    pub fn forward(&self, node: usize) -> bool {
+    pub(crate) fn forward(&self, node: usize) -> bool {
         let manager = self.nodes[node].node;
         let needed = manager.needs_pending_htlc_processing();
         if needed {
@@ -238,7 +238,7 @@ impl Net {
     }
 
     /// Events of a node's manager, all taken.
-    pub fn take_events(&self, node: usize) -> Vec<Event> {
+    pub(crate) fn take_events(&self, node: usize) -> Vec<Event> {
         let taken = std::cell::RefCell::new(Vec::new());
         let take = |event| {
             taken.borrow_mut().push(event);
@@ -249,13 +249,17 @@ impl Net {
     }
 
     /// Gives node's events to a handler, one after the other, as LDK's background processor does.
-    pub fn handle_events(&self, node: usize, handler: impl Fn(Event) -> Result<(), ReplayEvent>) {
+    pub(crate) fn handle_events(
+        &self,
+        node: usize,
+        handler: impl Fn(Event) -> Result<(), ReplayEvent>,
+    ) {
         self.nodes[node].node.process_pending_events(&handler);
         self.settle(node);
     }
 
     /// Outputs that a node can spend now: noted by outpoint, so that a repeat counts once.
-    pub fn sweep(&mut self, node: usize) {
+    pub(crate) fn sweep(&mut self, node: usize) {
         let outputs = std::cell::RefCell::new(Vec::new());
         let take = |event| {
             if let Event::SpendableOutputs { outputs: found, .. } = event {
@@ -312,7 +316,7 @@ impl Net {
     }
 
     /// Delivers and acts until nothing moves. Node 0's events stay in its queue.
-    pub fn pump(&mut self) {
+    pub(crate) fn pump(&mut self) {
         for _ in 0..10_000 {
             let mut any = false;
             while self.deliver().is_some() {
@@ -343,7 +347,7 @@ impl Net {
     }
 
     /// Mines a block with what was broadcast, for everyone.
-    pub fn mine_block(&mut self) {
+    pub(crate) fn mine_block(&mut self) {
         for node in self.nodes.iter() {
             self.chain.broadcast(node.tx_broadcaster.txn_broadcast());
         }
@@ -355,19 +359,19 @@ impl Net {
     }
 
     /// Mines blocks; what a block makes the nodes broadcast is in the next one.
-    pub fn mine_blocks(&mut self, blocks: u32) {
+    pub(crate) fn mine_blocks(&mut self, blocks: u32) {
         for _ in 0..blocks {
             self.mine_block();
         }
     }
 
     /// Whether anything of a node's is still to be decided on chain.
-    pub fn has_closed_channels(&self, node: usize) -> bool {
+    pub(crate) fn has_closed_channels(&self, node: usize) -> bool {
         self.closed_channels(node) > 0
     }
 
     /// What a node owns, in msat: open channels without what is in flight, and outputs on chain.
-    pub fn balance_msat(&self, node: usize) -> u64 {
+    pub(crate) fn balance_msat(&self, node: usize) -> u64 {
         let channels = self.nodes[node].node.list_channels();
         let reserve = |sat: Option<u64>| sat.unwrap_or(0) * 1000;
         let open: u64 = channels

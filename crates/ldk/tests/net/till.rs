@@ -28,7 +28,7 @@ use super::{
 
 /// LDK as the payer sees it. Cut, it is a process that dies before it has called LDK.
 #[derive(Clone)]
-pub struct Wire {
+pub(crate) struct Wire {
     manager: &'static Manager,
     cut: Rc<Cell<bool>>,
 }
@@ -67,21 +67,19 @@ impl Engine for Wire {
     }
 }
 
-pub type NetPayer = Payer<MemoryStore, Rc<Wire>, &'static TestKeysInterface>;
+pub(crate) type NetPayer = Payer<MemoryStore, Rc<Wire>, &'static TestKeysInterface>;
 
 /// A payer, its log, and the time that it is told.
-pub struct Till {
-    pub disk: MemoryDisk,
-    pub payer: NetPayer,
-    pub now: UnixMillis,
-    /// How many events it was given so far.
-    pub heard: usize,
+pub(crate) struct Till {
+    pub(crate) disk: MemoryDisk,
+    pub(crate) payer: NetPayer,
+    pub(crate) now: UnixMillis,
     cut: Rc<Cell<bool>>,
 }
 
 impl Till {
     /// The first start of a node.
-    pub fn open_new(net: &Net) -> Self {
+    pub(crate) fn open_new(net: &Net) -> Self {
         let disk = MemoryDisk::new(LedgerId::from_bytes([7; 32]));
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
         let now = UnixMillis(
@@ -91,7 +89,7 @@ impl Till {
     }
 
     /// A node's start: its channels are loaded, no peer is connected.
-    pub fn start(
+    pub(crate) fn start(
         disk: MemoryDisk,
         known_head: Option<Head>,
         net: &Net,
@@ -113,17 +111,12 @@ impl Till {
         };
         let starting =
             Starting::open(disk.open(), &opening, wire, net.nodes[0].keys_manager, options, now)?;
-        let heard = Cell::new(0);
-        let others = |_| {
-            heard.set(heard.get() + 1);
-            Ok(())
-        };
         let (payer, report) =
-            starting.finish(others, now).map_err(|unfinished| unfinished.error)?;
-        Ok((Self { disk, payer, now, heard: heard.get(), cut }, report))
+            starting.finish(|_| Ok(()), now).map_err(|unfinished| unfinished.error)?;
+        Ok((Self { disk, payer, now, cut }, report))
     }
 
-    pub fn pay(
+    pub(crate) fn pay(
         &self,
         id: PaymentId,
         order: &Order,
@@ -135,43 +128,42 @@ impl Till {
     }
 
     /// From here on nothing reaches LDK: the process is dying.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.cut.set(true);
     }
 
     /// Handles the events that LDK has; how many there were.
-    pub fn handle_events(&mut self, net: &Net) -> usize {
+    pub(crate) fn handle_events(&self, net: &Net) -> usize {
         let count = Cell::new(0);
         net.handle_events(0, |event| {
             count.set(count.get() + 1);
             self.payer.handle_event(&event, self.now)?;
             Ok(())
         });
-        self.heard += count.get();
         count.get()
     }
 
     /// A minute passes, for LDK and for the ledger.
-    pub fn tick(&mut self, net: &Net) {
+    pub(crate) fn tick(&mut self, net: &Net) {
         self.now = self.now.plus(60_000);
         net.nodes[0].node.timer_tick_occurred();
         self.payer.tick(self.now).expect("the store is well");
     }
 
-    pub fn drive(&self) {
+    pub(crate) fn drive(&self) {
         self.payer.drive(self.now).expect("the store is well");
     }
 
-    pub fn standing(&self, id: &PaymentId) -> Option<Standing> {
+    pub(crate) fn standing(&self, id: &PaymentId) -> Option<Standing> {
         self.payer.standing(id).expect("the store is well")
     }
 
-    pub fn head(&self) -> Head {
+    pub(crate) fn head(&self) -> Head {
         self.disk.image().head()
     }
 
     /// The log as it was `entries` entries ago.
-    pub fn put_back(&self, entries: usize) -> Image {
+    pub(crate) fn put_back(&self, entries: usize) -> Image {
         let image = self.disk.image();
         let at = image.heads().rev().nth(entries).map_or(0, |head| head.seq);
         image.cut_after(at)
