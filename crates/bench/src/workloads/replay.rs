@@ -2,7 +2,8 @@
 
 use std::{any::Any, path::Path, time::Instant};
 
-use payonce_core::{Ledger, verify};
+use payonce_core::verify;
+use payonce_runtime::SharedLedger;
 use payonce_store_fs::{FsReader, FsStore, Options};
 
 use super::{Bench, OURS, history::History};
@@ -82,10 +83,11 @@ fn lived(bench: &Bench) -> Result<(std::path::PathBuf, u64)> {
 /// measured.
 type Replayed = (u64, Box<dyn Any>);
 
-/// Opens the log for writing.
+/// Opens the log for writing, as the shared handle does: on two threads.
 fn open(directory: &Path) -> Result<Replayed> {
     let (store, _) = FsStore::open(directory, Options::default())?;
-    let recovery = Ledger::open(store, &opening(), BEGIN)?;
+    let alone = payonce_runtime::Options::default().snapshot_every_bytes(None);
+    let recovery = SharedLedger::open(store, &opening(), alone, BEGIN)?;
     // One more was recorded: that it was opened.
     Ok((recovery.head().seq - 1, Box::new(recovery)))
 }
