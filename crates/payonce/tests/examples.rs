@@ -127,6 +127,12 @@ fn many_callers_pay_once() {
     tells(
         "many_callers",
         &expect![[r#"
+            three clicks: 1 accepted
+                          2 told that it was
+            two workers:  1 may offer its part
+            the waiter:   paid = true
+            the screen:   opened, recovered, payment_accepted, parts_dispatched, part_claimed, payment_sent, part_finalized
+            on disk:      1 fulfilled
         "#]],
     );
 }
