@@ -270,7 +270,9 @@ impl<S: EventStore> Commit<S> {
     /// long as more of them come, and for each a fraction of what an append takes. Costs nothing to
     /// who is alone.
     fn gather<'a>(&'a self, mut front: Guard<'a, S>, share: usize) -> Guard<'a, S> {
-        front.expected = if front.callers > FEW { front.callers / share } else { front.callers };
+        let expected = if front.callers > FEW { front.callers / share } else { front.callers };
+        // No more of them fit.
+        front.expected = expected.min(self.options.queue_commands);
         let patience = front.patience;
         front.gathering = !patience.is_zero();
         while front.gathering && front.queued() < front.expected {

@@ -26,8 +26,10 @@ const LEAD: u32 = 2;
 pub(crate) struct Parker {
     signal: AtomicU32,
     thread: thread::Thread,
-    /// Whom it wakes once it is woken.
+    /// Whom it tells once it was told.
     helps: Mutex<Option<Arc<Told>>>,
+    /// Whether its thread is sure to wait, and so to tell on.
+    tells_on: bool,
 }
 
 impl Parker {
@@ -36,7 +38,7 @@ impl Parker {
     #[cfg(not(payonce_shuttle))]
     pub(crate) fn current() -> Arc<Self> {
         thread_local! {
-            static OWN: Arc<Parker> = Arc::new(Parker::new());
+            static OWN: Arc<Parker> = Arc::new(Parker::new(true));
         }
         OWN.with(|own| {
             own.signal.store(NOTHING, Ordering::Relaxed);
@@ -46,16 +48,21 @@ impl Parker {
 
     #[cfg(payonce_shuttle)]
     pub(crate) fn current() -> Arc<Self> {
-        Self::apart()
+        Arc::new(Self::new(true))
     }
 
-    /// One beside the thread's own, for who waits for two things.
+    /// One beside the thread's own, for who waits for two things, and perhaps for one of them alone.
     pub(crate) fn apart() -> Arc<Self> {
-        Arc::new(Self::new())
+        Arc::new(Self::new(false))
     }
 
-    fn new() -> Self {
-        Self { signal: AtomicU32::new(NOTHING), thread: thread::current(), helps: Mutex::default() }
+    fn new(tells_on: bool) -> Self {
+        Self {
+            signal: AtomicU32::new(NOTHING),
+            thread: thread::current(),
+            helps: Mutex::default(),
+            tells_on,
+        }
     }
 
     /// Waits for the signal and takes it.
@@ -148,6 +155,7 @@ impl Told {
         while threads < WAKES {
             let next = self.next.fetch_add(1, Ordering::Relaxed) as usize;
             match self.waiters.get(next) {
+                Some(Waiter::Thread(parker)) if !parker.tells_on => parker.signal(Signal::Done),
                 Some(Waiter::Thread(parker)) => {
                     *lock(&parker.helps) = Some(Arc::clone(self));
                     parker.signal(Signal::Done);

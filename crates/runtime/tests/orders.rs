@@ -235,6 +235,27 @@ fn an_outcome_is_never_missed() {
 }
 
 #[test]
+fn who_is_told_of_an_outcome_twice_keeps_it_from_nobody() {
+    many_orders(|| {
+        let (_disk, ledger) = new(16);
+        accepted(&ledger, 1);
+        ledger.execute(dispatch(1), NOW).expect("recorded");
+        // More than one thread tells; who has seen the outcome by itself does not wait to tell on.
+        let waiters: Vec<_> = (0..5)
+            .map(|_| {
+                let ledger = ledger.clone();
+                thread::spawn(move || ledger.outcome(id(1)))
+            })
+            .collect();
+        ledger.execute(ClaimPart::new(id(1), part(1), preimage(1)), NOW).expect("the proof");
+        for waiter in waiters {
+            let standing = waiter.join().expect("no panic").expect("known");
+            assert_eq!(standing.status, Status::Fulfilled);
+        }
+    });
+}
+
+#[test]
 fn a_subscriber_misses_nothing() {
     many_orders(|| {
         let (_disk, ledger) = new(16);
