@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut screen = ledger.subscribe(1);
     let mut events = Vec::new();
     while let Some(confirmed) = screen.try_read()? {
-        events.extend(confirmed.events.iter().map(|event| event.name()));
+        events.extend(confirmed.events.iter().map(payonce::Event::name));
     }
     println!("the screen:   {}", events.join(", "));
 
