@@ -87,3 +87,23 @@ fn a_restored_log_is_told_and_its_gap_closed() {
         assert_eq!(ledger.execute(send(2), NOW).expect("closed"), SendReply::Accepted);
     });
 }
+
+#[test]
+fn a_long_log_opens_as_one_thread_would_fold_it() {
+    let disk = disk();
+    let ledger = open(&disk);
+    ledger.execute_all((0..3_000).map(send), NOW).expect("accepted");
+    ledger.execute_all((0..3_000).map(dispatch), NOW).expect("recorded");
+    drop(ledger.close());
+    let recovery = SharedLedger::open(disk.open(), &opening(), options(), NOW).expect("sound");
+    assert!(recovery.head().seq > 6_000, "long enough for the second thread");
+    let opened = recovery.query(payonce_core::State::digest).expect("open");
+    let folded = payonce_core::verify(&disk.open(), 7).expect("sound");
+    assert_eq!(opened, folded.digest());
+    // A head that is not in the log is missed on two threads too.
+    let head =
+        payonce_core::Head { seq: 3_000, chain: payonce_core::ChainHash::from_bytes([1; 32]) };
+    let opening = opening().known_head(head);
+    let restored = SharedLedger::open(disk.open(), &opening, options(), NOW).expect("sound");
+    assert!(restored.lacks_known_head(), "looked for on the way");
+}
