@@ -8,7 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Result, life::Entries, stats::Sample};
+use crate::{
+    Result,
+    life::Entries,
+    stats::{Sample, nanoseconds, total},
+};
 
 const FILE_BYTES: u64 = 64 << 20;
 
@@ -63,13 +67,8 @@ impl Floor {
             sample.latencies_ns.push(nanoseconds(step.elapsed()));
             self.at += write.len() as u64;
         }
-        sample.elapsed = begun.elapsed();
+        sample.elapsed = total(&sample.latencies_ns);
         sample.records = (sample.latencies_ns.len() * records_a_sync) as u64;
         Ok(sample)
     }
-}
-
-/// Whole nanoseconds.
-pub(crate) fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

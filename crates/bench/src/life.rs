@@ -1,6 +1,6 @@
 //! What a node does: the commands of payments, and the records that payonce makes of them.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use payonce_core::{
     ClaimPart, Command, Config, Dispatch, FinalizePart, FinishRecovery, LedgerId, Machine, Msat,
@@ -84,47 +84,40 @@ pub(crate) struct Record {
 
 /// The steps of one payer: Send, Dispatch, Claim, Finalize, then the next payment. Payers with
 /// different numbers share no payment.
+///
+/// Each step is made right before it is taken, as a node does: made ahead they would lie cold in
+/// memory, and fetching them would be measured.
 #[derive(Debug)]
 pub(crate) struct Payer {
     entries: Arc<Entries>,
     next_step: u64,
     lane: u64,
-    /// Made ahead, so that making them is not measured.
-    ready: VecDeque<Record>,
+    planned: Planned,
 }
 
 impl Payer {
     /// The payer with this number, below 2^18, who begins at its first payment.
     pub(crate) fn new(entries: &Arc<Entries>, payer: u64) -> Self {
-        Self { entries: Arc::clone(entries), next_step: 0, lane: payer, ready: VecDeque::new() }
+        let planned = Planned::new(payer << 40);
+        Self { entries: Arc::clone(entries), next_step: 0, lane: payer, planned }
     }
 
-    /// Makes the next steps ahead, up to so many.
-    pub(crate) fn prepare(&mut self, count: usize) {
-        while self.ready.len() < count {
-            let step = self.step();
-            self.ready.push_back(step);
-        }
-    }
-
-    /// The next step, if it was made ahead.
-    pub(crate) fn next(&mut self) -> Option<Record> {
-        self.ready.pop_front()
-    }
-
-    /// The next steps, at most so many, as far as they were made ahead.
-    pub(crate) fn next_batch(&mut self, count: usize) -> Vec<Record> {
-        self.ready.drain(..count.min(self.ready.len())).collect()
-    }
-
-    fn step(&mut self) -> Record {
+    /// The next step.
+    pub(crate) fn next(&mut self) -> Record {
         let step = self.next_step;
         self.next_step += 1;
-        let planned = Planned::new((self.lane << 40) | (step / STEPS));
+        if step.is_multiple_of(STEPS) {
+            self.planned = Planned::new((self.lane << 40) | (step / STEPS));
+        }
         // The payers do not write the same bytes at the same time.
         let nth = (self.lane + step) % self.entries.0.len() as u64;
         let nth = usize::try_from(nth).expect("below a length");
-        Record { command: command(&planned, step), bytes: Arc::clone(&self.entries.0[nth]) }
+        Record { command: command(&self.planned, step), bytes: Arc::clone(&self.entries.0[nth]) }
+    }
+
+    /// The next steps.
+    pub(crate) fn next_batch(&mut self, count: usize) -> Vec<Record> {
+        (0..count).map(|_| self.next()).collect()
     }
 }
 
@@ -207,8 +200,7 @@ mod tests {
         let mut machine = machine();
         for payer in 0..3 {
             let mut payer = Payer::new(&entries, payer);
-            payer.prepare(8);
-            while let Some(record) = payer.next() {
+            for record in payer.next_batch(8) {
                 let step = machine.submit(record.command, BEGIN);
                 machine.confirmed([step.entry.expect("recorded")]).expect("in order");
                 assert!((40..400).contains(&record.bytes.len()), "{}", record.bytes.len());

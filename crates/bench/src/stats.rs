@@ -5,7 +5,8 @@ use std::time::Duration;
 /// What was measured in one slice: how long it took, what it did, and each step's latency.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Sample {
-    /// From the first step's beginning to the last one's end.
+    /// From the first step's beginning to the last one's end; of steps that followed each other, what
+    /// they took.
     pub(crate) elapsed: Duration,
     /// Records made durable.
     pub(crate) records: u64,
@@ -32,6 +33,16 @@ impl Sample {
         sorted.sort_unstable();
         percentile(&sorted, share) as f64 / 1_000.0
     }
+}
+
+/// Whole nanoseconds.
+pub(crate) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// How long steps took that followed each other.
+pub(crate) fn total(latencies_ns: &[u64]) -> Duration {
+    Duration::from_nanos(latencies_ns.iter().sum())
 }
 
 /// The value at this share of sorted values: the smallest that at least this share of them does not

@@ -132,12 +132,10 @@ mod tests {
             std::thread::scope(|scope| {
                 for lane in 0..lanes {
                     let mut payer = Payer::new(&entries, lane as u64);
-                    payer.prepare(12);
                     let mut writer = log.writer(lane).expect(name);
                     scope.spawn(move || {
                         for _ in 0..4 {
-                            let record = payer.next().expect("prepared");
-                            writer.commit(record).expect(name);
+                            writer.commit(payer.next()).expect(name);
                         }
                         if writer.has_batches() {
                             writer.commit_all(payer.next_batch(8)).expect(name);

@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{
     Result,
-    floor::{Floor, nanoseconds},
+    floor::Floor,
     life::Payer,
     report::Figure,
-    stats::Sample,
+    stats::{Sample, nanoseconds, total},
     subjects::{Log, Writer},
 };
 
@@ -32,11 +32,6 @@ struct Plan {
     /// Slices of a repeat, floor and subject in turn.
     slices: usize,
 }
-
-/// More steps than a lane can take in a slice.
-const STEPS_A_SECOND: u64 = 20_000;
-/// Steps of a lane before the first slice.
-const WARM_UP: usize = 8;
 
 pub(crate) fn one(bench: &Bench) -> Result<Vec<Figure>> {
     run(bench, Plan { name: "append-1", lanes: 1, batch: 1, slice: ms(250), slices: 4 })
@@ -90,26 +85,15 @@ fn repeat_of(bench: &Bench, plan: Plan, log: &dyn Log, floor: &mut Floor) -> Res
     let mut payers: Vec<Payer> =
         (0..plan.lanes as u64).map(|payer| Payer::new(&bench.entries, payer)).collect();
     let time = plan.slice / u32::try_from(bench.scale.divisor).unwrap_or(1);
-    let steps = most_steps(time) * plan.batch;
     let counters = bench.place.device.as_ref();
     // Files are made and caches filled before anything is measured.
-    for payer in &mut payers {
-        payer.prepare(WARM_UP * plan.batch);
-    }
     slice(&mut writers, &mut payers, plan.batch, time)?;
     let mut pair = Pair::default();
     for _ in 0..plan.slices {
         pair.floor.run(counters, || floor.run(&bench.entries, plan.lanes * plan.batch, time))?;
-        for payer in &mut payers {
-            payer.prepare(steps);
-        }
         pair.subject.run(counters, || slice(&mut writers, &mut payers, plan.batch, time))?;
     }
     Ok(Some(pair))
-}
-
-fn most_steps(time: Duration) -> usize {
-    usize::try_from(nanoseconds(time) * STEPS_A_SECOND / 1_000_000_000).unwrap_or(1).max(16)
 }
 
 /// Lets every writer commit its payer's steps, one after the other, until the time is up.
@@ -133,9 +117,12 @@ fn slice(
     })?;
     let begun = lanes.iter().map(|lane| lane.begun).min().expect("a lane");
     let ended = lanes.iter().map(|lane| lane.ended).max().expect("a lane");
+    let alone = lanes.len() == 1;
     let latencies_ns: Vec<u64> = lanes.into_iter().flat_map(|lane| lane.latencies_ns).collect();
     let records = (latencies_ns.len() * batch) as u64;
-    Ok(Sample { elapsed: ended - begun, records, latencies_ns })
+    // Who is alone makes the next commands while nobody commits: that is not the log's time.
+    let elapsed = if alone { total(&latencies_ns) } else { ended - begun };
+    Ok(Sample { elapsed, records, latencies_ns })
 }
 
 struct Lane {
@@ -159,13 +146,10 @@ fn lane(
         let step;
         if batch > 1 {
             let records = payer.next_batch(batch);
-            if records.len() < batch {
-                break;
-            }
             step = Instant::now();
             writer.commit_all(records)?;
         } else {
-            let Some(record) = payer.next() else { break };
+            let record = payer.next();
             step = Instant::now();
             writer.commit(record)?;
         }

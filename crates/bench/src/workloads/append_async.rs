@@ -13,17 +13,16 @@ use super::{
 };
 use crate::{
     Result,
-    floor::{Floor, nanoseconds},
+    floor::Floor,
     life::Payer,
     report::Figure,
-    stats::Sample,
+    stats::{Sample, nanoseconds},
     subjects::AsyncWriter,
 };
 
 const TASKS: u64 = 64;
 const SLICE: Duration = Duration::from_millis(500);
 const SLICES: usize = 2;
-const RECORDS_A_TASK: usize = 2_000;
 
 /// Subjects that have no async interface of their own are not measured.
 pub(crate) fn run(bench: &Bench) -> Result<Vec<Figure>> {
@@ -56,9 +55,6 @@ fn repeat(
     for _ in 0..SLICES {
         let records_a_sync = usize::try_from(TASKS)?;
         pair.floor.run(counters, || floor.run(&bench.entries, records_a_sync, time))?;
-        for task in &mut tasks {
-            task.payer.prepare(RECORDS_A_TASK);
-        }
         pair.subject.run(counters, || {
             let (sample, back) = runtime.block_on(slice(std::mem::take(&mut tasks), time))?;
             tasks = back;
@@ -100,12 +96,12 @@ struct Done {
 }
 
 async fn run_task(mut task: Task, time: Duration, start: Arc<Barrier>) -> Result<Done> {
-    let mut latencies_ns = Vec::with_capacity(RECORDS_A_TASK);
+    let mut latencies_ns = Vec::with_capacity(1 << 12);
     start.wait().await;
     let begun = Instant::now();
     let mut ended = begun;
     while begun.elapsed() < time {
-        let Some(record) = task.payer.next() else { break };
+        let record = task.payer.next();
         let step = Instant::now();
         task.writer.commit(record).await?;
         ended = Instant::now();

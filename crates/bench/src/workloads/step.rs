@@ -8,10 +8,9 @@ use payonce_core::Command;
 use super::{Bench, OURS, history::History};
 use crate::{
     Result,
-    floor::nanoseconds,
     life::Payer,
     report::Figure,
-    stats::{Sample, median},
+    stats::{Sample, median, nanoseconds},
 };
 
 const PENDING: [u64; 3] = [10, 1_000, 100_000];
@@ -36,9 +35,8 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Figure>> {
                 // Each round begins with another ledger.
                 let nth = (at + round) % ledgers.len();
                 let (history, payer, _) = &mut ledgers[nth];
-                payer.prepare(STEPS_A_ROUND);
-                while let Some(record) = payer.next() {
-                    step(history, record.command, &mut samples[nth])?;
+                for _ in 0..STEPS_A_ROUND {
+                    step(history, payer.next().command, &mut samples[nth])?;
                 }
             }
         }
