@@ -24,11 +24,12 @@ use payonce_core::{
 use crate::{
     error::Unavailable,
     feed::Feed,
+    gate::{Gate, Signal, Waiting},
     options::Options,
     outcome::Outcomes,
-    sync::{Condvar, Mutex, MutexGuard, lock, wait_at_most},
+    sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, thread},
     telemetry::{Telemetry, Vitals},
-    waiter::{Parker, Signal, Waiter, done},
+    waiter::{Parker, Waiter, done},
     writer::Errand,
 };
 
@@ -55,8 +56,8 @@ pub(crate) struct Commit<S> {
     pub(crate) options: Options,
     pub(crate) telemetry: Telemetry,
     pub(crate) ledger: LedgerId,
-    /// Notified when as many commands wait as a leader expects.
-    all_here: Arc<Condvar>,
+    /// How many commands wait for the next append: what a leader looks at while it lets others run.
+    queued: Arc<AtomicUsize>,
     /// Saves snapshots beside appends, where the store can.
     pub(crate) snapshots: Mutex<Option<Box<dyn SnapshotWriter + Send>>>,
 }
@@ -69,20 +70,16 @@ pub(crate) struct Front<S> {
     /// The batch to be written next.
     forming: Batch,
     /// Who waits for the batch that is being written.
-    in_flight: Vec<Waiter>,
+    in_flight: Waiting,
     /// The last seq of the batch that is being written, or was.
     in_flight_seq: u64,
     /// The number of the last batch that is over.
     over: u64,
     /// How many callers there seem to be: those of the batch before, and who came meanwhile.
     callers: usize,
-    /// How many of them a leader waits for.
-    expected: usize,
     /// How long a leader waits for one more of them.
     patience: Duration,
-    /// A leader waits for them.
-    gathering: bool,
-    all_here: Arc<Condvar>,
+    queued: Arc<AtomicUsize>,
     /// Somebody leads, or was told to. A batch that has anything in it has a leader.
     leading: bool,
     /// Ownership needs no asking: the store is locked.
@@ -132,7 +129,7 @@ struct Batch {
     bytes: usize,
     commands: usize,
     asks_owner: bool,
-    waiters: Vec<Waiter>,
+    waiting: Waiting,
 }
 
 impl Batch {
@@ -145,26 +142,41 @@ impl Batch {
     }
 }
 
-/// What a leader leaves behind: who is told, and who leads next.
-struct Handover {
-    over: Vec<Waiter>,
-    successor: Option<Arc<Parker>>,
+/// Everybody who is to be told something, once nothing is locked.
+#[derive(Default)]
+struct Told {
+    /// At whose gate who leads next waits.
+    successor: Option<Arc<Gate>>,
+    /// Whose batch is over.
+    over: Waiting,
+    /// Whose batch will never be written.
+    lost: Waiting,
+    others: Vec<Waiter>,
+}
+
+impl Told {
+    fn tell(self) {
+        if let Some(gate) = self.successor {
+            gate.call();
+        }
+        self.over.tell();
+        self.lost.tell();
+        done(self.others);
+    }
 }
 
 impl<S: EventStore> Commit<S> {
     pub(crate) fn new(machine: Machine, store: S, options: Options) -> Self {
         let ledger = store.ledger_id();
-        let all_here = Arc::new(Condvar::new());
+        let queued = Arc::new(AtomicUsize::new(0));
         let front = Front {
             forming: Batch::numbered(1),
-            in_flight: Vec::new(),
+            in_flight: Waiting::default(),
             in_flight_seq: machine.durable().seq,
             over: 0,
             callers: 0,
-            expected: 0,
             patience: Duration::ZERO,
-            gathering: false,
-            all_here: Arc::clone(&all_here),
+            queued: Arc::clone(&queued),
             leading: false,
             always_owner: store.exclusion() == Exclusion::Lock,
             fault: None,
@@ -188,7 +200,7 @@ impl<S: EventStore> Commit<S> {
             store: Mutex::new(Some(store)),
             telemetry: Telemetry::of(ledger),
             ledger,
-            all_here,
+            queued,
             writer_called: Condvar::new(),
             keeper_called: Condvar::new(),
             options,
@@ -199,7 +211,7 @@ impl<S: EventStore> Commit<S> {
     pub(crate) fn enter(&self) -> Result<Guard<'_, S>, Unavailable> {
         let mut front = self.lock();
         while !front.has_room(self.options.queue_commands)? {
-            let parker = Parker::current();
+            let parker = Parker::new();
             front.room.push(Waiter::Thread(Arc::clone(&parker)));
             drop(front);
             parker.wait();
@@ -212,10 +224,9 @@ impl<S: EventStore> Commit<S> {
     pub(crate) fn settle<'a>(&'a self, mut front: Guard<'a, S>, batch: u64) -> Guard<'a, S> {
         while front.over < batch {
             if front.leading {
-                let parker = Parker::current();
-                front.waiters_of(batch).push(Waiter::Thread(Arc::clone(&parker)));
+                let gate = front.waiting_for(batch).add_thread();
                 drop(front);
-                let signal = parker.wait();
+                let signal = gate.wait();
                 front = self.lock();
                 if signal == Signal::Lead {
                     front = self.lead(front, HALF);
@@ -246,42 +257,46 @@ impl<S: EventStore> Commit<S> {
         let mut front = self.lock();
         // No clock decides in a model.
         front.patience = if cfg!(payonce_shuttle) { Duration::ZERO } else { took / PATIENCE };
-        let handover = front.finish(batch, outcome);
-        let mut over = handover.over;
+        let mut told = front.finish(batch, outcome);
         if front.fault.is_none() {
-            over.extend(front.feed.extend(fed, copies));
-            over.extend(front.outcomes.end(&ended));
+            told.others.extend(front.feed.extend(fed, copies));
+            told.others.extend(front.outcomes.end(&ended));
         }
         self.observe(&mut front);
         self.call_keeper(&front);
         let writer_leads = front.writer == WriterPost::Leads;
         drop(front);
         duty.fulfilled();
-        match handover.successor {
-            Some(successor) => successor.signal(Signal::Lead),
-            None if writer_leads => self.writer_called.notify_one(),
-            None => {}
+        if writer_leads {
+            self.writer_called.notify_one();
         }
-        done(over);
+        told.tell();
         self.lock()
     }
 
-    /// Waits for callers who are about to submit: for one in `share` of those who seem to be here, as
-    /// long as more of them come, and for each a fraction of what an append takes. Costs nothing to
-    /// who is alone.
-    fn gather<'a>(&'a self, mut front: Guard<'a, S>, share: usize) -> Guard<'a, S> {
+    /// Lets callers run who are about to submit: until one in `share` of those who seem to be here
+    /// has, as long as more of them come, and for each a fraction of what an append takes. Costs
+    /// nothing to who is alone.
+    ///
+    /// It yields rather than sleeps: the others run where it ran, and none has to wake it.
+    fn gather<'a>(&'a self, front: Guard<'a, S>, share: usize) -> Guard<'a, S> {
         let expected = if front.callers > FEW { front.callers / share } else { front.callers };
         // No more of them fit.
-        front.expected = expected.min(self.options.queue_commands);
-        let patience = front.patience;
-        front.gathering = !patience.is_zero();
-        while front.gathering && front.queued() < front.expected {
-            let before = front.queued();
-            front = wait_at_most(&self.all_here, front, patience);
-            front.gathering = front.queued() > before;
+        let expected = expected.min(self.options.queue_commands);
+        let (patience, mut before) = (front.patience, front.queued());
+        if patience.is_zero() || before >= expected {
+            return front;
         }
-        front.gathering = false;
-        front
+        drop(front);
+        let mut since = Instant::now();
+        while before < expected && since.elapsed() < patience {
+            thread::yield_now();
+            let queued = self.queued.load(Ordering::Relaxed);
+            if queued > before {
+                (before, since) = (queued, Instant::now());
+            }
+        }
+        self.lock()
     }
 
     fn write(&self, batch: &Batch) -> Result<(), StoreError> {
@@ -334,7 +349,7 @@ impl<S: EventStore> Commit<S> {
     pub(crate) fn close(&self) -> Option<S> {
         let mut front = self.begin_to_close();
         while !front.is_idle() {
-            let parker = Parker::current();
+            let parker = Parker::new();
             front.closers.push(Waiter::Thread(Arc::clone(&parker)));
             drop(front);
             parker.wait();
@@ -351,7 +366,7 @@ impl<S> Commit<S> {
         self.front.lock().unwrap_or_else(|panicked| {
             let mut front = panicked.into_inner();
             if front.fault.is_none() {
-                done(front.poison(None));
+                front.poison(None).tell();
             }
             front
         })
@@ -397,7 +412,7 @@ impl<S> Commit<S> {
     /// Ends everything: the store failed, or a thread panicked while it held it.
     pub(crate) fn poison(&self, cause: Option<StoreError>) {
         let told = self.lock().poison(cause.map(Arc::new));
-        done(told);
+        told.tell();
     }
 }
 
@@ -468,9 +483,7 @@ impl<S> Front<S> {
 
     fn count_in(&mut self) {
         self.forming.commands += 1;
-        if self.gathering && self.forming.commands >= self.expected {
-            self.all_here.notify_one();
-        }
+        self.queued.store(self.forming.commands, Ordering::Relaxed);
     }
 
     fn put(&mut self, entry: Entry) -> u64 {
@@ -501,8 +514,8 @@ impl<S> Front<S> {
         self.over >= batch
     }
 
-    pub(crate) fn waiters_of(&mut self, batch: u64) -> &mut Vec<Waiter> {
-        if batch == self.forming.number { &mut self.forming.waiters } else { &mut self.in_flight }
+    pub(crate) fn waiting_for(&mut self, batch: u64) -> &mut Waiting {
+        if batch == self.forming.number { &mut self.forming.waiting } else { &mut self.in_flight }
     }
 
     /// Gives what has formed a leader, if it has none: the writer thread, since a task must not
@@ -560,13 +573,14 @@ impl<S> Front<S> {
     fn take_batch(&mut self) -> Batch {
         let next = Batch::numbered(self.forming.number + 1);
         let mut batch = mem::replace(&mut self.forming, next);
-        self.in_flight = mem::take(&mut batch.waiters);
+        self.queued.store(0, Ordering::Relaxed);
+        self.in_flight = mem::take(&mut batch.waiting);
         self.in_flight_seq = batch.entries.last().map_or(self.in_flight_seq, |at| at.after().seq);
         batch
     }
 
     /// What a leader does with the outcome of its append.
-    fn finish(&mut self, batch: Batch, outcome: Result<(), StoreError>) -> Handover {
+    fn finish(&mut self, batch: Batch, outcome: Result<(), StoreError>) -> Told {
         self.callers = batch.commands + self.forming.commands;
         self.bytes_since_snapshot += batch.bytes as u64;
         let confirmed = match outcome {
@@ -574,40 +588,33 @@ impl<S> Front<S> {
             Err(error) => Err(Some(Arc::new(error))),
         };
         if let Err(cause) = confirmed {
-            let mut over = self.poison(cause);
+            let mut told = self.poison(cause);
             self.leading = false;
-            over.extend(self.closers_if_idle());
-            return Handover { over, successor: None };
+            told.others.extend(self.closers_if_idle());
+            return told;
         }
         self.over = self.over.max(batch.number);
-        let mut over = mem::take(&mut self.in_flight);
+        let over = mem::take(&mut self.in_flight);
         let successor = self.appoint();
-        over.extend(self.closers_if_idle());
-        Handover { over, successor }
+        Told { successor, over, others: self.closers_if_idle(), ..Told::default() }
     }
 
     /// Who leads next: a thread that waits for what has formed, else the writer thread, which is
     /// there where only tasks wait.
-    fn appoint(&mut self) -> Option<Arc<Parker>> {
+    fn appoint(&mut self) -> Option<Arc<Gate>> {
         self.leading = !self.forming.is_empty();
         if !self.leading {
             return None;
         }
-        let waiters = &mut self.forming.waiters;
-        match waiters.iter().position(|waiter| matches!(waiter, Waiter::Thread(_))) {
-            Some(first) => match waiters.swap_remove(first) {
-                Waiter::Thread(parker) => Some(parker),
-                Waiter::Task(_) => unreachable!("it was seen to be a thread"),
-            },
-            None => {
-                self.writer = WriterPost::Leads;
-                None
-            }
+        let gate = self.forming.waiting.appoint();
+        if gate.is_none() {
+            self.writer = WriterPost::Leads;
         }
+        gate
     }
 
     /// Ends everything: nothing is answered any more. Everybody who waits is to be told.
-    fn poison(&mut self, cause: Option<Arc<StoreError>>) -> Vec<Waiter> {
+    fn poison(&mut self, cause: Option<Arc<StoreError>>) -> Told {
         self.machine.poison();
         if self.fault.is_none() {
             tracing::error!(cause = cause.as_ref().map(tracing::field::display), "poisoned");
@@ -616,13 +623,13 @@ impl<S> Front<S> {
         self.over = self.forming.number;
         let next = Batch::numbered(self.over + 1);
         let lost = mem::replace(&mut self.forming, next);
-        let mut told = mem::take(&mut self.in_flight);
-        told.extend(lost.waiters);
-        told.append(&mut self.room);
-        told.extend(self.outcomes.end_all());
-        told.extend(self.feed.end());
+        self.queued.store(0, Ordering::Relaxed);
         self.errands.clear();
-        told
+        let mut others = mem::take(&mut self.room);
+        others.extend(self.outcomes.end_all());
+        others.extend(self.feed.end());
+        let over = mem::take(&mut self.in_flight);
+        Told { over, lost: lost.waiting, others, successor: None }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -652,9 +659,9 @@ impl<S> Drop for Duty<'_, S> {
             let mut front = self.commit.lock();
             let mut told = front.poison(None);
             front.leading = false;
-            told.extend(front.closers_if_idle());
+            told.others.extend(front.closers_if_idle());
             drop(front);
-            done(told);
+            told.tell();
         }
     }
 }

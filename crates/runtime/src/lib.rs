@@ -40,6 +40,7 @@
 mod commit;
 mod error;
 mod feed;
+mod gate;
 mod handle;
 mod keeper;
 mod options;

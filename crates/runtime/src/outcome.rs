@@ -104,7 +104,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// meanwhile; [`OutcomeError::Unavailable`] when the ledger is closed or poisoned.
     pub fn outcome(&self, id: PaymentId) -> Result<Standing, OutcomeError> {
         loop {
-            let parker = Parker::apart();
+            let parker = Parker::new();
             // Put up before looking: an outcome decided after the look is told.
             let mut front = self.commit().lock();
             front.check_open()?;

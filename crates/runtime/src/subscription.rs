@@ -104,7 +104,7 @@ impl<S: EventStore + Send + 'static> Subscription<S> {
             if let Some(confirmed) = self.try_read()? {
                 return Ok(confirmed);
             }
-            let parker = Parker::current();
+            let parker = Parker::new();
             let front = self.commit.lock();
             if self.put(front, Waiter::Thread(Arc::clone(&parker))) {
                 parker.wait();

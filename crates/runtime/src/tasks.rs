@@ -148,7 +148,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
                     if front.is_over(batch) {
                         sleeper.done();
                     } else {
-                        front.waiters_of(batch).push(Waiter::Task(Arc::clone(&sleeper)));
+                        front.waiting_for(batch).add_task(Arc::clone(&sleeper));
                     }
                     self.call_writer(&mut front);
                     return Ok((submitted, sleeper));

@@ -1,0 +1,93 @@
+//! Where the callers of one batch wait: threads at a gate that opens for all of them at once, tasks
+//! by their wakers.
+
+use std::{mem, sync::Arc};
+
+use crate::{
+    sync::{Condvar, Mutex, lock, wait},
+    waiter::Sleeper,
+};
+
+/// What a thread at a gate is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// The batch is over.
+    Over,
+    /// Nobody commits: it is this thread's turn to lead. One thread alone is told.
+    Lead,
+}
+
+/// Holds the threads of one batch, and nobody else: opening it wakes all of them with one call of the
+/// operating system, and nobody who waits for another batch.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    told: Mutex<Told>,
+    turned: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    over: bool,
+    /// Somebody is to lead and does not know it yet. Also of a batch that was lost meanwhile: a
+    /// ledger that somebody was to lead is not idle before somebody has.
+    lead: bool,
+}
+
+impl Gate {
+    /// Waits until the batch is over, or until this thread is to lead.
+    pub(crate) fn wait(&self) -> Signal {
+        let mut told = lock(&self.told);
+        while !told.lead && !told.over {
+            told = wait(&self.turned, told);
+        }
+        if mem::take(&mut told.lead) { Signal::Lead } else { Signal::Over }
+    }
+
+    /// Lets one of its threads lead, once it is called. There is one that waits, or is about to.
+    pub(crate) fn appoint(&self) {
+        lock(&self.told).lead = true;
+    }
+
+    /// Calls who was appointed.
+    pub(crate) fn call(&self) {
+        self.turned.notify_one();
+    }
+
+    fn open(&self) {
+        lock(&self.told).over = true;
+        self.turned.notify_all();
+    }
+}
+
+/// Who waits for one batch.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    gate: Option<Arc<Gate>>,
+    tasks: Vec<Arc<Sleeper>>,
+}
+
+impl Waiting {
+    /// Where a thread is to wait, which it must do.
+    pub(crate) fn add_thread(&mut self) -> Arc<Gate> {
+        Arc::clone(self.gate.get_or_insert_default())
+    }
+
+    pub(crate) fn add_task(&mut self, task: Arc<Sleeper>) {
+        self.tasks.push(task);
+    }
+
+    /// Makes one of the threads the leader, if there is one; it must be called then.
+    pub(crate) fn appoint(&self) -> Option<Arc<Gate>> {
+        self.gate.as_ref().inspect(|gate| gate.appoint()).map(Arc::clone)
+    }
+
+    /// Tells all of them that the batch is over.
+    pub(crate) fn tell(self) {
+        if let Some(gate) = self.gate {
+            gate.open();
+        }
+        for task in self.tasks {
+            task.done();
+        }
+    }
+}
