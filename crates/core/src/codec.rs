@@ -187,12 +187,13 @@ impl Entry {
         let mut bytes = Vec::with_capacity(64 + 128 * events.len());
         encode_into(&header, &mut bytes);
         for event in events {
-            encode_into(event, &mut bytes);
+            try_encode_into(event, &mut bytes, "an event")?;
         }
         if bytes.len() > limits::ENTRY_BYTES {
             return Err(EncodeError::TooLarge { bytes: bytes.len() });
         }
-        check_readable(&header, events, &bytes)?;
+        EntryHeader::read(&bytes)?;
+        debug_assert_eq!(check_readable(&header, events, &bytes), Ok(()));
         Ok((header, Self::sealed(before, &header, bytes)))
     }
 
@@ -214,8 +215,9 @@ impl Entry {
     }
 }
 
-/// What could not be read back must never reach a store. The bytes are the encoding of what is
-/// compared, so they are the one encoding of what reads back the same.
+/// What could not be read back must never reach a store. Encoding refuses whatever decoding would, so
+/// this is to find faults of the codec. The bytes are the encoding of what is compared, so they are
+/// the one encoding of what reads back the same.
 fn check_readable(header: &EntryHeader, events: &[Event], bytes: &[u8]) -> Result<(), DecodeError> {
     let (read, mut rest) = EntryHeader::split(bytes)?;
     let mut same = read == *header;
@@ -246,8 +248,7 @@ pub fn decode_events(
     let (header, mut rest) = EntryHeader::split(bytes)?;
     check_canonical(&header, &bytes[..bytes.len() - rest.len()], "an entry's header")?;
     for seq in header.first_seq..=header.last_seq() {
-        let (event, used) = decode_prefix::<Event>(rest, "an event")?;
-        check_canonical(&event, &rest[..used], "an event")?;
+        let (event, used) = decode_canonical::<Event>(rest, "an event")?;
         rest = &rest[used..];
         each(seq, event);
     }
@@ -266,10 +267,19 @@ pub(crate) fn check_version(found: u8) -> Result<(), DecodeError> {
     }
 }
 
-/// Appends the encoding of `value`.
+/// Appends the encoding of a value whose lists and texts keep their limits.
 pub(crate) fn encode_into<T: Encode>(value: &T, bytes: &mut Vec<u8>) {
+    try_encode_into(value, bytes, "a value").expect("appending to memory does not fail");
+}
+
+/// Appends the encoding of a value; refuses one that would not decode.
+fn try_encode_into<T: Encode>(
+    value: &T,
+    bytes: &mut Vec<u8>,
+    inside: &'static str,
+) -> Result<(), DecodeError> {
     let mut encoder = EncoderImpl::new(Append(bytes), CONFIG);
-    value.encode(&mut encoder).expect("appending to memory does not fail");
+    value.encode(&mut encoder).map_err(|_| DecodeError::OverLimit { inside })
 }
 
 /// Decodes a value at the start of `bytes`, and says how many bytes it took.
@@ -295,15 +305,15 @@ pub(crate) fn decode_canonical<T: Decode<()> + Encode>(
     bytes: &[u8],
     inside: &'static str,
 ) -> Result<(T, usize), DecodeError> {
-    let reader = Shortest { rest: bytes, are_shortest: true, saw_all: true };
+    let reader = Shortest { rest: bytes, are_shortest: true, is_sure: true, single: None };
     let mut decoder = DecoderImpl::new(reader, CONFIG, ());
     let value = T::decode(&mut decoder).map_err(|error| wire_error(error, inside))?;
-    let Shortest { rest, are_shortest, saw_all } = *decoder.reader();
+    let Shortest { rest, are_shortest, is_sure, .. } = *decoder.reader();
     let used = bytes.len() - rest.len();
     if !are_shortest {
         return Err(DecodeError::NotCanonical { inside });
     }
-    if !saw_all {
+    if !is_sure {
         check_canonical(&value, &bytes[..used], inside)?;
     }
     Ok((value, used))
@@ -315,8 +325,21 @@ pub(crate) fn decode_canonical<T: Decode<()> + Encode>(
 struct Shortest<'a> {
     rest: &'a [u8],
     are_shortest: bool,
-    /// Whether all numbers were looked at before they were read; not so just before the end.
-    saw_all: bool,
+    /// False once something that may be a number was read, and was not written shortly if it is.
+    is_sure: bool,
+    /// The byte before, if it was read by itself: near the end of the bytes, where nothing can be
+    /// peeked, a number is read so, behind the byte that tells its width.
+    single: Option<u8>,
+}
+
+/// Whether a number behind the byte that tells its width needs that width. True of what is none.
+fn needs_width(width: u8, number: &[u8]) -> bool {
+    match (width, number) {
+        (251, &[a, b]) => u16::from_le_bytes([a, b]) > 250,
+        (252, &[_, _, c, d]) => [c, d] != [0; 2],
+        (253, &[_, _, _, _, e, f, g, h]) => [e, f, g, h] != [0; 4],
+        _ => true,
+    }
 }
 
 impl Reader for Shortest<'_> {
@@ -327,11 +350,12 @@ impl Reader for Shortest<'_> {
         };
         into.copy_from_slice(read);
         self.rest = rest;
+        self.is_sure &= self.single.is_none_or(|width| needs_width(width, read));
+        self.single = if let [single] = *read { Some(single) } else { None };
         Ok(())
     }
 
     fn peek_read(&mut self, len: usize) -> Option<&[u8]> {
-        self.saw_all &= len <= self.rest.len();
         self.rest.get(..len)
     }
 
@@ -339,12 +363,10 @@ impl Reader for Shortest<'_> {
     fn consume(&mut self, len: usize) {
         let (taken, rest) = self.rest.split_at(len);
         self.rest = rest;
-        self.are_shortest &= match *taken {
-            [_, a, b] => u16::from_le_bytes([a, b]) > 250,
-            [_, _, _, c, d] => c > 0 || d > 0,
-            [_, _, _, _, _, e, f, g, h] => [e, f, g, h] != [0; 4],
-            _ => true,
-        };
+        self.single = None;
+        if let [width, number @ ..] = taken {
+            self.are_shortest &= needs_width(*width, number);
+        }
     }
 }
 
@@ -378,7 +400,15 @@ impl Writer for Compare<'_> {
     }
 }
 
-fn encode_len<E: Encoder>(len: usize, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+/// Writes a count, unless it is above what [`decode_len`] takes.
+fn encode_len<E: Encoder>(
+    len: usize,
+    limit: usize,
+    encoder: &mut E,
+) -> Result<(), bincode::error::EncodeError> {
+    if len > limit {
+        return Err(bincode::error::EncodeError::Other("a count or length above its limit"));
+    }
     (len as u64).encode(encoder)
 }
 
@@ -458,7 +488,7 @@ impl<const MAX: usize> serde::Serialize for Blob<MAX> {
 
 impl<const MAX: usize> Encode for Blob<MAX> {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
-        encode_len(self.len(), encoder)?;
+        encode_len(self.len(), MAX, encoder)?;
         encoder.writer().write(self.as_bytes())
     }
 }
@@ -517,7 +547,7 @@ impl<const MAX: usize> From<&str> for Text<MAX> {
 
 impl<const MAX: usize> Encode for Text<MAX> {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
-        encode_len(self.0.len(), encoder)?;
+        encode_len(self.0.len(), MAX, encoder)?;
         encoder.writer().write(self.0.as_bytes())
     }
 }
@@ -593,7 +623,7 @@ impl<T, const MAX: usize> FromIterator<T> for List<T, MAX> {
 
 impl<T: Encode, const MAX: usize> Encode for List<T, MAX> {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
-        encode_len(self.0.len(), encoder)?;
+        encode_len(self.0.len(), MAX, encoder)?;
         self.0.iter().try_for_each(|item| item.encode(encoder))
     }
 }

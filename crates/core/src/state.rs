@@ -15,7 +15,6 @@ use crate::{
     stray::Stray,
     tombstone::Tombstone,
 };
-use alloc::vec::Vec;
 
 /// The fold of a log: every payment, remembered outcome and unread notification.
 ///
@@ -134,19 +133,25 @@ impl State {
         }
     }
 
-    /// Everything with this hash, oldest payment first, then tombstones, then strays.
-    pub(crate) fn places_of(&self, payment_hash: &PaymentHash) -> Vec<Place> {
+    /// Where a hash leads, in no order that means anything.
+    pub(crate) fn places_of(&self, payment_hash: &PaymentHash) -> impl Iterator<Item = Place> {
         let hash = self.index.hash(payment_hash.as_bytes());
         let same = |place: &Place| self.hash_at(*place) == Some(payment_hash);
-        let mut places: Vec<_> = self.index.by_hash.all(hash).filter(same).collect();
-        if places.len() > 1 {
-            places.sort_by_key(|place| match place {
-                Place::Payment(handle) => (0, self.payments.get(*handle).created_seq, None),
-                Place::Tombstone(handle) => (1, 0, Some(self.tombstones.get(*handle).id)),
-                Place::Stray(handle) => (2, self.strays.get(*handle).created_seq, None),
-            });
-        }
-        places
+        self.index.by_hash.all(hash).filter(same)
+    }
+
+    /// The first of the places where a hash leads that fit: live payments come before remembered
+    /// ones, and these before strays, each by age.
+    pub(crate) fn first_place_of(
+        &self,
+        payment_hash: &PaymentHash,
+        fits: impl Fn(&Place) -> bool,
+    ) -> Option<Place> {
+        self.places_of(payment_hash).filter(fits).min_by_key(|place| match place {
+            Place::Payment(handle) => (0, self.payments.get(*handle).created_seq, None),
+            Place::Tombstone(handle) => (1, 0, Some(self.tombstones.get(*handle).id)),
+            Place::Stray(handle) => (2, self.strays.get(*handle).created_seq, None),
+        })
     }
 
     pub(crate) fn part_place(&self, part: &PartId) -> Option<PartPlace> {
@@ -204,7 +209,7 @@ impl State {
             }
             Place::Stray(handle) => self.strays.get(*handle).blocks(),
         };
-        let place = self.places_of(payment_hash).into_iter().find(blocks);
+        let place = self.first_place_of(payment_hash, blocks);
         place.map(|place| self.holder_at(place)).or_else(|| self.hold_of(payment_hash))
     }
 
@@ -226,7 +231,7 @@ impl State {
             Place::Payment(_) | Place::Tombstone(_) => counts(self.id_at(*place)),
             Place::Stray(handle) => self.strays.get(*handle).blocks(),
         };
-        let place = self.places_of(payment_hash).into_iter().find(holds);
+        let place = self.first_place_of(payment_hash, holds);
         place.map(|place| self.holder_at(place)).or_else(|| self.hold_of(payment_hash))
     }
 

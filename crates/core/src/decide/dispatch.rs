@@ -84,11 +84,17 @@ fn check_parts(state: &State, parts: &[NewPart]) -> Result<(), DispatchRefusal> 
     if parts.is_empty() {
         return Err(DispatchRefusal::EmptyBatch);
     }
-    let mut ids: Vec<PartId> = parts.iter().map(|part| *part.id()).collect();
-    ids.sort_unstable();
-    let twice = ids.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
     let known = |part: &PartId| state.part_place(part).is_some() || state.is_former(part);
-    if let Some(part) = twice.or_else(|| ids.into_iter().find(known)) {
+    let in_use = match parts {
+        [only] => Some(*only.id()).filter(known),
+        _ => {
+            let mut ids: Vec<PartId> = parts.iter().map(|part| *part.id()).collect();
+            ids.sort_unstable();
+            let twice = ids.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+            twice.or_else(|| ids.into_iter().find(known))
+        }
+    };
+    if let Some(part) = in_use {
         return Err(DispatchRefusal::PartInUse { part });
     }
     for part in parts {

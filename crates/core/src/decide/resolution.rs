@@ -116,10 +116,11 @@ pub(crate) fn finalize(
     match (found.fate, payment) {
         (Fate::Finalized, payment) => Ok(Decision::nothing(FactReply::unchanged(payment))),
         (Fate::Claimed, Some(payment)) => {
-            let mut draft = Draft::of(state, context, payment);
             let notify = context.config.notify_parts;
-            draft.record(Event::PartFinalized { id: payment.id, part, notify });
-            Ok(draft.finish())
+            let events = vec![Event::PartFinalized { id: payment.id, part, notify }];
+            // No status changes by it.
+            let reply = FactReply { changed: true, payment: Some((payment.id, payment.status)) };
+            Ok(Decision { events, reply })
         }
         (Fate::Claimed, None) => Ok(apart(vec![Event::PartFinalized { id, part, notify: false }])),
         (fate, _) => Err(FactRefusal::NotClaimed { part, fate }),
@@ -398,17 +399,20 @@ fn takes(state: &State, place: Place, hash: &PaymentHash) -> bool {
 /// The payment that holds a hash: the oldest live one, else a remembered one.
 pub(crate) fn home_of_hash(state: &State, hash: &PaymentHash) -> Option<Place> {
     let is_payment = |place: &Place| !matches!(place, Place::Stray(_));
-    state.places_of(hash).into_iter().find(is_payment)
+    state.first_place_of(hash, is_payment)
 }
 
 /// How an anomaly without a payment is told: a repeat is counted on the first that is unread, and
 /// beyond a limit only the number grows.
 pub(crate) fn deliver(state: &State, anomaly: Anomaly, hash: &PaymentHash) -> Event {
-    let strays = state.places_of(hash).into_iter().filter_map(|place| match place {
-        Place::Stray(handle) => state.strays.get(handle).notice,
+    let notice = |place: &Place| match place {
+        Place::Stray(handle) => state.strays.get(*handle).notice,
         Place::Payment(_) | Place::Tombstone(_) => None,
-    });
-    let first = strays.into_iter().find(|seq| state.unread_anomaly_is_like(*seq, &anomaly));
+    };
+    let told = |place: &Place| {
+        notice(place).is_some_and(|seq| state.unread_anomaly_is_like(seq, &anomaly))
+    };
+    let first = state.first_place_of(hash, told).and_then(|place| notice(&place));
     let delivery = match first {
         Some(seq) => Delivery::Repeat(seq),
         None if state.anomalies_unread as usize >= limits::ANOMALIES_UNREAD => Delivery::Folded,

@@ -10,7 +10,7 @@ use crate::{
     part::{Failure, Fate, Part, PartTerms},
     parts::Parts,
     payment::{Payment, Quiet, Terms, VerdictDue, WaitsUntil},
-    rare::Rare,
+    rare::{Aside, Rare},
     request::{Deadline, Request, ShortDigest, Target},
     status::{FailureReason, Status},
     tombstone::{Outcome, Tombstone},
@@ -33,7 +33,7 @@ pub(crate) struct At {
 pub(crate) struct Misfit;
 
 impl Payment {
-    fn blank(at: At, id: PaymentId, status: Status, terms: Terms, rare: Rare) -> Self {
+    fn blank(at: At, id: PaymentId, status: Status, terms: Terms, rare: Aside) -> Self {
         Self {
             id,
             created_seq: at.seq,
@@ -45,15 +45,15 @@ impl Payment {
             batches: 0,
             unread: 0,
             verdict_due: VerdictDue::No,
-            rare: rare.into(),
+            rare,
         }
     }
 
     pub(crate) fn accepted(at: At, id: PaymentId, request: Request) -> Self {
-        let mut rare = Rare::default();
+        let mut rare = Aside::default();
         let status = match &request.target {
             Target::Offer { deadline, .. } => {
-                rare.waits_until = Some(match deadline {
+                rare.kept().waits_until = Some(match deadline {
                     Deadline::Ticks(ticks) => {
                         WaitsUntil::Tick(at.tick.saturating_add(u64::from(*ticks)))
                     }
@@ -62,7 +62,7 @@ impl Payment {
                 Status::AwaitingInvoice
             }
             Target::Spontaneous { preimage } => {
-                rare.payment_hash = Some(preimage.payment_hash());
+                rare.kept().payment_hash = Some(preimage.payment_hash());
                 Status::Pending
             }
             Target::Invoice { .. } => Status::Pending,
@@ -73,7 +73,7 @@ impl Payment {
     pub(crate) fn adopted(at: At, id: PaymentId, payment_hash: Option<PaymentHash>) -> Self {
         let status = Status::Abandoned { reason: FailureReason::Adopted };
         let rare = Rare { payment_hash, ..Rare::default() };
-        Self::blank(at, id, status, Terms::None, rare)
+        Self::blank(at, id, status, Terms::None, rare.into())
     }
 
     pub(crate) fn recalled(at: At, tombstone: &Tombstone) -> Self {
@@ -97,7 +97,7 @@ impl Payment {
             Some(digests) => Terms::Digests(digests.clone()),
             None => Terms::None,
         };
-        Self::blank(at, tombstone.id, status, terms, rare)
+        Self::blank(at, tombstone.id, status, terms, rare.into())
     }
 
     /// Folds one event into the payment.

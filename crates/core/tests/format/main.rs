@@ -7,6 +7,7 @@ mod oracle;
 mod damage;
 mod decoders;
 mod golden;
+mod limits;
 mod samples;
 mod shortest;
 mod states;

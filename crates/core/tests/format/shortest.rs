@@ -1,9 +1,9 @@
-//! A state says everything in one way: no number written longer than it must be, no field that says
-//! otherwise than what it follows from.
+//! An entry and a state say everything in one way: no number written longer than it must be, no field
+//! that says otherwise than what it follows from.
 
-use payonce_core::State;
+use payonce_core::{Entry, Head, State, decode_events};
 
-use crate::states;
+use crate::{LEDGER, NOW, samples, states};
 
 /// Reads bytes that may be no state; if they are one, they are its one encoding.
 fn reads_back(bytes: &[u8]) -> bool {
@@ -84,4 +84,32 @@ fn whatever_is_changed_reads_back_as_itself_or_not_at_all() {
         }
     }
     assert!(read > 1_000 && refused > 1_000, "both happen: {read} and {refused}");
+}
+
+/// Every byte of an entry as a number that is written longer: near its end, where a reader sees no
+/// further, as well as before.
+#[test]
+fn no_number_of_an_entry_can_be_written_longer() {
+    let (mut others, mut refused) = (0, 0);
+    for (name, events) in samples::entries() {
+        let entry = Entry::new(Head::genesis(LEDGER), 1, NOW, &events).expect(name);
+        let bytes = entry.bytes();
+        for at in 0..bytes.len() {
+            for wider in widened(&bytes[at..]) {
+                let longer = [&bytes[..at], &wider, &bytes[at + 1..]].concat();
+                let mut read = Vec::new();
+                match decode_events(&longer, |_, event| read.push(event)) {
+                    Err(_) => refused += 1,
+                    Ok(header) => {
+                        others += 1;
+                        let before = Head { seq: header.first_seq - 1, ..Head::genesis(LEDGER) };
+                        let again = Entry::new(before, header.epoch, header.now, &read);
+                        let again = again.expect("what was read can be written");
+                        assert_eq!(again.bytes(), longer, "{name}: two encodings, at {at}");
+                    }
+                }
+            }
+        }
+    }
+    assert!(others < refused / 100, "hardly any is an entry: {others}, not {refused}");
 }

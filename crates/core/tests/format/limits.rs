@@ -1,0 +1,84 @@
+//! What would not decode is not encoded: every text, blob and list of an event at its limit, and one
+//! above it.
+
+use payonce_core::{
+    Anomaly, Assertion, DecodeError, Delivery, EncodeError, Entry, Event, Failure, Head, Msat,
+    Observation, ObservationKind, PartId, PartKind, PartTerms, PaymentHash, PaymentId, Request,
+    decode_events, limits,
+};
+
+use crate::{LEDGER, NOW};
+
+const ID: PaymentId = PaymentId::from_bytes([0xa0; 32]);
+const PART: PartId = PartId::from_bytes([0x01; 32]);
+
+type Sized = (&'static str, usize, fn(usize) -> Event);
+
+fn request(change: impl FnOnce(&mut Request)) -> Event {
+    let mut request = Request::invoice(PaymentHash::from_bytes([0x4a; 32]), Msat(1_000));
+    change(&mut request);
+    Event::PaymentAccepted { id: ID, request, again_after: None }
+}
+
+fn asserted(by: usize, why: usize) -> Event {
+    let (by, why) = ("b".repeat(by).as_str().into(), "w".repeat(why).as_str().into());
+    let assertion = Some(Assertion { by, why, height: 1 });
+    let failure = Failure { assertion, ..Failure::default() };
+    Event::PartFailed { id: ID, part: PART, failure, notify: false }
+}
+
+fn dispatched(parts: usize) -> Event {
+    let terms = PartTerms { id: PART, amount: Msat(1), fee: Msat(1), kind: PartKind::Delegated };
+    let parts = vec![terms; parts].into();
+    Event::PartsDispatched { id: ID, attempt: 1, parts }
+}
+
+fn corrected(parts: usize) -> Event {
+    let in_flight = vec![PART; parts].into();
+    let anomaly = Anomaly::Correction { payment: ID, part: PART, in_flight };
+    Event::AnomalyNoted { anomaly, delivery: Delivery::Notify }
+}
+
+const ALL: [Sized; 8] = [
+    ("program", limits::PROGRAM_BYTES, |len| Event::Opened {
+        epoch: 1,
+        restored: false,
+        program: "p".repeat(len).as_str().into(),
+    }),
+    ("instructions", limits::INSTRUCTIONS_BYTES, |len| {
+        request(|request| request.instructions = vec![1; len].into())
+    }),
+    ("metadata", limits::METADATA_BYTES, |len| {
+        request(|request| request.metadata = vec![1; len].into())
+    }),
+    ("parts of a batch", limits::BATCH_PARTS, dispatched),
+    ("who asserts", limits::ASSERTED_BY_BYTES, |len| asserted(len, 1)),
+    ("why", limits::ASSERTED_WHY_BYTES, |len| asserted(1, len)),
+    ("observation", limits::OBSERVATION_BYTES, |len| Event::PartObserved {
+        id: ID,
+        observation: Observation {
+            part: PART,
+            kind: ObservationKind::PathFailed,
+            bytes: vec![1; len].into(),
+        },
+    }),
+    ("parts of a correction", limits::PAYMENT_PARTS, corrected),
+];
+
+fn encode(event: Event) -> Result<Entry, EncodeError> {
+    Entry::new(Head::genesis(LEDGER), 1, NOW, &[event])
+}
+
+#[test]
+fn what_is_above_a_limit_becomes_no_entry() {
+    for (what, limit, event) in ALL {
+        let entry = encode(event(limit)).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let mut read = Vec::new();
+        decode_events(entry.bytes(), |_, event| read.push(event)).expect(what);
+        assert_eq!(read, [event(limit)], "{what}");
+
+        let refused = encode(event(limit + 1)).expect_err(what);
+        let above = DecodeError::OverLimit { inside: "an event" };
+        assert_eq!(refused, EncodeError::Unreadable(above), "{what}");
+    }
+}
