@@ -71,7 +71,7 @@ pub use crate::{
     },
     image::Image,
     ledger::{Answers, ExecuteError, Ledger, LedgerError, OpenError, Opening, check_base},
-    machine::{Machine, Poisoned, ReleaseError, SnapshotError, Step, Ticket},
+    machine::{Machine, Poisoned, Receipt, ReleaseError, SnapshotError, Step, Ticket},
     notification::{Anomaly, Notice, Notification, NotificationId},
     part::{Assertion, Failure, Fate, Observation, ObservationKind, Part, PartKind, PartTerms},
     payment::{Payment, Quiet, Sums, WaitsUntil},

@@ -26,7 +26,8 @@ use crate::{
 ///    For a step without an entry ask the store to `confirm_owner`.
 /// 3. [`confirmed`](Self::confirmed) with the entries, or [`poison`](Self::poison) if the store
 ///    failed.
-/// 4. [`release`](Self::release) the tickets.
+/// 4. [`release`](Self::release) the tickets; or give [`receipt`](Self::receipt)s to those who hold
+///    them, who [`redeem`](Ticket::redeem) them by themselves.
 ///
 /// An entry that is dropped, skipped or confirmed out of order poisons the machine: only opening
 /// the log again tells what happened.
@@ -56,6 +57,16 @@ pub struct Ticket<T> {
     reply: T,
     seq: u64,
     refresh: fn(&mut T, &State),
+    /// Whether there is nothing to refresh.
+    stands: bool,
+    machine: Arc<AtomicBool>,
+}
+
+/// Proof that everything up to a seq is durable: reads most replies away from the machine, where
+/// many wait for it.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    seq: u64,
     machine: Arc<AtomicBool>,
 }
 
@@ -70,6 +81,16 @@ impl<T> Ticket<T> {
     #[must_use]
     pub const fn waits_for(&self) -> u64 {
         self.seq
+    }
+
+    /// Reads the reply, as [`Machine::release`] would have done when the receipt was given.
+    ///
+    /// # Errors
+    /// The ticket, if only its machine can release it: the receipt does not reach as far, is of
+    /// another machine, or the reply tells how things stand at its release.
+    pub fn redeem(self, receipt: &Receipt) -> Result<T, Self> {
+        let covered = self.seq <= receipt.seq && Arc::ptr_eq(&self.machine, &receipt.machine);
+        if covered && self.stands { Ok(self.reply) } else { Err(self) }
     }
 }
 
@@ -168,31 +189,26 @@ impl Machine {
         operation: O,
         now: UnixMillis,
     ) -> Step<Result<O::Reply, O::Refusal>> {
-        let refresh = |reply: &mut Result<O::Reply, O::Refusal>, state: &State| {
-            if let Ok(reply) = reply {
-                reply.refresh(state);
-            }
-        };
         let context = Context { now, config: &self.config, durable_seq: self.durable.seq };
         match operation.decide(&self.state, &context) {
             Ok(decision) if decision.events.is_empty() => {
-                Step { entry: None, ticket: self.ticket(Ok(decision.reply), refresh) }
+                Step { entry: None, ticket: self.answer(Ok(decision.reply)) }
             }
             // A poisoned machine records nothing more, and its tickets are never released.
             Ok(decision) if self.is_poisoned() => {
-                Step { entry: None, ticket: self.ticket(Ok(decision.reply), refresh) }
+                Step { entry: None, ticket: self.answer(Ok(decision.reply)) }
             }
             Ok(decision) => {
                 let entry = self.record(now, self.state.epoch, &decision.events);
-                Step { entry: Some(entry), ticket: self.ticket(Ok(decision.reply), refresh) }
+                Step { entry: Some(entry), ticket: self.answer(Ok(decision.reply)) }
             }
-            Err(refusal) => Step { entry: None, ticket: self.ticket(Err(refusal), refresh) },
+            Err(refusal) => Step { entry: None, ticket: self.answer(Err(refusal)) },
         }
     }
 
     /// Asks the newest state. The answer is a reply like any other: it waits for the head it saw.
     pub fn query<T>(&self, ask: impl FnOnce(&State) -> T) -> Ticket<T> {
-        self.ticket(ask(&self.state), |_, _| {})
+        self.ticket(ask(&self.state), |_, _| {}, true)
     }
 
     /// Takes back entries that are durable now, in the order in which they were made.
@@ -220,6 +236,17 @@ impl Machine {
     /// Says that an append failed: its outcome is unknown, and nothing is answered any more.
     pub const fn poison(&mut self) {
         self.poisoned = true;
+    }
+
+    /// Proof of what is durable now, for who reads replies elsewhere.
+    ///
+    /// # Errors
+    /// [`Poisoned`].
+    pub fn receipt(&self) -> Result<Receipt, Poisoned> {
+        if self.is_poisoned() {
+            return Err(Poisoned);
+        }
+        Ok(Receipt { seq: self.durable.seq, machine: Arc::clone(&self.lost) })
     }
 
     /// Reads a reply.
@@ -275,8 +302,19 @@ impl Machine {
         }
     }
 
-    fn ticket<T>(&self, reply: T, refresh: fn(&mut T, &State)) -> Ticket<T> {
-        Ticket { reply, seq: self.state.head.seq, refresh, machine: Arc::clone(&self.lost) }
+    fn answer<T: Release, E>(&self, reply: Result<T, E>) -> Ticket<Result<T, E>> {
+        let stands = reply.as_ref().map_or(true, Release::stands);
+        let refresh = |reply: &mut Result<T, E>, state: &State| {
+            if let Ok(reply) = reply {
+                reply.refresh(state);
+            }
+        };
+        self.ticket(reply, refresh, stands)
+    }
+
+    fn ticket<T>(&self, reply: T, refresh: fn(&mut T, &State), stands: bool) -> Ticket<T> {
+        let machine = Arc::clone(&self.lost);
+        Ticket { reply, seq: self.state.head.seq, refresh, stands, machine }
     }
 
     fn record(&mut self, now: UnixMillis, epoch: u64, events: &[Event]) -> Entry {

@@ -19,6 +19,12 @@ pub trait Release {
     /// Brings up to date what the reply promises to tell as of its release.
     fn refresh(&mut self, _state: &State) {}
 
+    /// Whether nothing that happened since it was decided changes what it tells: whoever brings
+    /// replies [up to date](Self::refresh) says here which ones.
+    fn stands(&self) -> bool {
+        true
+    }
+
     /// What must be withdrawn if nobody reads the reply: parts that it gives the right to offer, or
     /// says to withdraw.
     fn forfeit(self) -> Vec<WithdrawPart>
@@ -162,6 +168,10 @@ impl Release for DispatchReply {
         }
     }
 
+    fn stands(&self) -> bool {
+        !matches!(self, Self::Recorded { .. })
+    }
+
     fn forfeit(self) -> Vec<WithdrawPart> {
         match self {
             Self::Recorded { id, parts, .. } | Self::Overtaken { id, parts, .. } => {
@@ -196,6 +206,13 @@ impl Release for Reply {
     fn refresh(&mut self, state: &State) {
         if let Self::Dispatch(reply) = self {
             reply.refresh(state);
+        }
+    }
+
+    fn stands(&self) -> bool {
+        match self {
+            Self::Dispatch(reply) => reply.stands(),
+            _ => true,
         }
     }
 

@@ -17,7 +17,7 @@ use std::{
 };
 
 use payonce_core::{
-    Entry, EventStore, Exclusion, LedgerId, Machine, Operation, Release, ReleaseError,
+    Entry, EventStore, Exclusion, LedgerId, Machine, Operation, Receipt, Release, ReleaseError,
     SnapshotWriter, State, Step, StoreError, Ticket, UnixMillis,
 };
 
@@ -111,6 +111,15 @@ pub(crate) struct Front<S> {
     vitals: Option<Ticket<Vitals>>,
 }
 
+/// How the batch that a thread waited for came to its end.
+enum Settled<'a, S> {
+    /// This thread committed it, or found it over.
+    Here(Guard<'a, S>),
+    /// Another thread committed it; whoever waited has its proof and need not come to the front,
+    /// where the next ones decide.
+    Elsewhere(Receipt),
+}
+
 /// What a command answers, sealed.
 pub(crate) type Sealed<O> = Ticket<Result<<O as Operation>::Reply, <O as Operation>::Refusal>>;
 
@@ -153,6 +162,8 @@ struct Told {
     successor: Option<Arc<Gate>>,
     /// Whose batch is over.
     over: Waiting,
+    /// That it is durable.
+    receipt: Option<Receipt>,
     /// Whose batch will never be written.
     lost: Waiting,
     others: Vec<Waiter>,
@@ -163,8 +174,8 @@ impl Told {
         if let Some(gate) = self.successor {
             gate.call();
         }
-        self.over.tell();
-        self.lost.tell();
+        self.over.tell(self.receipt);
+        self.lost.tell(None);
         done(self.others);
     }
 }
@@ -224,23 +235,52 @@ impl<S: EventStore> Commit<S> {
         Ok(front)
     }
 
+    /// Waits until this batch is over, committing it where nobody else does, and reads a reply.
+    pub(crate) fn settle<T>(
+        &self,
+        front: Guard<'_, S>,
+        (ticket, batch): (Ticket<T>, u64),
+    ) -> Result<T, Unavailable> {
+        let ticket = match self.wait_for(front, batch) {
+            Settled::Here(front) => return front.release(ticket),
+            Settled::Elsewhere(receipt) => ticket.redeem(&receipt),
+        };
+        ticket.or_else(|ticket| self.lock().release(ticket))
+    }
+
+    /// As [`settle`](Self::settle), for several replies.
+    pub(crate) fn settle_all<T>(
+        &self,
+        front: Guard<'_, S>,
+        (tickets, batch): (Vec<Ticket<T>>, u64),
+    ) -> Result<Vec<T>, Unavailable> {
+        let front = match self.wait_for(front, batch) {
+            Settled::Here(front) => front,
+            Settled::Elsewhere(_) => self.lock(),
+        };
+        tickets.into_iter().map(|ticket| front.release(ticket)).collect()
+    }
+
     /// Waits until this batch is over, committing it where nobody else does.
-    pub(crate) fn settle<'a>(&'a self, mut front: Guard<'a, S>, batch: u64) -> Guard<'a, S> {
+    fn wait_for<'a>(&'a self, mut front: Guard<'a, S>, batch: u64) -> Settled<'a, S> {
         while front.over < batch {
-            if front.leading {
-                let gate = front.waiting_for(batch).add_thread();
-                drop(front);
-                let signal = gate.wait();
-                front = self.lock();
-                if signal == Signal::Lead {
-                    front = self.lead(front, HALF);
-                }
-            } else {
+            if !front.leading {
                 front.leading = true;
                 front = self.lead(front, HALF);
+                continue;
+            }
+            let gate = front.waiting_for(batch).add_thread();
+            drop(front);
+            match gate.wait() {
+                Signal::Over(Some(receipt)) => return Settled::Elsewhere(receipt),
+                Signal::Over(None) => front = self.lock(),
+                Signal::Lead => {
+                    front = self.lock();
+                    front = self.lead(front, HALF);
+                }
             }
         }
-        front
+        Settled::Here(front)
     }
 
     /// Commits the batch that has formed. Only who leads calls it; afterwards somebody else does,
@@ -607,7 +647,9 @@ impl<S> Front<S> {
         self.over = self.over.max(batch.number);
         let over = mem::take(&mut self.in_flight);
         let successor = self.appoint();
-        Told { successor, over, others: self.closers_if_idle(), ..Told::default() }
+        let receipt = self.machine.receipt().ok();
+        let others = self.closers_if_idle();
+        Told { successor, over, receipt, others, ..Told::default() }
     }
 
     /// Who leads next: a thread that waits for what has formed, else the writer thread, which is
@@ -640,7 +682,7 @@ impl<S> Front<S> {
         others.extend(self.outcomes.end_all());
         others.extend(self.feed.end());
         let over = mem::take(&mut self.in_flight);
-        Told { over, lost: lost.waiting, others, successor: None }
+        Told { over, lost: lost.waiting, others, ..Told::default() }
     }
 
     pub(crate) fn is_idle(&self) -> bool {

@@ -3,16 +3,18 @@
 
 use std::{mem, sync::Arc};
 
+use payonce_core::Receipt;
+
 use crate::{
     sync::{Condvar, Mutex, lock, wait},
     waiter::Sleeper,
 };
 
 /// What a thread at a gate is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Signal {
-    /// The batch is over.
-    Over,
+    /// The batch is over; with a receipt, if it is durable.
+    Over(Option<Receipt>),
     /// Nobody commits: it is this thread's turn to lead. One thread alone is told.
     Lead,
 }
@@ -27,7 +29,7 @@ pub(crate) struct Gate {
 
 #[derive(Debug, Default)]
 struct Told {
-    over: bool,
+    over: Option<Signal>,
     /// Somebody is to lead and does not know it yet. Also of a batch that was lost meanwhile: a
     /// ledger that somebody was to lead is not idle before somebody has.
     lead: bool,
@@ -37,10 +39,15 @@ impl Gate {
     /// Waits until the batch is over, or until this thread is to lead.
     pub(crate) fn wait(&self) -> Signal {
         let mut told = lock(&self.told);
-        while !told.lead && !told.over {
-            told = wait(&self.turned, told);
+        loop {
+            if mem::take(&mut told.lead) {
+                return Signal::Lead;
+            }
+            match &told.over {
+                Some(over) => return over.clone(),
+                None => told = wait(&self.turned, told),
+            }
         }
-        if mem::take(&mut told.lead) { Signal::Lead } else { Signal::Over }
     }
 
     /// Lets one of its threads lead, once it is called. There is one that waits, or is about to.
@@ -53,8 +60,8 @@ impl Gate {
         self.turned.notify_one();
     }
 
-    fn open(&self) {
-        lock(&self.told).over = true;
+    fn open(&self, receipt: Option<Receipt>) {
+        lock(&self.told).over = Some(Signal::Over(receipt));
         self.turned.notify_all();
     }
 }
@@ -82,9 +89,9 @@ impl Waiting {
     }
 
     /// Tells all of them that the batch is over.
-    pub(crate) fn tell(self) {
+    pub(crate) fn tell(self, receipt: Option<Receipt>) {
         if let Some(gate) = self.gate {
-            gate.open();
+            gate.open(receipt);
         }
         for task in self.tasks {
             task.done();

@@ -92,9 +92,8 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
         now: UnixMillis,
     ) -> Result<O::Reply, CallError<O::Refusal>> {
         let mut front = self.commit().enter()?;
-        let (ticket, batch) = front.submit(operation, now);
-        let front = self.commit().settle(front, batch);
-        front.release(ticket)?.map_err(CallError::Refused)
+        let submitted = front.submit(operation, now);
+        self.commit().settle(front, submitted)?.map_err(CallError::Refused)
     }
 
     /// As [`execute`](Self::execute), but does not wait for room.
@@ -111,9 +110,8 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
         if !front.has_room(limit)? {
             return Err(Unavailable::Full { limit }.into());
         }
-        let (ticket, batch) = front.submit(operation, now);
-        let front = self.commit().settle(front, batch);
-        front.release(ticket)?.map_err(CallError::Refused)
+        let submitted = front.submit(operation, now);
+        self.commit().settle(front, submitted)?.map_err(CallError::Refused)
     }
 
     /// Decides several commands as one call, each against the state after those before it, and
@@ -129,9 +127,8 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
         // Drawn before the lock is taken: the iterator is the caller's code.
         let operations: Vec<_> = operations.into_iter().collect();
         let mut front = self.commit().enter()?;
-        let (tickets, batch) = front.submit_all(operations, now);
-        let front = self.commit().settle(front, batch);
-        tickets.into_iter().map(|ticket| front.release(ticket)).collect()
+        let submitted = front.submit_all(operations, now);
+        self.commit().settle_all(front, submitted)
     }
 
     /// Asks the newest state, and answers once that is durable. `ask` holds everybody up while it
@@ -145,9 +142,8 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     pub fn query<T>(&self, ask: impl FnOnce(&State) -> T) -> Result<T, Unavailable> {
         let mut front = self.commit().enter()?;
         let (asked, batch) = ask_in(&mut front, ask);
-        let front = self.commit().settle(front, batch);
         match asked {
-            Ok(ticket) => front.release(ticket),
+            Ok(ticket) => self.commit().settle(front, (ticket, batch)),
             Err(panicked) => {
                 drop(front);
                 resume_unwind(panicked)

@@ -126,16 +126,13 @@ impl<S: EventStore + Send + 'static> Commit<S> {
                 continue;
             }
             front.bytes_since_snapshot = 0;
-            let (ticket, batch) = front.query(State::image);
-            front = self.settle(front, batch);
-            if let Ok(image) = front.release(ticket) {
-                drop(front);
-                if let Err(error) = self.save(&image) {
-                    tracing::warn!(%error, "no snapshot was kept");
-                }
-                drop(image);
-                front = self.lock();
+            let asked = front.query(State::image);
+            if let Ok(image) = self.settle(front, asked)
+                && let Err(error) = self.save(&image)
+            {
+                tracing::warn!(%error, "no snapshot was kept");
             }
+            front = self.lock();
         }
     }
 
