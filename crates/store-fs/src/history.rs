@@ -9,7 +9,7 @@ use crate::{
     error::{Damage, FsError},
     frame,
     names::{self, Kind, io_error},
-    segment::{self, SegmentHeader, Stop, Walk, damaged},
+    segment::{self, FRAMES_AT, SegmentHeader, Stop, Walk, damaged},
     snapshot,
 };
 
@@ -60,6 +60,17 @@ pub(crate) struct History<D> {
     pub(crate) end: usize,
     pub(crate) head: Head,
     pub(crate) base: Option<Head>,
+    /// Where snapshots stand in the segment that was the newest when the log was found.
+    marks: Vec<Mark>,
+}
+
+/// The end of an entry that was found on the chain, so that nobody has to walk there again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    at: Head,
+    segment: SegmentHeader,
+    /// Where the entry's frame ends.
+    end: usize,
 }
 
 /// Who compares the chain of what is read with what it must lead to.
@@ -92,18 +103,35 @@ pub(crate) struct Tail {
     pub(crate) size: usize,
     /// The bytes of a torn write, from [`end`](Self::end) to the last that is not zero.
     pub(crate) torn: Vec<u8>,
+    /// Those that were asked for.
+    pub(crate) marks: Vec<Mark>,
 }
 
 /// Judges the newest segment: where its entries end, and whether what follows is blank, torn by a
-/// crash, or damage. Takes the masks off the entries in `bytes`.
-pub(crate) fn judge(bytes: &mut [u8], header: SegmentHeader, place: &str) -> Result<Tail, FsError> {
+/// crash, or damage. Takes the masks off the entries in `bytes`, and marks the ends of entries at
+/// the seqs of `wanted`, which are in order.
+pub(crate) fn judge(
+    bytes: &mut [u8],
+    header: SegmentHeader,
+    place: &str,
+    wanted: &[u64],
+) -> Result<Tail, FsError> {
     let size = bytes.len();
     let mut chain = header.before.chain;
     let mut walk = Walk::new(bytes, place, header);
+    let mut marks = Vec::new();
+    let mut wanted = &wanted[wanted.partition_point(|seq| *seq <= header.before.seq)..];
     let stop = loop {
         match walk.next()? {
             Ok((_, entry)) => chain = chain.extend(entry),
             Err(stop) => break stop,
+        }
+        while let [next, later @ ..] = wanted
+            && *next <= walk.last_seq
+        {
+            let at = Head { seq: walk.last_seq, chain };
+            marks.extend((at.seq == *next).then_some(Mark { at, segment: header, end: walk.end }));
+            wanted = later;
         }
     };
     let written = walk.rest().iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
@@ -118,17 +146,18 @@ pub(crate) fn judge(bytes: &mut [u8], header: SegmentHeader, place: &str) -> Res
         unvouched_at: walk.durable.end,
         size,
         torn: walk.rest()[..written].to_vec(),
+        marks,
     })
 }
 
 impl<D: Disk> History<D> {
     /// Finds the log in its directory and checks everything but the entries of older segments.
-    /// `read_newest` reads and judges the newest one.
+    /// `read_newest` reads and judges the newest one, and marks where the snapshots stand in it.
     pub(crate) fn read(
         disk: D,
         listing: &Listing,
         expected: Option<LedgerId>,
-        read_newest: impl FnOnce(&D, &SegmentHeader) -> Result<Tail, FsError>,
+        read_newest: impl FnOnce(&D, &SegmentHeader, &[u64]) -> Result<Tail, FsError>,
     ) -> Result<(Self, Findings), FsError> {
         let mut segments = read_headers(&disk, &listing.segments)?;
         let Some(oldest) = segments.first() else {
@@ -146,9 +175,11 @@ impl<D: Disk> History<D> {
         dropped.extend(older_bases.map(|at| names::base(*at)));
         check_links(&disk, &segments, ledger)?;
         let newest = segments.last().expect("the start is one of them");
-        let tail = read_newest(&disk, newest)?;
-        let (end, head) = (tail.end, tail.head);
-        let history = Self { disk, ledger, segments, end, head, base };
+        let mut wanted = [&listing.snapshots[..], &listing.bases].concat();
+        wanted.sort_unstable();
+        let mut tail = read_newest(&disk, newest, &wanted)?;
+        let (end, head, marks) = (tail.end, tail.head, std::mem::take(&mut tail.marks));
+        let history = Self { disk, ledger, segments, end, head, base, marks };
         history.check_base()?;
         history.check_none_ahead(&listing.snapshots)?;
         Ok((history, Findings { tail, dropped }))
@@ -195,8 +226,11 @@ impl<D: Disk> History<D> {
         Ok(chain == Some(at.chain))
     }
 
-    /// The chain hash at this seq, recomputed from the entries; `None` if no entry ends there.
+    /// The chain hash at this seq, computed from the entries; `None` if no entry ends there.
     fn walk_chain_to(&self, seq: u64) -> Result<Option<ChainHash>, FsError> {
+        if let Some(mark) = self.marks.iter().find(|mark| mark.at.seq == seq) {
+            return Ok(Some(mark.at.chain));
+        }
         let found = self.segments.partition_point(|header| header.before.seq <= seq);
         let Some(header) = found.checked_sub(1).map(|found| self.segments[found]) else {
             return Ok(None);
@@ -249,29 +283,42 @@ impl<D: Disk> History<D> {
         let ends = ends.chain([self.head]);
         let mut bytes = Vec::new();
         for (header, end) in self.segments[start..].iter().zip(ends) {
-            segment::read_file(&self.disk, header, &mut bytes)?;
+            let start = self.start_in(header, from, chain);
+            segment::read_from(&self.disk, header, start.1, &mut bytes)?;
             if header == self.newest() {
                 bytes.truncate(self.end);
             }
             let checked = (end, chain);
-            if self.walk_segment(*header, checked, &mut bytes, from, visit)?.is_break() {
+            if self.walk_segment(*header, start, checked, &mut bytes, from, visit)?.is_break() {
                 break;
             }
         }
         Ok(())
     }
 
+    /// Where a walk to `from` may start in this segment: at its first frame, or after a mark, where
+    /// nobody asks for the chain of what is before.
+    fn start_in(&self, header: &SegmentHeader, from: u64, chain: Chain) -> (Head, usize) {
+        let before = |mark: &&Mark| mark.segment == *header && mark.at.seq < from;
+        let mark = self.marks.iter().rev().find(before);
+        match mark.filter(|_| chain == Chain::LeftToReader) {
+            Some(mark) => (mark.at, mark.end),
+            None => (header.before, FRAMES_AT),
+        }
+    }
+
     fn walk_segment(
         &self,
         header: SegmentHeader,
+        start: (Head, usize),
         (end, checked): (Head, Chain),
         bytes: &mut [u8],
         from: u64,
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, FsError> {
         let place = self.disk.place(&header.name());
-        let mut walk = Walk::new(bytes, &place, header);
-        let mut chain = header.before.chain;
+        let mut walk = Walk::from(bytes, &place, header, start);
+        let mut chain = start.0.chain;
         let stop = loop {
             match walk.next()? {
                 Ok((entry, bytes)) => {

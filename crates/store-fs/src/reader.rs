@@ -120,14 +120,18 @@ impl<D: Disk> EventSource for FsReader<D> {
 
 /// Reads the newest segment; what does not end in blank space is judged only once two readings were
 /// equal, since a writer may be in the middle of a write.
-fn read_newest<D: Disk>(disk: &D, header: &SegmentHeader) -> Result<Tail, FsError> {
+fn read_newest<D: Disk>(
+    disk: &D,
+    header: &SegmentHeader,
+    wanted: &[u64],
+) -> Result<Tail, FsError> {
     let place = disk.place(&header.name());
     let mut before = Vec::new();
     for _ in 0..ATTEMPTS {
         let mut bytes = Vec::new();
         segment::read_file(disk, header, &mut bytes)?;
         let seen = bytes.clone();
-        let judged = history::judge(&mut bytes, *header, &place);
+        let judged = history::judge(&mut bytes, *header, &place, wanted);
         if matches!(&judged, Ok(tail) if tail.torn.is_empty()) || seen == before {
             return judged;
         }

@@ -1,5 +1,7 @@
 //! A segment: one file of the log (docs/FORMAT.md, "Segments").
 
+use std::collections::TryReserveError;
+
 use payonce_core::{ChainHash, EntryHeader, Head, LedgerId};
 
 use crate::{
@@ -125,22 +127,53 @@ pub(crate) fn read_file<D: Disk>(
     header: &SegmentHeader,
     bytes: &mut Vec<u8>,
 ) -> Result<(), FsError> {
+    read_from(disk, header, FRAMES_AT, bytes)
+}
+
+/// As [`read_file`], but of the frames only those from `start` on: what stands in `bytes` before
+/// them means nothing.
+pub(crate) fn read_from<D: Disk>(
+    disk: &D,
+    header: &SegmentHeader,
+    start: usize,
+    bytes: &mut Vec<u8>,
+) -> Result<(), FsError> {
     let name = header.name();
     let file = names::open(disk, &name, crate::disk::Access::Read)?;
     let size = file.size().map_err(io_error("measure", disk, &name))?;
     let size =
         usize::try_from(size).map_err(|_| damaged(&disk.place(&name), 0, Damage::TooLarge))?;
-    let more = size.saturating_sub(bytes.len());
-    bytes.try_reserve_exact(more).map_err(|_| damaged(&disk.place(&name), 0, Damage::TooLarge))?;
-    // Kept from the last file: only what the file is longer by must be cleared.
-    bytes.resize(size, 0);
-    let read = read_full(&file, bytes, 0).map_err(io_error("read", disk, &name))?;
-    bytes.truncate(read);
+    make_room(size, bytes).map_err(|_| damaged(&disk.place(&name), 0, Damage::TooLarge))?;
+    let io = io_error("read", disk, &name);
+    let size = match bytes.split_at_mut_checked(start) {
+        Some((before, frames)) => read_full(&file, &mut before[..FRAMES_AT], 0)
+            .and_then(|_| read_full(&file, frames, start as u64))
+            .map(|read| start + read),
+        None => read_full(&file, bytes, 0),
+    };
+    bytes.truncate(size.map_err(io)?);
     if SegmentHeader::decode(bytes, &disk.place(&name))? == *header {
         Ok(())
     } else {
         Err(damaged(&disk.place(&name), 0, Damage::FileHeader))
     }
+}
+
+/// Gives `bytes` this length; what is in them means nothing.
+pub(crate) fn make_room(size: usize, bytes: &mut Vec<u8>) -> Result<(), TryReserveError> {
+    if bytes.is_empty() {
+        // Tried first, then asked for as zeros: fresh memory is zero already, nobody clears it. An
+        // attempt that nobody looked at would be compiled away.
+        let mut room = Vec::<u8>::new();
+        room.try_reserve_exact(size)?;
+        drop(std::hint::black_box(room));
+        *bytes = vec![0; size];
+    } else {
+        // Kept from the last file: only what this one is longer by must be cleared.
+        bytes.try_reserve_exact(size.saturating_sub(bytes.len()))?;
+        bytes.resize(size, 0);
+    }
+    Ok(())
 }
 
 /// Walks over the entries of a segment in memory.
@@ -188,14 +221,18 @@ pub(crate) enum Stop {
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(bytes: &'a mut [u8], place: &'a str, header: SegmentHeader) -> Self {
-        Self {
-            bytes,
-            place,
-            header,
-            end: FRAMES_AT,
-            last_seq: header.before.seq,
-            durable: Durable { seq: header.before.seq, end: FRAMES_AT, since: Vec::new() },
-        }
+        Self::from(bytes, place, header, (header.before, FRAMES_AT))
+    }
+
+    /// Begins where an entry ends that is known.
+    pub(crate) fn from(
+        bytes: &'a mut [u8],
+        place: &'a str,
+        header: SegmentHeader,
+        (before, end): (Head, usize),
+    ) -> Self {
+        let durable = Durable { seq: before.seq, end, since: Vec::new() };
+        Self { bytes, place, header, end, last_seq: before.seq, durable }
     }
 
     /// The next entry with its header, or where the entries stop.

@@ -7,7 +7,7 @@ use crate::{
     error::{Damage, FsError},
     frame::SECTOR_BYTES,
     names::{self, io_error},
-    segment::{FORMAT_VERSION, array, damaged, open_sealed, seal},
+    segment::{FORMAT_VERSION, array, damaged, make_room, open_sealed, seal},
 };
 
 const MAGIC: [u8; 8] = *b"payonceS";
@@ -59,8 +59,7 @@ pub(crate) fn read<D: Disk>(
     let too_large = || damaged(&place, 16, Damage::TooLarge);
     let length = usize::try_from(stated).map_err(|_| too_large())?;
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length).map_err(|_| too_large())?;
-    bytes.resize(length, 0);
+    make_room(length, &mut bytes).map_err(|_| too_large())?;
     let read =
         read_full(&file, &mut bytes, SECTOR_BYTES as u64).map_err(io_error("read", disk, name))?;
     let crc = u32::from_le_bytes(array(header, 96));
