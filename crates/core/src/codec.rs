@@ -248,9 +248,7 @@ pub fn decode_events(
     let (header, mut rest) = EntryHeader::split(bytes)?;
     check_canonical(&header, &bytes[..bytes.len() - rest.len()], "an entry's header")?;
     for seq in header.first_seq..=header.last_seq() {
-        let (event, used) = decode_canonical::<Event>(rest, "an event")?;
-        rest = &rest[used..];
-        each(seq, event);
+        each(seq, take_canonical(&mut rest, "an event")?);
     }
     if rest.is_empty() {
         Ok(header)
@@ -290,6 +288,7 @@ pub(crate) fn decode_prefix<T: Decode<()>>(
     bincode::decode_from_slice(bytes, CONFIG).map_err(|error| wire_error(error, inside))
 }
 
+#[cold]
 fn wire_error(error: bincode::error::DecodeError, inside: &'static str) -> DecodeError {
     use bincode::error::DecodeError as Wire;
     match error {
@@ -299,24 +298,39 @@ fn wire_error(error: bincode::error::DecodeError, inside: &'static str) -> Decod
     }
 }
 
-/// Decodes a value at the start of `bytes`, which must be its one encoding; says how many bytes it
-/// took. For types whose decoding itself refuses what would be encoded otherwise, numbers aside.
-pub(crate) fn decode_canonical<T: Decode<()> + Encode>(
-    bytes: &[u8],
+/// Decodes a value at the start of `rest`, which must be its one encoding, and takes it off. For
+/// types whose decoding itself refuses what would be encoded otherwise, numbers aside.
+pub(crate) fn take_canonical<T: Decode<()> + Encode>(
+    rest: &mut &[u8],
     inside: &'static str,
-) -> Result<(T, usize), DecodeError> {
-    let reader = Shortest { rest: bytes, are_shortest: true, is_sure: true, single: None };
+) -> Result<T, DecodeError> {
+    let mut value = None;
+    take_canonical_to(&mut value, rest, inside)?;
+    Ok(value.expect("it was decoded"))
+}
+
+/// As [`take_canonical`], to its place: a large value is not moved about.
+pub(crate) fn take_canonical_to<T: Decode<()> + Encode>(
+    slot: &mut Option<T>,
+    rest: &mut &[u8],
+    inside: &'static str,
+) -> Result<(), DecodeError> {
+    let reader = Shortest { rest, are_shortest: true, is_sure: true, single: None };
     let mut decoder = DecoderImpl::new(reader, CONFIG, ());
-    let value = T::decode(&mut decoder).map_err(|error| wire_error(error, inside))?;
-    let Shortest { rest, are_shortest, is_sure, .. } = *decoder.reader();
-    let used = bytes.len() - rest.len();
+    match T::decode(&mut decoder) {
+        Ok(value) => *slot = Some(value),
+        Err(error) => return Err(wire_error(error, inside)),
+    }
+    let Shortest { rest: after, are_shortest, is_sure, .. } = *decoder.reader();
+    let bytes = &rest[..rest.len() - after.len()];
     if !are_shortest {
         return Err(DecodeError::NotCanonical { inside });
     }
-    if !is_sure {
-        check_canonical(&value, &bytes[..used], inside)?;
+    if let (false, Some(value)) = (is_sure, slot) {
+        check_canonical(value, bytes, inside)?;
     }
-    Ok((value, used))
+    *rest = after;
+    Ok(())
 }
 
 /// Reads from memory and notices a number that is not written as shortly as it can be: the one way
@@ -343,6 +357,7 @@ fn needs_width(width: u8, number: &[u8]) -> bool {
 }
 
 impl Reader for Shortest<'_> {
+    #[inline]
     fn read(&mut self, into: &mut [u8]) -> Result<(), bincode::error::DecodeError> {
         let Some((read, rest)) = self.rest.split_at_checked(into.len()) else {
             let additional = into.len() - self.rest.len();
@@ -355,11 +370,13 @@ impl Reader for Shortest<'_> {
         Ok(())
     }
 
+    #[inline]
     fn peek_read(&mut self, len: usize) -> Option<&[u8]> {
         self.rest.get(..len)
     }
 
     /// Takes what was peeked: a byte, or a number behind the byte that tells its width.
+    #[inline]
     fn consume(&mut self, len: usize) {
         let (taken, rest) = self.rest.split_at(len);
         self.rest = rest;
@@ -410,6 +427,25 @@ fn encode_len<E: Encoder>(
         return Err(bincode::error::EncodeError::Other("a count or length above its limit"));
     }
     (len as u64).encode(encoder)
+}
+
+/// Reads so many bytes where they lie: by way of a buffer each is moved twice.
+#[inline]
+pub(crate) fn decode_bytes<const N: usize, D: Decoder>(
+    decoder: &mut D,
+) -> Result<[u8; N], bincode::error::DecodeError> {
+    // A reader takes no more than a number's nine bytes for a number.
+    const { assert!(N > 9) };
+    decoder.claim_bytes_read(N)?;
+    let reader = decoder.reader();
+    if let Some(bytes) = reader.peek_read(N).and_then(<[u8]>::first_chunk::<N>) {
+        let bytes = *bytes;
+        reader.consume(N);
+        return Ok(bytes);
+    }
+    let mut bytes = [0; N];
+    reader.read(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Reads a count and checks it before anything is made of it.
@@ -634,30 +670,23 @@ impl<T: Decode<C>, const MAX: usize, C> Decode<C> for List<T, MAX> {
     ) -> Result<Self, bincode::error::DecodeError> {
         // Grown as items arrive: a count costs nothing until its items are there.
         let mut items = Vec::new();
-        Self::decode_each(decoder, |item| {
+        for _ in 0..Self::decode_count(decoder)? {
             if items.is_empty() {
                 // Most lists hold one.
                 items.reserve_exact(1);
             }
-            items.push(item);
-        })?;
+            items.push(T::decode(decoder)?);
+        }
         Ok(Self(items))
     }
 }
 
 impl<T, const MAX: usize> List<T, MAX> {
-    /// Decodes the items of a list one by one.
-    pub(crate) fn decode_each<D: Decoder>(
+    /// Decodes how many items follow.
+    pub(crate) fn decode_count<D: Decoder>(
         decoder: &mut D,
-        mut each: impl FnMut(T),
-    ) -> Result<(), bincode::error::DecodeError>
-    where
-        T: Decode<D::Context>,
-    {
-        for _ in 0..decode_len(decoder, MAX)? {
-            each(T::decode(decoder)?);
-        }
-        Ok(())
+    ) -> Result<usize, bincode::error::DecodeError> {
+        decode_len(decoder, MAX)
     }
 }
 

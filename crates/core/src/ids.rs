@@ -4,9 +4,15 @@
 use alloc::string::String;
 use core::{fmt, str::FromStr};
 
-use bincode::{Decode, Encode};
+use bincode::{
+    BorrowDecode, Decode, Encode,
+    de::{BorrowDecoder, Decoder},
+    error::DecodeError,
+};
 use bitcoin_hashes::sha256;
 use hex_conservative::{DisplayHex, decode_to_array};
+
+use crate::codec::decode_bytes;
 
 /// A text that is not the lower- or upper-case hex of an id of `expected_bytes` bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,8 +30,23 @@ pub struct ParseIdError {
 macro_rules! byte_id {
     ($(#[$doc:meta])* $name:ident, $len:literal, shown: $shown:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode)]
         pub struct $name([u8; $len]);
+
+        impl<C> Decode<C> for $name {
+            #[inline]
+            fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
+                decode_bytes(decoder).map(Self)
+            }
+        }
+
+        impl<'de, C> BorrowDecode<'de, C> for $name {
+            fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(
+                decoder: &mut D,
+            ) -> Result<Self, DecodeError> {
+                Self::decode(decoder)
+            }
+        }
 
         impl $name {
             /// Wraps the bytes, in wire order.

@@ -14,7 +14,7 @@ use crate::{
     part::{Part, PartKind},
     payment::{Payment, VerdictDue},
     request::ShortDigest,
-    slab::Handle,
+    slab::{Filled, Handle},
     state::{PartPlace, Place, State},
     status::StatusKind,
     stray::Stray,
@@ -196,7 +196,21 @@ pub(crate) struct Gathered {
     overdue: Vec<(u32, Packed)>,
 }
 
-/// Many payments at once, into a state without any.
+/// What two payments must not have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Double {
+    Id,
+    Part,
+}
+
+impl Gathered {
+    /// With room for so many payments.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self { by_status: Vec::with_capacity(count), ..Self::default() }
+    }
+}
+
+/// Many payments at once, into a state without any payment, tombstone or stray.
 impl State {
     pub(crate) fn reserve_payments(&mut self, count: usize) {
         for table in [&mut self.index.by_id, &mut self.index.by_hash, &mut self.index.by_part] {
@@ -204,28 +218,66 @@ impl State {
         }
     }
 
-    /// Adds a payment and gathers the keys that have an order, for
-    /// [`index_gathered`](Self::index_gathered).
-    pub(crate) fn gather_payment(&mut self, payment: Payment, gathered: &mut Gathered) {
-        let (id, keys, created) = (payment.id, Keys::of(&payment), payment.created_seq);
-        let handle = self.payments.insert(payment);
-        let place = Place::Payment(handle);
-        self.insert_id(&id, place);
-        self.rehash(place, None, keys.hash);
+    /// Adds payments and gathers the keys that have an order, for
+    /// [`index_gathered`](Self::index_gathered). No two parts of one payment have the same id.
+    ///
+    /// # Errors
+    /// What one has in common with a payment that is there; the state is of no use then.
+    pub(crate) fn gather_payments(
+        &mut self,
+        payments: Filled<Payment>,
+        gathered: &mut Gathered,
+    ) -> Result<(), Double> {
+        let count = payments.len();
+        let Handle(first) = self.payments.extend(payments);
+        for handle in (first..).take(count).map(Handle) {
+            let keys = Keys::of(self.payments.get(handle));
+            self.gather_ids(handle, keys.hash)?;
+            self.gather_keys(handle, &keys, gathered);
+        }
+        Ok(())
+    }
+
+    fn gather_keys(&mut self, handle: Handle, keys: &Keys, gathered: &mut Gathered) {
+        let Self { index, payments, .. } = self;
+        let payment = payments.get(handle);
+        let created = payment.created_seq;
         gathered.by_status.extend(keys.status.map(|(kind, seq)| (kind, seq, handle)));
         gathered.waiting.extend(keys.waiting().map(|(list, seq)| (list, seq, handle)));
         gathered.lapsing.extend(keys.lapses_at.map(|at| (at, created, handle)));
         gathered.lapsing_by_tick.extend(keys.lapses_above_tick.map(|at| (at, created, handle)));
         gathered.undecided.extend(keys.undecided.then_some((created, handle)));
-        let Self { index, payments, .. } = self;
         index.tick_waiters += usize::from(keys.waits_by_tick);
-        let payment = payments.get(handle);
         index.add_former(&payment.rare.former);
         for part in payment.parts.iter() {
-            index.by_part.insert(index.hash(part.id.as_bytes()), place);
             index.unresolved_parts += usize::from(part.fate.is_unresolved());
-            gathered.overdue.extend(overdue_at(part).map(|height| (height, place.into())));
+            let owner = Place::Payment(handle).into();
+            gathered.overdue.extend(overdue_at(part).map(|height| (height, owner)));
         }
+    }
+
+    /// Enters a payment under its id, its hash and its parts: each is looked up and entered at once.
+    fn gather_ids(&mut self, handle: Handle, hash: Option<PaymentHash>) -> Result<(), Double> {
+        let Self { index, payments, .. } = self;
+        let (payment, place) = (payments.get(handle), Place::Payment(handle));
+        let other = |at: Place| match at {
+            Place::Payment(other) => (other != handle).then(|| payments.get(other)),
+            Place::Tombstone(_) | Place::Stray(_) => None,
+        };
+        let same = |at| other(at).is_some_and(|other| other.id == payment.id);
+        if !index.by_id.enter(index.hash(payment.id.as_bytes()), place, same) {
+            return Err(Double::Id);
+        }
+        if let Some(hash) = hash {
+            index.by_hash.insert(index.hash(hash.as_bytes()), place);
+        }
+        for part in payment.parts.iter() {
+            let has = |at| other(at).is_some_and(|other| other.part(&part.id).is_some());
+            if !index.by_part.enter(index.hash(part.id.as_bytes()), place, has) {
+                return Err(Double::Part);
+            }
+        }
+        Ok(())
     }
 
     /// Builds the indexes that have an order.

@@ -10,6 +10,7 @@ use crate::{
     config::{Config, Remember},
     machine::{Machine, Poisoned, ReleaseError, SnapshotError, Ticket},
     recovery::Recovery,
+    relay::{Relay, in_turn},
     replay::{Replay, ReplayError, verify},
     state::State,
     store::{EventSource, EventStore, Exclusion, Snapshot, StoreError},
@@ -32,6 +33,9 @@ pub struct Opening {
     /// The caller's word that there is only one writer, for stores that cannot tell
     /// ([`Exclusion::None`]).
     pub single_writer: bool,
+    /// How a snapshot's payments get into the state: [`in_turn`], unless a runtime has a thread for
+    /// each of the two halves.
+    pub relay: Relay,
 }
 
 impl Opening {
@@ -44,6 +48,7 @@ impl Opening {
             seed,
             known_head: None,
             single_writer: false,
+            relay: in_turn,
         }
     }
 
@@ -51,6 +56,13 @@ impl Opening {
     #[must_use]
     pub const fn known_head(mut self, head: Head) -> Self {
         self.known_head = Some(head);
+        self
+    }
+
+    /// With the relay of a runtime of its own.
+    #[must_use]
+    pub const fn relay(mut self, relay: Relay) -> Self {
+        self.relay = relay;
         self
     }
 }
@@ -212,7 +224,7 @@ impl<S: EventStore> Ledger<S> {
     fn nearest(store: &S, opening: &Opening) -> Result<Replay, ReplayError> {
         let mut at_most = opening.known_head.map_or(u64::MAX, |head| head.seq);
         while let Some(Snapshot { at, bytes }) = store.load_snapshot(at_most)? {
-            match State::decode(&bytes, opening.seed) {
+            match State::decode_by(&bytes, opening.seed, opening.relay) {
                 Ok(state) if state.head() == at && state.ledger_id() == store.ledger_id() => {
                     return Ok(Replay::from_state(state));
                 }

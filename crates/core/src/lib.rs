@@ -37,6 +37,7 @@ mod query;
 mod rare;
 mod recovery;
 mod refusal;
+pub mod relay;
 mod replay;
 mod reply;
 mod request;

@@ -72,8 +72,16 @@ impl Encode for Parts {
 
 impl<C> Decode<C> for Parts {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let mut parts = Self::None;
-        Many::<Part>::decode_each(decoder, |part| parts.push(part))?;
-        Ok(parts)
+        match Many::<Part>::decode_count(decoder)? {
+            0 => Ok(Self::None),
+            1 => Part::decode(decoder).map(Self::One),
+            count => {
+                let mut parts = Self::None;
+                for _ in 0..count {
+                    parts.push(Part::decode(decoder)?);
+                }
+                Ok(parts)
+            }
+        }
     }
 }

@@ -473,37 +473,36 @@ impl Encode for Payment {
 /// What is written out must be what follows.
 impl<C> Decode<C> for Payment {
     fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let mut rare = Rare::default();
         let (id, created_seq, created_at) = Decode::decode(decoder)?;
-        let terms = match u32::decode(decoder)? {
-            0 => {
-                let request = Request::decode(decoder)?;
-                rare.instructions = Decode::decode(decoder)?;
-                Terms::Full(request)
-            }
-            1 => Terms::Digests(Decode::decode(decoder)?),
-            2 => Terms::None,
-            _ => return Err(DecodeError::Other("there are three kinds of terms")),
-        };
-        rare.payment_hash = Decode::decode(decoder)?;
-        if let Terms::Full(Request { target: Target::Invoice { payment_hash }, .. }) = &terms
-            && rare.payment_hash.take() != Some(*payment_hash)
+        let (terms, instructions) = decode_terms(decoder)?;
+        let mut payment_hash: Option<PaymentHash> = Decode::decode(decoder)?;
+        if let Terms::Full(Request { target: Target::Invoice { payment_hash: own }, .. }) = &terms
+            && payment_hash.take() != Some(*own)
         {
             return Err(DecodeError::Other("the hash is the invoice's"));
         }
-        rare.preimage = Decode::decode(decoder)?;
+        let preimage = Decode::decode(decoder)?;
         let (status, status_seq) = Decode::decode(decoder)?;
         let follows = <(Option<Msat>, Option<UnixMillis>, Option<UnixMillis>)>::decode(decoder)?;
-        rare.waits_until = Decode::decode(decoder)?;
-        rare.invoice = Decode::decode(decoder)?;
+        let (waits_until, invoice) = Decode::decode(decoder)?;
         let parts = Decode::decode(decoder)?;
-        rare.former = Decode::decode(decoder)?;
+        let former = Decode::decode(decoder)?;
         let (batches, unread) = Decode::decode(decoder)?;
-        rare.failed_notice = Decode::decode(decoder)?;
-        rare.quiet = Decode::decode(decoder)?;
+        let (failed_notice, quiet) = Decode::decode(decoder)?;
         let verdict_due = Decode::decode(decoder)?;
-        rare.observations = Decode::decode(decoder)?;
-        rare.reported = Decode::decode(decoder)?;
+        let (observations, reported) = Decode::decode(decoder)?;
+        let rare = Rare {
+            payment_hash,
+            preimage,
+            instructions,
+            waits_until,
+            invoice,
+            former,
+            failed_notice,
+            quiet,
+            observations,
+            reported,
+        };
         let payment = Self {
             id,
             created_seq,
@@ -521,5 +520,15 @@ impl<C> Decode<C> for Payment {
             return Err(DecodeError::Other("the limits are the request's and the invoice's"));
         }
         Ok(payment)
+    }
+}
+
+/// What is known of the request, and the digest of instructions that were dropped.
+fn decode_terms<D: Decoder>(decoder: &mut D) -> Result<(Terms, Option<ShortDigest>), DecodeError> {
+    match u32::decode(decoder)? {
+        0 => Ok((Terms::Full(Request::decode(decoder)?), Decode::decode(decoder)?)),
+        1 => Ok((Terms::Digests(Decode::decode(decoder)?), None)),
+        2 => Ok((Terms::None, None)),
+        _ => Err(DecodeError::Other("there are three kinds of terms")),
     }
 }

@@ -73,9 +73,27 @@ impl Aside {
     }
 }
 
+impl Rare {
+    /// Looks at no more of each field than whether it is there.
+    fn is_nothing(&self) -> bool {
+        let Self { payment_hash, preimage, instructions, waits_until, invoice, .. } = self;
+        let Self { former, failed_notice, quiet, observations, reported, .. } = self;
+        payment_hash.is_none()
+            && preimage.is_none()
+            && instructions.is_none()
+            && waits_until.is_none()
+            && invoice.is_none()
+            && former.as_slice().is_empty()
+            && failed_notice.is_none()
+            && quiet.is_none()
+            && observations.as_slice().is_empty()
+            && reported.is_none()
+    }
+}
+
 impl From<Rare> for Aside {
     fn from(rare: Rare) -> Self {
-        Self((rare != NOTHING).then(|| Box::new(rare)))
+        Self((!rare.is_nothing()).then(|| Box::new(rare)))
     }
 }
 

@@ -18,6 +18,49 @@ const MOST: u32 = 1 << 30;
 
 type Chunk<T> = Arc<[Option<T>; CHUNK]>;
 
+/// A chunk filled from its beginning, to be put into a slab without moving its values.
+#[derive(Debug)]
+pub(crate) struct Filled<T> {
+    chunk: Chunk<T>,
+    len: usize,
+}
+
+impl<T> Filled<T> {
+    /// Fills a chunk slot by slot, until `fill` fails or leaves a slot empty; the slots before are
+    /// kept.
+    pub(crate) fn by<E>(
+        mut fill: impl FnMut(&mut Option<T>) -> Result<(), E>,
+    ) -> (Self, Result<(), E>) {
+        let mut chunk = Self::empty();
+        let slots = Arc::get_mut(&mut chunk).expect("nobody else has it yet");
+        let (mut len, mut outcome) = (0, Ok(()));
+        for slot in slots {
+            outcome = fill(slot);
+            if outcome.is_err() || slot.is_none() {
+                *slot = None;
+                break;
+            }
+            len += 1;
+        }
+        (Self { chunk, len }, outcome)
+    }
+
+    /// An empty chunk, made where it stays: as an array it would be made elsewhere and moved.
+    fn empty() -> Chunk<T> {
+        let slots: Arc<[Option<T>]> = (0..CHUNK).map(|_| None).collect();
+        slots.try_into().unwrap_or_else(|_| unreachable!("it has as many slots as a chunk"))
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The values, in the order in which they were filled in.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunk[..self.len].iter().flatten()
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Branch<T>([Option<Chunk<T>>; BRANCH]);
 
@@ -74,6 +117,26 @@ impl<T: Clone> Slab<T> {
             fresh
         });
         *self.slot_mut(handle) = Some(value);
+        handle
+    }
+
+    /// Puts a whole chunk behind those that are there, and gives the handle of its first value; the
+    /// others follow one by one.
+    ///
+    /// # Panics
+    /// If the last chunk that is there is not full.
+    pub(crate) fn extend(&mut self, filled: Filled<T>) -> Handle {
+        let handle = Handle(self.used);
+        let first = self.used as usize;
+        assert!(first.is_multiple_of(CHUNK) && self.free.is_empty(), "whole chunks follow another");
+        self.used += u32::try_from(filled.len).expect("the length of a chunk");
+        assert!(self.used <= MOST, "a place has room for {MOST} handles");
+        let branches = &mut self.contents.0;
+        if first / (CHUNK * BRANCH) == branches.len() {
+            branches.push(Arc::default());
+        }
+        let branch = Arc::make_mut(&mut branches[first / (CHUNK * BRANCH)]);
+        branch.0[first / CHUNK % BRANCH] = Some(filled.chunk);
         handle
     }
 

@@ -2,17 +2,20 @@
 //! the base of a log whose history was dropped.
 
 use alloc::vec::Vec;
+use core::ops::ControlFlow;
 
 use bincode::{Decode, Encode};
 
 use crate::{
-    codec::{DecodeError, check_version, decode_canonical},
+    codec::{DecodeError, check_version, take_canonical, take_canonical_to},
     evolve::has_doubles,
     ids::{PaymentHash, sha256},
     image::Prelude,
-    index::Gathered,
+    index::{Double, Gathered},
     notification::Unread,
     payment::Payment,
+    relay::{Load, Relay, in_turn},
+    slab::Filled,
     state::State,
     stray::Stray,
     tombstone::Tombstone,
@@ -39,12 +42,21 @@ impl State {
     /// [`DecodeError`] when the bytes are not the one encoding of a state, contradict themselves,
     /// or come from a newer version.
     pub fn decode(bytes: &[u8], seed: u64) -> Result<Self, DecodeError> {
+        Self::decode_by(bytes, seed, in_turn)
+    }
+
+    /// As [`decode`](Self::decode), for runtimes of their own: `relay` does what [`in_turn`] does,
+    /// on two threads, say.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), and when the relay loses payments.
+    pub fn decode_by(bytes: &[u8], seed: u64, relay: Relay) -> Result<Self, DecodeError> {
         check_version(*bytes.first().ok_or(DecodeError::Truncated { inside: INSIDE })?)?;
         let mut rest = bytes;
         let prelude: Prelude = take(&mut rest)?;
         let mut state = Self::new(prelude.ledger, seed);
         state.restore_prelude(&prelude)?;
-        let mut payments = state.restore_payments(&mut rest)?;
+        let mut payments = state.restore_payments(&mut rest, relay)?;
         take_sorted(
             &mut rest,
             |tombstone: &Tombstone| tombstone.id,
@@ -103,26 +115,49 @@ impl State {
     }
 
     /// Reads the payments; their indexes are built at once.
-    fn restore_payments(&mut self, rest: &mut &[u8]) -> Result<Restored, DecodeError> {
-        let mut restored = Restored { keys: Gathered::default(), unread: 0 };
-        self.reserve_payments(rest.len() / LEAST_BYTES_A_PAYMENT);
-        take_sorted(
-            rest,
-            |payment: &Payment| payment.created_seq,
-            |payment| {
-                require(self.place(&payment.id).is_none(), "two payments with one id")?;
-                let twice = has_doubles(payment.parts.iter().map(|part| part.id));
-                let known = payment.parts.iter().any(|part| self.part_place(&part.id).is_some());
-                require(!twice && !known, "two parts with one id")?;
-                let quiet_later = payment.quiet().is_some_and(|quiet| quiet.tick > self.tick);
-                require(!quiet_later, "a payment quiet since a later tick")?;
-                restored.unread += i64::from(payment.unread);
-                self.gather_payment(payment, &mut restored.keys);
-                Ok(())
+    fn restore_payments(
+        &mut self,
+        rest: &mut &[u8],
+        relay: Relay,
+    ) -> Result<Restored, DecodeError> {
+        let count = take_count(rest)?;
+        let most = rest.len() / LEAST_BYTES_A_PAYMENT;
+        let expected = usize::try_from(count).map_or(most, |count| count.min(most));
+        self.reserve_payments(expected);
+        let mut restored = Restored { keys: Gathered::with_capacity(expected), unread: 0 };
+        let mut sorted = Sorted::new(rest, count, |payment: &Payment| payment.created_seq);
+        let (mut read, mut built) = (Ok(()), Ok(()));
+        relay(
+            &mut core::iter::from_fn(|| if read.is_ok() { sorted.load(&mut read) } else { None }),
+            &mut |load| {
+                built =
+                    load.0.into_iter().try_for_each(|filled| self.restore(filled, &mut restored));
+                if built.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             },
-        )?;
+        );
+        // What was built was read before.
+        built.and(read)?;
+        require(self.payments.len() as u64 == count, "payments that were lost on their way")?;
         self.index_gathered(core::mem::take(&mut restored.keys));
         Ok(restored)
+    }
+
+    fn restore(
+        &mut self,
+        payments: Filled<Payment>,
+        restored: &mut Restored,
+    ) -> Result<(), DecodeError> {
+        for payment in payments.iter() {
+            let twice = has_doubles(payment.parts.iter().map(|part| part.id));
+            require(!twice, "two parts with one id")?;
+            let quiet_later = payment.quiet().is_some_and(|quiet| quiet.tick > self.tick);
+            require(!quiet_later, "a payment quiet since a later tick")?;
+            restored.unread += i64::from(payment.unread);
+        }
+        self.gather_payments(payments, &mut restored.keys).map_err(|double| match double {
+            Double::Id => malformed("two payments with one id"),
+            Double::Part => malformed("two parts with one id"),
+        })
     }
 
     /// Every notification's payment is there and counts it; `uncounted` is how many more the
@@ -158,13 +193,24 @@ struct Restored {
 const LEAST_BYTES_A_PAYMENT: usize = 64;
 
 fn require(holds: bool, what: &'static str) -> Result<(), DecodeError> {
-    if holds { Ok(()) } else { Err(DecodeError::Malformed { inside: INSIDE, what: what.into() }) }
+    if holds { Ok(()) } else { Err(malformed(what)) }
+}
+
+#[cold]
+fn malformed(what: &'static str) -> DecodeError {
+    DecodeError::Malformed { inside: INSIDE, what: what.into() }
 }
 
 fn take<T: Decode<()> + Encode>(rest: &mut &[u8]) -> Result<T, DecodeError> {
-    let (value, used) = decode_canonical::<T>(rest, INSIDE)?;
-    *rest = &rest[used..];
-    Ok(value)
+    take_canonical(rest, INSIDE)
+}
+
+fn take_count(rest: &mut &[u8]) -> Result<u64, DecodeError> {
+    let count: u64 = take(rest)?;
+    if count > u64::from(u32::MAX) {
+        return Err(DecodeError::OverLimit { inside: INSIDE });
+    }
+    Ok(count)
 }
 
 /// Reads a list, item by item, each with a larger key than the one before.
@@ -173,19 +219,72 @@ fn take_sorted<T: Decode<()> + Encode, K: Ord>(
     key: impl Fn(&T) -> K,
     mut each: impl FnMut(T) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
-    let count: u64 = take(rest)?;
-    if count > u64::from(u32::MAX) {
-        return Err(DecodeError::OverLimit { inside: INSIDE });
-    }
-    let mut last = None;
-    for _ in 0..count {
-        let item: T = take(rest)?;
-        let next = Some(key(&item));
-        if next <= last {
-            return Err(DecodeError::NotCanonical { inside: INSIDE });
-        }
-        last = next;
-        each(item)?;
+    let count = take_count(rest)?;
+    let mut sorted = Sorted::new(rest, count, key);
+    while sorted.left > 0 {
+        each(sorted.next()?)?;
     }
     Ok(())
+}
+
+/// A list of which some items are still to be read.
+struct Sorted<'r, 'b, F, K> {
+    rest: &'r mut &'b [u8],
+    /// How many items are still to come.
+    left: u64,
+    key: F,
+    last: Option<K>,
+}
+
+/// How many chunks of payments a load has: enough that handing it over costs nothing, few enough to
+/// stay in a cache.
+const LOAD: usize = 4;
+
+impl<'r, 'b, F, K: Ord> Sorted<'r, 'b, F, K> {
+    const fn new(rest: &'r mut &'b [u8], left: u64, key: F) -> Self {
+        Self { rest, left, key, last: None }
+    }
+
+    fn next<T: Decode<()> + Encode>(&mut self) -> Result<T, DecodeError>
+    where
+        F: Fn(&T) -> K,
+    {
+        let item = take(self.rest)?;
+        self.follow(&item)?;
+        Ok(item)
+    }
+
+    fn follow<T>(&mut self, item: &T) -> Result<(), DecodeError>
+    where
+        F: Fn(&T) -> K,
+    {
+        let next = Some((self.key)(item));
+        if next <= self.last {
+            return Err(DecodeError::NotCanonical { inside: INSIDE });
+        }
+        self.last = next;
+        self.left -= 1;
+        Ok(())
+    }
+}
+
+impl<F: Fn(&Payment) -> K, K: Ord> Sorted<'_, '_, F, K> {
+    /// Reads some payments; those before a damage as well.
+    fn load(&mut self, outcome: &mut Result<(), DecodeError>) -> Option<Load> {
+        let mut filled = Vec::with_capacity(LOAD);
+        while self.left > 0 && filled.len() < LOAD && outcome.is_ok() {
+            let chunk;
+            (chunk, *outcome) = Filled::by(|slot| self.fill(slot));
+            filled.push(chunk);
+        }
+        (!filled.is_empty()).then_some(Load(filled))
+    }
+
+    /// Reads a payment to its place, if one is left.
+    fn fill(&mut self, slot: &mut Option<Payment>) -> Result<(), DecodeError> {
+        if self.left > 0 {
+            take_canonical_to(slot, self.rest, INSIDE)?;
+        }
+        slot.as_ref().map_or(Ok(()), |payment| self.follow(payment))
+    }
 }

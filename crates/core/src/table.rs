@@ -1,6 +1,6 @@
 //! A hash table from keys to places that holds no key: 4 bytes of the key's hash and 4 of the place.
 
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table::Entry};
 
 use crate::{slab::Handle, state::Place};
 
@@ -57,6 +57,18 @@ impl Table {
     pub(crate) fn insert(&mut self, hash: u32, place: Place) {
         let slot = Slot { hash, place: place.into() };
         self.0.insert_unique(spread(hash), slot, |slot| spread(slot.hash));
+    }
+
+    /// Inserts a place, unless one that `is` has in common with it is there: whether it did.
+    pub(crate) fn enter(&mut self, hash: u32, place: Place, is: impl Fn(Place) -> bool) -> bool {
+        let is = |slot: &Slot| slot.hash == hash && is(slot.place.into());
+        match self.0.entry(spread(hash), is, |slot| spread(slot.hash)) {
+            Entry::Vacant(free) => {
+                free.insert(Slot { hash, place: place.into() });
+                true
+            }
+            Entry::Occupied(_) => false,
+        }
     }
 
     pub(crate) fn remove(&mut self, hash: u32, place: Place) {

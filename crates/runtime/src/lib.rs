@@ -46,6 +46,7 @@ mod keeper;
 mod options;
 mod outcome;
 mod recovery;
+mod relay;
 mod replay;
 mod subscription;
 mod sync;

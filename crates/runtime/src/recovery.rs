@@ -10,7 +10,7 @@ use crate::{
     error::{CallError, Unavailable},
     handle::SharedLedger,
     options::Options,
-    replay,
+    relay, replay,
 };
 
 /// A log that was opened and not yet vouched for; [`finish`](Self::finish) gives the ledger. As
@@ -29,7 +29,8 @@ impl<S: EventStore + Send + 'static> Clone for SharedRecovery<S> {
 
 impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// Opens a log for writing, as [`Ledger::open`] does, on the calling thread; a long log is folded
-    /// on a second one while it is read.
+    /// on a second one while it is read, and a large snapshot is decoded on one. The relay of
+    /// `opening` is not asked.
     ///
     /// # Errors
     /// [`OpenError`] when the log is damaged or the store fails.
@@ -44,7 +45,8 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     ) -> Result<SharedRecovery<S>, OpenError> {
         let span = tracing::info_span!("payonce.open", ledger = %store.ledger_id());
         let _entered = span.enter();
-        let recovery = Ledger::open_by(store, opening, now, replay::run)?;
+        let opening = opening.clone().relay(relay::beside);
+        let recovery = Ledger::open_by(store, &opening, now, replay::run)?;
         tracing::info!(head = %recovery.head(), restored = recovery.lacks_known_head(), "opened");
         Ok(SharedRecovery::from_recovery(recovery, options))
     }

@@ -8,6 +8,7 @@ use crate::{
     disk::Disk,
     error::{Damage, FsError},
     frame,
+    hashing::Hashing,
     names::{self, Kind, io_error},
     segment::{self, FRAMES_AT, SegmentHeader, Stop, Walk, damaged},
     snapshot,
@@ -117,30 +118,29 @@ pub(crate) fn judge(
     wanted: &[u64],
 ) -> Result<Tail, FsError> {
     let size = bytes.len();
-    let mut chain = header.before.chain;
     let mut walk = Walk::new(bytes, place, header);
-    let mut marks = Vec::new();
-    let mut wanted = &wanted[wanted.partition_point(|seq| *seq <= header.before.seq)..];
-    let stop = loop {
-        match walk.next()? {
-            Ok((_, entry)) => chain = chain.extend(entry),
-            Err(stop) => break stop,
+    let mut hashing = Hashing::new(header.before, wanted);
+    let mut stop = Stop::Blank;
+    hashing.all(|block| match walk.next()? {
+        Ok((_, entry)) => {
+            block.entry(entry);
+            block.ends_at(walk.last_seq, walk.end);
+            Ok(true)
         }
-        while let [next, later @ ..] = wanted
-            && *next <= walk.last_seq
-        {
-            let at = Head { seq: walk.last_seq, chain };
-            marks.extend((at.seq == *next).then_some(Mark { at, segment: header, end: walk.end }));
-            wanted = later;
+        Err(found) => {
+            stop = found;
+            Ok::<_, FsError>(false)
         }
-    };
+    })?;
     let written = walk.rest().iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     if (stop == Stop::Torn || written > 0) && walk.is_next_vouched() {
         let seq = walk.last_seq + 1;
         return Err(damaged(place, walk.end as u64, Damage::Vouched { seq }));
     }
+    let marks = hashing.found.into_iter();
+    let marks = marks.map(|(at, end)| Mark { at, segment: header, end }).collect();
     Ok(Tail {
-        head: Head { seq: walk.last_seq, chain },
+        head: Head { seq: walk.last_seq, chain: hashing.chain },
         end: walk.end,
         vouched: walk.durable.seq,
         unvouched_at: walk.durable.end,

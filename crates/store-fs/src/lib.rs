@@ -36,6 +36,7 @@
 mod disk;
 mod error;
 mod frame;
+mod hashing;
 mod history;
 #[cfg(feature = "model-disk")]
 pub mod model;

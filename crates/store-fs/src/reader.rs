@@ -120,11 +120,7 @@ impl<D: Disk> EventSource for FsReader<D> {
 
 /// Reads the newest segment; what does not end in blank space is judged only once two readings were
 /// equal, since a writer may be in the middle of a write.
-fn read_newest<D: Disk>(
-    disk: &D,
-    header: &SegmentHeader,
-    wanted: &[u64],
-) -> Result<Tail, FsError> {
+fn read_newest<D: Disk>(disk: &D, header: &SegmentHeader, wanted: &[u64]) -> Result<Tail, FsError> {
     let place = disk.place(&header.name());
     let mut before = Vec::new();
     for _ in 0..ATTEMPTS {

@@ -142,11 +142,7 @@ fn write_owner<D: Disk>(disk: &D, lock: &D::File, ledger: LedgerId) -> Result<()
 }
 
 /// Reads the newest segment and judges it.
-fn read_newest<D: Disk>(
-    disk: &D,
-    header: &SegmentHeader,
-    wanted: &[u64],
-) -> Result<Tail, FsError> {
+fn read_newest<D: Disk>(disk: &D, header: &SegmentHeader, wanted: &[u64]) -> Result<Tail, FsError> {
     let mut bytes = Vec::new();
     segment::read_file(disk, header, &mut bytes)?;
     history::judge(&mut bytes, *header, &disk.place(&header.name()), wanted)
