@@ -238,7 +238,7 @@ struct Sorted<'r, 'b, F, K> {
 
 /// How many chunks of payments a load has: enough that handing it over costs nothing, few enough to
 /// stay in a cache.
-const LOAD: usize = 4;
+const LOAD: usize = 16;
 
 impl<'r, 'b, F, K: Ord> Sorted<'r, 'b, F, K> {
     const fn new(rest: &'r mut &'b [u8], left: u64, key: F) -> Self {

@@ -8,6 +8,7 @@ mod damage;
 mod decoders;
 mod golden;
 mod limits;
+mod many;
 mod samples;
 mod shortest;
 mod states;

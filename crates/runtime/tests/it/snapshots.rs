@@ -137,3 +137,19 @@ fn opening_counts_only_what_follows_the_snapshot() {
     });
     assert!(reads < 10, "{reads} operations");
 }
+
+/// More payments than are decoded before a second thread is up.
+#[test]
+fn a_large_snapshot_is_opened() {
+    let disk = disk();
+    let ledger = open(&disk);
+    ledger.execute_all((0..2_000).map(send), NOW).expect("accepted");
+    let at = ledger.save_snapshot().expect("saved");
+    drop(ledger.close());
+    let bytes = disk.open().load_snapshot(u64::MAX).expect("sound").expect("saved").bytes;
+    let state = payonce_core::State::decode(&bytes, 1).expect("a snapshot");
+    let ledger = open(&disk);
+    assert!(ledger.head().seq > at.seq);
+    assert_eq!(ledger.query(payonce_core::State::counts).expect("open"), state.counts());
+    assert!(matches!(ledger.execute(send(1_999), NOW), Ok(SendReply::Duplicate { .. })));
+}
