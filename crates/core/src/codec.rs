@@ -125,15 +125,16 @@ impl EntryHeader {
     /// Reads the header of an entry and leaves its events alone: what a store needs to know.
     ///
     /// # Errors
-    /// [`DecodeError`] when the bytes do not start with a header of a known version.
-    pub fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
-        Self::split(bytes).map(|(header, _)| header)
+    /// [`DecodeError`] when the bytes do not start with a header of a known version, in its one
+    /// encoding.
+    pub fn read(mut bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::take(&mut bytes)
     }
 
-    fn split(bytes: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
+    fn take(rest: &mut &[u8]) -> Result<Self, DecodeError> {
         const INSIDE: &str = "an entry's header";
-        check_version(*bytes.first().ok_or(DecodeError::Truncated { inside: INSIDE })?)?;
-        let (header, used) = decode_prefix::<Self>(bytes, INSIDE)?;
+        check_version(*rest.first().ok_or(DecodeError::Truncated { inside: INSIDE })?)?;
+        let header: Self = take_canonical(rest, INSIDE)?;
         let overflows = header.first_seq.checked_add(u64::from(header.events)).is_none();
         if header.events == 0 || header.first_seq == 0 || overflows {
             return Err(DecodeError::Malformed {
@@ -141,7 +142,7 @@ impl EntryHeader {
                 what: format!("{} events from seq {}", header.events, header.first_seq),
             });
         }
-        Ok((header, &bytes[used..]))
+        Ok(header)
     }
 
     /// The seq of the entry's last event.
@@ -219,8 +220,8 @@ impl Entry {
 /// this is to find faults of the codec. The bytes are the encoding of what is compared, so they are
 /// the one encoding of what reads back the same.
 fn check_readable(header: &EntryHeader, events: &[Event], bytes: &[u8]) -> Result<(), DecodeError> {
-    let (read, mut rest) = EntryHeader::split(bytes)?;
-    let mut same = read == *header;
+    let mut rest = bytes;
+    let mut same = EntryHeader::take(&mut rest)? == *header;
     for written in events {
         let (event, used) = decode_prefix::<Event>(rest, "an event")?;
         same &= event == *written;
@@ -245,8 +246,8 @@ pub fn decode_events(
     if bytes.len() > limits::ENTRY_BYTES {
         return Err(DecodeError::OverLimit { inside: INSIDE });
     }
-    let (header, mut rest) = EntryHeader::split(bytes)?;
-    check_canonical(&header, &bytes[..bytes.len() - rest.len()], "an entry's header")?;
+    let mut rest = bytes;
+    let header = EntryHeader::take(&mut rest)?;
     for seq in header.first_seq..=header.last_seq() {
         each(seq, take_canonical(&mut rest, "an event")?);
     }

@@ -201,10 +201,13 @@ pub(crate) struct Durable {
 
 impl Durable {
     fn note(&mut self, vouched: u64, last_seq: u64, end: usize) {
-        self.seq = self.seq.max(vouched);
-        let known = self.since.partition_point(|(last_seq, _)| *last_seq <= self.seq);
-        if let Some((_, end)) = self.since.drain(..known).next_back() {
-            self.end = end;
+        // Most frames vouch for no more than those before them.
+        if vouched > self.seq {
+            self.seq = vouched;
+            let known = self.since.partition_point(|(last_seq, _)| *last_seq <= vouched);
+            if let Some((_, end)) = self.since.drain(..known).next_back() {
+                self.end = end;
+            }
         }
         self.since.push((last_seq, end));
     }
