@@ -99,6 +99,10 @@ fn others(report: &Report) -> String {
         format!("{:.2} of the speed with a tenth of the history", ratio.unwrap_or(f64::NAN))
     });
     line("a durable step, 100,000 pending", "step-pending", steps(report));
+    line("p99 of a durable step while snapshots are kept", "append-beside-snapshot-p99", {
+        let alone = report.find("append-beside-snapshot-p99", "payonce, no snapshot");
+        alone.map_or_else(String::new, |alone| format!("without: {} us", number(alone.value)))
+    });
     line("log of one payment, Send to forgotten", "bytes", "LND: about 2,200 bytes".into());
     line("memory of a pending payment", "memory", String::new());
     text

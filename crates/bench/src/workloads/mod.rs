@@ -2,6 +2,7 @@
 
 pub(crate) mod append;
 pub(crate) mod append_async;
+pub(crate) mod beside;
 pub(crate) mod history;
 pub(crate) mod memory;
 pub(crate) mod open;
@@ -65,12 +66,13 @@ impl Scale {
 type Run = fn(&Bench) -> Result<Vec<Figure>>;
 
 /// Every workload and its name, in the order of the report.
-pub(crate) const ALL: [(&str, Run); 12] = [
+pub(crate) const ALL: [(&str, Run); 13] = [
     ("append-1", append::one),
     ("append-16", append::sixteen),
     ("append-64", append::sixty_four),
     ("append-async-64", append_async::run),
     ("append-batch-512", append::batch),
+    ("append-beside-snapshot", beside::run),
     ("replay", replay::replay),
     ("replay-chain", replay::replay_chain),
     ("replay-pending", replay::replay_pending),
