@@ -127,7 +127,6 @@ impl Decoder {
         into: &mut Records,
     ) -> Result<(), ReplayError> {
         let before = into.events.len();
-        // Decoded whole before any of it is folded; notifications carry the entry's chain hash.
         match next_entry(self.head, stored, |_, event| into.events.push(event)) {
             Ok((header, after)) => {
                 into.entries.push((header, after));
@@ -148,7 +147,8 @@ pub struct Replay {
     state: State,
     known: Option<Head>,
     contains_known: bool,
-    records: Records,
+    /// Those of one entry; kept, so that an entry allocates nothing.
+    events: Vec<Event>,
 }
 
 impl Replay {
@@ -161,7 +161,7 @@ impl Replay {
     /// Begins with the state of a snapshot.
     #[must_use]
     pub fn from_state(state: State) -> Self {
-        Self { state, known: None, contains_known: false, records: Records::default() }
+        Self { state, known: None, contains_known: false, events: Vec::new() }
     }
 
     /// Watches for a head: [`contains_known`](Self::contains_known) tells whether an entry ended
@@ -190,11 +190,12 @@ impl Replay {
     /// # Errors
     /// [`ReplayError`] when it is not the next one, does not decode, or does not fit.
     pub fn entry(&mut self, stored: StoredEntry<'_>) -> Result<(), ReplayError> {
-        let mut records = mem::take(&mut self.records);
-        records.clear();
-        let decoded = Decoder::new(self.state.head).decode(stored, &mut records);
-        let folded = decoded.and_then(|()| self.fold(&records));
-        self.records = records;
+        // Decoded whole before any of it is folded; notifications carry the entry's chain hash.
+        let mut events = mem::take(&mut self.events);
+        events.clear();
+        let read = next_entry(self.state.head, stored, |_, event| events.push(event));
+        let folded = read.and_then(|(header, after)| self.fold_entry(&header, after, &events));
+        self.events = events;
         folded
     }
 
@@ -213,13 +214,23 @@ impl Replay {
             }
             let (events, others) = rest.split_at(header.events as usize);
             rest = others;
-            self.state.fold(header, *after, events);
-            self.contains_known |= self.known == Some(*after);
-            if let Some(seq) = self.state.misfit {
-                return Err(ReplayError::Misfit { seq });
-            }
+            self.fold_entry(header, *after, events)?;
         }
         Ok(())
+    }
+
+    fn fold_entry(
+        &mut self,
+        header: &EntryHeader,
+        after: Head,
+        events: &[Event],
+    ) -> Result<(), ReplayError> {
+        self.state.fold(header, after, events);
+        self.contains_known |= self.known == Some(after);
+        match self.state.misfit {
+            Some(seq) => Err(ReplayError::Misfit { seq }),
+            None => Ok(()),
+        }
     }
 
     /// Folds every entry of a store after the present head.
