@@ -7,7 +7,8 @@
 //! Tasks never lead, since a task must not block its thread: for them the writer thread does.
 //!
 //! Two locks, never held together: `front` is held while deciding, never over I/O; `store` is held
-//! over I/O by who leads or keeps house.
+//! over I/O by who leads or keeps house. A gate's own lock may be taken within `front`, never around
+//! it.
 
 use std::{
     collections::VecDeque,

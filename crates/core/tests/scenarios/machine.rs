@@ -145,6 +145,39 @@ fn the_entry_and_the_ticket_of_another_machine() {
     poisoned(&other, ticket);
 }
 
+/// A receipt reads what was durable when it was given, and nothing that later commands change.
+#[test]
+fn what_a_receipt_reads() {
+    let (mut one, other) = (machine(), machine());
+    let early = one.receipt().expect("it answers");
+    let accepted = one.submit(send(), T0);
+    let ticket = accepted.ticket.redeem(&early).expect_err("it is not durable yet");
+    one.confirmed(accepted.entry).expect("it is the next entry");
+    let ticket = ticket.redeem(&early).expect_err("the receipt was given before");
+    let late = one.receipt().expect("it answers");
+    let foreign = other.receipt().expect("it answers");
+    let ticket = ticket.redeem(&foreign).expect_err("the receipt is another machine's");
+    assert!(matches!(ticket.redeem(&late), Ok(Ok(SendReply::Accepted))));
+
+    let query = one.query(|state| state.counts().pending);
+    assert_eq!(query.redeem(&late).ok(), Some(1));
+    let refused = one.submit(dispatch(Vec::new()), T0);
+    assert!(matches!(refused.ticket.redeem(&late), Ok(Err(_))), "nothing changes a refusal");
+
+    let right = one.submit(dispatch(vec![htlc("p", 1_000, 1)]), T0);
+    let right_as_command = one.submit(Command::from(dispatch(vec![htlc("p", 1_000, 1)])), T0);
+    one.confirmed(right.entry).expect("it is the next entry");
+    let late = one.receipt().expect("it answers");
+    let Err(ticket) = right.ticket.redeem(&late) else {
+        panic!("whether it is still right to offer, its machine alone says");
+    };
+    assert!(matches!(one.release(ticket), Ok(Ok(DispatchReply::Recorded { .. }))));
+    assert!(right_as_command.ticket.redeem(&late).is_ok(), "a repeat gives no right");
+
+    one.poison();
+    assert!(one.receipt().is_err(), "a poisoned machine gives none");
+}
+
 /// What happened while a batch was being written takes the right to offer away.
 #[test]
 fn a_batch_overtaken_before_its_release() {

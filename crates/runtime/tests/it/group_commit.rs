@@ -156,6 +156,43 @@ fn a_dispatch_overtaken_while_it_was_written_is_no_right_to_offer() {
     assert!(fact.changed);
 }
 
+/// Whoever waits while another thread commits reads most replies by a receipt; a right not.
+#[test]
+fn a_dispatch_overtaken_while_it_waited_is_no_right_to_offer() {
+    let disk = disk();
+    let ledger = open(&disk);
+    for number in 1..=16 {
+        ledger.execute(send(number), NOW).expect("accepted");
+    }
+    let gate = disk.stall_nth(1);
+    let leader = {
+        let ledger = ledger.clone();
+        thread::spawn(move || ledger.execute(send(17), NOW))
+    };
+    gate.wait_until_reached();
+    let mut dispatched = Vec::new();
+    let mut withdrawn = Vec::new();
+    for number in 1..=16 {
+        let on = ledger.clone();
+        dispatched.push(thread::spawn(move || on.execute(dispatch(number), NOW)));
+        wait_for_queue(&ledger, 2 * dispatched.len() - 1);
+        let on = ledger.clone();
+        let withdraw = WithdrawPart { id: id(number), part: part(number) };
+        withdrawn.push(thread::spawn(move || on.execute(withdraw, NOW)));
+        wait_for_queue(&ledger, 2 * withdrawn.len());
+    }
+    gate.open();
+    leader.join().expect("no panic").expect("accepted");
+    for worker in dispatched {
+        let reply = worker.join().expect("no panic").expect("recorded");
+        assert!(matches!(reply, DispatchReply::Overtaken { .. }), "{reply:?}");
+    }
+    for worker in withdrawn {
+        let fact: FactReply = worker.join().expect("no panic").expect("in flight");
+        assert!(fact.changed);
+    }
+}
+
 #[test]
 fn refusals_come_back_as_values() {
     let disk = disk();
