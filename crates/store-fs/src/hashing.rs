@@ -113,3 +113,69 @@ impl<'a> Hashing<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: Head = Head { seq: 10, chain: ChainHash::from_bytes([7; 32]) };
+    /// Three events each.
+    const STRIDE: u64 = 3;
+
+    fn entry(nth: u64) -> Vec<u8> {
+        nth.to_le_bytes().repeat(16)
+    }
+
+    /// Feeds so many entries.
+    fn feed(count: u64) -> impl FnMut(&mut Block) -> Result<bool, &'static str> {
+        let mut nth = 0;
+        move |block| {
+            if nth == count {
+                return Ok(false);
+            }
+            nth += 1;
+            block.entry(&entry(nth));
+            block.ends_at(BEFORE.seq + STRIDE * nth, usize::try_from(nth).expect("small"));
+            Ok(true)
+        }
+    }
+
+    #[test]
+    fn blocks_hash_as_entries_one_by_one() {
+        // None, less than a block, exactly one, and more than may wait.
+        let a_block = (BLOCK_BYTES / entry(0).len()) as u64;
+        for count in [0, 5, a_block, a_block * (WAITING as u64 + 3) + 1] {
+            // The head before them, one within an entry, ends of entries, one behind all.
+            let last = BEFORE.seq + STRIDE * count;
+            let mut wanted = vec![BEFORE.seq, 11, 13, last - 1, last, last + 5];
+            wanted.sort_unstable();
+            wanted.dedup();
+            let mut hashing = Hashing::new(BEFORE, &wanted);
+            hashing.all(feed(count)).expect("nothing fails");
+
+            let mut chain = BEFORE.chain;
+            let mut found = Vec::new();
+            for nth in 1..=count {
+                chain = chain.extend(&entry(nth));
+                let seq = BEFORE.seq + STRIDE * nth;
+                if wanted.contains(&seq) {
+                    found.push((Head { seq, chain }, usize::try_from(nth).expect("small")));
+                }
+            }
+            assert_eq!(hashing.chain, chain, "{count} entries");
+            assert_eq!(hashing.found, found, "{count} entries");
+        }
+    }
+
+    #[test]
+    fn damage_far_behind_is_told() {
+        let mut entries = feed(u64::MAX);
+        let mut left = 5_000;
+        let mut hashing = Hashing::new(BEFORE, &[]);
+        let outcome = hashing.all(|block| {
+            left -= 1;
+            if left == 0 { Err("damaged") } else { entries(block) }
+        });
+        assert_eq!(outcome, Err("damaged"));
+    }
+}
