@@ -36,7 +36,7 @@ impl Outcomes {
                 | Event::PaymentForgotten { id, .. } => ended.push(id),
                 _ => {}
             });
-            debug_assert!(decoded.is_ok(), "the core decodes an entry before it hands it out");
+            debug_assert!(decoded.is_ok(), "the core encodes nothing that would not decode");
         }
         ended
     }
