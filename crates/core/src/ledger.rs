@@ -33,9 +33,6 @@ pub struct Opening {
     /// The caller's word that there is only one writer, for stores that cannot tell
     /// ([`Exclusion::None`]).
     pub single_writer: bool,
-    /// How a snapshot's payments get into the state: [`in_turn`], unless a runtime has a thread for
-    /// each of the two halves.
-    pub relay: Relay,
 }
 
 impl Opening {
@@ -48,7 +45,6 @@ impl Opening {
             seed,
             known_head: None,
             single_writer: false,
-            relay: in_turn,
         }
     }
 
@@ -56,13 +52,6 @@ impl Opening {
     #[must_use]
     pub const fn known_head(mut self, head: Head) -> Self {
         self.known_head = Some(head);
-        self
-    }
-
-    /// With the relay of a runtime of its own.
-    #[must_use]
-    pub const fn relay(mut self, relay: Relay) -> Self {
-        self.relay = relay;
         self
     }
 }
@@ -187,11 +176,11 @@ impl<S: EventStore> Ledger<S> {
     /// # Errors
     /// [`OpenError`] when the log is damaged or the store fails.
     pub fn open(store: S, opening: &Opening, now: UnixMillis) -> Result<Recovery<S>, OpenError> {
-        Self::open_by(store, opening, now, Replay::run)
+        Self::open_by(store, opening, now, in_turn, Replay::run)
     }
 
-    /// As [`open`](Self::open), for runtimes of their own: `run` does what [`Replay::run`] does, on
-    /// several threads, say.
+    /// As [`open`](Self::open), for runtimes of their own: `relay` does what [`in_turn`] does with a
+    /// snapshot's payments, and `run` what [`Replay::run`] does, on several threads, say.
     ///
     /// # Errors
     /// [`OpenError`] when the log is damaged or the store fails.
@@ -199,13 +188,14 @@ impl<S: EventStore> Ledger<S> {
         mut store: S,
         opening: &Opening,
         now: UnixMillis,
+        relay: Relay,
         run: impl FnOnce(&mut Replay, &S, Head) -> Result<(), ReplayError>,
     ) -> Result<Recovery<S>, OpenError> {
         if store.exclusion() == Exclusion::None && !opening.single_writer {
             return Err(OpenError::NoExclusion);
         }
         let stored = store.fence()?;
-        let mut replay = Self::nearest(&store, opening)?.watch(opening.known_head);
+        let mut replay = Self::nearest(&store, opening, relay)?.watch(opening.known_head);
         run(&mut replay, &store, stored)?;
         let restored = !replay.contains_known();
         let state = replay.finish(stored)?;
@@ -221,10 +211,10 @@ impl<S: EventStore> Ledger<S> {
 
     /// The fold to begin with: the newest snapshot that can be read and is not behind the head to
     /// look for; else the beginning of history.
-    fn nearest(store: &S, opening: &Opening) -> Result<Replay, ReplayError> {
+    fn nearest(store: &S, opening: &Opening, relay: Relay) -> Result<Replay, ReplayError> {
         let mut at_most = opening.known_head.map_or(u64::MAX, |head| head.seq);
         while let Some(Snapshot { at, bytes }) = store.load_snapshot(at_most)? {
-            match State::decode_by(&bytes, opening.seed, opening.relay) {
+            match State::decode_by(&bytes, opening.seed, relay) {
                 Ok(state) if state.head() == at && state.ledger_id() == store.ledger_id() => {
                     return Ok(Replay::from_state(state));
                 }

@@ -76,8 +76,19 @@ impl Aside {
 impl Rare {
     /// Looks at no more of each field than whether it is there.
     fn is_nothing(&self) -> bool {
-        let Self { payment_hash, preimage, instructions, waits_until, invoice, .. } = self;
-        let Self { former, failed_notice, quiet, observations, reported, .. } = self;
+        // Every field by name: one that is added must be looked at as well.
+        let Self {
+            payment_hash,
+            preimage,
+            instructions,
+            waits_until,
+            invoice,
+            former,
+            failed_notice,
+            quiet,
+            observations,
+            reported,
+        } = self;
         payment_hash.is_none()
             && preimage.is_none()
             && instructions.is_none()

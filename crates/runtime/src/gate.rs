@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What a thread at a gate is told.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Signal {
     /// The batch is over; with a receipt, if it is durable.
     Over(Option<Receipt>),
@@ -23,13 +23,15 @@ pub(crate) enum Signal {
 /// operating system, and nobody who waits for another batch.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    told: Mutex<Told>,
+    news: Mutex<News>,
     turned: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Told {
-    over: Option<Signal>,
+struct News {
+    over: bool,
+    /// That it is durable.
+    receipt: Option<Receipt>,
     /// Somebody is to lead and does not know it yet. Also of a batch that was lost meanwhile: a
     /// ledger that somebody was to lead is not idle before somebody has.
     lead: bool,
@@ -38,21 +40,21 @@ struct Told {
 impl Gate {
     /// Waits until the batch is over, or until this thread is to lead.
     pub(crate) fn wait(&self) -> Signal {
-        let mut told = lock(&self.told);
+        let mut news = lock(&self.news);
         loop {
-            if mem::take(&mut told.lead) {
+            if mem::take(&mut news.lead) {
                 return Signal::Lead;
             }
-            match &told.over {
-                Some(over) => return over.clone(),
-                None => told = wait(&self.turned, told),
+            if news.over {
+                return Signal::Over(news.receipt.clone());
             }
+            news = wait(&self.turned, news);
         }
     }
 
     /// Lets one of its threads lead, once it is called. There is one that waits, or is about to.
     pub(crate) fn appoint(&self) {
-        lock(&self.told).lead = true;
+        lock(&self.news).lead = true;
     }
 
     /// Calls who was appointed.
@@ -61,7 +63,10 @@ impl Gate {
     }
 
     fn open(&self, receipt: Option<Receipt>) {
-        lock(&self.told).over = Some(Signal::Over(receipt));
+        let mut news = lock(&self.news);
+        // Whoever was to lead still is.
+        (news.over, news.receipt) = (true, receipt);
+        drop(news);
         self.turned.notify_all();
     }
 }
@@ -96,5 +101,29 @@ impl Waiting {
         for task in self.tasks {
             task.done();
         }
+    }
+}
+
+#[cfg(all(test, not(payonce_shuttle)))]
+mod tests {
+    use super::*;
+
+    /// The ledger is not idle before the leader has led: nobody could close it.
+    #[test]
+    fn who_was_appointed_leads_also_when_the_batch_is_lost_meanwhile() {
+        let mut waiting = Waiting::default();
+        let (one, other) = (waiting.add_thread(), waiting.add_thread());
+        let successor = waiting.appoint().expect("two threads wait");
+        waiting.tell(None);
+        successor.call();
+        assert!(matches!(one.wait(), Signal::Lead));
+        assert!(matches!(other.wait(), Signal::Over(None)), "one alone leads");
+    }
+
+    #[test]
+    fn where_only_tasks_wait_nobody_is_appointed() {
+        let mut waiting = Waiting::default();
+        waiting.add_task(Sleeper::new());
+        assert!(waiting.appoint().is_none());
     }
 }

@@ -29,8 +29,7 @@ impl<S: EventStore + Send + 'static> Clone for SharedRecovery<S> {
 
 impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// Opens a log for writing, as [`Ledger::open`] does, on the calling thread; a long log is folded
-    /// on a second one while it is read, and a large snapshot is decoded on one. The relay of
-    /// `opening` is not asked.
+    /// on a second one while it is read, and a large snapshot is decoded on one.
     ///
     /// # Errors
     /// [`OpenError`] when the log is damaged or the store fails.
@@ -45,8 +44,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     ) -> Result<SharedRecovery<S>, OpenError> {
         let span = tracing::info_span!("payonce.open", ledger = %store.ledger_id());
         let _entered = span.enter();
-        let opening = opening.clone().relay(relay::beside);
-        let recovery = Ledger::open_by(store, &opening, now, replay::run)?;
+        let recovery = Ledger::open_by(store, opening, now, relay::beside, replay::run)?;
         tracing::info!(head = %recovery.head(), restored = recovery.lacks_known_head(), "opened");
         Ok(SharedRecovery::from_recovery(recovery, options))
     }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use payonce_core::{
     ClaimPart, Decoder, Dispatch, EventSource, EventStore, FinalizePart, Head, Ledger, LedgerId,
-    Opening, Records, Remember, Replay, ReplayError, Send, StoredEntry, verify,
+    Opening, Records, Remember, Replay, ReplayError, Send, StoredEntry, relay::in_turn, verify,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
@@ -98,7 +98,7 @@ fn what_is_not_next_is_refused_by_either_half() {
 fn opening_by_another_way() {
     let opening = Opening::new(Remember::Forever, 1);
     let mut ways = 0;
-    let recovery = Ledger::open_by(lived(), &opening, T0, |replay, store, head| {
+    let recovery = Ledger::open_by(lived(), &opening, T0, in_turn, |replay, store, head| {
         ways += 1;
         replay.run(store, head)
     });
@@ -106,6 +106,6 @@ fn opening_by_another_way() {
     assert_eq!(ways, 1);
     let mut store = recovery.into_store();
     store.fence().expect("nobody else writes");
-    let lazy = Ledger::open_by(store, &opening, T0, |_, _, _| Ok(()));
+    let lazy = Ledger::open_by(store, &opening, T0, in_turn, |_, _, _| Ok(()));
     assert!(lazy.is_err(), "a way that folds nothing does not lead to the head");
 }
