@@ -329,10 +329,10 @@ impl State {
         touched: Option<usize>,
         change: impl FnOnce(&mut Payment) -> R,
     ) -> R {
-        let place = touched.map(|index| PartPlace::Payment(handle, index));
-        if let Some(place) = place {
-            self.unindex_standing(place);
-        }
+        let standing = touched.map(|index| {
+            let place = PartPlace::Payment(handle, index);
+            (place, self.standing_at(place))
+        });
         let payment = self.payments.get_mut(handle);
         let (old, parts_before) = (Keys::of(payment), payment.parts.len());
         let result = change(payment);
@@ -347,8 +347,8 @@ impl State {
         for index in parts_before..parts_after {
             self.index_part(PartPlace::Payment(handle, index));
         }
-        if let Some(place) = place {
-            self.index_standing(place);
+        if let Some((place, before)) = standing {
+            self.restand(place, before);
         }
         result
     }
@@ -385,9 +385,10 @@ impl State {
         handle: Handle,
         change: impl FnOnce(&mut Stray) -> R,
     ) -> R {
-        self.unindex_standing(PartPlace::Stray(handle));
+        let place = PartPlace::Stray(handle);
+        let before = self.standing_at(place);
         let result = change(self.strays.get_mut(handle));
-        self.index_standing(PartPlace::Stray(handle));
+        self.restand(place, before);
         result
     }
 
@@ -429,27 +430,38 @@ impl State {
     fn index_part(&mut self, place: PartPlace) {
         let hash = self.index.hash(self.part_at(place).id.as_bytes());
         self.index.by_part.insert(hash, place.owner());
-        self.index_standing(place);
+        self.index_standing(place, self.standing_at(place));
     }
 
     fn unindex_part(&mut self, place: PartPlace) {
-        self.unindex_standing(place);
+        self.unindex_standing(place, self.standing_at(place));
         let hash = self.index.hash(self.part_at(place).id.as_bytes());
         self.index.by_part.remove(hash, place.owner());
     }
 
-    fn index_standing(&mut self, place: PartPlace) {
+    fn standing_at(&self, place: PartPlace) -> PartStanding {
         let part = self.part_at(place);
-        let (unresolved, height) = (part.fate.is_unresolved(), overdue_at(part));
-        self.index.unresolved_parts += usize::from(unresolved);
-        self.index.overdue.extend(height.map(|height| (height, place.owner().into())));
+        PartStanding { unresolved: part.fate.is_unresolved(), overdue_at: overdue_at(part) }
     }
 
-    fn unindex_standing(&mut self, place: PartPlace) {
-        let part = self.part_at(place);
-        let (unresolved, height) = (part.fate.is_unresolved(), overdue_at(part));
-        self.index.unresolved_parts -= usize::from(unresolved);
-        if let Some(height) = height
+    /// A part that stood otherwise before may have changed.
+    fn restand(&mut self, place: PartPlace, before: PartStanding) {
+        let now = self.standing_at(place);
+        if now != before {
+            self.unindex_standing(place, before);
+            self.index_standing(place, now);
+        }
+    }
+
+    fn index_standing(&mut self, place: PartPlace, standing: PartStanding) {
+        let owner = place.owner().into();
+        self.index.unresolved_parts += usize::from(standing.unresolved);
+        self.index.overdue.extend(standing.overdue_at.map(|height| (height, owner)));
+    }
+
+    fn unindex_standing(&mut self, place: PartPlace, standing: PartStanding) {
+        self.index.unresolved_parts -= usize::from(standing.unresolved);
+        if let Some(height) = standing.overdue_at
             && !self.has_another_at(height, place)
         {
             self.index.overdue.remove(&(height, place.owner().into()));
@@ -462,6 +474,13 @@ impl State {
         let mut parts = self.payments.get(handle).parts.iter().enumerate();
         parts.any(|(at, part)| at != index && overdue_at(part) == Some(height))
     }
+}
+
+/// What the indexes say of one part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PartStanding {
+    unresolved: bool,
+    overdue_at: Option<u32>,
 }
 
 /// The height at which an unresolved part expires.
