@@ -240,21 +240,57 @@ fn check_readable(header: &EntryHeader, events: &[Event], bytes: &[u8]) -> Resul
 /// [`DecodeError`]; `each` may have been called for the events before the damage.
 pub fn decode_events(
     bytes: &[u8],
-    mut each: impl FnMut(u64, Event),
+    each: impl FnMut(u64, Event),
 ) -> Result<EntryHeader, DecodeError> {
-    const INSIDE: &str = "an entry";
+    let (header, events) = split_entry(bytes)?;
+    decode_each(&header, events, each)?;
+    Ok(header)
+}
+
+/// The header of an entry, and the bytes of its events.
+pub(crate) fn split_entry(bytes: &[u8]) -> Result<(EntryHeader, &[u8]), DecodeError> {
     if bytes.len() > limits::ENTRY_BYTES {
-        return Err(DecodeError::OverLimit { inside: INSIDE });
+        return Err(DecodeError::OverLimit { inside: "an entry" });
     }
     let mut rest = bytes;
     let header = EntryHeader::take(&mut rest)?;
+    Ok((header, rest))
+}
+
+/// Decodes the events of an entry from their bytes.
+fn decode_each(
+    header: &EntryHeader,
+    mut rest: &[u8],
+    mut each: impl FnMut(u64, Event),
+) -> Result<(), DecodeError> {
     for seq in header.first_seq..=header.last_seq() {
         each(seq, take_canonical(&mut rest, "an event")?);
     }
-    if rest.is_empty() {
-        Ok(header)
-    } else {
-        Err(DecodeError::LeftOver { inside: INSIDE, left: rest.len() })
+    check_empty(rest)
+}
+
+/// As [`decode_each`], behind the events that are there; those before a damage are added too.
+pub(crate) fn decode_onto(
+    events: &mut Vec<Event>,
+    header: &EntryHeader,
+    mut rest: &[u8],
+) -> Result<(), DecodeError> {
+    for _ in 0..header.events {
+        take_canonical_to(|event| pushed(events, event), &mut rest, "an event")?;
+    }
+    check_empty(rest)
+}
+
+fn pushed<T>(values: &mut Vec<T>, value: T) -> &mut T {
+    values.push(value);
+    values.last_mut().expect("it was pushed")
+}
+
+/// That nothing is left over after an entry.
+const fn check_empty(rest: &[u8]) -> Result<(), DecodeError> {
+    match rest.len() {
+        0 => Ok(()),
+        left => Err(DecodeError::LeftOver { inside: "an entry", left }),
     }
 }
 
@@ -306,28 +342,29 @@ pub(crate) fn take_canonical<T: Decode<()> + Encode>(
     inside: &'static str,
 ) -> Result<T, DecodeError> {
     let mut value = None;
-    take_canonical_to(&mut value, rest, inside)?;
+    take_canonical_to(|taken| value.insert(taken), rest, inside)?;
     Ok(value.expect("it was decoded"))
 }
 
-/// As [`take_canonical`], to its place: a large value is not moved about.
-pub(crate) fn take_canonical_to<T: Decode<()> + Encode>(
-    slot: &mut Option<T>,
+/// As [`take_canonical`], to the place in which `keep` puts it: a large value is not moved about.
+/// It is there even if it is refused for its encoding.
+pub(crate) fn take_canonical_to<'a, T: Decode<()> + Encode + 'a>(
+    keep: impl FnOnce(T) -> &'a mut T,
     rest: &mut &[u8],
     inside: &'static str,
 ) -> Result<(), DecodeError> {
     let reader = Shortest { rest, are_shortest: true, is_sure: true, single: None };
     let mut decoder = DecoderImpl::new(reader, CONFIG, ());
-    match T::decode(&mut decoder) {
-        Ok(value) => *slot = Some(value),
+    let value = match T::decode(&mut decoder) {
+        Ok(value) => keep(value),
         Err(error) => return Err(wire_error(error, inside)),
-    }
+    };
     let Shortest { rest: after, are_shortest, is_sure, .. } = *decoder.reader();
     let bytes = &rest[..rest.len() - after.len()];
     if !are_shortest {
         return Err(DecodeError::NotCanonical { inside });
     }
-    if let (false, Some(value)) = (is_sure, slot) {
+    if !is_sure {
         check_canonical(value, bytes, inside)?;
     }
     *rest = after;

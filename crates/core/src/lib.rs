@@ -35,6 +35,7 @@ mod parts;
 mod payment;
 mod query;
 mod rare;
+mod records;
 mod recovery;
 mod refusal;
 pub mod relay;
@@ -77,13 +78,14 @@ pub use crate::{
     part::{Assertion, Failure, Fate, Observation, ObservationKind, Part, PartKind, PartTerms},
     payment::{Payment, Quiet, Sums, WaitsUntil},
     query::{Counts, Shortfall, UnresolvedPart},
+    records::{Linker, Records},
     recovery::{Answer, Recovery},
     refusal::{
         AbandonRefusal, AcknowledgeRefusal, AssertionLimit, CloseGapRefusal, DispatchRefusal,
         FactRefusal, FinishRefusal, NeverRefused, ReceiveInvoiceRefusal, Refusal, SendRefusal,
         TickRefusal,
     },
-    replay::{Decoder, Record, Records, Replay, ReplayError, history, verify},
+    replay::{Record, Replay, ReplayError, history, verify},
     reply::{
         AbandonReply, AcknowledgeReply, DispatchReply, FactReply, Paid, Release, Reply, SendReply,
         Standing, TickReply, WorkReply,

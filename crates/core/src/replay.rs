@@ -5,9 +5,10 @@ use core::{mem, ops::ControlFlow};
 
 use crate::{
     chain::Head,
-    codec::{DecodeError, EntryHeader, decode_events},
+    codec::{DecodeError, EntryHeader},
     event::Event,
     ids::LedgerId,
+    records::{Linked, Records, decode_into, next_entry},
     state::State,
     store::{EventSource, StoreError, StoredEntry},
 };
@@ -75,72 +76,6 @@ impl ReplayError {
     }
 }
 
-/// Decoded entries in a row, events and all: what a [`Decoder`] makes and [`Replay::fold`] takes.
-/// Made once and filled again and again.
-#[derive(Debug, Default)]
-pub struct Records {
-    entries: Vec<(EntryHeader, Head)>,
-    events: Vec<Event>,
-}
-
-impl Records {
-    /// How many events.
-    #[must_use]
-    pub const fn events(&self) -> usize {
-        self.events.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Makes room for others.
-    pub fn clear(&mut self) {
-        self.entries.clear();
-        self.events.clear();
-    }
-}
-
-/// Decodes the entries of a log one after the other and computes their chain: the half of a replay
-/// that needs no state, for a thread of its own.
-#[derive(Debug)]
-pub struct Decoder {
-    head: Head,
-}
-
-impl Decoder {
-    /// Begins after this head.
-    #[must_use]
-    pub const fn new(head: Head) -> Self {
-        Self { head }
-    }
-
-    /// Decodes the next entry.
-    ///
-    /// # Errors
-    /// [`ReplayError`] when it is not the next one or does not decode; nothing is added then.
-    pub fn decode(
-        &mut self,
-        stored: StoredEntry<'_>,
-        into: &mut Records,
-    ) -> Result<(), ReplayError> {
-        let before = into.events.len();
-        match next_entry(self.head, stored, |_, event| into.events.push(event)) {
-            Ok((header, after)) => {
-                into.entries.push((header, after));
-                self.head = after;
-                Ok(())
-            }
-            Err(error) => {
-                into.events.truncate(before);
-                Err(error)
-            }
-        }
-    }
-}
-
 /// A fold in progress, entry by entry.
 #[derive(Debug)]
 pub struct Replay {
@@ -190,33 +125,50 @@ impl Replay {
     /// # Errors
     /// [`ReplayError`] when it is not the next one, does not decode, or does not fit.
     pub fn entry(&mut self, stored: StoredEntry<'_>) -> Result<(), ReplayError> {
-        // Decoded whole before any of it is folded; notifications carry the entry's chain hash.
-        let mut events = mem::take(&mut self.events);
-        events.clear();
-        let read = next_entry(self.state.head, stored, |_, event| events.push(event));
-        let folded = read.and_then(|(header, after)| self.fold_entry(&header, after, &events));
-        self.events = events;
-        folded
+        let (header, bytes, after) = next_entry(self.state.head, stored)?;
+        self.fold_decoded(&header, after, |events| decode_into(&header, bytes, events))
     }
 
-    /// Folds entries that a [`Decoder`] made, which began where this fold stands.
+    /// Folds entries that a [`Linker`](crate::Linker) linked, beginning where this fold stands.
     ///
     /// # Errors
-    /// [`ReplayError::Misfit`] when an event does not fit, [`ReplayError::Missing`] when the
-    /// entries are not the next ones.
+    /// [`ReplayError`] when an event does not decode or does not fit, or when the entries are not
+    /// the next ones.
     pub fn fold(&mut self, records: &Records) -> Result<(), ReplayError> {
-        let mut rest = &records.events[..];
-        for (header, after) in &records.entries {
+        let mut ahead = &records.events[..];
+        for (nth, linked) in records.linked.iter().enumerate() {
+            let Linked { header, after, .. } = linked;
             let expected = self.state.head.seq + 1;
             if header.first_seq != expected {
                 let found = header.first_seq;
                 return Err(ReplayError::Missing { after: expected - 1, found });
             }
-            let (events, others) = rest.split_at(header.events as usize);
-            rest = others;
-            self.fold_entry(header, *after, events)?;
+            if nth < records.decoded {
+                let (events, others) = ahead.split_at(header.events as usize);
+                ahead = others;
+                self.fold_entry(header, *after, events)?;
+            } else {
+                let begin = records.begin(nth);
+                self.fold_decoded(header, *after, |events| {
+                    linked.decode(&records.bytes, begin, events)
+                })?;
+            }
         }
         Ok(())
+    }
+
+    /// Folds an entry that is decoded only now: whole, before any of it is folded.
+    fn fold_decoded(
+        &mut self,
+        header: &EntryHeader,
+        after: Head,
+        decode: impl FnOnce(&mut Vec<Event>) -> Result<(), ReplayError>,
+    ) -> Result<(), ReplayError> {
+        let mut events = mem::take(&mut self.events);
+        events.clear();
+        let folded = decode(&mut events).and_then(|()| self.fold_entry(header, after, &events));
+        self.events = events;
+        folded
     }
 
     fn fold_entry(
@@ -365,25 +317,7 @@ pub fn history(
 
 fn record(before: Head, stored: StoredEntry<'_>) -> Result<Record, ReplayError> {
     let mut events = Vec::new();
-    let (header, after) = next_entry(before, stored, |_, event| events.push(event))?;
+    let (header, bytes, after) = next_entry(before, stored)?;
+    decode_into(&header, bytes, &mut events)?;
     Ok(Record { header, after, events })
-}
-
-/// Decodes the entry that must follow `before`.
-fn next_entry(
-    before: Head,
-    stored: StoredEntry<'_>,
-    each: impl FnMut(u64, Event),
-) -> Result<(EntryHeader, Head), ReplayError> {
-    if stored.first_seq != before.seq + 1 {
-        return Err(ReplayError::Missing { after: before.seq, found: stored.first_seq });
-    }
-    let unreadable = |error| ReplayError::Entry { seq: stored.first_seq, error };
-    let header = decode_events(stored.bytes, each).map_err(unreadable)?;
-    if header.first_seq != stored.first_seq {
-        let stated = header.first_seq;
-        return Err(unreadable(DecodeError::OutOfPlace { stated, after: before.seq }));
-    }
-    let after = Head { seq: header.last_seq(), chain: before.chain.extend(stored.bytes) };
-    Ok((header, after))
 }

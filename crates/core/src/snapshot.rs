@@ -283,7 +283,7 @@ impl<F: Fn(&Payment) -> K, K: Ord> Sorted<'_, '_, F, K> {
     /// Reads a payment to its place, if one is left.
     fn fill(&mut self, slot: &mut Option<Payment>) -> Result<(), DecodeError> {
         if self.left > 0 {
-            take_canonical_to(slot, self.rest, INSIDE)?;
+            take_canonical_to(|taken| slot.insert(taken), self.rest, INSIDE)?;
         }
         slot.as_ref().map_or(Ok(()), |payment| self.follow(payment))
     }

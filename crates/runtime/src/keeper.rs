@@ -4,12 +4,13 @@
 
 use std::{sync::Arc, time::Instant};
 
-use payonce_core::{EventStore, Head, Image, LedgerError, State, StoreError, check_base, verify};
+use payonce_core::{EventStore, Head, Image, LedgerError, State, StoreError, check_base};
 
 use crate::{
     commit::Commit,
     error::HouseError,
     handle::SharedLedger,
+    replay::verify,
     sync::{lock, start, wait},
 };
 

@@ -60,5 +60,6 @@ pub use crate::{
     handle::SharedLedger,
     options::Options,
     recovery::SharedRecovery,
+    replay::verify,
     subscription::{Confirmed, Subscription, SubscriptionError},
 };

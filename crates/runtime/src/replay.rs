@@ -1,16 +1,42 @@
-//! Replay on two threads: one reads, decodes and computes the chain, the other folds.
+//! Replay on two threads: one reads and computes the chain, the other folds, and whichever has the
+//! time decodes.
 
 use std::{ops::ControlFlow, sync::mpsc, thread};
 
-use payonce_core::{Decoder, EventSource, Head, Records, Replay, ReplayError};
+use payonce_core::{EventSource, Head, Linker, Records, Replay, ReplayError, State};
 
-/// How many events are handed over at a time: enough that handing over costs nothing, few enough
+/// How many entries are handed over at a time: enough that handing over costs nothing, few enough
 /// to stay in a cache.
 const BATCH: usize = 256;
 /// How many batches may wait to be folded.
 const WAITING: usize = 8;
+/// With so many batches handed over and not folded yet, who reads has the time to decode the next.
+const BUSY: usize = 4;
 /// A log of fewer events than this is folded before a thread is up.
 const SHORT: u64 = 4 * BATCH as u64;
+
+/// Replays a whole log from its beginning, trusting no snapshot but its base, as
+/// [`payonce_core::verify`] does: a long one on two threads. `seed` keys the hash tables
+/// ([`State::new`]).
+///
+/// ```
+/// use payonce_core::{EventSource, LedgerId};
+/// use payonce_store_memory::MemoryDisk;
+///
+/// let log = MemoryDisk::new(LedgerId::from_bytes([7; 32])).open();
+/// let state = payonce_runtime::verify(&log, 42)?;
+/// assert_eq!(state.head(), log.head()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`ReplayError`] with the place of the first damage.
+pub fn verify(source: &impl EventSource, seed: u64) -> Result<State, ReplayError> {
+    let stored = source.head()?;
+    let mut replay = Replay::from_beginning(source, seed)?;
+    run(&mut replay, source, stored)?;
+    replay.finish(stored)
+}
 
 /// Does what [`Replay::run`] does, folding on a thread of its own.
 ///
@@ -49,32 +75,40 @@ pub(crate) fn run<S: EventSource>(
         .map_err(|error| error.placed(store, head.seq + 1))
 }
 
-/// Reads and decodes until the end, or until the other side has given up.
+/// Reads until the end, or until the other side has given up.
 fn read(
     store: &impl EventSource,
     head: Head,
     full: &mpsc::SyncSender<Records>,
     to_fill: &mpsc::Receiver<Records>,
 ) -> Result<(), ReplayError> {
-    let mut decoder = Decoder::new(head);
+    let mut linker = Linker::new(head);
     let mut records = Records::default();
+    let (mut folded, mut handed_over) = (Vec::new(), 0_usize);
     let mut failed = None;
     store.replay_unchained(head.seq + 1, &mut |stored| {
-        if let Err(error) = decoder.decode(stored, &mut records) {
+        if let Err(error) = linker.link(stored, &mut records) {
             failed = Some(error);
             return ControlFlow::Break(());
         }
-        if records.events() < BATCH {
+        if records.entries() < BATCH {
             return ControlFlow::Continue(());
         }
-        let mut next: Records = to_fill.try_recv().unwrap_or_default();
+        let before = folded.len();
+        folded.extend(to_fill.try_iter());
+        handed_over -= folded.len() - before;
+        if handed_over >= BUSY {
+            records.decode();
+        }
+        let mut next = folded.pop().unwrap_or_default();
         next.clear();
+        handed_over += 1;
         match full.send(std::mem::replace(&mut records, next)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }
     })?;
-    // Also what was decoded before a damage is folded: it may not fit, which is told first.
+    // Also what was read before a damage is folded: it may not fit, which is told first.
     let _ = full.send(records);
     failed.map_or(Ok(()), Err)
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use payonce_core::{
-    ClaimPart, Decoder, Dispatch, EventSource, EventStore, FinalizePart, Head, Ledger, LedgerId,
+    ClaimPart, Dispatch, EventSource, EventStore, FinalizePart, Head, Ledger, LedgerId, Linker,
     Opening, Records, Remember, Replay, ReplayError, Send, StoredEntry, relay::in_turn, verify,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
@@ -45,22 +45,26 @@ fn stored((first_seq, bytes): &(u64, Vec<u8>)) -> StoredEntry<'_> {
     StoredEntry { first_seq: *first_seq, bytes }
 }
 
+/// Whoever folds decodes what the other side did not.
 #[test]
-fn decoded_in_batches_and_folded_it_is_the_same_state() {
+fn linked_in_batches_and_folded_it_is_the_same_state() {
     let store = lived();
     let whole = verify(&store, 1).expect("sound");
     let entries = entries(&store);
-    for batch in [1, 3, 1_000] {
-        let mut decoder = Decoder::new(Head::genesis(LEDGER));
+    for (batch, ahead) in [(1, 0), (1, 1), (3, 2), (7, 3), (1_000, 10), (1_000, 1_000)] {
+        let mut linker = Linker::new(Head::genesis(LEDGER));
         let mut replay = Replay::new(LEDGER, 2).watch(Some(whole.head()));
         let mut records = Records::default();
         for some in entries.chunks(batch) {
             records.clear();
-            assert!(records.is_empty() && records.events() == 0);
-            for entry in some {
-                decoder.decode(stored(entry), &mut records).expect("sound");
+            assert!(records.is_empty() && records.entries() == 0);
+            for (nth, entry) in some.iter().enumerate() {
+                linker.link(stored(entry), &mut records).expect("sound");
+                if nth + 1 == ahead {
+                    records.decode();
+                }
             }
-            assert!(records.events() >= some.len());
+            assert_eq!(records.entries(), some.len());
             replay.fold(&records).expect("it fits");
         }
         assert!(replay.contains_known());
@@ -73,17 +77,17 @@ fn decoded_in_batches_and_folded_it_is_the_same_state() {
 fn what_is_not_next_is_refused_by_either_half() {
     let store = lived();
     let entries = entries(&store);
-    let mut decoder = Decoder::new(Head::genesis(LEDGER));
+    let mut linker = Linker::new(Head::genesis(LEDGER));
     let mut records = Records::default();
-    decoder.decode(stored(&entries[0]), &mut records).expect("sound");
-    let missing = decoder.decode(stored(&entries[2]), &mut records);
+    linker.link(stored(&entries[0]), &mut records).expect("sound");
+    let missing = linker.link(stored(&entries[2]), &mut records);
     assert!(matches!(missing, Err(ReplayError::Missing { .. })), "{missing:?}");
     let (first_seq, bytes) = &entries[1];
-    let cut = StoredEntry { first_seq: *first_seq, bytes: &bytes[..bytes.len() - 1] };
-    let unreadable = decoder.decode(cut, &mut records);
+    let cut = StoredEntry { first_seq: *first_seq, bytes: &bytes[..1] };
+    let unreadable = linker.link(cut, &mut records);
     assert!(matches!(unreadable, Err(ReplayError::Entry { .. })), "{unreadable:?}");
-    assert_eq!(records.events(), 1, "nothing of what is refused is added");
-    decoder.decode(stored(&entries[1]), &mut records).expect("it is still the next one");
+    assert_eq!(records.entries(), 1, "nothing of what is refused is added");
+    linker.link(stored(&entries[1]), &mut records).expect("it is still the next one");
 
     let mut replay = Replay::new(LEDGER, 1);
     replay.fold(&records).expect("it fits");
@@ -91,6 +95,30 @@ fn what_is_not_next_is_refused_by_either_half() {
     assert!(matches!(again, Err(ReplayError::Missing { .. })), "{again:?}");
     let elsewhere = replay.check_end(store.head().expect("nothing fails"));
     assert!(matches!(elsewhere, Err(ReplayError::HeadDiffers { .. })), "{elsewhere:?}");
+}
+
+/// An event that does not decode is met by the fold, whether or not it was tried ahead; what is
+/// before it is folded.
+#[test]
+fn what_does_not_decode_is_told_by_the_fold() {
+    let store = lived();
+    let mut entries = entries(&store);
+    let bytes = &mut entries[5].1;
+    bytes.truncate(bytes.len() - 1);
+    for ahead in [false, true] {
+        let mut linker = Linker::new(Head::genesis(LEDGER));
+        let mut records = Records::default();
+        for entry in &entries {
+            linker.link(stored(entry), &mut records).expect("it has a header");
+        }
+        if ahead {
+            records.decode();
+        }
+        let mut replay = Replay::new(LEDGER, 1);
+        let told = replay.fold(&records);
+        assert!(matches!(told, Err(ReplayError::Entry { seq, .. }) if seq == entries[5].0));
+        assert_eq!(replay.state().head().seq + 1, entries[5].0, "up to there");
+    }
 }
 
 /// A runtime's own way through the log is used, and what it says stands.

@@ -1,4 +1,5 @@
-//! The shared handle: group commit, tasks, poison, shutdown, outcomes, subscriptions, snapshots.
+//! The shared handle: group commit, tasks, poison, shutdown, outcomes, subscriptions, snapshots,
+//! replay on two threads.
 
 mod close;
 mod group_commit;
@@ -12,3 +13,4 @@ mod subscriptions;
 mod support;
 mod tasks;
 mod ticks;
+mod verify;
