@@ -73,7 +73,7 @@ fn run(bench: &Bench, plan: Plan) -> Result<Vec<Figure>> {
     Ok(pairs.figures(bench, plan.name, compare))
 }
 
-/// Some slices of a subject, each after one of the floor.
+/// Some slices of a subject, each beside one of the floor.
 fn repeat_of(bench: &Bench, plan: Plan, log: &dyn Log, floor: &mut Floor) -> Result<Option<Pair>> {
     let mut writers = Vec::new();
     for lane in 0..plan.lanes {
@@ -90,8 +90,11 @@ fn repeat_of(bench: &Bench, plan: Plan, log: &dyn Log, floor: &mut Floor) -> Res
     slice(&mut writers, &mut payers, plan.batch, time)?;
     let mut pair = Pair::default();
     for _ in 0..plan.slices {
-        pair.floor.run(counters, || floor.run(&bench.entries, plan.lanes * plan.batch, time))?;
-        pair.subject.run(counters, || slice(&mut writers, &mut payers, plan.batch, time))?;
+        pair.round(
+            counters,
+            || floor.run(&bench.entries, plan.lanes * plan.batch, time),
+            || slice(&mut writers, &mut payers, plan.batch, time),
+        )?;
     }
     Ok(Some(pair))
 }

@@ -54,12 +54,12 @@ fn repeat(
     let mut pair = Pair::default();
     for _ in 0..SLICES {
         let records_a_sync = usize::try_from(TASKS)?;
-        pair.floor.run(counters, || floor.run(&bench.entries, records_a_sync, time))?;
-        pair.subject.run(counters, || {
+        let subject = || {
             let (sample, back) = runtime.block_on(slice(std::mem::take(&mut tasks), time))?;
             tasks = back;
             Ok(sample)
-        })?;
+        };
+        pair.round(counters, || floor.run(&bench.entries, records_a_sync, time), subject)?;
     }
     Ok(pair)
 }

@@ -17,10 +17,7 @@ pub(crate) struct Side {
 
 impl Side {
     /// Runs a slice of it.
-    ///
-    /// # Errors
-    /// Whatever `run` fails with.
-    pub(crate) fn run(
+    fn run(
         &mut self,
         counters: Option<&DeviceCounters>,
         run: impl FnOnce() -> Result<Sample>,
@@ -40,8 +37,32 @@ impl Side {
 /// One repeat of a subject, and of the floor whose slices alternated with its own.
 #[derive(Debug, Default)]
 pub(crate) struct Pair {
-    pub(crate) floor: Side,
-    pub(crate) subject: Side,
+    floor: Side,
+    subject: Side,
+    rounds: usize,
+}
+
+impl Pair {
+    /// Runs a slice of each; who was last in a round is first in the next, so that neither always
+    /// follows the other.
+    ///
+    /// # Errors
+    /// Whatever either fails with.
+    pub(crate) fn round(
+        &mut self,
+        counters: Option<&DeviceCounters>,
+        floor: impl FnOnce() -> Result<Sample>,
+        subject: impl FnOnce() -> Result<Sample>,
+    ) -> Result<()> {
+        self.rounds += 1;
+        if self.rounds.is_multiple_of(2) {
+            self.subject.run(counters, subject)?;
+            self.floor.run(counters, floor)
+        } else {
+            self.floor.run(counters, floor)?;
+            self.subject.run(counters, subject)
+        }
+    }
 }
 
 /// What the ratio of a workload compares.
@@ -165,7 +186,11 @@ mod tests {
         let repeats = [(100, 125), (1_000, 1_250), (100, 200)];
         let pairs: Vec<_> = repeats
             .into_iter()
-            .map(|(floor, subject)| Pair { floor: side(floor, 10), subject: side(subject, 0) })
+            .map(|(floor, subject)| Pair {
+                floor: side(floor, 10),
+                subject: side(subject, 0),
+                rounds: 1,
+            })
             .collect();
         let medians = Medians {
             workload: "append-1",
