@@ -193,8 +193,7 @@ impl Entry {
         if bytes.len() > limits::ENTRY_BYTES {
             return Err(EncodeError::TooLarge { bytes: bytes.len() });
         }
-        EntryHeader::read(&bytes)?;
-        debug_assert_eq!(check_readable(&header, events, &bytes), Ok(()));
+        check_readable(&header, events, &bytes)?;
         Ok((header, Self::sealed(before, &header, bytes)))
     }
 
@@ -216,9 +215,9 @@ impl Entry {
     }
 }
 
-/// What could not be read back must never reach a store. Encoding refuses whatever decoding would, so
-/// this is to find faults of the codec. The bytes are the encoding of what is compared, so they are
-/// the one encoding of what reads back the same.
+/// What could not be read back must never reach a store: an entry is decoded again before it is given
+/// away. The bytes are the encoding of what is compared, so they are the one encoding of what reads
+/// back the same.
 fn check_readable(header: &EntryHeader, events: &[Event], bytes: &[u8]) -> Result<(), DecodeError> {
     let mut rest = bytes;
     let mut same = EntryHeader::take(&mut rest)? == *header;

@@ -82,3 +82,17 @@ fn what_is_above_a_limit_becomes_no_entry() {
         assert_eq!(refused, EncodeError::Unreadable(above), "{what}");
     }
 }
+
+/// Such a header can be written and not be read: found only by decoding what was encoded.
+#[test]
+fn what_would_not_read_back_becomes_no_entry() {
+    let before = |seq| Head { seq, ..Head::genesis(LEDGER) };
+    let last = Entry::new(before(u64::MAX - 2), 1, NOW, &[Event::Recovered]);
+    assert_eq!(last.expect("the last that can be read").after().seq, u64::MAX - 1);
+    let refused = Entry::new(before(u64::MAX - 1), 1, NOW, &[Event::Recovered]);
+    let malformed = EncodeError::Unreadable(DecodeError::Malformed {
+        inside: "an entry's header",
+        what: format!("1 events from seq {}", u64::MAX),
+    });
+    assert_eq!(refused.expect_err("it has no next"), malformed);
+}
