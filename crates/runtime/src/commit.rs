@@ -114,11 +114,11 @@ pub(crate) struct Front<S> {
 
 /// How the batch that a thread waited for came to its end.
 enum Settled<'a, S> {
-    /// This thread committed it, or found it over.
-    Here(Guard<'a, S>),
-    /// Another thread committed it; whoever waited has its proof and need not come to the front,
-    /// where the next ones decide.
-    Elsewhere(Receipt),
+    /// It was over when this thread looked, or never will be written.
+    Found(Guard<'a, S>),
+    /// It became durable; whoever waited has the proof and need not come to the front, where the next
+    /// ones decide.
+    Durable(Receipt),
 }
 
 /// What a command answers, sealed.
@@ -243,8 +243,8 @@ impl<S: EventStore> Commit<S> {
         (ticket, batch): (Ticket<T>, u64),
     ) -> Result<T, Unavailable> {
         let ticket = match self.wait_for(front, batch) {
-            Settled::Here(front) => return front.release(ticket),
-            Settled::Elsewhere(receipt) => ticket.redeem(&receipt),
+            Settled::Found(front) => return front.release(ticket),
+            Settled::Durable(receipt) => ticket.redeem(&receipt),
         };
         ticket.or_else(|ticket| self.lock().release(ticket))
     }
@@ -255,38 +255,45 @@ impl<S: EventStore> Commit<S> {
         front: Guard<'_, S>,
         (tickets, batch): (Vec<Ticket<T>>, u64),
     ) -> Result<Vec<T>, Unavailable> {
-        let front = match self.wait_for(front, batch) {
-            Settled::Here(front) => front,
-            Settled::Elsewhere(_) => self.lock(),
+        let (receipt, mut front) = match self.wait_for(front, batch) {
+            Settled::Found(front) => (None, Some(front)),
+            Settled::Durable(receipt) => (Some(receipt), None),
         };
-        tickets.into_iter().map(|ticket| front.release(ticket)).collect()
+        let each = tickets.into_iter().map(|ticket| {
+            let ticket = match &receipt {
+                Some(receipt) => ticket.redeem(receipt),
+                None => Err(ticket),
+            };
+            ticket.or_else(|ticket| front.get_or_insert_with(|| self.lock()).release(ticket))
+        });
+        each.collect()
     }
 
     /// Waits until this batch is over, committing it where nobody else does.
     fn wait_for<'a>(&'a self, mut front: Guard<'a, S>, batch: u64) -> Settled<'a, S> {
         while front.over < batch {
-            if !front.leading {
-                front.leading = true;
-                front = self.lead(front, HALF);
-                continue;
-            }
-            let gate = front.waiting_for(batch).add_thread();
-            drop(front);
-            match gate.wait() {
-                Signal::Over(Some(receipt)) => return Settled::Elsewhere(receipt),
-                Signal::Over(None) => front = self.lock(),
-                Signal::Lead => {
-                    front = self.lock();
-                    front = self.lead(front, HALF);
+            let receipt = if front.leading {
+                let gate = front.waiting_for(batch).add_thread();
+                drop(front);
+                match gate.wait() {
+                    Signal::Over(receipt) => receipt,
+                    Signal::Lead => self.lead(self.lock(), HALF),
                 }
+            } else {
+                front.leading = true;
+                self.lead(front, HALF)
+            };
+            match receipt {
+                Some(receipt) => return Settled::Durable(receipt),
+                None => front = self.lock(),
             }
         }
-        Settled::Here(front)
+        Settled::Found(front)
     }
 
-    /// Commits the batch that has formed. Only who leads calls it; afterwards somebody else does,
-    /// or nobody has to.
-    pub(crate) fn lead<'a>(&'a self, front: Guard<'a, S>, share: usize) -> Guard<'a, S> {
+    /// Commits the batch that has formed, and gives proof if it is durable. Only who leads calls it;
+    /// afterwards somebody else does, or nobody has to.
+    pub(crate) fn lead(&self, front: Guard<'_, S>, share: usize) -> Option<Receipt> {
         let duty = Duty { commit: self, fulfilled: false };
         let mut front = self.gather(front, share);
         let batch = front.take_batch();
@@ -315,8 +322,9 @@ impl<S: EventStore> Commit<S> {
         if writer_leads {
             self.writer_called.notify_one();
         }
+        let receipt = told.receipt.clone();
         told.tell();
-        self.lock()
+        receipt
     }
 
     /// Lets callers run who are about to submit: until one in `share` of those who seem to be here

@@ -51,7 +51,8 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         loop {
             if front.writer == WriterPost::Leads {
                 front.writer = WriterPost::Waiting;
-                front = self.lead(front, QUARTER);
+                self.lead(front, QUARTER);
+                front = self.lock();
             } else if let Some(errand) = front.next_errand() {
                 drop(front);
                 self.run(errand);
