@@ -17,7 +17,7 @@ use payonce_core::{
     ClaimPart, Dispatch, Fate, LedgerId, Msat, NewPart, Opening, PartId, PaymentId, Preimage,
     Remember, Request, Send as SendPayment, SendReply, Status, UnixMillis,
 };
-use payonce_runtime::{CallError, Options, SharedLedger, Unavailable};
+use payonce_runtime::{CallError, HouseError, Options, SharedLedger, Unavailable};
 use payonce_store_memory::{Failure, MemoryDisk, MemoryStore};
 use shuttle::{
     Config, Runner,
@@ -159,6 +159,41 @@ fn a_store_that_fails_is_told_to_all() {
                 );
             }
             assert!(ledger.check().is_err());
+            drop(ledger.close());
+        });
+    }
+}
+
+/// Also who was to lead next, and had not begun to, when something beside the appends ended it all.
+#[test]
+fn a_store_that_fails_beside_the_appends_is_told_to_all() {
+    for nth in 1..=6 {
+        many_orders(move || {
+            let (disk, ledger) = new(16);
+            accepted(&ledger, 9);
+            let base = ledger.save_snapshot().expect("nothing fails yet");
+            disk.fail_nth(nth, Failure::BeforeEffect);
+            let callers: Vec<_> = (1..=2)
+                .map(|nth| {
+                    let ledger = ledger.clone();
+                    thread::spawn(move || ledger.execute(send(nth), NOW))
+                })
+                .collect();
+            let dropped = ledger.drop_history(base, 1);
+            let replies: Vec<_> =
+                callers.into_iter().map(|caller| caller.join().expect("no panic")).collect();
+            let recorded = replies.iter().filter(|reply| reply.is_ok()).count();
+            for reply in replies {
+                let poisoned =
+                    matches!(reply, Err(CallError::Unavailable(Unavailable::Poisoned { .. })));
+                assert!(poisoned || matches!(reply, Ok(SendReply::Accepted)), "{reply:?}");
+            }
+            // A read that fails ends nothing.
+            let ended = recorded < 2 || matches!(dropped, Err(HouseError::Unavailable(_)));
+            assert_eq!(ledger.check().is_err(), ended, "{dropped:?}");
+            // More of them if it ended between what became durable and its being told.
+            assert!(pending(&disk) > recorded, "what was told is there");
+            // Nobody is waited for who will never come.
             drop(ledger.close());
         });
     }
