@@ -3,6 +3,7 @@
 
 mod close;
 mod group_commit;
+mod late;
 mod metrics;
 mod outcomes;
 mod poison;
