@@ -15,7 +15,7 @@ use std::{
 
 use payonce_core::{
     ClaimPart, Dispatch, Fate, LedgerId, Msat, NewPart, Opening, PartId, PaymentId, Preimage,
-    Remember, Request, Send as SendPayment, SendReply, Status, UnixMillis,
+    Remember, Request, Send as SendPayment, SendRefusal, SendReply, Status, UnixMillis,
 };
 use payonce_runtime::{CallError, HouseError, Options, SharedLedger, Unavailable};
 use payonce_store_memory::{Failure, MemoryDisk, MemoryStore};
@@ -78,6 +78,15 @@ fn dispatch(nth: u8) -> Dispatch {
     Dispatch { id: id(nth), attempt: 1, parts }
 }
 
+/// A thread that sends a payment.
+fn sender(
+    ledger: &Shared,
+    nth: u8,
+) -> thread::JoinHandle<Result<SendReply, CallError<SendRefusal>>> {
+    let ledger = ledger.clone();
+    thread::spawn(move || ledger.execute(send(nth), NOW))
+}
+
 fn accepted(ledger: &Shared, nth: u8) {
     assert_eq!(ledger.execute(send(nth), NOW).expect("accepted"), SendReply::Accepted);
 }
@@ -91,14 +100,11 @@ fn pending(disk: &MemoryDisk) -> usize {
 fn threads_hand_the_lead_over() {
     many_orders(|| {
         let (disk, ledger) = new(16);
-        let callers: Vec<_> = (1..=2)
-            .map(|nth| {
-                let ledger = ledger.clone();
-                thread::spawn(move || accepted(&ledger, nth))
-            })
-            .collect();
+        let callers = [1, 2].map(|nth| sender(&ledger, nth));
         accepted(&ledger, 3);
-        callers.into_iter().for_each(|caller| caller.join().expect("no panic"));
+        for caller in callers {
+            assert_eq!(caller.join().expect("no panic").expect("accepted"), SendReply::Accepted);
+        }
         assert_eq!(pending(&disk), 3);
         assert!(ledger.close().is_some());
     });
@@ -108,13 +114,10 @@ fn threads_hand_the_lead_over() {
 fn a_task_is_served_beside_a_thread() {
     many_orders(|| {
         let (disk, ledger) = new(16);
-        let caller = {
-            let ledger = ledger.clone();
-            thread::spawn(move || accepted(&ledger, 1))
-        };
+        let caller = sender(&ledger, 1);
         let reply = block_on(ledger.execute_async(send(2), NOW)).expect("accepted");
         assert_eq!(reply, SendReply::Accepted);
-        caller.join().expect("no panic");
+        assert_eq!(caller.join().expect("no panic").expect("accepted"), SendReply::Accepted);
         assert_eq!(pending(&disk), 2);
         assert!(ledger.close().is_some());
     });
@@ -124,14 +127,11 @@ fn a_task_is_served_beside_a_thread() {
 fn nobody_who_waits_for_room_is_left_behind() {
     many_orders(|| {
         let (disk, ledger) = new(1);
-        let callers: Vec<_> = (1..=2)
-            .map(|nth| {
-                let ledger = ledger.clone();
-                thread::spawn(move || accepted(&ledger, nth))
-            })
-            .collect();
+        let callers = [1, 2].map(|nth| sender(&ledger, nth));
         accepted(&ledger, 3);
-        callers.into_iter().for_each(|caller| caller.join().expect("no panic"));
+        for caller in callers {
+            assert_eq!(caller.join().expect("no panic").expect("accepted"), SendReply::Accepted);
+        }
         assert_eq!(pending(&disk), 3);
     });
 }
@@ -142,10 +142,7 @@ fn a_store_that_fails_is_told_to_all() {
         many_orders(move || {
             let (disk, ledger) = new(16);
             disk.fail_nth(1, failure);
-            let caller = {
-                let ledger = ledger.clone();
-                thread::spawn(move || ledger.execute(send(1), NOW))
-            };
+            let caller = sender(&ledger, 1);
             let own = ledger.execute(send(2), NOW);
             let other = caller.join().expect("no panic");
             for reply in [own, other] {
@@ -173,15 +170,9 @@ fn a_store_that_fails_beside_the_appends_is_told_to_all() {
             accepted(&ledger, 9);
             let base = ledger.save_snapshot().expect("nothing fails yet");
             disk.fail_nth(nth, Failure::BeforeEffect);
-            let callers: Vec<_> = (1..=2)
-                .map(|nth| {
-                    let ledger = ledger.clone();
-                    thread::spawn(move || ledger.execute(send(nth), NOW))
-                })
-                .collect();
+            let callers = [1, 2].map(|nth| sender(&ledger, nth));
             let dropped = ledger.drop_history(base, 1);
-            let replies: Vec<_> =
-                callers.into_iter().map(|caller| caller.join().expect("no panic")).collect();
+            let replies = callers.map(|caller| caller.join().expect("no panic"));
             let recorded = replies.iter().filter(|reply| reply.is_ok()).count();
             for reply in replies {
                 let poisoned =
@@ -203,10 +194,7 @@ fn a_store_that_fails_beside_the_appends_is_told_to_all() {
 fn closing_loses_nothing_that_was_taken() {
     many_orders(|| {
         let (disk, ledger) = new(16);
-        let caller = {
-            let ledger = ledger.clone();
-            thread::spawn(move || ledger.execute(send(1), NOW))
-        };
+        let caller = sender(&ledger, 1);
         let closer = {
             let ledger = ledger.clone();
             thread::spawn(move || ledger.close().is_some())
