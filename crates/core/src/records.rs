@@ -51,6 +51,12 @@ impl Records {
         self.linked.len()
     }
 
+    /// How many bytes their encoded events take.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

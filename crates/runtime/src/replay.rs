@@ -5,9 +5,10 @@ use std::{ops::ControlFlow, sync::mpsc, thread};
 
 use payonce_core::{EventSource, Head, Linker, Records, Replay, ReplayError, State};
 
-/// How many entries are handed over at a time: enough that handing over costs nothing, few enough
-/// to stay in a cache.
+/// How many entries, or bytes of events, are handed over at a time: enough that handing over costs
+/// nothing, few enough to stay in a cache.
 const BATCH: usize = 256;
+const BATCH_BYTES: usize = 64 << 10;
 /// How many batches may wait to be folded.
 const WAITING: usize = 8;
 /// With so many batches handed over and not folded yet, who reads has the time to decode the next.
@@ -91,7 +92,7 @@ fn read(
             failed = Some(error);
             return ControlFlow::Break(());
         }
-        if records.entries() < BATCH {
+        if records.entries() < BATCH && records.bytes() < BATCH_BYTES {
             return ControlFlow::Continue(());
         }
         let before = folded.len();

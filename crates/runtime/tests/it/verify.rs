@@ -6,6 +6,7 @@ use payonce_core::{
     Entry, Event, EventSource, Head, LedgerId, ReplayError, Snapshot, StoreError, StoredEntry,
     decode_events,
 };
+use payonce_store_memory::MemoryDisk;
 
 use crate::support::{NOW, disk, dispatch, open, send};
 
@@ -61,6 +62,10 @@ fn lived() -> Source {
     ledger.execute_all((0..3_000).map(send), NOW).expect("accepted");
     ledger.execute_all((0..3_000).map(dispatch), NOW).expect("recorded");
     drop(ledger.close());
+    source(&disk)
+}
+
+fn source(disk: &MemoryDisk) -> Source {
     let store = disk.open();
     let mut entries = Vec::new();
     let each = &mut |stored: StoredEntry<'_>| {
@@ -106,6 +111,21 @@ fn a_sound_log_is_verified() {
     verify(&source).expect("sound");
     let short = Source { entries: Vec::new(), head: Head::genesis(source.ledger), ..source };
     verify(&short).expect("empty");
+}
+
+/// Of which few make a batch.
+#[test]
+fn a_log_of_large_entries_is_verified() {
+    let disk = disk();
+    let ledger = open(&disk);
+    let large = |nth| {
+        let mut send = send(nth);
+        send.request.instructions = vec![1; payonce_core::limits::INSTRUCTIONS_BYTES].into();
+        send
+    };
+    ledger.execute_all((0..1_100).map(large), NOW).expect("accepted");
+    drop(ledger.close());
+    verify(&source(&disk)).expect("sound");
 }
 
 #[test]
