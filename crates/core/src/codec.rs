@@ -269,10 +269,10 @@ fn decode_each(
 }
 
 /// As [`decode_each`], behind the events that are there; those before a damage are added too.
-pub(crate) fn decode_onto(
-    events: &mut Vec<Event>,
+pub(crate) fn decode_into(
     header: &EntryHeader,
     mut rest: &[u8],
+    events: &mut Vec<Event>,
 ) -> Result<(), DecodeError> {
     for _ in 0..header.events {
         take_canonical_to(|event| pushed(events, event), &mut rest, "an event")?;

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::{
     chain::Head,
-    codec::{DecodeError, EntryHeader, decode_onto, split_entry},
+    codec::{DecodeError, EntryHeader, decode_into, split_entry},
     event::Event,
     replay::ReplayError,
     store::StoredEntry,
@@ -15,33 +15,21 @@ use crate::{
 /// has the time. Made once and filled again and again.
 #[derive(Debug, Default)]
 pub struct Records {
-    pub(crate) linked: Vec<Linked>,
+    linked: Vec<Linked>,
     /// The encoded events of all entries, one behind the other.
-    pub(crate) bytes: Vec<u8>,
+    bytes: Vec<u8>,
     /// The events of the first entries, as many as [`decode`](Self::decode) decoded.
-    pub(crate) events: Vec<Event>,
-    pub(crate) decoded: usize,
+    events: Vec<Event>,
+    decoded: usize,
 }
 
 /// An entry whose place is known.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Linked {
-    pub(crate) header: EntryHeader,
-    pub(crate) after: Head,
+#[derive(Debug)]
+struct Linked {
+    header: EntryHeader,
+    after: Head,
     /// Where its events end in the bytes.
     end: usize,
-}
-
-impl Linked {
-    /// Decodes its events, which begin at `begin`, and adds them.
-    pub(crate) fn decode(
-        &self,
-        bytes: &[u8],
-        begin: usize,
-        into: &mut Vec<Event>,
-    ) -> Result<(), ReplayError> {
-        decode_into(&self.header, &bytes[begin..self.end], into)
-    }
 }
 
 impl Records {
@@ -66,14 +54,38 @@ impl Records {
     /// Decodes the events of all entries, up to the first that does not decode: folding meets that
     /// one.
     pub fn decode(&mut self) {
-        for linked in &self.linked[self.decoded..] {
+        while let Some(linked) = self.linked.get(self.decoded) {
             let before = self.events.len();
-            if linked.decode(&self.bytes, self.begin(self.decoded), &mut self.events).is_err() {
+            let encoded = &self.bytes[self.begin(self.decoded)..linked.end];
+            if decode(&linked.header, encoded, &mut self.events).is_err() {
                 self.events.truncate(before);
                 return;
             }
             self.decoded += 1;
         }
+    }
+
+    /// Gives each entry with its events, in order; those that are not decoded yet by way of `spare`,
+    /// whole before they are given.
+    pub(crate) fn each(
+        &self,
+        spare: &mut Vec<Event>,
+        mut visit: impl FnMut(&EntryHeader, Head, &[Event]) -> Result<(), ReplayError>,
+    ) -> Result<(), ReplayError> {
+        let mut ahead = &self.events[..];
+        for (nth, linked) in self.linked.iter().enumerate() {
+            let Linked { header, after, end } = linked;
+            if nth < self.decoded {
+                let (events, others) = ahead.split_at(header.events as usize);
+                ahead = others;
+                visit(header, *after, events)?;
+            } else {
+                spare.clear();
+                decode(header, &self.bytes[self.begin(nth)..*end], spare)?;
+                visit(header, *after, spare)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes room for others.
@@ -85,7 +97,7 @@ impl Records {
     }
 
     /// Where the events of an entry begin in the bytes.
-    pub(crate) fn begin(&self, nth: usize) -> usize {
+    fn begin(&self, nth: usize) -> usize {
         nth.checked_sub(1).map_or(0, |before| self.linked[before].end)
     }
 }
@@ -138,11 +150,11 @@ pub(crate) fn next_entry(
 }
 
 /// Decodes the events of an entry from their bytes, and adds them.
-pub(crate) fn decode_into(
+pub(crate) fn decode(
     header: &EntryHeader,
     bytes: &[u8],
     events: &mut Vec<Event>,
 ) -> Result<(), ReplayError> {
-    decode_onto(events, header, bytes)
+    decode_into(header, bytes, events)
         .map_err(|error| ReplayError::Entry { seq: header.first_seq, error })
 }

@@ -8,7 +8,7 @@ use crate::{
     codec::{DecodeError, EntryHeader},
     event::Event,
     ids::LedgerId,
-    records::{Linked, Records, decode_into, next_entry},
+    records::{Records, decode, next_entry},
     state::State,
     store::{EventSource, StoreError, StoredEntry},
 };
@@ -82,8 +82,8 @@ pub struct Replay {
     state: State,
     known: Option<Head>,
     contains_known: bool,
-    /// Those of one entry; kept, so that an entry allocates nothing.
-    events: Vec<Event>,
+    /// For the events of one entry; kept, so that an entry allocates nothing.
+    spare: Vec<Event>,
 }
 
 impl Replay {
@@ -96,7 +96,7 @@ impl Replay {
     /// Begins with the state of a snapshot.
     #[must_use]
     pub fn from_state(state: State) -> Self {
-        Self { state, known: None, contains_known: false, events: Vec::new() }
+        Self { state, known: None, contains_known: false, spare: Vec::new() }
     }
 
     /// Watches for a head: [`contains_known`](Self::contains_known) tells whether an entry ended
@@ -126,7 +126,12 @@ impl Replay {
     /// [`ReplayError`] when it is not the next one, does not decode, or does not fit.
     pub fn entry(&mut self, stored: StoredEntry<'_>) -> Result<(), ReplayError> {
         let (header, bytes, after) = next_entry(self.state.head, stored)?;
-        self.fold_decoded(&header, after, |events| decode_into(&header, bytes, events))
+        self.with_spare(|replay, events| {
+            // Whole before any of it is folded.
+            events.clear();
+            decode(&header, bytes, events)?;
+            replay.fold_entry(&header, after, events)
+        })
     }
 
     /// Folds entries that a [`Linker`](crate::Linker) linked, beginning where this fold stands.
@@ -135,40 +140,23 @@ impl Replay {
     /// [`ReplayError`] when an event does not decode or does not fit, or when the entries are not
     /// the next ones.
     pub fn fold(&mut self, records: &Records) -> Result<(), ReplayError> {
-        let mut ahead = &records.events[..];
-        for (nth, linked) in records.linked.iter().enumerate() {
-            let Linked { header, after, .. } = linked;
-            let expected = self.state.head.seq + 1;
-            if header.first_seq != expected {
-                let found = header.first_seq;
-                return Err(ReplayError::Missing { after: expected - 1, found });
-            }
-            if nth < records.decoded {
-                let (events, others) = ahead.split_at(header.events as usize);
-                ahead = others;
-                self.fold_entry(header, *after, events)?;
-            } else {
-                let begin = records.begin(nth);
-                self.fold_decoded(header, *after, |events| {
-                    linked.decode(&records.bytes, begin, events)
-                })?;
-            }
-        }
-        Ok(())
+        self.with_spare(|replay, spare| {
+            records.each(spare, |header, after, events| {
+                let last = replay.state.head.seq;
+                if header.first_seq == last + 1 {
+                    replay.fold_entry(header, after, events)
+                } else {
+                    Err(ReplayError::Missing { after: last, found: header.first_seq })
+                }
+            })
+        })
     }
 
-    /// Folds an entry that is decoded only now: whole, before any of it is folded.
-    fn fold_decoded(
-        &mut self,
-        header: &EntryHeader,
-        after: Head,
-        decode: impl FnOnce(&mut Vec<Event>) -> Result<(), ReplayError>,
-    ) -> Result<(), ReplayError> {
-        let mut events = mem::take(&mut self.events);
-        events.clear();
-        let folded = decode(&mut events).and_then(|()| self.fold_entry(header, after, &events));
-        self.events = events;
-        folded
+    fn with_spare<T>(&mut self, act: impl FnOnce(&mut Self, &mut Vec<Event>) -> T) -> T {
+        let mut spare = mem::take(&mut self.spare);
+        let outcome = act(self, &mut spare);
+        self.spare = spare;
+        outcome
     }
 
     fn fold_entry(
@@ -318,6 +306,6 @@ pub fn history(
 fn record(before: Head, stored: StoredEntry<'_>) -> Result<Record, ReplayError> {
     let mut events = Vec::new();
     let (header, bytes, after) = next_entry(before, stored)?;
-    decode_into(&header, bytes, &mut events)?;
+    decode(&header, bytes, &mut events)?;
     Ok(Record { header, after, events })
 }
