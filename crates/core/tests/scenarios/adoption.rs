@@ -6,7 +6,7 @@ use payonce_core::{
 };
 
 use crate::support::{
-    Scenario, delegated, forever, hash, htlc, id, offer, part, pay, play, window,
+    Scenario, delegated, forever, hash, htlc, id, live, offer, part, pay, play, window,
 };
 
 /// A part of which the node knows no amount.
@@ -332,5 +332,23 @@ fn a_part_of_an_earlier_try_that_is_out_blocks_until_it_has_failed() {
         s.fail("A", "p").recorded();
         s.due(&["A"]);
         s.dispatch("A", 1, [htlc("q", 1_000, 1)]).recorded();
+    });
+}
+
+/// Of a part that was first seen by its claim nothing else is known, until the node lists it: then
+/// also at which height it expires.
+#[test]
+fn a_part_first_seen_by_its_claim_learns_its_height() {
+    live(window(), |s| {
+        s.send("A", pay("a", 1_000)).accepted();
+        s.crash();
+        s.claim("A", "u", "a").recorded();
+        assert_eq!(s.state().overdue(u32::MAX), [], "it may expire at any height");
+        let kind = PartKind::Htlc { cltv_expiry: Some(800_000), first_channel: None };
+        s.run(of_unknown_amount(kind)).recorded();
+        assert_eq!(s.state().overdue(799_999).len(), 0);
+        assert_eq!(s.state().overdue(800_000).len(), 1);
+        s.finalize("A", "u").recorded();
+        assert_eq!(s.state().overdue(u32::MAX), []);
     });
 }
