@@ -5,7 +5,10 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
-use core::hash::{BuildHasher, Hasher};
+use core::{
+    hash::{BuildHasher, Hasher},
+    mem,
+};
 
 use crate::{
     amount::UnixMillis,
@@ -14,7 +17,7 @@ use crate::{
     part::{Part, PartKind},
     payment::{Payment, VerdictDue},
     request::ShortDigest,
-    slab::{Filled, Handle},
+    slab::Handle,
     state::{PartPlace, Place, State},
     status::StatusKind,
     stray::Stray,
@@ -26,7 +29,7 @@ use crate::{
 /// keys, and orders what it yields by seq, never by handle or by hash.
 #[derive(Debug, Clone)]
 pub(crate) struct Index {
-    hasher: foldhash::fast::FixedState,
+    seed: Seed,
     pub(crate) by_id: Table,
     pub(crate) by_hash: Table,
     pub(crate) by_part: Table,
@@ -44,6 +47,21 @@ pub(crate) struct Index {
     /// Who has unresolved parts that expire at which height.
     overdue: BTreeSet<(u32, Packed)>,
     unresolved_parts: usize,
+}
+
+/// What keys the hashes of a ledger.
+#[derive(Debug, Clone)]
+struct Seed(foldhash::fast::FixedState);
+
+impl Seed {
+    fn hash(&self, key: &[u8; 32]) -> u32 {
+        let mut hasher = self.0.build_hasher();
+        let (words, _) = key.as_chunks::<8>();
+        for word in words {
+            hasher.write_u64(u64::from_le_bytes(*word));
+        }
+        (hasher.finish() >> 32) as u32
+    }
 }
 
 /// The lists of [`Index::waiting`].
@@ -89,7 +107,7 @@ impl Keys {
 impl Index {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
-            hasher: foldhash::fast::FixedState::with_seed(seed),
+            seed: Seed(foldhash::fast::FixedState::with_seed(seed)),
             by_id: Table::default(),
             by_hash: Table::default(),
             by_part: Table::default(),
@@ -105,14 +123,8 @@ impl Index {
         }
     }
 
-    /// The hash of a key, by the ledger's seed.
     pub(crate) fn hash(&self, key: &[u8; 32]) -> u32 {
-        let mut hasher = self.hasher.build_hasher();
-        let (words, _) = key.as_chunks::<8>();
-        for word in words {
-            hasher.write_u64(u64::from_le_bytes(*word));
-        }
-        (hasher.finish() >> 32) as u32
+        self.seed.hash(key)
     }
 
     fn add_former(&mut self, parts: &[ShortDigest]) {
@@ -185,17 +197,6 @@ fn swap<K: PartialEq, T: Ord>(
     }
 }
 
-/// The keys of many payments, before they are put in order.
-#[derive(Debug, Default)]
-pub(crate) struct Gathered {
-    by_status: Vec<(StatusKind, u64, Handle)>,
-    waiting: Vec<(usize, u64, Handle)>,
-    lapsing: Vec<(UnixMillis, u64, Handle)>,
-    lapsing_by_tick: Vec<(u64, u64, Handle)>,
-    undecided: Vec<(u64, Handle)>,
-    overdue: Vec<(u32, Packed)>,
-}
-
 /// What two payments must not have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Double {
@@ -203,84 +204,125 @@ pub(crate) enum Double {
     Part,
 }
 
+/// What the indexes will hold of many payments, gathered while each is still at hand: whoever builds
+/// the indexes of it need not fetch the payments again.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    seed: Seed,
+    /// The handle of the next payment.
+    next: Handle,
+    tables: Entries,
+    by_status: Vec<(StatusKind, u64, Handle)>,
+    waiting: Vec<(usize, u64, Handle)>,
+    lapsing: Vec<(UnixMillis, u64, Handle)>,
+    lapsing_by_tick: Vec<(u64, u64, Handle)>,
+    undecided: Vec<(u64, Handle)>,
+    overdue: Vec<(u32, Packed)>,
+    former: Vec<ShortDigest>,
+    tick_waiters: usize,
+    unresolved_parts: usize,
+}
+
+/// What enters the tables: hashes of keys, and whose they are.
+#[derive(Debug, Default)]
+pub(crate) struct Entries {
+    ids: Vec<(u32, Handle)>,
+    hashes: Vec<(u32, Handle)>,
+    parts: Vec<(u32, Handle)>,
+}
+
 impl Gathered {
-    /// With room for so many payments.
-    pub(crate) fn with_capacity(count: usize) -> Self {
-        Self { by_status: Vec::with_capacity(count), ..Self::default() }
+    /// Gathers a payment, which will follow those before it in the slab.
+    pub(crate) fn add(&mut self, payment: &Payment) {
+        let handle = self.next;
+        self.next = Handle(handle.0 + 1);
+        let (keys, created) = (Keys::of(payment), payment.created_seq);
+        self.tables.ids.push((self.seed.hash(payment.id.as_bytes()), handle));
+        let hash = keys.hash.map(|hash| self.seed.hash(hash.as_bytes()));
+        self.tables.hashes.extend(hash.map(|hash| (hash, handle)));
+        self.by_status.extend(keys.status.map(|(kind, seq)| (kind, seq, handle)));
+        self.waiting.extend(keys.waiting().map(|(list, seq)| (list, seq, handle)));
+        self.lapsing.extend(keys.lapses_at.map(|at| (at, created, handle)));
+        self.lapsing_by_tick.extend(keys.lapses_above_tick.map(|tick| (tick, created, handle)));
+        self.undecided.extend(keys.undecided.then_some((created, handle)));
+        self.tick_waiters += usize::from(keys.waits_by_tick);
+        self.former.extend_from_slice(&payment.rare.former);
+        let owner = Place::Payment(handle).into();
+        for part in payment.parts.iter() {
+            self.tables.parts.push((self.seed.hash(part.id.as_bytes()), handle));
+            self.unresolved_parts += usize::from(part.fate.is_unresolved());
+            self.overdue.extend(overdue_at(part).map(|height| (height, owner)));
+        }
+    }
+
+    /// What was gathered for the tables since the last time.
+    pub(crate) fn take_entries(&mut self) -> Entries {
+        let room = self.tables.ids.len();
+        let next = Entries {
+            ids: Vec::with_capacity(room),
+            hashes: Vec::with_capacity(room),
+            parts: Vec::with_capacity(room),
+        };
+        mem::replace(&mut self.tables, next)
     }
 }
 
 /// Many payments at once, into a state without any payment, tombstone or stray.
 impl State {
-    pub(crate) fn reserve_payments(&mut self, count: usize) {
+    /// Makes room for so many payments; what is gathered of them belongs to this state.
+    pub(crate) fn expect_payments(&mut self, count: usize) -> Gathered {
         for table in [&mut self.index.by_id, &mut self.index.by_hash, &mut self.index.by_part] {
             table.reserve(count);
         }
+        Gathered {
+            seed: self.index.seed.clone(),
+            next: Handle(0),
+            tables: Entries::default(),
+            by_status: Vec::with_capacity(count),
+            waiting: Vec::new(),
+            lapsing: Vec::new(),
+            lapsing_by_tick: Vec::new(),
+            undecided: Vec::new(),
+            overdue: Vec::new(),
+            former: Vec::new(),
+            tick_waiters: 0,
+            unresolved_parts: 0,
+        }
     }
 
-    /// Adds payments and gathers the keys that have an order, for
-    /// [`index_gathered`](Self::index_gathered). No two parts of one payment have the same id.
+    /// Enters payments under their ids, their hashes and their parts, each looked up and entered at
+    /// once. They are in the slab, and no two parts of one payment have the same id.
     ///
     /// # Errors
-    /// What one has in common with a payment that is there; the state is of no use then.
-    pub(crate) fn gather_payments(
-        &mut self,
-        payments: Filled<Payment>,
-        gathered: &mut Gathered,
-    ) -> Result<(), Double> {
-        let count = payments.len();
-        let Handle(first) = self.payments.extend(payments);
-        for handle in (first..).take(count).map(Handle) {
-            let keys = Keys::of(self.payments.get(handle));
-            self.gather_ids(handle, keys.hash)?;
-            self.gather_keys(handle, &keys, gathered);
-        }
-        Ok(())
-    }
-
-    fn gather_keys(&mut self, handle: Handle, keys: &Keys, gathered: &mut Gathered) {
+    /// What two have in common; the state is of no use then.
+    pub(crate) fn enter_payments(&mut self, entries: Entries) -> Result<(), Double> {
         let Self { index, payments, .. } = self;
-        let payment = payments.get(handle);
-        let created = payment.created_seq;
-        gathered.by_status.extend(keys.status.map(|(kind, seq)| (kind, seq, handle)));
-        gathered.waiting.extend(keys.waiting().map(|(list, seq)| (list, seq, handle)));
-        gathered.lapsing.extend(keys.lapses_at.map(|at| (at, created, handle)));
-        gathered.lapsing_by_tick.extend(keys.lapses_above_tick.map(|at| (at, created, handle)));
-        gathered.undecided.extend(keys.undecided.then_some((created, handle)));
-        index.tick_waiters += usize::from(keys.waits_by_tick);
-        index.add_former(&payment.rare.former);
-        for part in payment.parts.iter() {
-            index.unresolved_parts += usize::from(part.fate.is_unresolved());
-            let owner = Place::Payment(handle).into();
-            gathered.overdue.extend(overdue_at(part).map(|height| (height, owner)));
-        }
-    }
-
-    /// Enters a payment under its id, its hash and its parts: each is looked up and entered at once.
-    fn gather_ids(&mut self, handle: Handle, hash: Option<PaymentHash>) -> Result<(), Double> {
-        let Self { index, payments, .. } = self;
-        let (payment, place) = (payments.get(handle), Place::Payment(handle));
         let other = |at: Place| match at {
-            Place::Payment(other) => (other != handle).then(|| payments.get(other)),
+            Place::Payment(handle) => Some(payments.get(handle)),
             Place::Tombstone(_) | Place::Stray(_) => None,
         };
-        let same = |at| other(at).is_some_and(|other| other.id == payment.id);
-        if !index.by_id.enter(index.hash(payment.id.as_bytes()), place, same) {
-            return Err(Double::Id);
+        for (hash, handle) in entries.ids {
+            let same = |at| other(at).is_some_and(|other| other.id == payments.get(handle).id);
+            if !index.by_id.enter(hash, Place::Payment(handle), same) {
+                return Err(Double::Id);
+            }
         }
-        if let Some(hash) = hash {
-            index.by_hash.insert(index.hash(hash.as_bytes()), place);
+        for (hash, handle) in entries.hashes {
+            index.by_hash.insert(hash, Place::Payment(handle));
         }
-        for part in payment.parts.iter() {
-            let has = |at| other(at).is_some_and(|other| other.part(&part.id).is_some());
-            if !index.by_part.enter(index.hash(part.id.as_bytes()), place, has) {
+        for (hash, handle) in entries.parts {
+            let parts = || payments.get(handle).parts.iter();
+            let shares = |other: &Payment| parts().any(|part| other.part(&part.id).is_some());
+            // Two parts of one payment may share a hash, but no id.
+            let has = |at| at != Place::Payment(handle) && other(at).is_some_and(shares);
+            if !index.by_part.enter(hash, Place::Payment(handle), has) {
                 return Err(Double::Part);
             }
         }
         Ok(())
     }
 
-    /// Builds the indexes that have an order.
+    /// Builds the indexes that have an order, once every payment is entered.
     pub(crate) fn index_gathered(&mut self, mut gathered: Gathered) {
         gathered.by_status.sort_unstable();
         for (kind, _, handle) in gathered.by_status {
@@ -294,6 +336,9 @@ impl State {
         self.index.lapsing_by_tick = gathered.lapsing_by_tick.into_iter().collect();
         self.index.undecided = gathered.undecided.into_iter().collect();
         self.index.overdue = gathered.overdue.into_iter().collect();
+        self.index.add_former(&gathered.former);
+        self.index.tick_waiters = gathered.tick_waiters;
+        self.index.unresolved_parts = gathered.unresolved_parts;
     }
 }
 

@@ -4,11 +4,15 @@
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-use crate::{payment::Payment, slab::Filled};
+use crate::{index::Entries, payment::Payment, slab::Filled};
 
 /// Payments of a snapshot on their way into the state.
 #[derive(Debug)]
-pub struct Load(pub(crate) Vec<Filled<Payment>>);
+pub struct Load {
+    pub(crate) payments: Vec<Filled<Payment>>,
+    /// What the tables will hold of them.
+    pub(crate) entries: Entries,
+}
 
 /// What is decoded, one after the other. Needs no state.
 pub type Loads<'a> = &'a mut (dyn Iterator<Item = Load> + Send);

@@ -50,15 +50,6 @@ impl<T> Filled<T> {
         let slots: Arc<[Option<T>]> = (0..CHUNK).map(|_| None).collect();
         slots.try_into().unwrap_or_else(|_| unreachable!("it has as many slots as a chunk"))
     }
-
-    pub(crate) const fn len(&self) -> usize {
-        self.len
-    }
-
-    /// The values, in the order in which they were filled in.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunk[..self.len].iter().flatten()
-    }
 }
 
 #[derive(Debug, Clone)]
@@ -120,13 +111,11 @@ impl<T: Clone> Slab<T> {
         handle
     }
 
-    /// Puts a whole chunk behind those that are there, and gives the handle of its first value; the
-    /// others follow one by one.
+    /// Puts a whole chunk behind those that are there: its values' handles follow one by one.
     ///
     /// # Panics
     /// If the last chunk that is there is not full.
-    pub(crate) fn extend(&mut self, filled: Filled<T>) -> Handle {
-        let handle = Handle(self.used);
+    pub(crate) fn extend(&mut self, filled: Filled<T>) {
         let first = self.used as usize;
         assert!(first.is_multiple_of(CHUNK) && self.free.is_empty(), "whole chunks follow another");
         self.used += u32::try_from(filled.len).expect("the length of a chunk");
@@ -137,7 +126,6 @@ impl<T: Clone> Slab<T> {
         }
         let branch = Arc::make_mut(&mut branches[first / (CHUNK * BRANCH)]);
         branch.0[first / CHUNK % BRANCH] = Some(filled.chunk);
-        handle
     }
 
     /// # Panics

@@ -56,7 +56,7 @@ impl State {
         let prelude: Prelude = take(&mut rest)?;
         let mut state = Self::new(prelude.ledger, seed);
         state.restore_prelude(&prelude)?;
-        let mut payments = state.restore_payments(&mut rest, relay)?;
+        let mut uncounted = state.restore_payments(&mut rest, relay)?;
         take_sorted(
             &mut rest,
             |tombstone: &Tombstone| tombstone.id,
@@ -87,7 +87,7 @@ impl State {
             &mut rest,
             |(seq, _): &(u64, Unread)| *seq,
             |(seq, unread)| {
-                payments.unread -= i64::from(unread.content.owner().is_some());
+                uncounted -= i64::from(unread.content.owner().is_some());
                 state.outbox.push(seq, unread);
                 Ok(())
             },
@@ -95,7 +95,7 @@ impl State {
         if !rest.is_empty() {
             return Err(DecodeError::LeftOver { inside: INSIDE, left: rest.len() });
         }
-        state.check_unread(payments.unread)?;
+        state.check_unread(uncounted)?;
         Ok(state)
     }
 
@@ -114,47 +114,34 @@ impl State {
         Ok(())
     }
 
-    /// Reads the payments; their indexes are built at once.
-    fn restore_payments(
-        &mut self,
-        rest: &mut &[u8],
-        relay: Relay,
-    ) -> Result<Restored, DecodeError> {
+    /// Reads the payments and builds their indexes, and says how many unread notifications they
+    /// count.
+    fn restore_payments(&mut self, rest: &mut &[u8], relay: Relay) -> Result<i64, DecodeError> {
         let count = take_count(rest)?;
         let most = rest.len() / LEAST_BYTES_A_PAYMENT;
         let expected = usize::try_from(count).map_or(most, |count| count.min(most));
-        self.reserve_payments(expected);
-        let mut restored = Restored { keys: Gathered::with_capacity(expected), unread: 0 };
-        let mut sorted = Sorted::new(rest, count, |payment: &Payment| payment.created_seq);
-        let (mut read, mut built) = (Ok(()), Ok(()));
-        relay(
-            &mut core::iter::from_fn(|| if read.is_ok() { sorted.load(&mut read) } else { None }),
-            &mut |load| {
-                built =
-                    load.0.into_iter().try_for_each(|filled| self.restore(filled, &mut restored));
-                if built.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            },
-        );
+        let mut reading = Reading {
+            sorted: Sorted::new(rest, count, |payment| payment.created_seq),
+            tick: self.tick,
+            gathered: self.expect_payments(expected),
+            unread: 0,
+            outcome: Ok(()),
+        };
+        let mut built = Ok(());
+        relay(&mut core::iter::from_fn(|| reading.load()), &mut |load| {
+            built = self.build(load);
+            if built.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
         // What was built was read before.
-        built.and(read)?;
+        built.and(reading.outcome)?;
         require(self.payments.len() as u64 == count, "payments that were lost on their way")?;
-        self.index_gathered(core::mem::take(&mut restored.keys));
-        Ok(restored)
+        self.index_gathered(reading.gathered);
+        Ok(reading.unread)
     }
 
-    fn restore(
-        &mut self,
-        payments: Filled<Payment>,
-        restored: &mut Restored,
-    ) -> Result<(), DecodeError> {
-        for payment in payments.iter() {
-            let twice = has_doubles(payment.parts.iter().map(|part| part.id));
-            require(!twice, "two parts with one id")?;
-            let quiet_later = payment.quiet().is_some_and(|quiet| quiet.tick > self.tick);
-            require(!quiet_later, "a payment quiet since a later tick")?;
-            restored.unread += i64::from(payment.unread);
-        }
-        self.gather_payments(payments, &mut restored.keys).map_err(|double| match double {
+    fn build(&mut self, load: Load) -> Result<(), DecodeError> {
+        load.payments.into_iter().for_each(|chunk| self.payments.extend(chunk));
+        self.enter_payments(load.entries).map_err(|double| match double {
             Double::Id => malformed("two payments with one id"),
             Double::Part => malformed("two parts with one id"),
         })
@@ -180,13 +167,6 @@ impl State {
         }
         require(uncounted == 0, "notifications that nobody counts")
     }
-}
-
-/// Payments that were read.
-struct Restored {
-    keys: Gathered,
-    /// How many unread notifications they count.
-    unread: i64,
 }
 
 /// What an encoded payment takes at least: no count makes more room than there are bytes for.
@@ -268,23 +248,43 @@ impl<'r, 'b, F, K: Ord> Sorted<'r, 'b, F, K> {
     }
 }
 
-impl<F: Fn(&Payment) -> K, K: Ord> Sorted<'_, '_, F, K> {
+/// Payments on their way out of a snapshot.
+struct Reading<'r, 'b> {
+    sorted: Sorted<'r, 'b, fn(&Payment) -> u64, u64>,
+    /// The snapshot's tick number.
+    tick: u64,
+    gathered: Gathered,
+    /// How many unread notifications the payments count.
+    unread: i64,
+    outcome: Result<(), DecodeError>,
+}
+
+impl Reading<'_, '_> {
     /// Reads some payments; those before a damage as well.
-    fn load(&mut self, outcome: &mut Result<(), DecodeError>) -> Option<Load> {
-        let mut filled = Vec::with_capacity(LOAD);
-        while self.left > 0 && filled.len() < LOAD && outcome.is_ok() {
+    fn load(&mut self) -> Option<Load> {
+        let mut payments = Vec::with_capacity(LOAD);
+        while self.sorted.left > 0 && payments.len() < LOAD && self.outcome.is_ok() {
             let chunk;
-            (chunk, *outcome) = Filled::by(|slot| self.fill(slot));
-            filled.push(chunk);
+            (chunk, self.outcome) = Filled::by(|slot| self.fill(slot));
+            payments.push(chunk);
         }
-        (!filled.is_empty()).then_some(Load(filled))
+        (!payments.is_empty()).then(|| Load { payments, entries: self.gathered.take_entries() })
     }
 
     /// Reads a payment to its place, if one is left.
     fn fill(&mut self, slot: &mut Option<Payment>) -> Result<(), DecodeError> {
-        if self.left > 0 {
-            take_canonical_to(|taken| slot.insert(taken), self.rest, INSIDE)?;
+        if self.sorted.left == 0 {
+            return Ok(());
         }
-        slot.as_ref().map_or(Ok(()), |payment| self.follow(payment))
+        take_canonical_to(|taken| slot.insert(taken), self.sorted.rest, INSIDE)?;
+        let payment = slot.as_ref().expect("it was read");
+        self.sorted.follow(payment)?;
+        let twice = has_doubles(payment.parts.iter().map(|part| part.id));
+        require(!twice, "two parts with one id")?;
+        let quiet_later = payment.quiet().is_some_and(|quiet| quiet.tick > self.tick);
+        require(!quiet_later, "a payment quiet since a later tick")?;
+        self.unread += i64::from(payment.unread);
+        self.gathered.add(payment);
+        Ok(())
     }
 }
