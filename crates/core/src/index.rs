@@ -211,7 +211,7 @@ pub(crate) struct Gathered {
     seed: Seed,
     /// The handle of the next payment.
     next: Handle,
-    tables: Entries,
+    hashed: Hashed,
     by_status: Vec<(StatusKind, u64, Handle)>,
     waiting: Vec<(usize, u64, Handle)>,
     lapsing: Vec<(UnixMillis, u64, Handle)>,
@@ -225,7 +225,7 @@ pub(crate) struct Gathered {
 
 /// What enters the tables: hashes of keys, and whose they are.
 #[derive(Debug, Default)]
-pub(crate) struct Entries {
+pub(crate) struct Hashed {
     ids: Vec<(u32, Handle)>,
     hashes: Vec<(u32, Handle)>,
     parts: Vec<(u32, Handle)>,
@@ -237,9 +237,9 @@ impl Gathered {
         let handle = self.next;
         self.next = Handle(handle.0 + 1);
         let (keys, created) = (Keys::of(payment), payment.created_seq);
-        self.tables.ids.push((self.seed.hash(payment.id.as_bytes()), handle));
+        self.hashed.ids.push((self.seed.hash(payment.id.as_bytes()), handle));
         let hash = keys.hash.map(|hash| self.seed.hash(hash.as_bytes()));
-        self.tables.hashes.extend(hash.map(|hash| (hash, handle)));
+        self.hashed.hashes.extend(hash.map(|hash| (hash, handle)));
         self.by_status.extend(keys.status.map(|(kind, seq)| (kind, seq, handle)));
         self.waiting.extend(keys.waiting().map(|(list, seq)| (list, seq, handle)));
         self.lapsing.extend(keys.lapses_at.map(|at| (at, created, handle)));
@@ -249,21 +249,21 @@ impl Gathered {
         self.former.extend_from_slice(&payment.rare.former);
         let owner = Place::Payment(handle).into();
         for part in payment.parts.iter() {
-            self.tables.parts.push((self.seed.hash(part.id.as_bytes()), handle));
+            self.hashed.parts.push((self.seed.hash(part.id.as_bytes()), handle));
             self.unresolved_parts += usize::from(part.fate.is_unresolved());
             self.overdue.extend(overdue_at(part).map(|height| (height, owner)));
         }
     }
 
     /// What was gathered for the tables since the last time.
-    pub(crate) fn take_entries(&mut self) -> Entries {
-        let room = self.tables.ids.len();
-        let next = Entries {
+    pub(crate) fn take_hashed(&mut self) -> Hashed {
+        let room = self.hashed.ids.len();
+        let next = Hashed {
             ids: Vec::with_capacity(room),
             hashes: Vec::with_capacity(room),
             parts: Vec::with_capacity(room),
         };
-        mem::replace(&mut self.tables, next)
+        mem::replace(&mut self.hashed, next)
     }
 }
 
@@ -277,7 +277,7 @@ impl State {
         Gathered {
             seed: self.index.seed.clone(),
             next: Handle(0),
-            tables: Entries::default(),
+            hashed: Hashed::default(),
             by_status: Vec::with_capacity(count),
             waiting: Vec::new(),
             lapsing: Vec::new(),
@@ -295,22 +295,22 @@ impl State {
     ///
     /// # Errors
     /// What two have in common; the state is of no use then.
-    pub(crate) fn enter_payments(&mut self, entries: Entries) -> Result<(), Double> {
+    pub(crate) fn enter_payments(&mut self, hashed: Hashed) -> Result<(), Double> {
         let Self { index, payments, .. } = self;
         let other = |at: Place| match at {
             Place::Payment(handle) => Some(payments.get(handle)),
             Place::Tombstone(_) | Place::Stray(_) => None,
         };
-        for (hash, handle) in entries.ids {
+        for (hash, handle) in hashed.ids {
             let same = |at| other(at).is_some_and(|other| other.id == payments.get(handle).id);
             if !index.by_id.enter(hash, Place::Payment(handle), same) {
                 return Err(Double::Id);
             }
         }
-        for (hash, handle) in entries.hashes {
+        for (hash, handle) in hashed.hashes {
             index.by_hash.insert(hash, Place::Payment(handle));
         }
-        for (hash, handle) in entries.parts {
+        for (hash, handle) in hashed.parts {
             let parts = || payments.get(handle).parts.iter();
             let shares = |other: &Payment| parts().any(|part| other.part(&part.id).is_some());
             // Two parts of one payment may share a hash, but no id.

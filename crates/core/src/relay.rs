@@ -4,14 +4,14 @@
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-use crate::{index::Entries, payment::Payment, slab::Filled};
+use crate::{index::Hashed, payment::Payment, slab::Filled};
 
 /// Payments of a snapshot on their way into the state.
 #[derive(Debug)]
 pub struct Load {
     pub(crate) payments: Vec<Filled<Payment>>,
     /// What the tables will hold of them.
-    pub(crate) entries: Entries,
+    pub(crate) hashed: Hashed,
 }
 
 /// What is decoded, one after the other. Needs no state.

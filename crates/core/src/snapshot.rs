@@ -141,7 +141,7 @@ impl State {
 
     fn build(&mut self, load: Load) -> Result<(), DecodeError> {
         load.payments.into_iter().for_each(|chunk| self.payments.extend(chunk));
-        self.enter_payments(load.entries).map_err(|double| match double {
+        self.enter_payments(load.hashed).map_err(|double| match double {
             Double::Id => malformed("two payments with one id"),
             Double::Part => malformed("two parts with one id"),
         })
@@ -268,7 +268,7 @@ impl Reading<'_, '_> {
             (chunk, self.outcome) = Filled::by(|slot| self.fill(slot));
             payments.push(chunk);
         }
-        (!payments.is_empty()).then(|| Load { payments, entries: self.gathered.take_entries() })
+        (!payments.is_empty()).then(|| Load { payments, hashed: self.gathered.take_hashed() })
     }
 
     /// Reads a payment to its place, if one is left.

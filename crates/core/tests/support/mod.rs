@@ -1,6 +1,7 @@
 //! What the scripts are written in: names, commands, expectations, and the runner that plays every
 //! script live, reopened after every step, and with a crash at every operation of the store.
 
+mod answers;
 mod names;
 mod outcome;
 mod prefix;

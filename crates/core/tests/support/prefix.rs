@@ -3,18 +3,20 @@
 use payonce_core::{EventSource, Position, Replay, State, StoredEntry, decode_events};
 use payonce_store_memory::{Image, MemoryDisk};
 
+use super::answers::{self, Named};
+
 /// For every n, folding the first n events from nothing equals the state after event n; a snapshot
-/// at the end of any entry plus the rest equals the whole. Each fold has a seed of its own.
+/// at the end of any entry plus the rest equals the whole, and answers like it. Each fold has a seed of its own.
 pub(super) fn check(image: &Image) {
     let entries: Vec<_> = image.entries().collect();
+    let named = Named::by(image);
     let whole = replayed(image, entries.len(), 1);
     for end in 0..=entries.len() {
         let mut growing = replayed(image, end, 2 + end as u64);
         let snapshot = growing.encode();
-        assert_eq!(
-            State::decode(&snapshot, 77).expect("it was encoded").digest(),
-            growing.digest()
-        );
+        let restored = State::decode(&snapshot, 77).expect("it was encoded");
+        assert_eq!(restored.digest(), growing.digest());
+        answers::assert_same(&restored, &growing, &named);
         if let Some(entry) = entries.get(end) {
             check_inside(image, end, entry, &mut growing);
         }
