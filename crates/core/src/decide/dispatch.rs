@@ -187,14 +187,14 @@ fn check_sums(
         let in_flight = counted.amount;
         return Err(DispatchRefusal::Overpays { in_flight, added, amount, limit });
     }
-    let added = sum(|part| part.fee);
-    match payment.request().and_then(|request| request.max_fee) {
-        Some(limit) if added > payment.fee_budget().unwrap_or(limit) => {
-            let in_flight = limit.saturating_sub(payment.fee_budget().unwrap_or(limit));
-            Err(DispatchRefusal::FeesTooHigh { in_flight, added, limit })
-        }
-        _ => Ok(()),
+    let Some(limit) = payment.request().and_then(|request| request.max_fee) else { return Ok(()) };
+    // A part of unknown fee may spend all of it.
+    let spent = if counted.fee_complete { Msat::ZERO } else { limit };
+    let (in_flight, added) = (counted.fee.max(spent), sum(|part| part.fee));
+    if in_flight.saturating_add(added) > limit {
+        return Err(DispatchRefusal::FeesTooHigh { in_flight, added, limit });
     }
+    Ok(())
 }
 
 /// An amount is at most 2.1 * 10^18, so a hundred and fifty-five percent more still fit.

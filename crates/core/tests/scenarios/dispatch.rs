@@ -302,3 +302,26 @@ fn overdue_parts_are_found_by_their_height() {
         assert_eq!(s.state().overdue(u32::MAX).len(), 0);
     });
 }
+
+/// What is out may have cost more than was allowed, on a channel's word; then nothing more may be
+/// spent, and a part without a fee is refused as well.
+#[test]
+fn fees_that_are_out_above_the_maximum_leave_no_room() {
+    for added in [0, 1] {
+        play(window(), |s| {
+            s.send("A", Request { max_fee: Some(Msat(50)), ..pay("a", 1_000) }).accepted();
+            s.crash();
+            s.adopt("A", "u", "a", (600, 60)).recorded();
+            s.finish();
+            s.close_gap().recorded();
+            let (in_flight, added) = (Msat(60), Msat(added));
+            let refusal = Refusal::FeesTooHigh { in_flight, added, limit: Msat(50) };
+            s.dispatch("A", 2, [htlc("q", 400, added.0)]).refused(refusal);
+            s.dispatch("A", 2, [delegated("d")]).refused(Refusal::FeesTooHigh {
+                in_flight,
+                added: Msat::ZERO,
+                limit: Msat(50),
+            });
+        });
+    }
+}
