@@ -288,11 +288,14 @@ impl Payment {
     /// The sums of the parts claimed, on their channels or off them.
     #[must_use]
     pub fn settled(&self) -> Sums {
-        let own = self.sums(Fate::is_settled);
         match self.rare.reported {
-            Some(paid) if self.came_back_paid() => own.plus_told(paid),
+            Some(paid) if self.came_back_paid() => {
+                // What it is remembered with holds what those paid that it had then.
+                let new = |part: &Part| part.fate.is_settled() && !self.is_former(&part.id);
+                self.sums_of(new).plus_told(paid)
+            }
             Some(paid) if !self.has_settled_part() => Sums::NOTHING.plus_told(paid),
-            _ => own,
+            _ => self.sums(Fate::is_settled),
         }
     }
 
@@ -301,6 +304,12 @@ impl Payment {
     pub(crate) fn came_back_paid(&self) -> bool {
         // Every other way to this status comes after the event that made the payment known.
         self.status == Status::Fulfilled && self.status_seq == self.created_seq
+    }
+
+    /// Whether this part paid it, most likely, before it was remembered: which of its former parts
+    /// did is not.
+    pub(crate) fn paid_before_with(&self, part: &PartId) -> bool {
+        self.came_back_paid() && self.is_former(part)
     }
 
     pub(crate) fn has_settled_part(&self) -> bool {
@@ -313,7 +322,11 @@ impl Payment {
     }
 
     fn sums(&self, counts: impl Fn(Fate) -> bool) -> Sums {
-        self.parts.iter().filter(|part| counts(part.fate)).fold(Sums::NOTHING, Sums::plus)
+        self.sums_of(|part| counts(part.fate))
+    }
+
+    fn sums_of(&self, counts: impl Fn(&Part) -> bool) -> Sums {
+        self.parts.iter().filter(|part| counts(part)).fold(Sums::NOTHING, Sums::plus)
     }
 
     /// How many batches count as attempts: those not wholly withdrawn. Adopted parts were

@@ -221,7 +221,9 @@ fn payment_paid(
         Some(Place::Stray(_)) | None => Draft::adopted(state, context, id, payment_hash),
     };
     let own_hash = draft.payment.payment_hash().or(payment_hash);
-    if let (Some(part), Some(payment_hash)) = (part, own_hash) {
+    // Else it is the same fact told again.
+    let new = |part: &PartId| !draft.payment.paid_before_with(part);
+    if let (Some(part), Some(payment_hash)) = (part.filter(new), own_hash) {
         let Settlement { amount, fee } = settlement;
         let adopted = AdoptedPart { part, payment_hash, amount, fee, kind: UNKNOWN_KIND };
         let former = draft.payment.is_former(&part);

@@ -143,9 +143,13 @@ impl<'a> Draft<'a> {
             Proof::Preimage(preimage) => (Some(preimage), None),
             Proof::Word(hash) => (None, hash),
         };
-        let before = self.payment.part(&part).map(|part| part.fate);
-        let revived =
-            matches!(before, Some(Fate::Failed | Fate::Withdrawn)) || self.payment.is_former(&part);
+        let revived = match self.payment.part(&part).map(|part| part.fate) {
+            Some(Fate::Failed | Fate::Withdrawn) => true,
+            Some(Fate::Claimed | Fate::Finalized) => false,
+            Some(Fate::InFlight) | None => {
+                self.payment.is_former(&part) && !self.payment.paid_before_with(&part)
+            }
+        };
         self.record(Event::PartClaimed { id, part, preimage, settlement });
         if self.payment.status != Status::Fulfilled {
             let sums = self.payment.counted();

@@ -318,8 +318,8 @@ impl Claim<'_> {
             }
         };
         let former = draft.payment.is_former(&self.part);
-        if former && draft.payment.came_back_paid() && draft.payment.preimage().is_some() {
-            // The part that paid it, most likely: the same fact told again.
+        if draft.payment.paid_before_with(&self.part) && draft.payment.preimage().is_some() {
+            // The same fact told again.
             return unchanged(&draft.payment);
         }
         draft.adopt(self.adopted(), &self.id, Word::Claimed);

@@ -436,17 +436,18 @@ impl Payment {
         {
             return reported;
         }
-        let (amount, known_amount) = self.sum(Fate::is_settled, |part| part.amount);
-        let (fee, known_fee) = self.sum(Fate::is_settled, |part| part.fee);
-        let own =
-            Settlement { amount: known_amount.then_some(amount), fee: known_fee.then_some(fee) };
-        match self.reported.filter(|_| self.came_back_paid) {
-            None => own,
-            Some(before) => Settlement {
-                amount: both(own.amount, before.amount),
-                fee: both(own.fee, before.fee),
-            },
+        // What a remembered outcome says already is not said again by the parts that it was about.
+        let mut settled = match self.reported.filter(|_| self.came_back_paid) {
+            None => Settlement { amount: Some(0), fee: Some(0) },
+            Some(before) => before,
+        };
+        for part in self.parts.iter().filter(|part| part.fate.is_settled()) {
+            if !(self.came_back_paid && self.former.contains(&part.id)) {
+                settled.amount = both(settled.amount, part.amount);
+                settled.fee = both(settled.fee, part.fee);
+            }
         }
+        settled
     }
 
     pub fn lost(&self) -> u64 {
@@ -1544,8 +1545,9 @@ impl Model {
     ) {
         let payment = &mut self.payments[index];
         let before = payment.part(part).fate;
-        let revived =
-            before == Fate::Failed || before == Fate::Withdrawn || payment.former.contains(&part);
+        let over = before == Fate::Failed || before == Fate::Withdrawn;
+        let returned = payment.former.contains(&part) && !payment.came_back_paid;
+        let revived = over || returned && !before.is_settled();
         if let Some((preimage, hash)) = proof {
             payment.preimage = Some(preimage);
             payment.hash = Some(hash);
@@ -1795,7 +1797,9 @@ impl Model {
         };
         let paid = self.payments[index].status == Status::Fulfilled;
         let payment = &mut self.payments[index];
-        if let (Some(part), Some(own)) = (part, payment.hash.or(hash)) {
+        let repeated =
+            payment.came_back_paid && part.is_some_and(|it| payment.former.contains(&it));
+        if let (Some(part), Some(own), false) = (part, payment.hash.or(hash), repeated) {
             let former = payment.former.contains(&part);
             let terms = (settlement.amount, settlement.fee, UNKNOWN_KIND);
             self.add_part(now, index, id, (part, own), terms, false);

@@ -179,3 +179,110 @@ fn a_remembered_payment_that_came_back_and_paid_twice() {
         s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1300 fee 11 remembered");
     });
 }
+
+/// A was paid on the node's word alone with p, or is proved too, and is remembered.
+fn remembered_paid(s: &mut Scenario, proved: bool) {
+    s.send("A", pay("a", 1_000)).accepted();
+    s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
+    if proved {
+        s.claim("A", "p", "a").recorded();
+    } else {
+        s.mark_paid("A", Some("p")).recorded();
+    }
+    s.finalize("A", "p").recorded();
+    s.acknowledge_all();
+    s.ticks(8);
+    s.is("A", "remembered Fulfilled");
+}
+
+/// The proof is filled in. Nothing else is new: neither what was paid, nor that the part paid.
+#[test]
+fn the_proof_of_a_remembered_payment_comes_late() {
+    for reported in [false, true] {
+        play(forever(), |s| {
+            remembered_paid(s, false);
+            s.send("A", pay("a", 1_000)).duplicate("Fulfilled by ? 1000 fee 10 remembered");
+            if reported {
+                s.claim_of("A", "p", "a", (1_000, 10)).recorded();
+            } else {
+                s.claim("A", "p", "a").recorded();
+            }
+            s.unread(&[]);
+            s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10");
+            s.finalize("A", "p").recorded();
+            s.acknowledge_all();
+            s.ticks(8);
+            s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10 remembered");
+        });
+    }
+}
+
+/// An older channel lists the part that paid once more, and its claim is seen once more.
+#[test]
+fn what_paid_a_remembered_payment_is_listed_and_claimed_again() {
+    play(forever(), |s| {
+        remembered_paid(s, true);
+        s.crash();
+        s.adopt("A", "p", "a", (1_000, 10)).recorded();
+        s.finish();
+        s.out(&["p"]);
+        s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10");
+        s.claim("A", "p", "a").recorded();
+        s.unread(&[]);
+        s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10");
+        s.finalize("A", "p").recorded();
+        s.acknowledge_all();
+        s.ticks(8);
+        s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10 remembered");
+    });
+}
+
+/// Listed again, failed this time, and claimed after all: that is a correction, and it is counted
+/// once.
+#[test]
+fn what_paid_a_remembered_payment_fails_and_pays_again() {
+    play(forever(), |s| {
+        remembered_paid(s, true);
+        s.crash();
+        s.adopt("A", "p", "a", (1_000, 10)).recorded();
+        s.finish();
+        s.fail("A", "p").recorded();
+        s.unread(&[]);
+        s.claim("A", "p", "a").recorded();
+        s.unread(&["A anomaly: part p paid after all, in flight []"]);
+        s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10");
+    });
+}
+
+/// The node's word about the part that paid, once the payment has come back through another one.
+#[test]
+fn a_payment_that_came_back_is_told_paid_again() {
+    play(forever(), |s| {
+        remembered_paid(s, true);
+        s.crash();
+        s.adopt("A", "u", "a", (300, 1)).recorded();
+        s.finish();
+        s.close_gap().recorded();
+        s.fail("A", "u").recorded();
+        s.mark_paid("A", Some("p")).no_change();
+        s.unread(&[]);
+        s.out(&[]);
+        s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10");
+        s.ticks(8);
+        s.is("A", "remembered Fulfilled");
+    });
+}
+
+/// Paid on the node's word after all, then proved: one correction.
+#[test]
+fn a_remembered_failure_told_paid_with_its_part_is_corrected_once() {
+    play(forever(), |s| {
+        remembered(s);
+        s.mark_paid("B", Some("q")).recorded();
+        let told = ["B sent ? fee ? correction", "B anomaly: part q paid after all, in flight []"];
+        s.unread(&told);
+        s.claim("B", "q", "b").recorded();
+        s.unread(&told);
+        s.claim("B", "q", "b").no_change();
+    });
+}
