@@ -27,7 +27,7 @@ use crate::{
     feed::Feed,
     gate::{Gate, Signal, Waiting},
     options::Options,
-    outcome::Outcomes,
+    outcome::{Ended, Outcomes},
     sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, thread},
     telemetry::{Telemetry, Vitals},
     waiter::{Parker, Waiter, done},
@@ -305,7 +305,7 @@ impl<S: EventStore> Commit<S> {
         let outcome = self.write(&batch);
         let took = begun.elapsed();
         let copies = if fed { Feed::copy(&batch.entries) } else { Vec::new() };
-        let ended = if watched { Outcomes::ended(&batch.entries) } else { Vec::new() };
+        let ended = if watched { Ended::by(&batch.entries) } else { Ended::default() };
         let mut front = self.lock();
         // No clock decides in a model.
         front.patience = if cfg!(payonce_shuttle) { Duration::ZERO } else { took / PATIENCE };

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use payonce_core::{Entry, Event, EventStore, PaymentId, Standing, Status, decode_events};
+use payonce_core::{Entry, Event, EventStore, PaymentId, Standing, State, Status, decode_events};
 
 use crate::{
     commit::{Commit, Guard},
@@ -26,24 +26,12 @@ impl Outcomes {
         !self.waiting.is_empty()
     }
 
-    /// The payments that these entries end. An entry that was just made decodes.
-    pub(crate) fn ended(entries: &[Entry]) -> Vec<PaymentId> {
-        let mut ended = Vec::new();
-        for entry in entries {
-            let decoded = decode_events(entry.bytes(), |_, event| match event {
-                Event::PaymentSent { id, .. }
-                | Event::PaymentFailed { id, .. }
-                | Event::PaymentForgotten { id, .. } => ended.push(id),
-                _ => {}
-            });
-            debug_assert!(decoded.is_ok(), "the core encodes nothing that would not decode");
-        }
-        ended
-    }
-
     /// Who waited for these.
-    pub(crate) fn end(&mut self, ended: &[PaymentId]) -> Vec<Waiter> {
-        let waited = ended.iter().filter_map(|id| self.waiting.remove(id));
+    pub(crate) fn end(&mut self, ended: &Ended) -> Vec<Waiter> {
+        if ended.gap_closed {
+            return self.end_all();
+        }
+        let waited = ended.payments.iter().filter_map(|id| self.waiting.remove(id));
         waited.flatten().map(|(_, waiter)| waiter).collect()
     }
 
@@ -68,6 +56,32 @@ impl Outcomes {
     }
 }
 
+/// What a batch ends.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    payments: Vec<PaymentId>,
+    /// What was known to have failed before the gap is told only now.
+    gap_closed: bool,
+}
+
+impl Ended {
+    /// What these entries end. An entry that was just made decodes.
+    pub(crate) fn by(entries: &[Entry]) -> Self {
+        let mut ended = Self::default();
+        for entry in entries {
+            let decoded = decode_events(entry.bytes(), |_, event| match event {
+                Event::PaymentSent { id, .. }
+                | Event::PaymentFailed { id, .. }
+                | Event::PaymentForgotten { id, .. } => ended.payments.push(id),
+                Event::GapClosed => ended.gap_closed = true,
+                _ => {}
+            });
+            debug_assert!(decoded.is_ok(), "the core encodes nothing that would not decode");
+        }
+        ended
+    }
+}
+
 /// A waiter that was put up, and is taken down when its call is over or dropped.
 struct Watch<'a, S> {
     commit: &'a Commit<S>,
@@ -88,16 +102,23 @@ impl<S> Drop for Watch<'_, S> {
 }
 
 /// What a look at a payment gives: its outcome, or that there is none yet.
-fn look(id: PaymentId, standing: Option<Standing>) -> Result<Option<Standing>, OutcomeError> {
-    let standing = standing.ok_or(OutcomeError::UnknownPayment { id })?;
-    let over = matches!(standing.status, Status::Fulfilled | Status::Failed { .. });
+///
+/// In the gap of a restored log a failure is none: the payment may have been tried again, and paid.
+fn look(state: &State, id: PaymentId) -> Result<Option<Standing>, OutcomeError> {
+    let standing = state.standing(&id).ok_or(OutcomeError::UnknownPayment { id })?;
+    let over = match standing.status {
+        Status::Fulfilled => true,
+        Status::Failed { .. } => !state.is_restored(),
+        Status::AwaitingInvoice | Status::Pending | Status::Abandoned { .. } => false,
+    };
     Ok(over.then_some(standing))
 }
 
 /// Waiting for a payment's outcome.
 impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// Waits until a payment is Fulfilled or Failed, and tells how it stands then. Fulfilled is
-    /// final. Failed may be followed by a correction, which a notification tells.
+    /// final. Failed may be followed by a correction, which a notification tells; while the log is
+    /// restored it is not told at all, since the payment may have been paid in the gap.
     ///
     /// # Errors
     /// [`OutcomeError::UnknownPayment`] if the ledger does not know the payment or forgets it
@@ -111,7 +132,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
             let watch =
                 Watch::put(self.commit(), &mut front, id, Waiter::Thread(Arc::clone(&parker)));
             drop(front);
-            if let Some(standing) = look(id, self.query(|state| state.standing(&id))?)? {
+            if let Some(standing) = self.query(|state| look(state, id))?? {
                 return Ok(standing);
             }
             parker.wait();
@@ -131,8 +152,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
                 front.check_open()?;
                 Watch::put(self.commit(), &mut front, id, Waiter::Task(Arc::clone(&sleeper)))
             };
-            let standing = self.query_async(move |state| state.standing(&id)).await?;
-            if let Some(standing) = look(id, standing)? {
+            if let Some(standing) = self.query_async(move |state| look(state, id)).await?? {
                 return Ok(standing);
             }
             sleeper.wait().await;
@@ -155,6 +175,7 @@ mod tests {
         assert!(outcomes.are_awaited());
         outcomes.take_down(id, second);
         assert!(!outcomes.are_awaited());
-        assert!(outcomes.end(&[id]).is_empty());
+        let ended = Ended { payments: vec![id], gap_closed: false };
+        assert!(outcomes.end(&ended).is_empty());
     }
 }

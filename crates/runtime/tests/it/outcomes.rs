@@ -2,7 +2,10 @@
 
 use std::{pin::pin, thread};
 
-use payonce_core::{Acknowledge, ClaimPart, FailPart, Failure, FailureReason, Status, UnixMillis};
+use payonce_core::{
+    Acknowledge, AdoptPart, ClaimPart, FailPart, Failure, FailureReason, Msat, PartKind, Status,
+    UnixMillis,
+};
 use payonce_runtime::OutcomeError;
 
 use crate::support::{NOW, Shared, disk, dispatch, id, open, part, poll_once, preimage, send};
@@ -102,4 +105,39 @@ fn who_gives_up_leaves_nothing_behind() {
     }
     ledger.execute(claim(1), UnixMillis(NOW.0 + 1)).expect("the proof");
     assert_eq!(ledger.outcome(id(1)).expect("known").status, Status::Fulfilled);
+}
+
+/// In the gap it may have been tried again, and paid: who waits is told once the gap is closed.
+#[test]
+fn a_failure_is_not_told_while_the_log_is_restored() {
+    let disk = disk();
+    let ledger = open(&disk);
+    out(&ledger, 1);
+    out(&ledger, 2);
+    let failure = Failure { permanent: true, ..Failure::default() };
+    ledger.execute(FailPart { id: id(1), part: part(1), failure }, NOW).expect("known");
+    let lacked = AdoptPart {
+        id: id(3),
+        part: part(3),
+        payment_hash: preimage(3).payment_hash(),
+        amount: Some(Msat(1_000)),
+        fee: None,
+        kind: PartKind::Delegated,
+    };
+    ledger.execute(lacked, NOW).expect("never refused");
+    assert!(ledger.query(payonce_core::State::is_restored).expect("open"));
+    let mut failed = pin!(ledger.outcome_async(id(1)));
+    assert!(poll_once(failed.as_mut()).is_pending(), "it may have been paid");
+    let waiting = {
+        let ledger = ledger.clone();
+        thread::spawn(move || ledger.outcome(id(1)))
+    };
+    ledger.execute(claim(2), NOW).expect("the proof");
+    assert_eq!(ledger.outcome(id(2)).expect("known").status, Status::Fulfilled);
+    assert!(poll_once(failed.as_mut()).is_pending());
+    ledger.close_gap(NOW).expect("there is one");
+    let told = futures_executor::block_on(failed).expect("known");
+    assert_eq!(told.status, Status::Failed { reason: FailureReason::RecipientRejected });
+    let told = waiting.join().expect("no panic").expect("known");
+    assert_eq!(told.status, Status::Failed { reason: FailureReason::RecipientRejected });
 }
