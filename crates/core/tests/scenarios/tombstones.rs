@@ -217,14 +217,19 @@ fn the_proof_of_a_remembered_payment_comes_late() {
     }
 }
 
-/// An older channel lists the part that paid once more, and its claim is seen once more.
+/// An older channel lists the part that paid once more.
+fn listed_again(s: &mut Scenario) {
+    remembered_paid(s, true);
+    s.crash();
+    s.adopt("A", "p", "a", (1_000, 10)).recorded();
+    s.finish();
+}
+
+/// And its claim is seen once more.
 #[test]
 fn what_paid_a_remembered_payment_is_listed_and_claimed_again() {
     play(forever(), |s| {
-        remembered_paid(s, true);
-        s.crash();
-        s.adopt("A", "p", "a", (1_000, 10)).recorded();
-        s.finish();
+        listed_again(s);
         s.out(&["p"]);
         s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10");
         s.claim("A", "p", "a").recorded();
@@ -242,10 +247,7 @@ fn what_paid_a_remembered_payment_is_listed_and_claimed_again() {
 #[test]
 fn what_paid_a_remembered_payment_fails_and_pays_again() {
     play(forever(), |s| {
-        remembered_paid(s, true);
-        s.crash();
-        s.adopt("A", "p", "a", (1_000, 10)).recorded();
-        s.finish();
+        listed_again(s);
         s.fail("A", "p").recorded();
         s.unread(&[]);
         s.claim("A", "p", "a").recorded();
