@@ -117,3 +117,25 @@ fn s20_replay_does_not_repeat_effects() {
         s.unread(&["A part p succeeded"]);
     });
 }
+
+/// Not in the order in which they were made, also where a snapshot brought them back.
+#[test]
+fn payments_are_forgotten_in_the_order_in_which_they_became_quiet() {
+    play(window(), |s| {
+        for (name, part, secret) in [("A", "p", "a"), ("B", "q", "b")] {
+            s.send(name, pay(secret, 1_000)).accepted();
+            s.dispatch(name, 1, [htlc(part, 1_000, 10)]).recorded();
+            s.claim(name, part, secret).recorded();
+        }
+        s.finalize("B", "q").recorded();
+        s.acknowledge_all();
+        s.ticks(3);
+        s.finalize("A", "p").recorded();
+        s.acknowledge_all();
+        s.ticks(5);
+        s.is("A", "Fulfilled");
+        s.is("B", "unknown");
+        s.ticks(3);
+        s.is("A", "unknown");
+    });
+}
