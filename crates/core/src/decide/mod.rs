@@ -147,7 +147,7 @@ impl<'a> Draft<'a> {
             Some(Fate::Failed | Fate::Withdrawn) => true,
             Some(Fate::Claimed | Fate::Finalized) => false,
             Some(Fate::InFlight) | None => {
-                self.payment.is_former(&part) && !self.payment.paid_before_with(&part)
+                self.payment.is_former(&part) && !self.payment.came_back_paid()
             }
         };
         self.record(Event::PartClaimed { id, part, preimage, settlement });
