@@ -1,8 +1,8 @@
 //! Dispatch: what is checked, and in which order (SEMANTICS 3).
 
 use payonce_core::{
-    Deadline, Dispatch, DispatchRefusal as Refusal, FactRefusal, FailureReason, Fate, HashHolder,
-    HoldHash, Msat, NewPart, Request, RetryPolicy, ShortChannelId, Status,
+    AdoptPart, Deadline, Dispatch, DispatchRefusal as Refusal, FactRefusal, FailureReason, Fate,
+    HashHolder, HoldHash, Msat, NewPart, PartKind, Request, RetryPolicy, ShortChannelId, Status,
 };
 
 use crate::support::{
@@ -324,4 +324,22 @@ fn fees_that_are_out_above_the_maximum_leave_no_room() {
             });
         });
     }
+}
+
+/// A part whose fee nobody knows may spend all that is allowed: beside it only a free part fits.
+#[test]
+fn an_unknown_fee_that_is_out_leaves_no_room() {
+    play(window(), |s| {
+        s.send("A", Request { max_fee: Some(Msat(50)), ..pay("a", 1_000) }).accepted();
+        s.crash();
+        let kind = PartKind::Htlc { cltv_expiry: Some(900_000), first_channel: None };
+        let (amount, fee) = (Some(Msat(600)), None);
+        let (id, payment_hash) = (id("A"), hash("a"));
+        s.run(AdoptPart { id, part: part("u"), payment_hash, amount, fee, kind }).recorded();
+        s.finish();
+        s.close_gap().recorded();
+        let refusal = Refusal::FeesTooHigh { in_flight: Msat(50), added: Msat(1), limit: Msat(50) };
+        s.dispatch("A", 2, [htlc("q", 400, 1)]).refused(refusal);
+        s.dispatch("A", 2, [htlc("q", 400, 0)]).recorded();
+    });
 }
