@@ -8,6 +8,7 @@ use crate::{
     amount::UnixMillis,
     chain::Head,
     codec::{FORMAT_VERSION, encode_into},
+    hash_paid::HashPaid,
     ids::{LedgerId, PaymentHash},
     notification::Unread,
     payment::Payment,
@@ -28,6 +29,7 @@ pub struct Image {
     payments: Contents<Payment>,
     tombstones: Contents<Tombstone>,
     strays: Contents<Stray>,
+    hashes_paid: Contents<HashPaid>,
     held: Contents<PaymentHash>,
     outbox: Contents<(u64, Unread)>,
 }
@@ -45,6 +47,9 @@ pub(crate) struct Prelude {
     pub(crate) tick: u64,
     pub(crate) tick_reference: Option<UnixMillis>,
     pub(crate) tick_unfinished: bool,
+    pub(crate) tick_doubted: Option<UnixMillis>,
+    pub(crate) first_reading: UnixMillis,
+    pub(crate) height: Option<u32>,
     pub(crate) anomalies_unread: u32,
     pub(crate) anomalies_folded: u64,
 }
@@ -60,6 +65,7 @@ impl State {
             payments: self.payments.image(),
             tombstones: self.tombstones.image(),
             strays: self.strays.image(),
+            hashes_paid: self.hashes_paid.image(),
             held: self.held.image(),
             outbox: self.outbox.image(),
         }
@@ -77,6 +83,9 @@ impl State {
             tick: self.tick,
             tick_reference: self.tick_reference,
             tick_unfinished: self.tick_unfinished,
+            tick_doubted: self.tick_doubted,
+            first_reading: self.first_reading,
+            height: self.height,
             anomalies_unread: self.anomalies_unread,
             anomalies_folded: self.anomalies_folded,
         }
@@ -98,6 +107,7 @@ impl Image {
         encode_sorted(&self.payments, |payment| payment.created_seq, &mut bytes);
         encode_sorted(&self.tombstones, |tombstone| tombstone.id, &mut bytes);
         encode_sorted(&self.strays, |stray| stray.created_seq, &mut bytes);
+        encode_sorted(&self.hashes_paid, |paid| paid.payment_hash, &mut bytes);
         encode_sorted(&self.held, |payment_hash| *payment_hash, &mut bytes);
         encode_sorted(&self.outbox, |(seq, _)| *seq, &mut bytes);
         bytes

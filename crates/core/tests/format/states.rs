@@ -179,7 +179,7 @@ impl Script {
         };
         self.fail(10, lost);
         self.run(Send::new(id(12), request(12).retry(RetryPolicy::Until(60_000))));
-        self.dispatch(12, 1, &[NewPart::Delegated { id: part(12) }]);
+        self.dispatch(12, 1, &[NewPart::delegated(part(12))]);
         let kinds = [ObservationKind::PathFailed, ObservationKind::Other(9)];
         for kind in kinds {
             self.run(ObservePart { id: id(12), part: part(12), kind, bytes: "path".into() });

@@ -301,14 +301,14 @@ fn dispatch(state: &State, p: P, batch: Batch) -> Command {
         Batch::Both => (next, vec![half(0), half(1)]),
         Batch::Half(k) => (next, vec![half(k)]),
         Batch::Whole(k) => (next, vec![htlc(part(p, k), AMOUNT, 1)]),
-        Batch::Delegated(k) => (next, vec![NewPart::Delegated { id: part(p, k) }]),
+        Batch::Delegated(k) => (next, vec![NewPart::delegated(part(p, k))]),
         Batch::TooMuch(k) => (next, vec![htlc(part(p, k), AMOUNT + 11, 1)]),
         Batch::TooDear(k) => (next, vec![htlc(part(p, k), AMOUNT / 2, 11)]),
         Batch::Stale(k) => (next + 1, vec![half(k)]),
         Batch::Empty => (next, vec![]),
         Batch::Zero(k) => (next, vec![htlc(part(p, k), 0, 1)]),
         Batch::TwoDelegated => {
-            let delegated = |k| NewPart::Delegated { id: part(p, k) };
+            let delegated = |k| NewPart::delegated(part(p, k));
             (next, vec![delegated(0), delegated(1)])
         }
     };

@@ -1,8 +1,8 @@
 //! Names for everything that a script mentions: an id is its name, padded with zeros.
 
 use payonce_core::{
-    Deadline, Failure, Msat, NewPart, OfferHash, PartId, PaymentHash, PaymentId, Preimage, Request,
-    ShortChannelId, Target, UnixMillis,
+    Backoff, Deadline, Failure, MaxFee, Msat, NewPart, OfferHash, PartId, PaymentHash, PaymentId,
+    Preimage, Request, RetryPolicy, ShortChannelId, Target, UnixMillis,
 };
 
 /// When every script begins.
@@ -39,13 +39,20 @@ pub(crate) fn hash(name: &str) -> PaymentHash {
 
 /// A request to pay the invoice with the hash of this name.
 pub(crate) fn pay(name: &str, amount: u64) -> Request {
-    Request::invoice(hash(name), Msat(amount))
+    let target = Target::Invoice { payment_hash: hash(name) };
+    unlimited(target, amount)
 }
 
 /// A request to pay an offer.
 pub(crate) fn offer(name: &str, amount: u64, deadline: Deadline) -> Request {
     let offer_hash = OfferHash::from_bytes(padded(name));
-    Request::new(Target::Offer { offer_hash, deadline }, Msat(amount))
+    unlimited(Target::Offer { offer_hash, deadline }, amount)
+}
+
+/// Fees without limit, retries by hand, at once.
+pub(crate) fn unlimited(target: Target, amount: u64) -> Request {
+    let request = Request::new(target, Msat(amount), MaxFee::Unlimited, RetryPolicy::Manual);
+    request.backoff(Backoff::NONE)
 }
 
 /// A part of the node's own, expiring at height 800,000.
@@ -61,7 +68,7 @@ pub(crate) fn htlc(name: &str, amount: u64, fee: u64) -> NewPart {
 
 /// A part handed over to an engine.
 pub(crate) fn delegated(name: &str) -> NewPart {
-    NewPart::Delegated { id: part(name) }
+    NewPart::delegated(part(name))
 }
 
 /// The payee refused.
