@@ -114,6 +114,7 @@ impl State {
     }
 
     fn restore_prelude(&mut self, prelude: &Prelude) -> Result<(), DecodeError> {
+        require(prelude.recovery_since <= prelude.epoch, "a recovery of a later writer")?;
         require(prelude.misfit.is_none(), "a state with an event that did not fit")?;
         // Numbers that only count up: a log that comes near their end is none.
         let most = u64::MAX >> 1;
@@ -122,6 +123,7 @@ impl State {
         self.head = prelude.head;
         self.epoch = prelude.epoch;
         self.recovering = prelude.recovering;
+        self.recovery_since = prelude.recovery_since;
         self.gap = prelude.gap;
         self.tick = prelude.tick;
         self.tick_reference = prelude.tick_reference;

@@ -29,6 +29,8 @@ pub struct State {
     pub(crate) head: Head,
     pub(crate) epoch: u64,
     pub(crate) recovering: bool,
+    /// The epoch with which the last recovery began, finished or not.
+    pub(crate) recovery_since: u64,
     pub(crate) gap: bool,
     pub(crate) misfit: Option<u64>,
     pub(crate) tick: u64,
@@ -104,6 +106,7 @@ impl State {
             head: Head::genesis(ledger),
             epoch: 0,
             recovering: false,
+            recovery_since: 0,
             gap: false,
             misfit: None,
             tick: 0,

@@ -50,7 +50,7 @@ impl Stray {
     /// Whether its payment must neither dispatch nor fail nor be forgotten: it is out, or it was paid
     /// and nobody has said whether that was this payment. Sending again before would pay twice.
     pub(crate) const fn holds_payment(&self) -> bool {
-        self.part.fate.is_unresolved() || (self.part.fate.is_settled() && !self.disowned)
+        self.blocks_hash() && !self.disowned
     }
 
     /// Whether its hash must not be paid: it is out, or paid.

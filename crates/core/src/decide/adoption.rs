@@ -83,7 +83,7 @@ impl Adoption<'_> {
     /// That it is listed, if nobody knows yet since this opening: while recovery is not finished
     /// nothing weaker counts against it.
     fn listing(&self, part: &Part) -> Option<Event> {
-        let new = part.fate.is_unresolved() && !part.is_listed_in(self.state.epoch);
+        let new = part.fate.is_unresolved() && !part.is_listed_since(self.state.recovery_since);
         new.then(|| Event::PartsListed { parts: vec![part.id].into() })
     }
 
@@ -222,7 +222,7 @@ pub(crate) fn list(
         if matches!(known.fate, Fate::Failed | Fate::Withdrawn) {
             return Err(FactRefusal::NotInFlight { part, fate: known.fate });
         }
-        if known.fate.is_unresolved() && !known.is_listed_in(state.epoch) {
+        if known.fate.is_unresolved() && !known.is_listed_since(state.recovery_since) {
             listed.push(part);
         }
     }

@@ -81,7 +81,7 @@ fn of_stray(
 }
 
 /// *Never sent*: the weakest that can be told of a part. It says nothing against what the node has
-/// listed since this opening, nor against any resolution.
+/// ever listed as out, nor, at a start, against any resolution.
 pub(crate) fn withdraw(
     state: &State,
     context: &Context<'_>,
@@ -91,7 +91,8 @@ pub(crate) fn withdraw(
     let located = locate(state, &id, &part)?;
     let Some(found) = located.part() else { return Ok(located.unchanged()) };
     match found.fate {
-        Fate::InFlight if found.is_listed_in(state.epoch) => Ok(located.unchanged()),
+        // It was out once: no later word makes it never sent.
+        Fate::InFlight if found.was_listed() => Ok(located.unchanged()),
         Fate::InFlight if state.gap => Err(FactRefusal::Restored),
         Fate::InFlight => Ok(match located {
             Located::Own(payment, _) => {
@@ -197,7 +198,7 @@ pub(crate) fn fail(
         Fate::InFlight | Fate::Withdrawn => {
             let asserted = failure.assertion.is_some();
             // What is listed at this start stays out, in whatever order the two are told.
-            if state.recovering && found.is_listed_in(state.epoch) && !asserted {
+            if state.recovering && found.is_listed_since(state.recovery_since) && !asserted {
                 return Ok(located.unchanged());
             }
             check_failure(state, context, found, &failure)?;
@@ -287,7 +288,7 @@ fn check_assertion(
     assertion: &Assertion,
 ) -> Result<(), FactRefusal> {
     let Config { assertion_margin_blocks, assertion_delegated_age_ms, .. } = *context.config;
-    if part.is_listed_in(state.epoch) && !assertion.although_listed {
+    if part.is_listed_since(state.recovery_since) && !assertion.although_listed {
         return Err(FactRefusal::ListedAsOut { part: part.id });
     }
     let (early, from) = match part.kind {

@@ -38,7 +38,8 @@ pub(crate) fn tick(
         // agrees with it is believed.
         let waits = state.waits_by_ticks() || !work.is_empty();
         if waits && clock::doubts_anew(state, context) {
-            let (tick, reference) = (state.tick, state.tick_reference.unwrap_or(state.first_reading));
+            let (tick, reference) =
+                (state.tick, state.tick_reference.unwrap_or(state.first_reading));
             let (unfinished, doubted) = (state.tick_unfinished, Some(context.now));
             events.push(Event::Ticked { tick, reference, unfinished, doubted });
         }

@@ -266,6 +266,10 @@ impl State {
     fn on_opened(&mut self, at: At, epoch: u64, restored: bool) -> Result<(), Misfit> {
         fits(self.epoch.checked_add(1) == Some(epoch))?;
         self.epoch = epoch;
+        // One that died before it finished its recovery leaves it to the next.
+        if !self.recovering {
+            self.recovery_since = epoch;
+        }
         self.recovering = true;
         self.gap |= restored;
         let first = if epoch == 1 { at.now } else { self.first_reading };
@@ -285,9 +289,9 @@ impl State {
     fn on_gap_found(&mut self, at: At) -> Result<(), Misfit> {
         fits(!self.gap)?;
         self.gap = true;
-        let at = At { withheld: true, ..at };
+        let (at, since) = (At { withheld: true, ..at }, self.recovery_since);
         let doubtful =
-            |part: &Part| part.fate == Fate::Withdrawn && part.details.withdrawn_in == at.epoch;
+            |part: &Part| part.fate == Fate::Withdrawn && part.details.withdrawn_in >= since;
         let places = self
             .payments
             .handles()
@@ -295,7 +299,8 @@ impl State {
         for handle in places.collect::<alloc::vec::Vec<_>>() {
             let at = self.at_payment(at, handle);
             let id = self.payments.get(handle).id;
-            let taken = self.change_parts(handle, |payment| payment.take_back_never_sent(at));
+            let taken =
+                self.change_parts(handle, |payment| payment.take_back_never_sent(at, since));
             if taken && self.payments.get(handle).details.failure_superseded {
                 self.supersede_failure(&id);
             }

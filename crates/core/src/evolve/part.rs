@@ -54,10 +54,14 @@ impl Part {
         self.details.change(|detail| detail.listed_in = at.epoch);
     }
 
-    /// Whether the node has listed it as out since this opening: until recovery is finished neither
-    /// *failed* nor *never sent* counts against that.
-    pub(crate) fn is_listed_in(&self, epoch: u64) -> bool {
-        self.details.listed_in == epoch
+    /// Whether the node has ever listed it as out.
+    pub(crate) fn was_listed(&self) -> bool {
+        self.details.listed_in > 0
+    }
+
+    /// Whether the node has listed it as out since this epoch.
+    pub(crate) fn is_listed_since(&self, epoch: u64) -> bool {
+        self.details.listed_in >= epoch
     }
 
     /// The payee took it. A part recorded as failed stays off the channel, and lost nothing. `whole`:
@@ -119,12 +123,13 @@ impl Part {
         Ok(())
     }
 
-    /// The log turned out to lack something: a *never sent* of this opening about a part that another
-    /// writer dispatched is not known any more. Left standing, its money could leave a second time.
+    /// The log turned out to lack something: a *never sent* told since `epoch`, about a part that an
+    /// earlier writer dispatched, is not known any more. Left standing, its money could leave a second
+    /// time.
     pub(crate) fn take_back_never_sent(&mut self, epoch: u64) -> bool {
         let taken = self.fate == Fate::Withdrawn
             && self.epoch < epoch
-            && self.details.withdrawn_in == epoch;
+            && self.details.withdrawn_in >= epoch;
         if taken {
             self.fate = Fate::InFlight;
             self.details.change(|detail| detail.withdrawn_in = 0);

@@ -546,9 +546,9 @@ impl Payment {
     }
 
     /// Takes back each *never sent* that is not known any more; whether there was one.
-    pub(crate) fn take_back_never_sent(&mut self, at: At) -> bool {
+    pub(crate) fn take_back_never_sent(&mut self, at: At, since: u64) -> bool {
         let mut taken = false;
-        self.each_part(|part| taken |= part.take_back_never_sent(at.epoch));
+        self.each_part(|part| taken |= part.take_back_never_sent(since));
         if taken {
             self.review(at);
         }

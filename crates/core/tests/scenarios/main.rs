@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acceptance;
 mod admission;
 mod adoption;
 mod anomalies;
@@ -18,12 +19,15 @@ mod hashes;
 mod images;
 mod limits;
 mod machine;
+mod obligations;
 mod offers;
 mod orders;
+mod orders_of_facts;
 mod recovery;
 mod replays;
 mod retries;
 mod stalls;
+mod sums;
 mod time;
 mod tombstones;
 mod window;

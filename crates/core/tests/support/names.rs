@@ -1,8 +1,9 @@
 //! Names for everything that a script mentions: an id is its name, padded with zeros.
 
 use payonce_core::{
-    Backoff, Deadline, Failure, MaxFee, Msat, NewPart, OfferHash, PartId, PaymentHash, PaymentId,
-    Preimage, Request, RetryPolicy, ShortChannelId, Target, UnixMillis,
+    AdoptPart, Backoff, ClaimPart, Deadline, Failure, MaxFee, Msat, NewPart, OfferHash, PartId,
+    PartKind, PaymentHash, PaymentId, Preimage, Request, RetryPolicy, ShortChannelId, Target,
+    UnixMillis,
 };
 
 /// When every script begins.
@@ -83,4 +84,21 @@ pub(crate) fn routed_over(channel: u64) -> Failure {
 
 pub(crate) const fn seconds(count: u64) -> u64 {
     count * 1_000
+}
+
+/// The node has this HTLC of 1,000 out.
+pub(crate) fn adopted(payment: &str, name: &str, hash_name: &str) -> AdoptPart {
+    AdoptPart {
+        id: id(payment),
+        part: part(name),
+        payment_hash: hash(hash_name),
+        amount: Some(Msat(1_000)),
+        fee: Some(Msat(10)),
+        kind: PartKind::Htlc { cltv_expiry: Some(800_000), first_channel: None },
+    }
+}
+
+/// The payee took this part.
+pub(crate) fn claimed(payment: &str, name: &str, proof: &str) -> ClaimPart {
+    ClaimPart::new(id(payment), part(name), preimage(proof))
 }
