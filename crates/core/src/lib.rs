@@ -21,6 +21,10 @@ mod decide;
 mod details;
 mod event;
 mod evolve;
+#[cfg(payonce_faults)]
+pub mod faults;
+#[cfg(not(payonce_faults))]
+mod faults;
 mod former;
 mod hash_paid;
 mod held;

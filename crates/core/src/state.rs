@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::{
     amount::UnixMillis,
     chain::Head,
+    faults::{self, Fault},
     hash_paid::{HashPaid, PaidElsewhere},
     held::Held,
     ids::{LedgerId, NodeId, PartId, PaymentHash, PaymentId},
@@ -296,6 +297,9 @@ impl State {
         payment_hash: &PaymentHash,
         payment: &PaymentId,
     ) -> Option<HashHolder> {
+        if faults::is(Fault::HashOutTwice) {
+            return None;
+        }
         let blocks = |place: Place| match place {
             Place::Payment(handle) => {
                 let other = self.payments.get(handle);
@@ -450,13 +454,14 @@ impl State {
             let own = self.strays_of(&payment.id).filter(|(_, stray)| stray.holds_payment());
             own.min_by_key(|(_, stray)| stray.created_seq).map(|(_, stray)| stray.part.id)
         };
-        earlier.next().map(|part| part.id).or_else(strays)
+        let earlier = earlier.next().filter(|_| !faults::is(Fault::EarlierTriesDispatch));
+        earlier.map(|part| part.id).or_else(strays)
     }
 
     /// Whether something beside its own parts holds a payment: it must not fail, nor be forgotten,
     /// nor be tried anew. `but` is not counted: it is about to end.
     pub(crate) fn is_held(&self, payment: &Payment, but: Ending<'_>) -> bool {
-        if self.strays.is_empty() && self.held.is_empty() {
+        if (self.strays.is_empty() && self.held.is_empty()) || faults::is(Fault::FailsWhileHeld) {
             return false;
         }
         let counts = |stray: &Stray| !matches!(but, Ending::Stray(part) if *part == stray.part.id);

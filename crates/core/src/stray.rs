@@ -6,6 +6,7 @@ use bincode::{Decode, Encode};
 use crate::{
     event::{AdoptedPart, Settlement, Word},
     evolve::{At, Misfit},
+    faults::{self, Fault},
     ids::{PaymentHash, PaymentId, Preimage},
     part::{Failure, Fate, Part},
 };
@@ -49,8 +50,8 @@ impl Stray {
 
     /// Whether its payment must neither dispatch nor fail nor be forgotten: it is out, or it was paid
     /// and nobody has said whether that was this payment. Sending again before would pay twice.
-    pub(crate) const fn holds_payment(&self) -> bool {
-        self.blocks_hash() && !self.disowned
+    pub(crate) fn holds_payment(&self) -> bool {
+        self.blocks_hash() && !self.disowned && !faults::is(Fault::StraysHoldNothing)
     }
 
     /// Whether its hash must not be paid: it is out, or paid.

@@ -4,6 +4,7 @@
 use crate::{
     amount::UnixMillis,
     details::Since,
+    faults::{self, Fault},
     limits,
     part::{Fate, PartKind},
     payment::{Payment, WaitsUntil},
@@ -44,6 +45,7 @@ impl Payment {
     /// Whether the number of attempts forbids another one.
     pub(crate) fn attempts_used_up(&self) -> bool {
         match self.retry() {
+            RetryPolicy::Attempts(_) if faults::is(Fault::AttemptsUnchecked) => false,
             RetryPolicy::Attempts(retries) => self.attempts() > retries,
             RetryPolicy::Manual | RetryPolicy::Until(_) => false,
         }
@@ -66,7 +68,8 @@ impl Payment {
 
     /// The last tick at which a retry may be made.
     fn retry_last_tick(&self) -> Option<u64> {
-        self.retry_time().map(|(since, millis)| since.last_tick(millis))
+        let time = self.retry_time().filter(|_| !faults::is(Fault::NoTicksForDurations));
+        time.map(|(since, millis)| since.last_tick(millis))
     }
 
     /// By the clock or by ticks: a wrong clock at acceptance must not allow retries for years, nor

@@ -9,6 +9,7 @@ use crate::{
     config::SameHash,
     decide::{Context, Decision},
     event::{Event, Invoice},
+    faults::{self, Fault},
     ids::{PaymentHash, PaymentId},
     limits,
     notification::NotificationId,
@@ -57,6 +58,9 @@ fn hash_in_use(
     payment_hash: &PaymentHash,
     id: &PaymentId,
 ) -> Option<HashHolder> {
+    if faults::is(Fault::PaidHashAccepted) {
+        return None;
+    }
     match context.config.same_hash {
         SameHash::Refuse => state.hash_holder(payment_hash, id),
         SameHash::Allow => state.hash_over(payment_hash, id),

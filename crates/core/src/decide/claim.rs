@@ -14,6 +14,7 @@ use crate::{
         whose::{self, Known},
     },
     event::{AdoptedPart, Event, Home, Word},
+    faults::{self, Fault},
     former::FormerPart,
     hash_paid::PaidElsewhere,
     ids::{PartId, PaymentHash, PaymentId},
@@ -68,7 +69,7 @@ impl Claim<'_> {
             Known::Former(place, ..) => self.state.id_at(place) == Some(id),
             _ => false,
         };
-        named && payment_hash.is_none()
+        named && payment_hash.is_none() && !faults::is(Fault::AnyBytesProve)
     }
 
     fn part(&self) -> PartId {
@@ -131,7 +132,7 @@ impl Claim<'_> {
                 stray.part.details.earlier_try || self.context.config.remember == Remember::Forever;
             self.state.place(&stray.payment).filter(|_| is_own && !stray.disowned)
         };
-        let owner = named.or_else(own);
+        let owner = named.or_else(own).filter(|_| !faults::is(Fault::StraysPayNobody));
         let draft = owner.and_then(|at| Draft::at_place(self.state, self.context, at, ending));
         let Some(mut draft) = draft else { return self.of_nobody(stray.payment, Vec::new()) };
         draft.take_stray(stray);
@@ -156,7 +157,7 @@ impl Claim<'_> {
 
     /// A part of an earlier try, or of a payment that is remembered, was taken after all.
     fn of_former(&self, place: Place, former: FormerPart) -> Decision<FactReply> {
-        if former.settled {
+        if former.settled || self.is_hidden(place) {
             // Its claim is in the books; only its proof may be news.
             return self.prove(place);
         }
@@ -166,6 +167,10 @@ impl Claim<'_> {
         draft.adopt(self.adopted(), &id, Word::Claimed, true);
         draft.claim(self.part(), self.proof(None));
         self.finish(draft, Ending::Nothing)
+    }
+
+    fn is_hidden(&self, place: Place) -> bool {
+        matches!(place, Place::Tombstone(_)) && faults::is(Fault::RememberedSecondPayment)
     }
 
     /// Of a part of which the ledger knows nothing: under an id that it knows that payment's, if the
@@ -243,14 +248,17 @@ impl Claim<'_> {
     /// The preimage is not that of the part: the part stays as it is. What it does prove is recorded: a
     /// hash that somebody holds, one that is blocked, or one that the engine brings with it.
     fn elsewhere(&self) -> Decision<FactReply> {
-        if let Some(owner) = self.state.owner_of_hash(&self.hash) {
+        if let Some(owner) = self.state.owner_of_hash(&self.hash)
+            && !faults::is(Fault::TruePreimageLost)
+        {
             return self.prove(owner);
         }
         let (payment, part) = (self.command.id, self.part());
         let payment_hash = self.hash;
         let out = self.state.places_of(&self.hash).next().is_some();
         let held = self.state.held.contains(&self.hash);
-        let brought = self.command.payment_hash == Some(self.hash);
+        let brought =
+            self.command.payment_hash == Some(self.hash) && !faults::is(Fault::TruePreimageLost);
         if !(out || held || brought) {
             let anomaly = Anomaly::FalsePreimage { payment, part, payment_hash };
             let told = self.state.is_told(&anomaly);

@@ -8,6 +8,7 @@ use crate::{
     decide::{Context, Decision, clock, forgotten},
     event::{AdoptedPart, Delivery, Event, Home, Settlement, Word},
     evolve::At,
+    faults::{self, Fault},
     hash_paid::PaidElsewhere,
     ids::{PartId, PaymentHash, PaymentId, Preimage},
     limits,
@@ -162,7 +163,7 @@ impl<'a> Draft<'a> {
         let news = !before.fate.is_settled();
         let revived = matches!(before.fate, Fate::Failed | Fate::Withdrawn)
             || (before.details.earlier_try && news);
-        if !was_paid {
+        if !was_paid || (news && faults::is(Fault::TwoPaymentsSent)) {
             let sums = self.payment.counted();
             let known = (sums.known_amount(), sums.known_fee());
             self.sent(None, known, assertion, revived);
@@ -231,7 +232,8 @@ impl<'a> Draft<'a> {
     /// An engine was given a budget. What it spent beyond is gone, and somebody must look.
     fn tell_more_spent(&mut self, before: &Part, settlement: Option<Settlement>) {
         let Some(reported) = settlement else { return };
-        if before.kind != PartKind::Delegated || before.batch == 0 {
+        let silent = faults::is(Fault::MoreIsNotTold);
+        if before.kind != PartKind::Delegated || before.batch == 0 || silent {
             return;
         }
         let percent = self.context.config.overpay_percent;
@@ -253,6 +255,9 @@ impl<'a> Draft<'a> {
         was_paid: bool,
         elsewhere: Option<PaidElsewhere>,
     ) {
+        if faults::is(Fault::TwiceInSilence) {
+            return;
+        }
         let (payment, part) = (self.payment.id, before.id);
         let now = self.payment.part(&part).expect("it was claimed");
         let hash = self.payment.part_hash(now).copied();
@@ -302,7 +307,7 @@ impl<'a> Draft<'a> {
     /// and a proof is told as soon as it is there.
     fn tell_settled(&mut self) {
         let Some(told) = self.payment.details.told else { return };
-        if self.payment.status != Status::Fulfilled {
+        if self.payment.status != Status::Fulfilled || faults::is(Fault::SumsStayAsTold) {
             return;
         }
         let settled = self.payment.settled();
@@ -321,7 +326,8 @@ impl<'a> Draft<'a> {
     pub(crate) fn paid_elsewhere(&mut self, payment_hash: &PaymentHash, by: PaidElsewhere) {
         let own = self.payment.hash() == Some(payment_hash) && !self.payment.is_offer();
         let known = self.payment.details.paid_elsewhere.is_some();
-        if own && !known && self.payment.status != Status::Fulfilled {
+        let goes_on = faults::is(Fault::PaidHashGoesOn);
+        if own && !known && !goes_on && self.payment.status != Status::Fulfilled {
             self.record(Event::PaidElsewhere { id: self.payment.id, by });
         }
     }
@@ -359,6 +365,9 @@ impl<'a> Draft<'a> {
             }
             // Told once, superseded since, and true again: who waits must hear of it.
             Status::Failed { reason } if over && self.payment.details.failure_superseded => {
+                if faults::is(Fault::FailureNotRetold) {
+                    return;
+                }
                 self.record(Event::PaymentFailed { id, reason });
             }
             Status::Failed { .. } if over && self.payment.unread == 0 => {
@@ -380,7 +389,8 @@ impl<'a> Draft<'a> {
         let payment = &self.payment;
         let paid = |hash: &PaymentHash| self.state.payer_of(hash, &payment.id).is_some();
         let pending_offer = payment.is_offer() && payment.status == Status::Pending;
-        pending_offer && (payment.drops_invoice() || payment.hash().is_some_and(paid))
+        let keeps = faults::is(Fault::OfferKeepsHash);
+        pending_offer && !keeps && (payment.drops_invoice() || payment.hash().is_some_and(paid))
     }
 
     /// Asked to end: with nothing out at once.

@@ -12,6 +12,7 @@ use crate::{
         whose::{self, Known},
     },
     event::{AdoptedPart, Event, Word},
+    faults::{self, Fault},
     hash_paid::PaidElsewhere,
     ids::{PartId, PaymentHash, PaymentId},
     part::UNKNOWN_KIND,
@@ -71,7 +72,9 @@ impl Spoken<'_> {
     fn targets(&self) -> Vec<Target> {
         let MarkPaid { id, part, payment_hash, .. } = self.command;
         let owner = part.and_then(|part| self.owner_of_part(&part));
+        let owner = owner.filter(|_| !faults::is(Fault::WordIgnoresPart));
         let holder = payment_hash.and_then(|hash| self.state.owner_of_hash(&hash));
+        let holder = holder.filter(|_| !faults::is(Fault::WordIgnoresHash));
         let named = self.state.place(id);
         // Who has none of our ids names the hash as one.
         let unnamed = *payment_hash == Some(PaymentHash::from_bytes(*id.as_bytes()));
@@ -81,6 +84,7 @@ impl Spoken<'_> {
                 places.push(place);
             }
         }
+        let unnamed = unnamed || faults::is(Fault::WordIgnoresId);
         let new = named.is_none() && !(unnamed && !places.is_empty());
         let new = new.then_some(Target::New(*id));
         new.into_iter().chain(places.into_iter().map(Target::Known)).collect()

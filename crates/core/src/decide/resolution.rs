@@ -15,6 +15,7 @@ use crate::{
         whose::{self, Known},
     },
     event::Event,
+    faults::{self, Fault},
     ids::{PartId, PaymentId},
     limits,
     part::{Assertion, Failure, Fate, Observation, Part, PartKind},
@@ -198,7 +199,9 @@ pub(crate) fn fail(
         Fate::InFlight | Fate::Withdrawn => {
             let asserted = failure.assertion.is_some();
             // What is listed at this start stays out, in whatever order the two are told.
-            if state.recovering && found.is_listed_since(state.recovery_since) && !asserted {
+            let listed = found.is_listed_since(state.recovery_since)
+                && !faults::is(Fault::ListedFailsAtStart);
+            if state.recovering && listed && !asserted {
                 return Ok(located.unchanged());
             }
             check_failure(state, context, found, &failure)?;
@@ -228,11 +231,8 @@ fn failed(
     let notify = context.config.notify_parts && in_flight && unpaid;
     let backoff =
         || payment.request().map_or(0, |request| request.backoff.after(payment.attempts()));
-    let rest_ms = if payment.status.is_open() && in_flight {
-        failure.retry_after_ms.unwrap_or_else(backoff)
-    } else {
-        0
-    };
+    let rests = payment.status.is_open() && in_flight && !faults::is(Fault::NoRest);
+    let rest_ms = if rests { failure.retry_after_ms.unwrap_or_else(backoff) } else { 0 };
     let mut draft = Draft::of(state, context, payment);
     draft.record(Event::PartFailed { id: payment.id, part: part.id, failure, notify, rest_ms });
     draft.conclude(in_flight);
@@ -254,12 +254,13 @@ fn check_failure(
     // would refund a payment that the engine is about to make.
     if let Some(seen) = part.label().and_then(|label| label.mark)
         && failure.mark.is_none_or(|mark| mark <= seen)
+        && !faults::is(Fault::StaleEnds)
     {
         return Err(FactRefusal::StaleEnd { part: id, seen, told: failure.mark });
     }
     // A saying that still waits somewhere may yet be paid.
     let (said, over) = (part.sayings(), failure.sayings.max(1));
-    if over < said {
+    if over < said && !faults::is(Fault::SayingsForgotten) {
         return Err(FactRefusal::SayingsOut { part: id, said, over });
     }
     Ok(())
@@ -288,13 +289,16 @@ fn check_assertion(
     assertion: &Assertion,
 ) -> Result<(), FactRefusal> {
     let Config { assertion_margin_blocks, assertion_delegated_age_ms, .. } = *context.config;
-    if part.is_listed_since(state.recovery_since) && !assertion.although_listed {
+    let listed =
+        part.is_listed_since(state.recovery_since) && !faults::is(Fault::AssertedWhileListed);
+    if listed && !assertion.although_listed {
         return Err(FactRefusal::ListedAsOut { part: part.id });
     }
     let (early, from) = match part.kind {
         PartKind::Htlc { cltv_expiry: Some(expiry), .. } => {
             let from = expiry.saturating_add(assertion_margin_blocks);
-            (state.height.is_none_or(|height| height < from), AssertionLimit::Height(from))
+            let early = state.height.is_none_or(|height| height < from);
+            (early && !faults::is(Fault::AssertedAtAnyHeight), AssertionLimit::Height(from))
         }
         PartKind::Htlc { cltv_expiry: None, .. } | PartKind::Delegated => {
             let from = part.recorded_at.plus(assertion_delegated_age_ms);

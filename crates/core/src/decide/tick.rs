@@ -9,6 +9,7 @@ use crate::{
     config::Remember,
     decide::{Context, Decision, clock, forgotten},
     event::Event,
+    faults::{self, Fault},
     ids::{PaymentHash, PaymentId},
     limits,
     payment::Payment,
@@ -127,7 +128,8 @@ impl Work {
             return work;
         }
         let keeps = u64::from(context.config.idempotency_ticks);
-        let long_since = |tick: u64| time.tick - tick > keeps;
+        let at_once = faults::is(Fault::ForgetsAtOnce);
+        let long_since = |tick: u64| time.tick - tick > keeps || at_once;
         let quiet_enough =
             |payment: &&Payment| payment.quiet().is_some_and(|quiet| long_since(quiet.tick));
         let mut quiet = state.quiet().take_while(quiet_enough);

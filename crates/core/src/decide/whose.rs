@@ -2,6 +2,7 @@
 //! hash. A node that forgets our ids must not make a second payment of the same obligation.
 
 use crate::{
+    faults::{self, Fault},
     former::FormerPart,
     ids::{PartId, PaymentHash},
     part::Part,
@@ -36,6 +37,7 @@ pub(crate) fn known<'a>(
             Known::Own(payment, &payment.parts[index])
         }
         Some(PartPlace::Stray(handle)) => Known::Stray(state.strays.get(handle)),
+        None if faults::is(Fault::FormerPartsUnknown) => Known::Nothing,
         None => match former(state, part, payment_hash) {
             Some((place, part, hash)) => Known::Former(place, part, hash),
             None => Known::Nothing,

@@ -11,6 +11,7 @@ use crate::{
     chain::Head,
     codec::EntryHeader,
     event::{AdoptedPart, Delivery, Event, Home, Settlement, Word},
+    faults::{self, Fault},
     hash_paid::HashPaid,
     ids::{PartId, PaymentHash, PaymentId, Preimage},
     notification::{Anomaly, NotificationId, Unread, UnreadContent},
@@ -55,7 +56,7 @@ impl State {
     pub fn fold(&mut self, header: &EntryHeader, after: Head, events: &[Event]) {
         let opens = matches!(events.first(), Some(Event::Opened { .. }));
         let epoch = if opens { self.epoch.checked_add(1) } else { Some(self.epoch) };
-        if epoch != Some(header.epoch) {
+        if epoch != Some(header.epoch) && !faults::is(Fault::OtherEpochFolds) {
             self.misfit = self.misfit.or(Some(header.first_seq));
         }
         for (seq, event) in (header.first_seq..).zip(events) {

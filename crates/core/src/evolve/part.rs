@@ -3,6 +3,7 @@
 use crate::{
     event::{AdoptedPart, Settlement, Word},
     evolve::payment::{At, Misfit},
+    faults::{self, Fault},
     part::{Failure, Fate, Part, PartDetails, PartKind, PartTerms, UNKNOWN_KIND},
 };
 
@@ -56,7 +57,7 @@ impl Part {
 
     /// Whether the node has ever listed it as out.
     pub(crate) fn was_listed(&self) -> bool {
-        self.details.listed_in > 0
+        self.details.listed_in > 0 && !faults::is(Fault::ListedNeverSent)
     }
 
     /// Whether the node has listed it as out since this epoch.
@@ -71,7 +72,7 @@ impl Part {
         if self.kind == PartKind::Delegated && !self.fate.is_settled() {
             // What was counted of fees was a budget: only the engine knows what was spent.
             let less = reported.amount.is_none_or(|amount| Some(amount) < self.amount);
-            if whole && self.amount.is_some() && less {
+            if whole && self.amount.is_some() && less && !faults::is(Fault::LessIsBelieved) {
                 let silent = reported.amount.is_none();
                 self.fee = reported.fee.filter(|_| silent);
             } else {
@@ -128,6 +129,7 @@ impl Part {
     /// time.
     pub(crate) fn take_back_never_sent(&mut self, epoch: u64) -> bool {
         let taken = self.fate == Fate::Withdrawn
+            && !faults::is(Fault::NeverSentStandsInGap)
             && self.epoch < epoch
             && self.details.withdrawn_in >= epoch;
         if taken {

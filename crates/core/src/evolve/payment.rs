@@ -6,6 +6,7 @@ use crate::{
     amount::UnixMillis,
     details::{Detail, Details, Rest, Since, Told},
     event::{AdoptedPart, Event, Home, Invoice, Settlement, Word},
+    faults::{self, Fault},
     former,
     hash_paid::PaidElsewhere,
     ids::{PartId, PaymentHash, PaymentId, Preimage},
@@ -206,7 +207,8 @@ impl Payment {
     /// anything is out again: who believed it would pay a second time.
     pub(crate) fn review(&mut self, at: At) {
         let over = self.is_resolved() && !at.held;
-        if matches!(self.status, Status::Failed { .. }) && !over {
+        let stands = faults::is(Fault::FailureStands);
+        if matches!(self.status, Status::Failed { .. }) && !over && !stands {
             self.details.kept().failure_superseded = true;
         }
         let quiet = self.status == Status::Fulfilled && self.unread == 0 && over;
@@ -447,7 +449,7 @@ impl Payment {
         settlement: Settlement,
         assertion: Option<&Assertion>,
     ) -> Result<(), Misfit> {
-        if self.status == Status::Fulfilled {
+        if self.status == Status::Fulfilled && !faults::is(Fault::TwoPaymentsSent) {
             return Err(Misfit);
         }
         if self.hash().is_none() && payment_hash.is_some() {
