@@ -17,6 +17,7 @@
 use std::{
     collections::VecDeque,
     mem,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, TryLockError},
     time::{Duration, Instant},
 };
@@ -450,11 +451,17 @@ impl<S: EventStore> Commit<S> {
         }
     }
 
-    /// The store, for who keeps house; appends wait meanwhile.
+    /// The store, for who keeps house; appends wait meanwhile. A panic of the store ends everything.
     pub(crate) fn with_store<T>(&self, call: impl FnOnce(&mut S) -> T) -> Result<T, Unavailable> {
         let _guest = self.visit()?;
         let mut store = lock(&self.store);
-        Ok(call(store.as_mut().ok_or(Unavailable::Closed)?))
+        let present = store.as_mut().ok_or(Unavailable::Closed)?;
+        let outcome = catch_unwind(AssertUnwindSafe(|| call(present)));
+        drop(store);
+        outcome.or_else(|panicked| {
+            self.poison(None);
+            resume_unwind(panicked)
+        })
     }
 
     /// Hands the store back once everything is written. `None` if somebody else was faster.

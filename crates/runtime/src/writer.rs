@@ -4,6 +4,7 @@
 
 use std::{
     any::Any,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -34,6 +35,11 @@ impl Drop for Alarm {
 
 /// What is brought back; empty if it was never fetched.
 type Fetched<T> = Arc<Mutex<Option<T>>>;
+
+/// What failed for want of a thread.
+fn failed(error: io::Error) -> HouseError {
+    HouseError::Store(Arc::new(StoreError::Backend(Box::new(error))))
+}
 
 impl<S: EventStore + Send + 'static> Commit<S> {
     /// Starts the writer thread where there is none yet.
@@ -128,9 +134,13 @@ impl<S: EventStore + Send + 'static> Commit<S> {
             let outcome = act(&commit);
             *lock(&put) = Some(outcome);
         })
-        .map_err(|error| HouseError::Store(Arc::new(StoreError::Backend(Box::new(error)))))?;
+        .map_err(failed)?;
         sleeper.wait().await;
         let outcome = lock(&fetched).take();
-        outcome.unwrap_or_else(|| Err(self.lock().unavailable().into()))
+        let fault = self.lock().fault();
+        outcome.unwrap_or_else(|| {
+            let panicked = || failed(io::Error::other("the thread that did it panicked"));
+            Err(fault.map_or_else(panicked, HouseError::from))
+        })
     }
 }

@@ -48,6 +48,9 @@ fn counters_gauges_and_histograms_tell_what_happened() {
     assert_eq!(value("payonce_outbox_notifications", ""), "0");
     assert_eq!(value("payonce_restored", ""), "0");
     assert_eq!(value("payonce_snapshots_total", ""), "1");
+    assert_eq!(value("payonce_log_events", ""), "13");
+    assert_eq!(value("payonce_history_events", ""), "13");
+    assert_eq!(value("payonce_unsnapshotted_bytes", ""), "0");
     assert_eq!(value("payonce_poisoned", ""), "1");
     assert_ne!(value("payonce_bytes_total", ""), "0");
 }
@@ -122,4 +125,35 @@ fn the_gauge_is_set_where_the_fault_is() {
         nth += 1;
     }
     assert_eq!(poisoned(), "1");
+}
+
+#[test]
+fn gauges_tell_how_much_log_there_is_after_a_reopening_too() {
+    let recorder = DebuggingRecorder::new();
+    let told = recorder.snapshotter();
+    let sizes = || {
+        let all = told.snapshot().into_vec().into_iter();
+        let level = |value| match value {
+            DebugValue::Gauge(level) => level.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let all: HashMap<_, _> = all
+            .filter(|(key, ..)| key.key().name().ends_with("_events"))
+            .map(|(key, _, _, value)| (key.key().name().to_owned(), level(value)))
+            .collect();
+        ["payonce_log_events", "payonce_history_events"].map(|name| all[name].clone())
+    };
+    let disk = disk();
+    let ledger = metrics::with_local_recorder(&recorder, || open(&disk));
+    ledger.execute_all((0..10).map(send), NOW).expect("accepted");
+    let base = ledger.save_snapshot().expect("kept");
+    ledger.execute_all((10..20).map(send), NOW).expect("accepted");
+    assert_eq!(sizes(), ["22", "12"]);
+    assert_eq!(ledger.drop_history(base, 1).expect("dropped").seq, 12);
+    assert_eq!(sizes(), ["10", "0"]);
+    ledger.save_snapshot().expect("kept");
+    drop(ledger.close());
+    let ledger = metrics::with_local_recorder(&recorder, || open(&disk));
+    ledger.execute(send(20), NOW).expect("accepted");
+    assert_eq!(sizes(), ["13", "10"], "two of the opening, and one");
 }

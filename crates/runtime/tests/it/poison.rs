@@ -228,3 +228,24 @@ fn an_append_that_meets_the_doubt_first_waits_for_its_cause() {
     assert!(cause.to_string().contains("the sync of a name failed"), "{cause}");
     saving.join().expect("no panic").expect_err("told to fail");
 }
+
+#[test]
+fn a_store_that_panics_while_history_is_read_ends_the_ledger() {
+    let disk = disk();
+    for as_a_task in [false, true] {
+        let panics = Arc::new(AtomicBool::new(false));
+        let ledger = open_wrapped(Wrapped::new(&disk).panics_when_read(&panics));
+        ledger.execute(send(1), NOW).expect("accepted");
+        panics.store(true, Ordering::Relaxed);
+        if as_a_task {
+            let told = futures_executor::block_on(ledger.verify_async(1));
+            assert!(matches!(told, Err(HouseError::Unavailable(at)) if is_poisoned(&at)));
+        } else {
+            let verifying = ledger.clone();
+            let panicked = std::thread::spawn(move || verifying.verify(1)).join();
+            assert!(panicked.is_err(), "the panic is the caller's whose call met it");
+        }
+        assert!(is_poisoned(&ledger.check().expect_err("ended")));
+        drop(ledger.close());
+    }
+}
