@@ -68,7 +68,8 @@ impl<S: EventStore + Send + 'static> std::fmt::Debug for SharedLedger<S> {
 }
 
 impl<S: EventStore + Send + 'static> SharedLedger<S> {
-    /// Shares a ledger that was opened and recovered by itself.
+    /// Shares a ledger that was opened and recovered by itself. Where house is kept by itself, what
+    /// follows the newest snapshot is read once more, beside payments, to learn how much that is.
     ///
     /// # Panics
     /// If snapshots are to be taken and no thread can be started.

@@ -73,7 +73,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
 }
 
 impl<S: EventStore + Send + 'static> SharedRecovery<S> {
-    /// Shares a recovery that was begun by itself.
+    /// Shares a recovery that was begun by itself, as [`SharedLedger::from_ledger`] does a ledger.
     ///
     /// # Panics
     /// If snapshots are to be taken and no thread can be started.
