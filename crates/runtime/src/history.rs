@@ -14,8 +14,10 @@ use crate::{
     replay::{run, verify},
 };
 
-/// How many bytes of entries are taken from the store at a time: appends wait for no more than that.
-const PIECE_BYTES: usize = 1 << 20;
+/// How many bytes of entries are taken from the store at a time: appends wait for no more than that. A
+/// store with files reads one from its beginning to get to a place inside it, so that much smaller
+/// pieces would hold appends up no less, and more often.
+const PIECE_BYTES: usize = 4 << 20;
 
 /// The log up to a head. Between two pieces the ledger may be closed or poisoned, which ends the
 /// reading.

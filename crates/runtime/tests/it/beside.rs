@@ -6,8 +6,10 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
+        mpsc::channel,
     },
     thread,
+    time::Duration,
 };
 
 use payonce_core::{EventSource, Head, LedgerId, Send as SendPayment, limits};
@@ -47,13 +49,13 @@ fn payments_go_on_while_history_is_read() {
         let store =
             Wrapped::new(&disk).before_reading(note(Asked::Read)).after_append(note(Asked::Append));
         let ledger = open_wrapped(store);
-        ledger.execute_all((0..300).map(large), NOW).expect("accepted");
+        ledger.execute_all((0..1_000).map(large), NOW).expect("accepted");
         let stored = ledger.save_snapshot().expect("kept");
         let ends = Arc::new(AtomicBool::new(false));
         let payer = {
             let (ledger, ends) = (ledger.clone(), Arc::clone(&ends));
             thread::spawn(move || {
-                for nth in 1_000.. {
+                for nth in 10_000.. {
                     ledger.execute(send(nth), NOW).expect("payments go on");
                     if ends.load(Ordering::Relaxed) {
                         break;
@@ -92,19 +94,19 @@ fn payments_go_on_while_history_is_read() {
 #[test]
 fn a_log_on_disk_is_read_in_pieces() {
     let directory = tempfile::tempdir().expect("a directory");
-    let fs = payonce_store_fs::Options { segment_bytes: 700 << 10, ..Default::default() };
+    let fs = payonce_store_fs::Options { segment_bytes: 3 << 20, ..Default::default() };
     let id = LedgerId::from_bytes([7; 32]);
     let (store, _) = FsStore::create(directory.path(), id, fs).expect("empty");
     let recovery = SharedLedger::open(store, &opening(), options(), NOW).expect("sound");
     let ledger = recovery.finish(NOW).expect("nothing fails");
-    ledger.execute_all((0..300).map(large), NOW).expect("accepted");
+    ledger.execute_all((0..500).map(large), NOW).expect("accepted");
     let stored = ledger.save_snapshot().expect("kept");
-    ledger.execute_all((300..600).map(large), NOW).expect("accepted");
+    ledger.execute_all((500..1_000).map(large), NOW).expect("accepted");
     assert_eq!(ledger.verify(1).expect("sound"), ledger.head());
     // A flipped bit is found wherever it is, in what is dropped too.
     let first = directory.path().join("00000000000000000001.log");
     let sound = std::fs::read(&first).expect("a segment");
-    for at in [5_000, 300_000, 600_000] {
+    for at in [5_000, 1_300_000, 2_600_000] {
         let mut damaged = sound.clone();
         damaged[at] ^= 1;
         std::fs::write(&first, damaged).expect("written");
@@ -150,27 +152,40 @@ fn closing_ends_a_verification_between_two_pieces() {
 #[test]
 fn snapshots_wait_for_a_dropping() {
     let disk = disk();
-    let ledger = open(&disk);
-    ledger.execute_all((0..300).map(large), NOW).expect("accepted");
-    let stored = ledger.save_snapshot().expect("kept");
-    // The snapshot's head, the base, the first piece.
-    let gate = disk.stall_nth(3);
-    let dropping = {
-        let ledger = ledger.clone();
-        thread::spawn(move || ledger.drop_history(stored, 1))
+    let before = open(&disk);
+    before.execute_all((0..300).map(large), NOW).expect("accepted");
+    let stored = before.save_snapshot().expect("kept");
+    drop(before.close());
+    let (begins, begun) = channel();
+    let (saved, is_saved) = channel();
+    let saved_meanwhile = Arc::new(AtomicBool::new(false));
+    let (noted, is_saved) = (Arc::clone(&saved_meanwhile), Mutex::new(is_saved));
+    let dropping = Arc::new(AtomicBool::new(false));
+    let armed = Arc::clone(&dropping);
+    // A snapshot that did not wait would be saved while this one waits for it.
+    let while_reading = move || {
+        if armed.swap(false, Ordering::SeqCst) {
+            begins.send(()).expect("the test listens");
+            let is_saved = is_saved.lock().expect("nobody panics");
+            let saved = is_saved.recv_timeout(Duration::from_millis(300)).is_ok();
+            noted.store(saved, Ordering::SeqCst);
+        }
     };
-    gate.wait_until_reached();
-    let saving: Vec<_> = (0..2)
-        .map(|_| {
-            let ledger = ledger.clone();
-            thread::spawn(move || ledger.save_snapshot())
+    let store = Wrapped::new(&disk)
+        .before_reading(while_reading)
+        .saves_beside(move || drop(saved.send(())));
+    let ledger = open_wrapped(store);
+    let saving = {
+        let ledger = ledger.clone();
+        thread::spawn(move || {
+            begun.recv().expect("it is read");
+            ledger.save_snapshot()
         })
-        .collect();
-    gate.open();
-    assert_eq!(dropping.join().expect("no panic").expect("dropped"), stored);
-    for save in saving {
-        save.join().expect("no panic").expect("kept afterwards");
-    }
+    };
+    dropping.store(true, Ordering::SeqCst);
+    assert_eq!(ledger.drop_history(stored, 1).expect("dropped"), stored);
+    saving.join().expect("no panic").expect("kept afterwards");
+    assert!(!saved_meanwhile.load(Ordering::SeqCst));
 }
 
 fn base(disk: &payonce_store_memory::MemoryDisk) -> u64 {
