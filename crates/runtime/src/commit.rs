@@ -368,14 +368,15 @@ impl<S: EventStore> Commit<S> {
         }
         self.observe(&mut front);
         self.call_keeper(&front);
-        let writer_leads = front.writer == WriterPost::Leads;
+        // A writer thread that waits to go home is told as well that nobody leads any more.
+        let call_writer = front.writer == WriterPost::Leads || front.closing;
         let unattended = front.is_unattended();
         drop(front);
         duty.fulfilled();
         if unattended {
             drop(self.take_store());
         }
-        if writer_leads {
+        if call_writer {
             self.writer_called.notify_one();
         }
         let receipt = told.receipt.clone();
@@ -704,6 +705,11 @@ impl<S> Front<S> {
         needed
     }
 
+    /// Whether somebody may still be told to lead: who leads now tells.
+    pub(crate) const fn may_appoint(&self) -> bool {
+        self.leading
+    }
+
     pub(crate) fn add_errand(&mut self, errand: Errand<S>) {
         self.errands.push_back(errand);
     }
@@ -850,6 +856,7 @@ impl<S> Drop for Duty<'_, S> {
             front.leading = false;
             told.others.extend(front.closers_if_idle());
             drop(front);
+            self.commit.writer_called.notify_one();
             told.tell();
         }
     }

@@ -66,7 +66,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
                 let waiters = self.lock().leave();
                 done(waiters);
                 front = self.lock();
-            } else if front.closing {
+            } else if front.closing && !front.may_appoint() {
                 break;
             } else {
                 front = wait(&self.writer_called, front);
