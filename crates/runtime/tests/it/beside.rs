@@ -173,7 +173,7 @@ fn snapshots_wait_for_a_dropping() {
     };
     let store = Wrapped::new(&disk)
         .before_reading(while_reading)
-        .saves_beside(move || drop(saved.send(())));
+        .saves_beside(move || saved.send(()).expect("the hook listens"));
     let ledger = open_wrapped(store);
     let saving = {
         let ledger = ledger.clone();
