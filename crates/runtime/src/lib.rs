@@ -38,10 +38,12 @@
 #![forbid(unsafe_code)]
 
 mod commit;
+mod driver;
 mod error;
 mod feed;
 mod gate;
 mod handle;
+mod history;
 mod keeper;
 mod options;
 mod outcome;
@@ -52,10 +54,12 @@ mod subscription;
 mod sync;
 mod tasks;
 mod telemetry;
+mod upkeep;
 mod waiter;
 mod writer;
 
 pub use crate::{
+    driver::Driver,
     error::{CallError, HouseError, OutcomeError, Unavailable},
     handle::SharedLedger,
     options::Options,
