@@ -5,9 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use payonce_core::{
-    Entry, Event, EventStore, Payment, PaymentId, Standing, State, Status, decode_events,
-};
+use payonce_core::{Entry, Event, EventStore, PaymentId, Standing, State, Status, decode_events};
 
 use crate::{
     commit::{Commit, Guard},
@@ -111,23 +109,12 @@ fn look(state: &State, id: PaymentId) -> Result<Option<Standing>, OutcomeError> 
     Ok(has_outcome(state, &standing).then_some(standing))
 }
 
-/// Whether this is how it ended.
-///
-/// A failure is no outcome in the gap of a restored log, where the payment may have been tried again
-/// and paid; nor while a part that was told under its id is unresolved, which may still be paid.
+/// Whether this is how it ended. A failure is no outcome in the gap of a restored log, where the
+/// payment may have been tried again and paid; nor while anything told under its id is out, which may
+/// still be paid.
 fn has_outcome(state: &State, standing: &Standing) -> bool {
-    match standing.status {
-        Status::Fulfilled => true,
-        Status::Failed { .. } => !state.is_restored() && !is_out(state, &standing.id),
-        Status::AwaitingInvoice | Status::Pending | Status::Abandoned { .. } => false,
-    }
-}
-
-/// Whether a part of the payment, or a stray that names it, is unresolved.
-fn is_out(state: &State, id: &PaymentId) -> bool {
-    let own = state.payment(id).into_iter().flat_map(Payment::parts);
-    let strays = state.strays().filter(|stray| stray.payment == *id).map(|stray| &stray.part);
-    own.chain(strays).any(|part| part.fate.is_unresolved())
+    let failed = matches!(standing.status, Status::Failed { .. });
+    standing.is_over() && !(failed && state.is_restored())
 }
 
 /// Waiting for a payment's outcome.

@@ -15,8 +15,9 @@ use std::{
 };
 
 use payonce_core::{
-    ClaimPart, Dispatch, Fate, LedgerId, Msat, NewPart, Opening, PartId, PaymentId, Preimage,
-    Remember, Request, Send as SendPayment, SendRefusal, SendReply, Status, UnixMillis,
+    Backoff, ClaimPart, Dispatch, Fate, LedgerId, MaxFee, Msat, NewPart, Opening, PartId,
+    PaymentId, Preimage, Remember, Request, RetryPolicy, Send as SendPayment, SendRefusal,
+    SendReply, Status, UnixMillis,
 };
 use payonce_runtime::{CallError, HouseError, Options, SharedLedger, Unavailable};
 use payonce_store_memory::{Failure, MemoryDisk, MemoryStore};
@@ -72,7 +73,9 @@ fn part(nth: u8) -> PartId {
 }
 
 fn send(nth: u8) -> SendPayment {
-    SendPayment::new(id(nth), Request::invoice(preimage(nth).payment_hash(), Msat(1_000)))
+    let hash = preimage(nth).payment_hash();
+    let request = Request::invoice(hash, Msat(1_000), MaxFee::Unlimited, RetryPolicy::Manual);
+    SendPayment::new(id(nth), request.backoff(Backoff::NONE))
 }
 
 fn dispatch(nth: u8) -> Dispatch {

@@ -14,9 +14,10 @@ use std::{
 };
 
 use payonce_core::{
-    Dispatch, Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Msat, NewPart, Opening,
-    PartId, PaymentId, Preimage, Remember, Request, Send as SendPayment, SendRefusal, SendReply,
-    Snapshot, SnapshotWriter, StoreError, StoredEntry, UnixMillis,
+    Backoff, Dispatch, Entry, EventSource, EventStore, Exclusion, Head, LedgerId, MaxFee, Msat,
+    NewPart, Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy,
+    Send as SendPayment, SendRefusal, SendReply, Snapshot, SnapshotWriter, StoreError, StoredEntry,
+    UnixMillis,
 };
 use payonce_runtime::{CallError, Options, SharedLedger};
 use payonce_store_memory::{MemoryDisk, MemoryStore};
@@ -64,7 +65,9 @@ pub(crate) fn part(nth: u32) -> PartId {
 }
 
 pub(crate) fn send(nth: u32) -> SendPayment {
-    SendPayment::new(id(nth), Request::invoice(preimage(nth).payment_hash(), Msat(1_000)))
+    let hash = preimage(nth).payment_hash();
+    let request = Request::invoice(hash, Msat(1_000), MaxFee::Unlimited, RetryPolicy::Manual);
+    SendPayment::new(id(nth), request.backoff(Backoff::NONE))
 }
 
 pub(crate) fn dispatch(nth: u32) -> Dispatch {

@@ -206,7 +206,8 @@ fn a_task_is_refused_by_value() {
     let ledger = open(&disk);
     let refused = futures_executor::block_on(ledger.execute_async(dispatch(1), NOW));
     assert!(matches!(refused, Err(CallError::Refused(_))), "{refused:?}");
-    let ticked = futures_executor::block_on(ledger.execute_async(Tick, NOW)).expect("allowed");
+    let ticked =
+        futures_executor::block_on(ledger.execute_async(Tick::new(), NOW)).expect("allowed");
     assert!(!ticked.counted);
 }
 
