@@ -417,12 +417,13 @@ impl Payment {
         self.parts.iter().filter(|part| counts(part)).fold(Sums::NOTHING, Sums::plus)
     }
 
-    /// How many batches count as attempts: those not wholly withdrawn. Adopted parts were
+    /// How many batches count as attempts: those not wholly withdrawn. Adopted parts of this try were
     /// dispatched as well: together they count as one.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         let out = || self.parts.iter().filter(|part| part.fate != Fate::Withdrawn);
-        let mut counted = u32::from(out().any(|part| part.batch == 0));
+        let adopted = |part: &Part| part.batch == 0 && !part.details.earlier_try;
+        let mut counted = u32::from(out().any(adopted));
         let mut last = 0;
         for part in out() {
             if part.batch > last {

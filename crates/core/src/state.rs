@@ -464,7 +464,8 @@ impl State {
         if (self.strays.is_empty() && self.held.is_empty()) || faults::is(Fault::FailsWhileHeld) {
             return false;
         }
-        let counts = |stray: &Stray| !matches!(but, Ending::Stray(part) if *part == stray.part.id);
+        let counts =
+            |stray: &Stray| !matches!(but, Ending::Strays(parts) if parts.contains(&stray.part.id));
         let mut strays = self.strays_of(&payment.id);
         if strays.any(|(_, stray)| stray.holds_payment() && counts(stray)) {
             return true;
@@ -511,8 +512,8 @@ impl State {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ending<'a> {
     Nothing,
-    /// A stray.
-    Stray(&'a PartId),
+    /// These strays.
+    Strays(&'a [PartId]),
     /// A hold on a hash.
     Hold(&'a PaymentHash),
 }

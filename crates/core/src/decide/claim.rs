@@ -2,6 +2,7 @@
 //! proves its hash, and that hash is over for everybody.
 
 use alloc::{vec, vec::Vec};
+use core::slice;
 
 use crate::{
     command::ClaimPart,
@@ -125,7 +126,7 @@ impl Claim<'_> {
         if stray.part.fate.is_settled() && stray.preimage.is_some() {
             return apart(Vec::new());
         }
-        let ending = Ending::Stray(&stray.part.id);
+        let ending = Ending::Strays(slice::from_ref(&stray.part.id));
         let named = self.state.namer_of_hash(&self.hash, stray.created_seq);
         let own = || {
             let is_own =

@@ -322,11 +322,13 @@ impl<'a> Draft<'a> {
     }
 
     /// The hash that this payment holds was paid elsewhere: it is over for it. Sending it again would
-    /// pay a settled invoice.
+    /// pay a settled invoice. Of an offer that is recorded only where its conclusion has to wait: it
+    /// lets the hash go.
     pub(crate) fn paid_elsewhere(&mut self, payment_hash: &PaymentHash, by: PaidElsewhere) {
-        let own = self.payment.hash() == Some(payment_hash) && !self.payment.is_offer();
+        let own = self.payment.hash() == Some(payment_hash);
         let known = self.payment.details.paid_elsewhere.is_some();
-        let goes_on = faults::is(Fault::PaidHashGoesOn);
+        let lets_go = self.payment.is_offer() && !self.state.withholds_verdicts();
+        let goes_on = lets_go || faults::is(Fault::PaidHashGoesOn);
         if own && !known && !goes_on && self.payment.status != Status::Fulfilled {
             self.record(Event::PaidElsewhere { id: self.payment.id, by });
         }

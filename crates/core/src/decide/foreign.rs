@@ -1,6 +1,7 @@
 //! Parts under a hash of their own, about which only a human can say whose they are.
 
 use alloc::vec;
+use core::slice;
 
 use crate::{
     command::DisownPart,
@@ -34,7 +35,7 @@ pub(crate) fn disown(
         return Err(FactRefusal::NotClaimed { part, fate: stray.part.fate });
     }
     let mut events = vec![Event::PartDisowned { id: stray.payment, part, assertion }];
-    let news = News { paid: None, ending: Ending::Stray(&part), done: &[] };
+    let news = News { paid: None, ending: Ending::Strays(slice::from_ref(&part)), done: &[] };
     others::follow(state, context, &mut events, &news);
     Ok(apart(events))
 }

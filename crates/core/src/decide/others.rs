@@ -54,8 +54,8 @@ fn touched(state: &State, news: &News<'_>) -> Vec<Handle> {
     match news.ending {
         Ending::Nothing => {}
         Ending::Hold(hash) => handles.extend(state.holders(hash)),
-        Ending::Stray(part) => {
-            if let Some(stray) = state.stray_of(part) {
+        Ending::Strays(parts) => {
+            for stray in parts.iter().filter_map(|part| state.stray_of(part)) {
                 handles.extend(state.live(&stray.payment).map(|(handle, _)| handle));
                 handles.extend(state.holders(&stray.payment_hash));
             }

@@ -109,7 +109,7 @@ impl Spoken<'_> {
         {
             return paid;
         }
-        let ending = self.command.part.as_ref().map_or(Ending::Nothing, Ending::Stray);
+        let ending = Ending::Strays(self.command.part.as_slice());
         let mut draft = match target {
             Target::Known(place) => Draft::at_place(self.state, self.context, *place, ending)
                 .expect("a payment or a tombstone"),
@@ -236,7 +236,14 @@ impl Spoken<'_> {
             let (_, payment) = self.state.live(payer.as_ref()?)?;
             payment.hash().copied()
         });
-        let ending = self.command.part.as_ref().map_or(Ending::Nothing, Ending::Stray);
+        let moved: Vec<PartId> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::PartMoved { part, .. } => Some(*part),
+                _ => None,
+            })
+            .collect();
+        let ending = Ending::Strays(&moved);
         let news = News { paid: hash.map(|hash| (hash, by)), ending, done: paid };
         others::follow(self.state, self.context, events, &news);
     }

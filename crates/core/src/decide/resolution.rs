@@ -2,6 +2,7 @@
 //! tell it.
 
 use alloc::{vec, vec::Vec};
+use core::slice;
 
 use crate::{
     command::{Abandon, FailPart, FinalizePart, MarkPaid, ObservePart, WithdrawPart},
@@ -76,7 +77,8 @@ fn of_stray(
     event: Event,
 ) -> Decision<FactReply> {
     let mut events = vec![event];
-    let news = News { paid: None, ending: Ending::Stray(&stray.part.id), done: &[] };
+    let news =
+        News { paid: None, ending: Ending::Strays(slice::from_ref(&stray.part.id)), done: &[] };
     others::follow(state, context, &mut events, &news);
     apart(events)
 }

@@ -183,7 +183,7 @@ impl Payment {
             Event::PaymentSettled { amount, fee, .. } => {
                 self.on_settled(Settlement { amount: *amount, fee: *fee })?;
             }
-            Event::PaidElsewhere { by, .. } => self.on_paid_elsewhere(*by)?,
+            Event::PaidElsewhere { by, .. } => self.on_paid_elsewhere(at, *by)?,
             Event::PaymentAbandoned { reason, .. } => self.on_abandoned(at, *reason)?,
             Event::PaymentFailed { reason, .. } => self.on_failed(at, *reason)?,
             Event::AnomalyNoted { .. } => self.unread += 1,
@@ -356,6 +356,11 @@ impl Payment {
             }
         });
         self.parts.push(part);
+        if stray.preimage.is_some() && self.details.preimage.is_none() {
+            let detail = self.details.kept();
+            detail.preimage = stray.preimage;
+            detail.proven_hash = own.then_some(stray.payment_hash);
+        }
         self.review(at);
     }
 
@@ -487,12 +492,15 @@ impl Payment {
         Ok(())
     }
 
-    fn on_paid_elsewhere(&mut self, by: PaidElsewhere) -> Result<(), Misfit> {
+    /// An offer is not over with the hash that it lets go.
+    fn on_paid_elsewhere(&mut self, at: At, by: PaidElsewhere) -> Result<(), Misfit> {
         if self.status == Status::Fulfilled {
             return Err(Misfit);
         }
-        let detail = self.details.kept();
-        detail.paid_elsewhere = Some(by);
+        if !self.is_offer() {
+            self.details.kept().paid_elsewhere = Some(by);
+        }
+        self.mark_verdict(at, VerdictDue::Yes);
         Ok(())
     }
 

@@ -356,3 +356,48 @@ fn a_duplicate_names_what_was_given_up_and_why() {
         assert_eq!(FailureReason::PaidElsewhere.to_string(), "paid elsewhere");
     });
 }
+
+/// What is paid while conclusions wait is over for the others once they are drawn.
+#[test]
+fn s42_paid_during_a_recovery() {
+    play(window(), |s| {
+        s.send("O", offer("o", 1_000, Deadline::Ticks(99))).accepted();
+        s.dispatch("O", 1, [delegated("d")]).recorded();
+        s.send("A", pay("a", 1_000)).accepted();
+        s.crash();
+        s.claim_of("O", "d", "a", (1_000, 5)).recorded();
+        s.finish();
+        s.is("A", "Failed(PaidElsewhere)");
+    });
+    play(window(), |s| {
+        s.send("O", offer("o", 1_000, Deadline::Ticks(99))).accepted();
+        s.dispatch("O", 1, [delegated("d")]).recorded();
+        s.send("P", offer("p", 1_000, Deadline::Ticks(99))).accepted();
+        s.invoice("P", "a", 900).recorded();
+        s.is("P", "Pending");
+        s.crash();
+        s.claim_of("O", "d", "a", (1_000, 5)).recorded();
+        s.finish();
+        // Only its invoice is settled: it waits for another one.
+        s.is("P", "AwaitingInvoice");
+        s.due(&["P"]);
+        s.invoice("P", "b", 900).recorded();
+    });
+}
+
+/// A claimed stray that a word makes a payment's own holds nobody else any more.
+#[test]
+fn a_word_releases_whom_a_claimed_part_held() {
+    play(window(), |s| {
+        s.send("A", pay("a", 1_000)).accepted();
+        s.run(adopted("A", "u", "x")).recorded();
+        s.close_gap().recorded();
+        s.claim("A", "u", "x").recorded();
+        s.abandon("A").recorded();
+        s.is("A", "Abandoned(UserAbandoned)");
+        s.mark_paid("A", None).recorded();
+        s.is("A", "Fulfilled");
+        s.send("A", pay("a", 1_000)).duplicate("Fulfilled by x 1000 fee 10");
+        s.send("X", pay("x", 5)).hash_in_use("A");
+    });
+}
