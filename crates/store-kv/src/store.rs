@@ -3,6 +3,7 @@
 use std::{
     fmt,
     ops::{ControlFlow, Deref},
+    sync::Arc,
 };
 
 use lightning::util::persist::KVStoreSync;
@@ -31,22 +32,23 @@ const SNAPSHOTS_KEPT: usize = 2;
 /// saved or history is dropped. A writer that finds there that another one went on is
 /// [`StoreError::Fenced`].
 ///
-/// After any failed write or removal the handle is poisoned: what is there is known again only once
-/// the log has been opened anew.
+/// After any failed append the handle is poisoned: what is there is known again only once the log
+/// has been opened anew. A failed snapshot or dropping of history is an error of that call alone,
+/// unless it finds that the log is not as this handle left it.
 pub struct KvStore<K> {
     history: History<K>,
     health: Health,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Health {
     /// Not the writer yet.
     Opened,
     Writer,
     /// Another writer went on.
     Fenced,
-    /// A writing call failed with an unknown outcome.
-    Poisoned,
+    /// A call left the log unknown, and said so.
+    Poisoned(Arc<str>),
 }
 
 impl<K> fmt::Debug for KvStore<K> {
@@ -107,10 +109,10 @@ impl<K: Deref<Target: KVStoreSync>> KvStore<K> {
     }
 
     fn check_usable(&self) -> Result<(), StoreError> {
-        match self.health {
+        match &self.health {
             Health::Opened | Health::Writer => Ok(()),
             Health::Fenced => Err(StoreError::Fenced),
-            Health::Poisoned => Err(StoreError::Poisoned),
+            Health::Poisoned(cause) => Err(StoreError::Poisoned { cause: Arc::clone(cause) }),
         }
     }
 
@@ -121,18 +123,37 @@ impl<K: Deref<Target: KVStoreSync>> KvStore<K> {
         }
     }
 
-    /// Runs a writing call; after any error but a plain refusal nothing more is answered.
+    /// Runs a writing call; after any error nothing more is answered.
     fn write<T>(
         &mut self,
         call: impl FnOnce(&mut History<K>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.run(call, |_| true)
+    }
+
+    /// Saves a snapshot or drops history: a key-value store that fails meanwhile fails that call
+    /// alone. What else is wrong is wrong with the log: another writer's keys, or missing ones.
+    fn maintain<T>(
+        &mut self,
+        call: impl FnOnce(&mut History<K>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.run(call, |error| {
+            !matches!(error, StoreError::Missing { .. } | StoreError::Backend(_))
+        })
+    }
+
+    fn run<T>(
+        &mut self,
+        call: impl FnOnce(&mut History<K>) -> Result<T, StoreError>,
+        poisons: impl FnOnce(&StoreError) -> bool,
+    ) -> Result<T, StoreError> {
         // Set first, so that a panic in between poisons too.
-        self.health = Health::Poisoned;
+        self.health = Health::Poisoned("a call panicked".into());
         let outcome = call(&mut self.history);
         self.health = match &outcome {
-            Ok(_) | Err(StoreError::Missing { .. }) => Health::Writer,
             Err(StoreError::Fenced) => Health::Fenced,
-            Err(_) => Health::Poisoned,
+            Err(error) if poisons(error) => Health::Poisoned(error.cause()),
+            _ => Health::Writer,
         };
         outcome
     }
@@ -328,11 +349,11 @@ impl<K: Deref<Target: KVStoreSync>> EventStore for KvStore<K> {
 
     fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
         self.check_writer()?;
-        self.write(|history| history.save_snapshot(at, bytes))
+        self.maintain(|history| history.save_snapshot(at, bytes))
     }
 
     fn drop_history(&mut self, base: Head) -> Result<(), StoreError> {
         self.check_writer()?;
-        self.write(|history| history.drop_history(base))
+        self.maintain(|history| history.drop_history(base))
     }
 }

@@ -130,8 +130,8 @@ fn a_read_only_file_system() {
     let disk = ModelDisk::from_image(&sample.image);
     disk.set_read_only(true);
     let opened = FsStore::open_on(disk.clone(), SMALL);
-    let Err(FsError::Io { place, source, .. }) = &opened else { panic!("{opened:?}") };
-    assert_eq!(source.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+    let Err(FsError::Io { place, reason, .. }) = &opened else { panic!("{opened:?}") };
+    assert_eq!(reason.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
     assert!(place.contains("lock"));
     let reader = FsReader::open_on(&disk).expect("reading needs no writing");
     assert_eq!(support::held(&reader, 1).expect("sound"), sample.entries);
@@ -213,6 +213,7 @@ fn a_snapshot_ahead_of_the_log() {
     let names = support::segments(&sample.image);
     let mut image = sample.image.clone();
     image.remove(&names[names.len() - 1]);
+    image.remove("newest");
     let error = refused(&image);
     let FsError::Ahead { place, at, head } = &error else { panic!("{error}") };
     assert!(place.contains(".snap") && at > head);
@@ -265,8 +266,14 @@ fn a_second_writer() {
     let directory = support::directory();
     let (store, _) = FsStore::create(directory.path(), support::ledger(), SMALL).expect("empty");
     let second = FsStore::open(directory.path(), SMALL);
-    let Err(FsError::Locked { place }) = &second else { panic!("{second:?}") };
+    let Err(error @ FsError::Locked { place, holder }) = &second else { panic!("{second:?}") };
     assert!(place.ends_with("lock"));
+    assert_eq!(*holder, Some(std::process::id()));
+    let text = error.to_string();
+    assert!(
+        text.contains(&std::process::id().to_string()) && text.contains("never delete"),
+        "{text}"
+    );
     let reader = FsReader::open(directory.path()).expect("a reader takes no lock");
     assert_eq!(reader.ledger_id(), support::ledger());
     drop(store);

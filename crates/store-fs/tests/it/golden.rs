@@ -77,7 +77,12 @@ fn version_1() -> Image {
             store.drop_history(head).expect("sound");
         }
     }
-    disk.image()
+    // What the golden files are of was written by a program that knew neither the reserve, of zeros
+    // but for its header, nor who holds the lock.
+    let mut image = disk.image();
+    image.remove("reserve");
+    image.get_mut("lock").expect("the first file").truncate(80);
+    image
 }
 
 #[test]

@@ -21,3 +21,4 @@ mod reader;
 mod scenarios;
 mod segment_dir;
 mod support;
+mod writers;

@@ -120,6 +120,10 @@ impl Harness for Real {
         self.kv.as_ref().is_some_and(|kv| !kv.fails.swap(true, Ordering::Relaxed))
     }
 
+    fn fail_next_maintenance(&mut self, store: &mut Self::Store) -> bool {
+        self.fail_next_append(store)
+    }
+
     fn damage_entry(&mut self, first_seq: u64) -> bool {
         self.damage(110, |name| holds(name, first_seq))
     }
@@ -166,6 +170,12 @@ impl Harness for Memory {
 
     fn fail_next_append(&mut self, _store: &mut Self::Store) -> bool {
         self.0.fail_nth(1, self.1);
+        true
+    }
+
+    fn fail_next_maintenance(&mut self, _store: &mut Self::Store) -> bool {
+        // The listing that looks for another writer comes first.
+        self.0.fail_nth(2, self.1);
         true
     }
 
