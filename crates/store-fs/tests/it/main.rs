@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod beside;
+mod closing;
 mod conformance;
 mod cost;
 mod crash;
