@@ -9,7 +9,7 @@ use crate::{
     error::{Damage, FsError},
     frame,
     hashing::Hashing,
-    names::{self, Kind, NEWEST, io_error},
+    names::{self, Kind, LOCK, NEWEST, io_error},
     newest::Newest,
     segment::{self, FRAMES_AT, SegmentHeader, Stop, Walk, damaged},
     snapshot,
@@ -184,10 +184,13 @@ impl<D: Disk> History<D> {
     ) -> Result<(Self, Findings), FsError> {
         let mut segments = read_headers(&disk, &listing.segments)?;
         let Some(oldest) = segments.first() else {
-            return Err(FsError::NotALedger { place: disk.place("") });
+            let record = record.map(|record| (NEWEST, record.ledger));
+            return Err(match record.or(owner.map(|ledger| (LOCK, ledger))) {
+                Some((name, ledger)) => FsError::Gone { place: disk.place(name), ledger },
+                None => FsError::NotALedger { place: disk.place("") },
+            });
         };
-        let known = owner.or(record.map(|record| record.ledger));
-        let ledger = known.unwrap_or(oldest.ledger);
+        let ledger = owner.unwrap_or(oldest.ledger);
         check_ledger(&disk, &segments, ledger)?;
         check_newest(&disk, &segments, ledger, record)?;
         let base = match listing.bases.last() {

@@ -75,11 +75,8 @@ pub(crate) fn create<D: Disk>(
     // Only now that nobody else is creating it.
     let listing = Listing::read(disk)?;
     check_empty(disk, &listing)?;
-    if let Some((place, ledger)) = read_owner(disk, &held.lock)?
-        .map(|ledger| (LOCK, ledger))
-        .or(Newest::find(disk)?.map(|record| (NEWEST, record.ledger)))
-    {
-        return Err(FsError::Gone { place: disk.place(place), ledger });
+    if let Some(ledger) = read_owner(disk, &held.lock)? {
+        return Err(FsError::Gone { place: disk.place(LOCK), ledger });
     }
     for name in &listing.unfinished {
         disk.remove(name).map_err(io_error("remove", disk, name))?;
@@ -96,6 +93,9 @@ pub(crate) fn create<D: Disk>(
 fn check_empty<D: Disk>(disk: &D, listing: &Listing) -> Result<(), FsError> {
     if !listing.segments.is_empty() {
         return Err(FsError::AlreadyExists { place: disk.place("") });
+    }
+    if let Some(record) = Newest::find(disk)? {
+        return Err(FsError::Gone { place: disk.place(NEWEST), ledger: record.ledger });
     }
     let snapshot = listing.snapshots.first().map(|at| names::snapshot(*at));
     let base = listing.bases.first().map(|at| names::base(*at));
@@ -143,7 +143,6 @@ pub(crate) fn lock<D: Disk>(disk: &D) -> Result<Held<D::File>, FsError> {
     if !listing.has_lock {
         // A copy without its lock file: judged before anything is created in its directory.
         let record = Newest::find(disk)?;
-        check_there(disk, &listing, None, record)?;
         History::read(disk.clone(), &listing, (None, record), read_newest)?;
     }
     hold(disk, listing.has_lock)
@@ -223,23 +222,6 @@ fn write_holder<D: Disk>(disk: &D, lock: &D::File) -> Result<(), FsError> {
     write_full(lock, text.as_bytes(), OWNER_BYTES as u64).map_err(io_error("write", disk, LOCK))
 }
 
-/// Refuses a directory that belongs to a log and has no segment of it.
-fn check_there<D: Disk>(
-    disk: &D,
-    listing: &Listing,
-    owner: Option<LedgerId>,
-    record: Option<Newest>,
-) -> Result<(), FsError> {
-    if !listing.segments.is_empty() {
-        return Ok(());
-    }
-    let owner = owner.map(|ledger| (LOCK, ledger));
-    Err(match owner.or(record.map(|record| (NEWEST, record.ledger))) {
-        Some((place, ledger)) => FsError::Gone { place: disk.place(place), ledger },
-        None => FsError::NotALedger { place: disk.place("") },
-    })
-}
-
 /// Reads the newest segment and judges it.
 fn read_newest<D: Disk>(disk: &D, header: &SegmentHeader, wanted: &[u64]) -> Result<Tail, FsError> {
     let mut bytes = Vec::new();
@@ -266,7 +248,6 @@ pub(crate) fn recover<D: Disk>(
     let listing = Listing::read(&disk)?;
     let owner = read_owner(&disk, &held.lock)?;
     let record = Newest::find(&disk)?;
-    check_there(&disk, &listing, owner, record)?;
     let (mut history, findings) = History::read(disk, &listing, (owner, record), read_newest)?;
     let off_chain = history.off_chain(&listing.snapshots);
     let tail = findings.tail;

@@ -22,4 +22,5 @@ mod reader;
 mod scenarios;
 mod segment_dir;
 mod support;
+mod unopened;
 mod writers;
