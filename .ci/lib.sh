@@ -99,7 +99,7 @@ test_planted_faults() {
   local faults=(--target-dir target/faults -p payonce-store-fs)
   export RUSTFLAGS="--cfg payonce_faults"
   cargo test "${faults[@]}" --test medium
-  expect_failure 1 "${faults[@]}" --test it crash::a_crash_after
+  expect_failure 1 "${faults[@]}" --test it scenario_47
   expect_failure 2 "${faults[@]}" --test it writers::
   unset RUSTFLAGS
 }

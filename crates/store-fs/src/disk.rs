@@ -1,6 +1,6 @@
 //! What the store needs of a disk: one directory of files.
 
-use std::{ffi::OsString, io};
+use std::{ffi::OsString, io, ops::Range};
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,6 +179,18 @@ pub(crate) fn write_full(file: &impl DiskFile, bytes: &[u8], offset: u64) -> io:
             0 => return Err(io::ErrorKind::WriteZero.into()),
             written => done += written,
         }
+    }
+    Ok(())
+}
+
+/// Writes zeros over a range.
+pub(crate) fn write_zeros(file: &impl DiskFile, range: Range<usize>) -> io::Result<()> {
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    let mut at = range.start;
+    while at < range.end {
+        let some = ZEROS.len().min(range.end - at);
+        write_full(file, &ZEROS[..some], at as u64)?;
+        at += some;
     }
     Ok(())
 }

@@ -28,7 +28,6 @@ pub(crate) struct Listing {
     pub(crate) unfinished: Vec<String>,
     pub(crate) has_lock: bool,
     pub(crate) has_newest: bool,
-    pub(crate) has_reserve: bool,
     /// Files that are not ours, as they can be shown.
     pub(crate) others: Vec<String>,
 }
@@ -43,21 +42,21 @@ impl Listing {
             let kind = name.to_str().map_or(Kind::Other, names::kind);
             let shown = names::shown(&name);
             match kind {
-                Kind::Other => listing.others.push(shown),
-                Kind::PerhapsSegment if is_file && segment::is_one(disk, &shown) => {
-                    listing.segments.push(shown);
-                }
-                Kind::PerhapsSegment => listing.others.push(shown),
-                // Opening one that is no file says so.
+                // Opening one of these that is no file says so.
                 Kind::Lock => listing.has_lock = true,
                 Kind::Newest => listing.has_newest = true,
-                Kind::Reserve => listing.has_reserve = true,
                 Kind::Segment => listing.segments.push(shown),
                 Kind::Snapshot(seq) => listing.snapshots.push(seq),
                 Kind::Base(seq) => listing.bases.push(seq),
                 Kind::Cut(first_seq) => listing.cuts.push((first_seq, shown)),
+                Kind::Reserve => {}
+                Kind::PerhapsSegment if is_file && segment::is_one(disk, &shown) => {
+                    listing.segments.push(shown);
+                }
                 Kind::Unfinished if is_file => listing.unfinished.push(shown),
-                Kind::Unfinished => listing.others.push(shown),
+                Kind::PerhapsSegment | Kind::Unfinished | Kind::Other => {
+                    listing.others.push(shown);
+                }
             }
         }
         Ok(listing)

@@ -101,6 +101,7 @@ pub(crate) fn base(at: u64) -> String {
 }
 
 /// A name as it can be printed on one line, whatever bytes it is made of.
+#[allow(clippy::unnecessary_debug_formatting, reason = "it escapes what cannot be printed")]
 pub(crate) fn shown(name: &OsStr) -> String {
     match name.to_str() {
         Some(plain) if !plain.contains(char::is_control) => plain.into(),

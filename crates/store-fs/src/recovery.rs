@@ -1,12 +1,12 @@
 //! Opening for writing: take the lock, find the log, and leave it so that what was found is durable
 //! and nothing stale follows it.
 
-use std::{io, ops::Range};
+use std::io;
 
 use payonce_core::{Head, LedgerId};
 
 use crate::{
-    disk::{Access, Disk, DiskFile, read_full, write_full},
+    disk::{Access, Disk, DiskFile, read_full, write_full, write_zeros},
     error::{Damage, FsError},
     frame::SECTOR_BYTES,
     history::{self, History, Listing, Tail},
@@ -427,15 +427,4 @@ fn believe<D: Disk>(history: &History<D>, tail: &Tail) -> Result<(D::File, usize
         .and_then(|()| file.sync())
         .map_err(io_error("write", disk, &name))?;
     Ok((file, tail.size))
-}
-
-pub(crate) fn write_zeros(file: &impl DiskFile, range: Range<usize>) -> io::Result<()> {
-    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-    let mut at = range.start;
-    while at < range.end {
-        let some = ZEROS.len().min(range.end - at);
-        write_full(file, &ZEROS[..some], at as u64)?;
-        at += some;
-    }
-    Ok(())
 }

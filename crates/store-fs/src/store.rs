@@ -8,7 +8,7 @@ use payonce_core::{
 };
 
 use crate::{
-    disk::{Disk, DiskFile, write_full},
+    disk::{Disk, DiskFile, write_full, write_zeros},
     error::FsError,
     frame,
     history::{Chain, History, Listing, Verified},
@@ -276,8 +276,7 @@ impl<D: Disk> FsStore<D> {
         // A write that found no room has written nothing that a sync could forget: it can be made
         // again.
         reserve::with(&self.history.disk, || {
-            recovery::write_zeros(&self.active.file, range.clone())
-                .map_err(self.failed("reserve space in"))
+            write_zeros(&self.active.file, range.clone()).map_err(self.failed("reserve space in"))
         })?;
         self.active.file.sync().map_err(self.failed("sync"))?;
         self.active.size = size;

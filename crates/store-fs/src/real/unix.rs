@@ -22,7 +22,7 @@ use rustix::{
 };
 
 use crate::{
-    disk::{Access, Disk, DiskFile, Listed, Stamp, write_full},
+    disk::{Access, Disk, DiskFile, Listed, Stamp, write_zeros},
     names::shown,
 };
 
@@ -59,10 +59,11 @@ impl RealDisk {
         match retry_on_intr(|| mkdirat(CWD, &path, Mode::RWXU)) {
             Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
-            Ok(()) => match path.parent() {
-                Some(parent) => Self::open(parent)?.sync_names()?,
-                None => {}
-            },
+            Ok(()) => {
+                if let Some(parent) = path.parent() {
+                    Self::open(parent)?.sync_names()?;
+                }
+            }
         }
         Self::open(path)
     }
@@ -193,12 +194,8 @@ impl DiskFile for File {
         match retry_on_intr(|| fallocate(self, FallocateFlags::empty(), 0, bytes)) {
             // A file system that cannot: the zeros take the space.
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
-                let zeros = [0; 64 << 10];
-                for at in (0..bytes).step_by(zeros.len()) {
-                    let some = zeros.len().min(usize::try_from(bytes - at).unwrap_or(usize::MAX));
-                    write_full(self, &zeros[..some], at)?;
-                }
-                Ok(())
+                let end = usize::try_from(bytes).map_err(|_| io::ErrorKind::FileTooLarge)?;
+                write_zeros(self, 0..end)
             }
             taken => Ok(taken?),
         }

@@ -370,7 +370,7 @@ fn what_was_cut_off_goes_with_its_segment() {
     let disk = ModelDisk::from_image(&image);
     let (mut store, report) = FsStore::open_on(disk.clone(), SMALL).expect("torn");
     let cut = report.cut.expect("torn");
-    assert_eq!(report.kept_cuts, [cut.kept_in.clone()]);
+    assert_eq!(report.kept_cuts, std::slice::from_ref(&cut.kept_in));
     let mut head = store.head().expect("sound");
     for sizes in [&[30_u8, 30], &[40, 40], &[50, 50]] {
         let batch = support::batch(head, sizes);

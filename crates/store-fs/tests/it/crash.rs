@@ -282,11 +282,11 @@ fn a_crash_after_any_sync_that_failed_loses_nothing_acknowledged() {
     let (turns, images_per_point) = if is_full { (6, 400) } else { (1, 150) };
     let mut counts = Counts { one_in: UNKIND_ONE_IN, ..Counts::default() };
     for turn in 0..turns {
-        let mut failed = 0;
+        let mut failed = 0_usize;
         for nth in 1.. {
             let disk = ModelDisk::default();
             disk.fail_nth_sync(nth);
-            let run = run(1 + (turn + failed) as u8 % 6, disk);
+            let run = run(1 + ((turn + failed) % 6) as u8, disk);
             if run.disk.syncs() < nth {
                 break;
             }

@@ -1,6 +1,8 @@
 //! "The log does not open": every error on a real directory, as an operator reads it. The chapter of
 //! that name in docs/OPERATING.md says of each what to restore; `expect-test` keeps the texts here.
 
+#![allow(clippy::needless_raw_string_hashes, reason = "as expect-test writes them")]
+
 use std::{
     fmt::Write as _,
     fs,
