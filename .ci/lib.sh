@@ -35,6 +35,12 @@ install_tools() {
   command -v git >/dev/null || missing+=(git)
   # LDK's test utilities and libFuzzer are C++.
   command -v c++ >/dev/null || missing+=(g++)
+  # The disk that refuses a write, of store-fs's test `medium`: a FUSE program and an ext4.
+  command -v cc >/dev/null || missing+=(gcc libc6-dev)
+  command -v pkg-config >/dev/null || missing+=(pkg-config)
+  pkg-config --exists fuse3 2>/dev/null || missing+=(libfuse3-dev)
+  command -v fusermount3 >/dev/null || missing+=(fuse3)
+  command -v mkfs.ext4 >/dev/null || missing+=(e2fsprogs)
   [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
   cargo fmt --version || rustup component add rustfmt
   cargo clippy --version || rustup component add clippy
@@ -86,6 +92,38 @@ test_other_members() {
 # apart.
 test_orders() {
   RUSTFLAGS="--cfg payonce_shuttle" cargo test --release --target-dir target/orders -p payonce-runtime --test orders
+}
+
+# What store-fs is worth, with faults planted in it: the tests must notice each.
+test_planted_faults() {
+  local faults=(--target-dir target/faults -p payonce-store-fs)
+  export RUSTFLAGS="--cfg payonce_faults"
+  cargo test "${faults[@]}" --test medium
+  expect_failure 1 "${faults[@]}" --test it scenario_47
+  expect_failure 2 "${faults[@]}" --test it writers::
+  unset RUSTFLAGS
+}
+
+# Fails if the tests pass although a fault is planted.
+expect_failure() {
+  local fault=$1
+  shift
+  if PAYONCE_FAULT=$fault cargo test "$@" >target/faults/output 2>&1; then
+    printf 'fault %s is planted and nothing fails\n' "$fault"
+    return 1
+  fi
+  # A build that fails is not what is meant.
+  grep -q '^test result: FAILED' target/faults/output
+  printf 'fault %s is noticed\n' "$fault"
+}
+
+# Where no log can be kept the crate still builds, and says so.
+check_other_systems() {
+  if ! rustup target add x86_64-pc-windows-gnu; then
+    echo "SKIPPED: that system's standard library is not to be had here"
+    return
+  fi
+  cargo check --target x86_64-pc-windows-gnu -p payonce-store-fs --features model-disk
 }
 
 build_no_std() {

@@ -38,7 +38,8 @@ impl Node {
         let mut opening = Opening::new(Remember::Forever, getrandom::u64()?);
         opening.program = "pay_invoice".into();
         opening.known_head = channel.known_head();
-        let mut recovery = Ledger::open(open_store(&directory.join("log"))?, &opening, now)?;
+        let store = open_store(&directory.join("log"), &channel)?;
+        let mut recovery = Ledger::open(store, &opening, now)?;
         let (answers, words) = answers(&mut recovery, &channel)?;
         for reply in recovery.answer(answers, now)? {
             reply?;
@@ -167,10 +168,12 @@ impl Node {
     }
 }
 
-/// Opens the log, or creates it at the very first start.
-fn open_store(directory: &Path) -> Result<FsStore> {
+/// Opens the log, or creates it at the very first start: while the channel has relied on no log. A log
+/// that it has relied on and that is not there is on a volume that is not mounted, or lost.
+fn open_store(directory: &Path, channel: &Channel) -> Result<FsStore> {
+    let is_first_start = channel.known_head().is_none();
     let (store, _report) = match FsStore::open(directory, Options::default()) {
-        Err(FsError::NotALedger { .. }) => {
+        Err(FsError::NotALedger { .. }) if is_first_start => {
             let ledger = LedgerId::from_bytes(random_bytes()?);
             FsStore::create(directory, ledger, Options::default())?
         }

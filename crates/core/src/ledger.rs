@@ -1,13 +1,18 @@
 //! The ledger: a machine and a blocking store, one durable step at a time.
 
-use alloc::{string::String, vec::Vec};
-use core::ops::ControlFlow;
+use alloc::{
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
+use core::{fmt, ops::ControlFlow};
 
 use crate::{
     amount::UnixMillis,
     chain::{Entry, Head},
     command::Operation,
     config::{Config, Remember},
+    ids::sha256,
     machine::{Machine, Poisoned, ReleaseError, SnapshotError, Ticket},
     recovery::Recovery,
     relay::{Relay, in_turn},
@@ -78,12 +83,13 @@ impl From<StoreError> for OpenError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {
-    /// The store failed. The ledger is poisoned.
+    /// The store failed. The ledger is poisoned, unless this was the error of a snapshot or of
+    /// dropping history alone.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// An earlier failure left the outcome unknown.
     #[error(transparent)]
-    Poisoned(#[from] Poisoned),
+    Poisoned(#[from] PoisonedBy),
     /// The log cannot be replayed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -113,6 +119,30 @@ pub enum LedgerError {
     },
 }
 
+/// The ledger is poisoned, and what the first failure said, if it was the store's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoisonedBy {
+    /// What the store's first failure said.
+    pub cause: Option<Arc<str>>,
+}
+
+impl fmt::Display for PoisonedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            None => Poisoned.fmt(f),
+            Some(cause) => write!(f, "{Poisoned} ({cause})"),
+        }
+    }
+}
+
+impl core::error::Error for PoisonedBy {}
+
+impl From<Poisoned> for LedgerError {
+    fn from(_: Poisoned) -> Self {
+        Self::Poisoned(PoisonedBy { cause: None })
+    }
+}
+
 /// Why a command has no reply: two cases by nature.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError<R: core::error::Error> {
@@ -137,8 +167,12 @@ pub fn check_base(
 ) -> Result<Head, LedgerError> {
     let snapshot = store.load_snapshot(stored.seq)?;
     let Snapshot { at, bytes } = snapshot.ok_or(LedgerError::NoSnapshot { seq: stored.seq })?;
+    // Only its digest is kept while the state is built that it is compared with.
+    let saved = sha256(&bytes);
+    drop(bytes);
+    let is_saved = |state: &State| sha256(&state.encode()) == saved;
     let mut replay = Replay::from_beginning(store, seed)?.watch(Some(stored));
-    let mut same = replay.state().head() == at && replay.state().encode() == bytes;
+    let mut same = replay.state().head() == at && is_saved(replay.state());
     let mut failed = None;
     let from = replay.state().head().seq + 1;
     store.replay(from, &mut |entry| {
@@ -147,7 +181,7 @@ pub fn check_base(
             return ControlFlow::Break(());
         }
         if replay.state().head() == at {
-            same = replay.state().encode() == bytes;
+            same = is_saved(replay.state());
         }
         ControlFlow::Continue(())
     })?;
@@ -173,6 +207,8 @@ pub type Answers<O> = Vec<Result<<O as Operation>::Reply, <O as Operation>::Refu
 pub struct Ledger<S> {
     machine: Machine,
     store: S,
+    /// What the failure said that poisoned the machine.
+    cause: Option<Arc<str>>,
 }
 
 impl<S: EventStore> Ledger<S> {
@@ -207,10 +243,11 @@ impl<S: EventStore> Ledger<S> {
         let state = replay.finish(stored)?;
         let (machine, opened) =
             Machine::open(state, opening.config, &opening.program, restored, now);
-        let mut ledger = Self { machine, store };
+        let mut ledger = Self { machine, store, cause: None };
         ledger.append([opened]).map_err(|error| match error {
             LedgerError::Store(error) => OpenError::from(error),
-            _ => OpenError::from(StoreError::Poisoned),
+            // The machine is new: its first entry is the next one.
+            other => OpenError::from(StoreError::Poisoned { cause: other.to_string().into() }),
         })?;
         Ok(Recovery::of(ledger, restored))
     }
@@ -311,11 +348,11 @@ impl<S: EventStore> Ledger<S> {
     /// Gives its head.
     ///
     /// # Errors
-    /// [`LedgerError`] when the store failed; the ledger is poisoned then.
+    /// [`LedgerError`] when the store failed: the ledger goes on, unless the log itself is unknown
+    /// now.
     pub fn save_snapshot(&mut self) -> Result<Head, LedgerError> {
         let snapshot = self.machine.snapshot().map_err(|error| match error {
-            SnapshotError::Poisoned(poisoned) => LedgerError::Poisoned(poisoned),
-            SnapshotError::InFlight { .. } => LedgerError::Poisoned(Poisoned),
+            SnapshotError::Poisoned(_) | SnapshotError::InFlight { .. } => self.poisoned(),
         })?;
         self.keep_house(|store| store.save_snapshot(snapshot.at, &snapshot.bytes))?;
         Ok(snapshot.at)
@@ -326,10 +363,11 @@ impl<S: EventStore> Ledger<S> {
     /// base's head.
     ///
     /// # Errors
-    /// [`LedgerError`]; history is complete then, unless the store failed while dropping it.
+    /// [`LedgerError`]; history is complete then, unless the store failed while dropping it. The
+    /// ledger goes on, unless the log itself is unknown now.
     pub fn drop_history(&mut self, stored: Head, seed: u64) -> Result<Head, LedgerError> {
         if self.machine.is_poisoned() {
-            return Err(Poisoned.into());
+            return Err(self.poisoned());
         }
         let at = check_base(&self.store, stored, seed)?;
         self.keep_house(|store| store.drop_history(at))?;
@@ -360,7 +398,7 @@ impl<S: EventStore> Ledger<S> {
     fn settle(&mut self, entries: impl IntoIterator<Item = Entry>) -> Result<(), LedgerError> {
         let entries: Vec<Entry> = entries.into_iter().collect();
         if self.machine.is_poisoned() {
-            return Err(Poisoned.into());
+            return Err(self.poisoned());
         }
         if entries.is_empty() {
             self.poison_on_error(EventStore::confirm_owner)
@@ -378,14 +416,14 @@ impl<S: EventStore> Ledger<S> {
         Ok(())
     }
 
-    /// Saving snapshots and dropping history may be refused before anything is touched; then no
-    /// outcome is unknown.
+    /// Saves a snapshot or drops history. A failure is of that call alone, unless the store answers
+    /// nothing any more: then the log itself is unknown.
     fn keep_house(
         &mut self,
         call: impl FnOnce(&mut S) -> Result<(), StoreError>,
     ) -> Result<(), LedgerError> {
         match call(&mut self.store) {
-            Err(error @ StoreError::Missing { .. }) => Err(error.into()),
+            Err(error) if self.store.head().is_ok() => Err(error.into()),
             outcome => self.poison_on_error(|_| outcome),
         }
     }
@@ -396,14 +434,20 @@ impl<S: EventStore> Ledger<S> {
     ) -> Result<(), LedgerError> {
         call(&mut self.store).map_err(|error| {
             self.machine.poison();
+            self.cause.get_or_insert_with(|| error.cause());
             error.into()
         })
     }
 
+    fn poisoned(&self) -> LedgerError {
+        LedgerError::Poisoned(PoisonedBy { cause: self.cause.clone() })
+    }
+
     fn release<T>(&self, ticket: Ticket<T>) -> Result<T, LedgerError> {
         self.machine.release(ticket).map_err(|error| match error {
-            ReleaseError::Poisoned(poisoned) => poisoned.into(),
-            ReleaseError::NotDurable(_) | ReleaseError::OtherMachine(_) => Poisoned.into(),
+            ReleaseError::Poisoned(_)
+            | ReleaseError::NotDurable(_)
+            | ReleaseError::OtherMachine(_) => self.poisoned(),
         })
     }
 }

@@ -79,7 +79,9 @@ pub use crate::{
         ShortChannelId,
     },
     image::Image,
-    ledger::{Answers, ExecuteError, Ledger, LedgerError, OpenError, Opening, check_base},
+    ledger::{
+        Answers, ExecuteError, Ledger, LedgerError, OpenError, Opening, PoisonedBy, check_base,
+    },
     machine::{Machine, Poisoned, Receipt, ReleaseError, SnapshotError, Step, Ticket},
     notification::{Anomaly, Notice, Notification, NotificationId},
     part::{

@@ -1,6 +1,11 @@
 //! The persistence trait: what a store must promise so that a payment is paid once.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{
+    boxed::Box,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
 use core::ops::ControlFlow;
 
 use crate::{
@@ -40,8 +45,9 @@ pub struct Snapshot {
 
 /// What went wrong in a store.
 ///
-/// After any error of a call that writes, the outcome of that call is unknown, and the store
-/// refuses everything until it is opened again.
+/// After any error of [`append`](EventStore::append) its outcome is unknown, and the store refuses
+/// everything until it is opened again. An error of another call is of that call alone, unless the
+/// store says [`Poisoned`](Self::Poisoned) afterwards.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -63,8 +69,11 @@ pub enum StoreError {
         holder: String,
     },
     /// An earlier call failed with an unknown outcome.
-    #[error("an earlier failure left the log in an unknown state: open it again")]
-    Poisoned,
+    #[error("an earlier failure left the log in an unknown state ({cause}): open it again")]
+    Poisoned {
+        /// What the first failure said: that of the call which met it.
+        cause: Arc<str>,
+    },
     /// What is stored is damaged, incomplete, or not ours; nothing was changed.
     #[error("damaged at {place}: {what}")]
     Corrupt {
@@ -92,9 +101,20 @@ pub enum StoreError {
         /// The seq asked for.
         requested: u64,
     },
-    /// The medium or the database failed.
-    #[error("the store failed: {0}")]
-    Backend(#[source] Box<dyn core::error::Error + Send + Sync>),
+    /// The medium or the database failed; the text is its own.
+    #[error(transparent)]
+    Backend(Box<dyn core::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// What this failure leaves as the cause of a poisoning: what the first one said.
+    #[must_use]
+    pub fn cause(&self) -> Arc<str> {
+        match self {
+            Self::Poisoned { cause } => Arc::clone(cause),
+            other => other.to_string().into(),
+        }
+    }
 }
 
 /// Where a log can be read: what an auditor needs, and half of every store. A read-only handle is
@@ -106,7 +126,7 @@ pub trait EventSource {
     /// The end of the log, as this handle sees it.
     ///
     /// # Errors
-    /// [`StoreError::Poisoned`] after an error of a writing call; any other with the damage.
+    /// [`StoreError::Poisoned`] after an error that left the log unknown; any other with the damage.
     fn head(&self) -> Result<Head, StoreError>;
 
     /// Yields the entries whose first seq is `from` or above, in order, until `visit` breaks. From
@@ -162,11 +182,12 @@ pub trait EventSource {
 ///    hashes and chains.
 /// 2. **`append` is all or nothing per entry, prefix-ordered over a batch, and durable when it
 ///    returns `Ok`.** It refuses entries that do not continue the head, and each other.
-/// 3. **After any error of a writing call the outcome is unknown** and every later call answers
-///    [`StoreError::Poisoned`] (or [`StoreError::Fenced`], if that was the error) until the store
-///    is opened again. A failed sync is never tried again. [`StoreError::Missing`] from
-///    `save_snapshot` and `drop_history` is a refusal before anything was touched, and leaves the
-///    store as it was.
+/// 3. **After any error of `append` or `fence` the outcome is unknown** and every later call
+///    answers [`StoreError::Poisoned`], with what the first failure said (or
+///    [`StoreError::Fenced`], if that was the error), until the store is opened again. A failed sync
+///    is never tried again. **A failed `save_snapshot` or `drop_history` is an error of that call
+///    alone**: the log goes on, and the call can be made again. If it leaves the log itself unknown
+///    (its directory, say), it poisons like an append.
 /// 4. **`replay` yields all acknowledged entries** and at most a prefix of the batch whose outcome
 ///    was unknown, in order. Anything else that is damaged is an error that names the place. Never
 ///    fewer entries and `Ok`.
@@ -215,7 +236,8 @@ pub trait EventStore: EventSource {
     /// Keeps a snapshot, durably. `at` is the end of an entry of this log.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] when no entry of this log ends there; nothing is written then.
+    /// [`StoreError::Missing`] when no entry of this log ends there; nothing is written then. After
+    /// any other the snapshot may be there or not, and the log is as it was.
     fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError>;
 
     /// A writer that saves snapshots while this handle goes on appending, for another thread; `None`
@@ -230,7 +252,8 @@ pub trait EventStore: EventSource {
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is no readable snapshot with exactly this head, or it
-    /// lies before the present base; nothing is dropped then.
+    /// lies before the present base; nothing is dropped then. After any other the base may be this
+    /// one or the former, and any of what it stands for may be left.
     fn drop_history(&mut self, base: Head) -> Result<(), StoreError>;
 }
 
@@ -242,8 +265,7 @@ pub trait SnapshotWriter {
     /// # Errors
     /// [`StoreError::Missing`] when no such entry ends there, [`StoreError::Fenced`] when the
     /// store's handle is closed or another writer has taken the log over: nothing is written then.
-    /// After any other error the outcome is unknown, this writer refuses everything, and so may its
-    /// store, until it is opened again.
+    /// After any other error the snapshot may be there or not, as with [`EventStore::save_snapshot`].
     fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError>;
 }
 

@@ -1,6 +1,6 @@
 //! What the store needs of a disk: one directory of files.
 
-use std::io;
+use std::{ffi::OsString, io, ops::Range};
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,19 +14,39 @@ pub enum Access {
     CreateNew,
 }
 
+/// One name in the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The name.
+    pub name: OsString,
+    /// Whether it is that of a regular file, and no directory, link, pipe or device.
+    pub is_file: bool,
+}
+
+/// What a file is, however it is named, and when it was last changed: two equal stamps are those of
+/// the same file, and nobody has written to it in between. A copy has another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The number of the file in its file system.
+    pub inode: u64,
+    /// When its contents or its attributes changed last, in nanoseconds; no program can set it.
+    pub changed_nanos: u64,
+}
+
 /// One directory. Names are those of the files directly in it. Whatever changes names is durable
-/// only after [`sync_names`](Self::sync_names). A clone is the same directory, for another thread.
-pub trait Disk: Clone + Send + 'static {
+/// only after [`sync_names`](Self::sync_names). A clone is the same directory, for another thread;
+/// it stays the same one when another is put in its place.
+pub trait Disk: Clone + Send + Sync + 'static {
     /// An open file.
     type File: DiskFile + Send + Sync;
 
-    /// The names of the files in the directory, in any order.
+    /// The names in the directory, in any order.
     ///
     /// # Errors
     /// What the operating system says.
-    fn list(&self) -> io::Result<Vec<String>>;
+    fn list(&self) -> io::Result<Vec<Listed>>;
 
-    /// Opens a file.
+    /// Opens a regular file; what else has the name is an error, and nobody waits for it.
     ///
     /// # Errors
     /// What the operating system says.
@@ -50,11 +70,28 @@ pub trait Disk: Clone + Send + 'static {
     /// What the operating system says; never to be tried again.
     fn sync_names(&self) -> io::Result<()>;
 
+    /// Takes the exclusive lock on the directory itself, kept until what is returned is closed;
+    /// `None` if another has it. No name can be deleted that would undo it.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn try_hold(&self) -> io::Result<Option<Self::File>>;
+
+    /// Whether a process that opens this name now, by the path of the directory, gets this very
+    /// file: not if the file or the directory was moved, removed or replaced.
+    ///
+    /// # Errors
+    /// What the operating system says, but for a name that is not there.
+    fn leads_to(&self, name: &str, file: &Self::File) -> io::Result<bool>;
+
     /// Random bytes for a new file's salt.
     ///
     /// # Errors
     /// What the operating system says.
     fn fresh_salt(&self) -> io::Result<u64>;
+
+    /// The number of this process, to be shown to whoever finds the log locked.
+    fn process(&self) -> u32;
 
     /// Where a file is, for messages.
     fn place(&self, name: &str) -> String;
@@ -81,12 +118,24 @@ pub trait DiskFile {
     /// What the operating system says.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
 
+    /// Gives an empty file this length, and takes the space for it.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn allocate(&self, bytes: u64) -> io::Result<()>;
+
     /// Makes the contents and the length durable.
     ///
     /// # Errors
     /// What the operating system says; never to be tried again, since a failed sync forgets what
-    /// it did not write.
+    /// it did not write. What a file had grown by stays forgotten even when it is written again.
     fn sync(&self) -> io::Result<()>;
+
+    /// What the file is and when it was last changed.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn stamp(&self) -> io::Result<Stamp>;
 
     /// Takes the exclusive lock on the file, kept until it is closed; `false` if another has it.
     ///
@@ -95,15 +144,28 @@ pub trait DiskFile {
     fn try_lock(&self) -> io::Result<bool>;
 }
 
+/// How often in a row an interrupted call is made again: a signal comes once in a while, a device
+/// that says nothing else is broken.
+const INTERRUPTIONS: u32 = 1_000;
+
+/// Calls again what a signal interrupted.
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..INTERRUPTIONS {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+    call()
+}
+
 /// Reads from `offset` until `into` is full or the file ends; returns how much.
 pub(crate) fn read_full(file: &impl DiskFile, into: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut done = 0;
     while done < into.len() {
-        match file.read_at(&mut into[done..], offset + done as u64) {
-            Ok(0) => break,
-            Ok(read) => done += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        match uninterrupted(|| file.read_at(&mut into[done..], offset + done as u64))? {
+            0 => break,
+            read => done += read,
         }
     }
     Ok(done)
@@ -113,12 +175,22 @@ pub(crate) fn read_full(file: &impl DiskFile, into: &mut [u8], offset: u64) -> i
 pub(crate) fn write_full(file: &impl DiskFile, bytes: &[u8], offset: u64) -> io::Result<()> {
     let mut done = 0;
     while done < bytes.len() {
-        match file.write_at(&bytes[done..], offset + done as u64) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => done += written,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        match uninterrupted(|| file.write_at(&bytes[done..], offset + done as u64))? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => done += written,
         }
+    }
+    Ok(())
+}
+
+/// Writes zeros over a range.
+pub(crate) fn write_zeros(file: &impl DiskFile, range: Range<usize>) -> io::Result<()> {
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    let mut at = range.start;
+    while at < range.end {
+        let some = ZEROS.len().min(range.end - at);
+        write_full(file, &ZEROS[..some], at as u64)?;
+        at += some;
     }
     Ok(())
 }

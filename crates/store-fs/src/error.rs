@@ -1,22 +1,25 @@
-//! What can be wrong with a directory of segment files.
+//! What can be wrong with a directory of segment files. Each text says what to do; docs/OPERATING.md
+//! has a chapter on it, "The log does not open".
 
 use std::io;
 
 use payonce_core::{DecodeError, LedgerId, StoreError};
+
+use crate::names;
 
 /// Why a log could not be created, opened or read. Unless it says otherwise nothing was modified.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FsError {
     /// The operating system refused.
-    #[error("cannot {action} {place}: {source}")]
+    #[error("cannot {action} {place}: {reason}; {}", advice(reason.kind()))]
     Io {
         /// What was tried.
         action: &'static str,
         /// On which file.
         place: String,
-        /// What the operating system says.
-        source: io::Error,
+        /// What the operating system says. It is part of the text, so it is no `source`.
+        reason: io::Error,
     },
     /// The options cannot work.
     #[error("{option} is {value}; it must be from {least} to {most}")]
@@ -30,46 +33,73 @@ pub enum FsError {
         /// The largest value.
         most: u64,
     },
-    /// Another handle has the log open for writing.
-    #[error("another handle has the log open for writing and holds {place}")]
+    /// Another writer has the log open. (So has, for a moment, a child that the writer's process is
+    /// starting: between its fork and its exec it holds what the writer holds.)
+    #[error(
+        "another writer{} has the log open and holds {place}: stop it and open again; never delete \
+         a file of the log to get past this, two writers would lose each other's payments",
+        process(*holder)
+    )]
     Locked {
-        /// The lock file.
+        /// What it holds: the lock file, the directory, or the newest segment.
         place: String,
+        /// The process that holds it, as the lock file tells.
+        holder: Option<u32>,
     },
     /// There is a file where the directory should be.
-    #[error("{place} is not a directory")]
+    #[error("{place} is not a directory: give the directory that holds the log")]
     NotADirectory {
         /// The path.
         place: String,
     },
     /// There is no log of ours in the directory.
-    #[error("there is no payonce log in {place}")]
+    #[error(
+        "there is no payonce log in {place}: if there was one, mount its volume, correct the path \
+         or restore it; create one only for the first start of a node"
+    )]
     NotALedger {
         /// The directory.
         place: String,
     },
     /// A log would be created in a directory that holds files of somebody else.
-    #[error("{place} is in use: a new log needs an empty directory")]
+    #[error("{place} holds {found} already: a new log needs an empty directory of its own")]
     NotEmpty {
         /// The directory.
         place: String,
+        /// The name of a file in it.
+        found: String,
     },
     /// A log would be created where there is one.
-    #[error("there is a payonce log in {place} already: open it")]
+    #[error("there is a payonce log in {place} already: open it, it is not the first start")]
     AlreadyExists {
         /// The directory.
         place: String,
     },
-    /// The lock file says that there was a log, and its segments are not there.
-    #[error("{place} belongs to the log of ledger {ledger}, but no segment of it is there")]
+    /// The lock file, or the record of the newest segment, says that there was a log, and its
+    /// segments are not there.
+    #[error(
+        "{place} belongs to the log of ledger {ledger}, but no segment of it is there: restore the \
+         segments; a new log in their place would pay again what was paid"
+    )]
     Gone {
-        /// The lock file.
+        /// The file that says so.
         place: String,
         /// The ledger that it names.
         ledger: LedgerId,
     },
+    /// The newest segment is not there: the log has lost its end.
+    #[error(
+        "{place} is missing, the newest segment: the log has lost its end; restore the file; only \
+         if it is lost for good, remove {record} and open with the head that the node knows"
+    )]
+    NewestMissing {
+        /// The segment.
+        place: String,
+        /// The record that names it.
+        record: String,
+    },
     /// Bytes are not what was written.
-    #[error("{place} is damaged at byte {offset}: {damage}")]
+    #[error("{place} is damaged at byte {offset}: {damage}; {}", restore(place))]
     Damaged {
         /// The file.
         place: String,
@@ -79,7 +109,10 @@ pub enum FsError {
         damage: Damage,
     },
     /// A file belongs to another log.
-    #[error("{place} belongs to ledger {found}, not to {expected}")]
+    #[error(
+        "{place} belongs to ledger {found}, not to {expected}: move it to where it belongs, and \
+         restore the one of this log if it took its place"
+    )]
     OtherLedger {
         /// The file.
         place: String,
@@ -89,7 +122,9 @@ pub enum FsError {
         expected: LedgerId,
     },
     /// A file was written by a newer version of the store.
-    #[error("{place} has format version {found}; this program reads up to {known}")]
+    #[error(
+        "{place} has format version {found}; this program reads up to {known}: use a newer one"
+    )]
     NewerVersion {
         /// The file.
         place: String,
@@ -99,7 +134,10 @@ pub enum FsError {
         known: u32,
     },
     /// Two files say that they start with the same seq.
-    #[error("{first} and {second} both start at seq {seq}")]
+    #[error(
+        "{first} and {second} both start at seq {seq}: move the one that is a copy out of the \
+         directory"
+    )]
     SameSeq {
         /// The seq.
         seq: u64,
@@ -109,7 +147,7 @@ pub enum FsError {
         second: String,
     },
     /// A file's name is not the one that its contents demand.
-    #[error("{place} starts at seq {first_seq}: its name should be {name}")]
+    #[error("{place} starts at seq {first_seq}: give it back its name, {name}")]
     Misnamed {
         /// The file.
         place: String,
@@ -119,7 +157,10 @@ pub enum FsError {
         name: String,
     },
     /// The middle of the log is missing.
-    #[error("history is missing before seq {before}: {place} does not follow what is there")]
+    #[error(
+        "history is missing before seq {before}: {place} does not follow what is there; restore \
+         the files in between"
+    )]
     Gap {
         /// The first file after the gap.
         place: String,
@@ -127,7 +168,10 @@ pub enum FsError {
         before: u64,
     },
     /// The log starts after seq 1 and the snapshot that stands for its beginning is missing.
-    #[error("{place} starts at seq {first_seq}, and there is no base for what was before")]
+    #[error(
+        "{place} starts at seq {first_seq}, and there is no base for what was before: restore the \
+         file that ends in .base, or the segments before it"
+    )]
     BaseMissing {
         /// The first file.
         place: String,
@@ -136,7 +180,11 @@ pub enum FsError {
     },
     /// A snapshot was taken at a seq that the log does not reach: the log lost its end, or was
     /// replaced by an older one.
-    #[error("{place} was taken at seq {at}, but the log ends at seq {head}: its end is missing")]
+    #[error(
+        "{place} was taken at seq {at}, but the log ends at seq {head}: its end is missing; restore \
+         the newest segments; only if they are lost for good, remove {place} and open with the head \
+         that the node knows"
+    )]
     Ahead {
         /// The snapshot.
         place: String,
@@ -146,19 +194,79 @@ pub enum FsError {
         head: u64,
     },
     /// A base that is no state of this log.
-    #[error("{place} was taken at seq {at}, but is no state of this log: the chain differs")]
+    #[error(
+        "{place} was taken at seq {at}, but is no state of this log: the chain differs; restore the \
+         base of this log"
+    )]
     OffChain {
         /// The snapshot.
         place: String,
         /// Where it was taken.
         at: u64,
     },
-    /// Something else changes the newest file too quickly to be read twice alike.
-    #[error("{place} changes while it is read: try again")]
+    /// Something else changes the files too quickly to be read twice alike, or has dropped what was
+    /// to be read.
+    #[error("{place} changes while it is read: a writer is at work; try again")]
     Changing {
         /// The file.
         place: String,
     },
+    /// What the writer holds is not what others find under its name: the outcome of its last call
+    /// is unknown.
+    #[error(
+        "{place} is not the file that this writer holds any more: the directory was moved or \
+         replaced, or another writer has opened the log; stop all writers, see which directory is \
+         the right one, and open that"
+    )]
+    Replaced {
+        /// The file.
+        place: String,
+    },
+    /// Somebody wrote to the newest segment while it was opened: a writer that no lock keeps out.
+    #[error(
+        "{place} was written to by somebody else while it was opened: there is another writer that \
+         the locks of this file system do not keep out; stop it before this one is opened again"
+    )]
+    Contested {
+        /// The file.
+        place: String,
+    },
+}
+
+/// What to do about an error of the operating system.
+fn advice(kind: io::ErrorKind) -> &'static str {
+    use io::ErrorKind as Kind;
+
+    match kind {
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
+            "make room on the disk and open again"
+        }
+        Kind::PermissionDenied => {
+            "run as the user that owns the directory, or give the whole directory to this one"
+        }
+        Kind::ReadOnlyFilesystem => {
+            "see in the system's log why it is read-only, and mount it for writing"
+        }
+        Kind::NotFound => "see that the path is right and its volume mounted",
+        Kind::InvalidInput => "move it away, and restore the file of the log if there was one",
+        Kind::Unsupported => "keep the log on a file system that is supported",
+        _ => "see in the system's log what the disk says, then open again",
+    }
+}
+
+fn process(holder: Option<u32>) -> String {
+    holder.map_or_else(String::new, |process| format!(" (process {process})"))
+}
+
+/// What to do about a damaged file.
+fn restore(place: &str) -> &'static str {
+    if place.ends_with(names::NEWEST) {
+        "if all segments are there it can be removed, and is made anew"
+    } else if place.ends_with(names::LOCK) || place.ends_with(names::RESERVE) {
+        "move it away if it is somebody else's"
+    } else {
+        "restore the file from a copy"
+    }
 }
 
 /// What is wrong with the bytes of a file.
@@ -225,28 +333,63 @@ pub enum Damage {
 impl FsError {
     /// Whether a file is not there.
     pub(crate) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+        self.is_io(|reason| reason == io::ErrorKind::NotFound)
+    }
+
+    /// Whether the disk is full.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_io(|reason| {
+            matches!(reason, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        })
+    }
+
+    /// Whether it leaves unknown which names the directory has: the log itself may be concerned.
+    pub(crate) fn leaves_names_unknown(&self) -> bool {
+        matches!(self, Self::Io { action, .. } if *action == names::SYNC_NAMES)
+            || matches!(self, Self::Replaced { .. })
+    }
+
+    fn is_io(&self, is_meant: impl FnOnce(io::ErrorKind) -> bool) -> bool {
+        matches!(self, Self::Io { reason, .. } if is_meant(reason.kind()))
+    }
+
+    /// What a reader says of it: a writer removes what a base stands for.
+    pub(crate) fn beside_a_writer(self) -> Self {
+        match self {
+            Self::Io { place, ref reason, .. } if reason.kind() == io::ErrorKind::NotFound => {
+                Self::Changing { place }
+            }
+            other => other,
+        }
     }
 }
 
 impl From<FsError> for StoreError {
     fn from(error: FsError) -> Self {
         match error {
-            FsError::Locked { place } => Self::Locked { holder: place },
+            FsError::Locked { ref place, holder } => {
+                let holder = process(holder);
+                Self::Locked { holder: format!("{place}{holder}; stop it, never delete the file") }
+            }
             FsError::NewerVersion { place, found, known } => {
                 Self::NewerVersion { place, found, known }
             }
             FsError::Damaged { place, offset, damage } => {
-                Self::Corrupt { place: format!("{place} byte {offset}"), what: damage.to_string() }
+                let advice = restore(&place);
+                let what = format!("{damage}; {advice}");
+                Self::Corrupt { place: format!("{place} byte {offset}"), what }
             }
-            FsError::Io { .. } | FsError::Option { .. } | FsError::Changing { .. } => {
-                Self::Backend(Box::new(error))
-            }
+            FsError::Io { .. }
+            | FsError::Option { .. }
+            | FsError::Changing { .. }
+            | FsError::Replaced { .. }
+            | FsError::Contested { .. } => Self::Backend(Box::new(error)),
             FsError::NotADirectory { ref place }
             | FsError::NotALedger { ref place }
-            | FsError::NotEmpty { ref place }
+            | FsError::NotEmpty { ref place, .. }
             | FsError::AlreadyExists { ref place }
             | FsError::Gone { ref place, .. }
+            | FsError::NewestMissing { ref place, .. }
             | FsError::OtherLedger { ref place, .. }
             | FsError::SameSeq { first: ref place, .. }
             | FsError::Misnamed { ref place, .. }

@@ -2,14 +2,15 @@
 
 use std::ops::ControlFlow;
 
-use payonce_core::{ChainHash, Head, LedgerId, Snapshot, StoreError, StoredEntry};
+use payonce_core::{Head, LedgerId, Snapshot, StoreError, StoredEntry};
 
 use crate::{
-    disk::Disk,
+    disk::{Disk, Listed},
     error::{Damage, FsError},
     frame,
     hashing::Hashing,
-    names::{self, Kind, io_error},
+    names::{self, Kind, LOCK, NEWEST, io_error},
+    newest::Newest,
     segment::{self, FRAMES_AT, SegmentHeader, Stop, Walk, damaged},
     snapshot,
 };
@@ -22,31 +23,51 @@ pub(crate) struct Listing {
     pub(crate) snapshots: Vec<u64>,
     /// Where the bases were taken, oldest first.
     pub(crate) bases: Vec<u64>,
+    /// What was cut off segments: the first seq of the segment, and the name.
+    pub(crate) cuts: Vec<(u64, String)>,
     pub(crate) unfinished: Vec<String>,
     pub(crate) has_lock: bool,
-    pub(crate) has_others: bool,
+    pub(crate) has_newest: bool,
+    /// Files that are not ours, as they can be shown.
+    pub(crate) others: Vec<String>,
 }
 
 impl Listing {
     pub(crate) fn read<D: Disk>(disk: &D) -> Result<Self, FsError> {
-        let mut names = disk.list().map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotADirectory => FsError::NotADirectory { place: disk.place("") },
-            std::io::ErrorKind::NotFound => FsError::NotALedger { place: disk.place("") },
-            _ => FsError::Io { action: "list", place: disk.place(""), source },
-        })?;
-        names.sort_unstable();
+        let mut names = disk.list().map_err(io_error("list", disk, ""))?;
+        names.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         let mut listing = Self::default();
-        for name in names {
-            match names::kind(&name) {
+        for Listed { name, is_file } in names {
+            // A name that is not UTF-8 is none of ours.
+            let kind = name.to_str().map_or(Kind::Other, names::kind);
+            let shown = names::shown(&name);
+            match kind {
+                // Opening one of these that is no file says so.
                 Kind::Lock => listing.has_lock = true,
-                Kind::Segment => listing.segments.push(name),
+                Kind::Newest => listing.has_newest = true,
+                Kind::Segment => listing.segments.push(shown),
                 Kind::Snapshot(seq) => listing.snapshots.push(seq),
                 Kind::Base(seq) => listing.bases.push(seq),
-                Kind::Unfinished => listing.unfinished.push(name),
-                Kind::Other => listing.has_others = true,
+                Kind::Cut(first_seq) => listing.cuts.push((first_seq, shown)),
+                Kind::Reserve => {}
+                Kind::PerhapsSegment if is_file && segment::is_one(disk, &shown) => {
+                    listing.segments.push(shown);
+                }
+                Kind::Unfinished if is_file => listing.unfinished.push(shown),
+                Kind::PerhapsSegment | Kind::Unfinished | Kind::Other => {
+                    listing.others.push(shown);
+                }
             }
         }
         Ok(listing)
+    }
+
+    /// Of the files that hold nothing but what a base at `base` stands for in a log that starts with
+    /// the segment of `first_seq`: the older bases, and what was cut off older segments.
+    fn below(&self, base: Option<u64>, first_seq: u64) -> impl Iterator<Item = String> {
+        let bases = self.bases.iter().filter(move |at| base.is_some_and(|base| **at < base));
+        let cuts = self.cuts.iter().filter(move |(from, _)| *from < first_seq);
+        bases.map(|at| names::base(*at)).chain(cuts.map(|(_, name)| name.clone()))
     }
 }
 
@@ -98,10 +119,10 @@ pub(crate) struct Tail {
     pub(crate) end: usize,
     /// The last seq known to have been durable when a later entry was written.
     pub(crate) vouched: u64,
-    /// Where the entries after that one start.
-    pub(crate) unvouched_at: usize,
     /// The length of the file.
     pub(crate) size: usize,
+    /// The CRC-32C of the whole file as it was read.
+    pub(crate) crc: u32,
     /// The bytes of a torn write, from [`end`](Self::end) to the last that is not zero.
     pub(crate) torn: Vec<u8>,
     /// Those that were asked for.
@@ -117,7 +138,7 @@ pub(crate) fn judge(
     place: &str,
     wanted: &[u64],
 ) -> Result<Tail, FsError> {
-    let size = bytes.len();
+    let (size, crc) = (bytes.len(), crc32c::crc32c(bytes));
     let mut walk = Walk::new(bytes, place, header);
     let mut hashing = Hashing::new(header.before, wanted);
     let mut stop = Stop::Blank;
@@ -142,37 +163,42 @@ pub(crate) fn judge(
     Ok(Tail {
         head: Head { seq: walk.last_seq, chain: hashing.chain },
         end: walk.end,
-        vouched: walk.durable.seq,
-        unvouched_at: walk.durable.end,
+        vouched: walk.vouched,
         size,
+        crc,
         torn: walk.rest()[..written].to_vec(),
         marks,
     })
 }
 
 impl<D: Disk> History<D> {
-    /// Finds the log in its directory and checks everything but the entries of older segments.
+    /// Finds the log in its directory and checks everything but the entries of older segments, and
+    /// that it is the one whose ledger and whose newest segment are known, if they are.
     /// `read_newest` reads and judges the newest one, and marks where the snapshots stand in it.
     pub(crate) fn read(
         disk: D,
         listing: &Listing,
-        expected: Option<LedgerId>,
+        (owner, record): (Option<LedgerId>, Option<Newest>),
         read_newest: impl FnOnce(&D, &SegmentHeader, &[u64]) -> Result<Tail, FsError>,
     ) -> Result<(Self, Findings), FsError> {
         let mut segments = read_headers(&disk, &listing.segments)?;
         let Some(oldest) = segments.first() else {
-            return Err(FsError::NotALedger { place: disk.place("") });
+            let record = record.map(|record| (NEWEST, record.ledger));
+            return Err(match record.or(owner.map(|ledger| (LOCK, ledger))) {
+                Some((name, ledger)) => FsError::Gone { place: disk.place(name), ledger },
+                None => FsError::NotALedger { place: disk.place("") },
+            });
         };
-        let ledger = expected.unwrap_or(oldest.ledger);
+        let ledger = owner.unwrap_or(oldest.ledger);
         check_ledger(&disk, &segments, ledger)?;
+        check_newest(&disk, &segments, ledger, record)?;
         let base = match listing.bases.last() {
             None => None,
             Some(&at) => Some(snapshot::read(&disk, &names::base(at), ledger, at)?.at),
         };
         let start = find_start(&disk, &segments, base)?;
         let mut dropped: Vec<_> = segments.drain(..start).map(|header| header.name()).collect();
-        let older_bases = listing.bases.iter().rev().skip(1);
-        dropped.extend(older_bases.map(|at| names::base(*at)));
+        dropped.extend(listing.below(base.map(|base| base.seq), segments[0].first_seq()));
         check_links(&disk, &segments, ledger)?;
         let newest = segments.last().expect("the start is one of them");
         let mut wanted = [&listing.snapshots[..], &listing.bases].concat();
@@ -196,8 +222,8 @@ impl<D: Disk> History<D> {
         if base.seq > self.head.seq {
             return Err(FsError::Ahead { place, at: base.seq, head: self.head.seq });
         }
-        match self.walk_chain_to(base.seq)? {
-            Some(chain) if chain == base.chain => Ok(()),
+        match self.walk_to(base.seq)? {
+            Some(mark) if mark.at == base => Ok(()),
             _ => Err(FsError::OffChain { place, at: base.seq }),
         }
     }
@@ -221,25 +247,26 @@ impl<D: Disk> History<D> {
             Some(base) if at.seq == base.seq => Some(base.chain),
             _ if at.seq > self.head.seq => None,
             _ if at.seq == self.head.seq => Some(self.head.chain),
-            _ => self.walk_chain_to(at.seq)?,
+            _ => self.walk_to(at.seq)?.map(|mark| mark.at.chain),
         };
         Ok(chain == Some(at.chain))
     }
 
-    /// The chain hash at this seq, computed from the entries; `None` if no entry ends there.
-    fn walk_chain_to(&self, seq: u64) -> Result<Option<ChainHash>, FsError> {
+    /// The end of the entry that ends at this seq, found by walking over the entries; `None` if no
+    /// entry ends there.
+    fn walk_to(&self, seq: u64) -> Result<Option<Mark>, FsError> {
         if let Some(mark) = self.marks.iter().find(|mark| mark.at.seq == seq) {
-            return Ok(Some(mark.at.chain));
+            return Ok(Some(*mark));
         }
         let found = self.segments.partition_point(|header| header.before.seq <= seq);
-        let Some(header) = found.checked_sub(1).map(|found| self.segments[found]) else {
+        let Some(segment) = found.checked_sub(1).map(|found| self.segments[found]) else {
             return Ok(None);
         };
         let mut bytes = Vec::new();
-        segment::read_file(&self.disk, &header, &mut bytes)?;
-        let place = self.disk.place(&header.name());
-        let mut walk = Walk::new(&mut bytes, &place, header);
-        let mut at = header.before;
+        segment::read_file(&self.disk, &segment, &mut bytes)?;
+        let place = self.disk.place(&segment.name());
+        let mut walk = Walk::new(&mut bytes, &place, segment);
+        let mut at = segment.before;
         while at.seq < seq {
             match walk.next()? {
                 Ok((entry, bytes)) => {
@@ -248,14 +275,34 @@ impl<D: Disk> History<D> {
                 Err(_) => return Ok(None),
             }
         }
-        Ok((at.seq == seq).then_some(at.chain))
+        Ok((at.seq == seq).then_some(Mark { at, segment, end: walk.end }))
     }
 
-    /// Yields the entries whose first seq is `from` or above, in order.
+    /// The snapshots, of those listed, that say they are of this log and are of another chain: it was
+    /// replaced, or edited. Those on the chain are marked, so that nobody has to walk there again;
+    /// what is damaged proves nothing.
+    pub(crate) fn off_chain(&mut self, snapshots: &[u64]) -> Vec<String> {
+        let mut off_chain = Vec::new();
+        let first = self.base.map_or(0, |base| base.seq);
+        for &seq in snapshots.iter().filter(|at| (first + 1..=self.head.seq).contains(at)) {
+            let name = names::snapshot(seq);
+            let Ok(at) = snapshot::read_head(&self.disk, &name, self.ledger, seq) else { continue };
+            match self.walk_to(seq) {
+                Ok(Some(mark)) if mark.at == at => self.marks.push(mark),
+                Ok(_) => off_chain.push(self.disk.place(&name)),
+                Err(_) => {}
+            }
+        }
+        off_chain
+    }
+
+    /// Yields the entries whose first seq is `from` or above, in order. `told` says what an error
+    /// means to who reads.
     pub(crate) fn replay(
         &self,
         from: u64,
         chain: Chain,
+        told: impl FnOnce(FsError) -> FsError,
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let from = from.max(1);
@@ -264,7 +311,7 @@ impl<D: Disk> History<D> {
             return Err(StoreError::Missing { needed: "history", requested: from });
         }
         if from <= self.head.seq {
-            self.walk_from(from, chain, visit)?;
+            self.walk_from(from, chain, visit).map_err(told)?;
         }
         Ok(())
     }
@@ -393,29 +440,34 @@ impl<D: Disk> History<D> {
             match snapshot::read(&self.disk, &name, self.ledger, at) {
                 Ok(snapshot) if self.base.is_some_and(|base| base.seq > snapshot.at.seq) => {}
                 Ok(snapshot) if self.contains(snapshot.at)? => {}
+                // Superseded since the listing.
+                Err(error) if error.is_not_found() => {}
                 _ => damaged_snapshots.push(self.disk.place(&name)),
             }
         }
         Ok(Verified { entries, head: self.head, damaged_snapshots })
     }
 
-    /// The files that hold nothing but what the base stands for.
-    pub(crate) fn below_base(&mut self) -> Vec<String> {
+    /// Forgets the segments that hold nothing but what the base stands for, and names all files that
+    /// do, those included that an earlier call could not remove.
+    pub(crate) fn forget_below_base(&mut self, listing: &Listing) -> Vec<String> {
         let Some(base) = self.base else { return Vec::new() };
         let kept = self.segments.partition_point(|header| header.before.seq <= base.seq);
-        self.segments.drain(..kept - 1).map(|header| header.name()).collect()
+        self.segments.drain(..kept - 1);
+        let first = &self.segments[0];
+        let older = listing.segments.iter().filter(|name| **name < first.name()).cloned();
+        older.chain(listing.below(Some(base.seq), first.first_seq())).collect()
     }
 
     /// Removes files and makes that durable.
     pub(crate) fn remove(&self, names: &[String]) -> Result<(), FsError> {
         for name in names {
-            self.disk.remove(name).map_err(io_error("remove", &self.disk, name))?;
+            match self.disk.remove(name).map_err(io_error("remove", &self.disk, name)) {
+                Err(error) if error.is_not_found() => {}
+                removed => removed?,
+            }
         }
-        if names.is_empty() { Ok(()) } else { self.sync_names() }
-    }
-
-    pub(crate) fn sync_names(&self) -> Result<(), FsError> {
-        self.disk.sync_names().map_err(io_error("sync", &self.disk, ""))
+        if names.is_empty() { Ok(()) } else { names::sync(&self.disk) }
     }
 }
 
@@ -466,6 +518,28 @@ fn check_ledger<D: Disk>(
             let place = disk.place(&header.name());
             Err(FsError::OtherLedger { place, found: header.ledger, expected })
         }
+    }
+}
+
+/// Checks that the newest segment is there. One that is newer than the record was made by a writer
+/// that crashed before it could say so.
+fn check_newest<D: Disk>(
+    disk: &D,
+    segments: &[SegmentHeader],
+    ledger: LedgerId,
+    record: Option<Newest>,
+) -> Result<(), FsError> {
+    let Some(record) = record else { return Ok(()) };
+    let place = disk.place(NEWEST);
+    if record.ledger != ledger {
+        return Err(FsError::OtherLedger { place, found: record.ledger, expected: ledger });
+    }
+    match segments.last() {
+        Some(newest) if newest.first_seq() < record.first_seq => {
+            let missing = disk.place(&names::segment(record.first_seq));
+            Err(FsError::NewestMissing { place: missing, record: place })
+        }
+        _ => Ok(()),
     }
 }
 

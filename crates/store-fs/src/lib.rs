@@ -41,16 +41,19 @@ mod history;
 #[cfg(feature = "model-disk")]
 pub mod model;
 mod names;
+mod newest;
 mod options;
+mod planted;
 mod reader;
 mod real;
 mod recovery;
+mod reserve;
 mod segment;
 mod shared;
 mod snapshot;
 mod store;
 
-pub use disk::{Access, Disk, DiskFile};
+pub use disk::{Access, Disk, DiskFile, Listed, Stamp};
 pub use error::{Damage, FsError};
 pub use history::Verified;
 pub use options::Options;

@@ -13,11 +13,18 @@ pub struct Options {
     /// by default, 512 bytes to 1 GiB, rounded up to sectors of 512 bytes. An append into reserved
     /// space is one write and one sync that leaves the file's length alone.
     pub preallocate_bytes: u64,
+    /// How much space, in bytes, is kept in reserve for a full disk. 32 MiB by default, up to 1 GiB;
+    /// 0 for none. With at least [`segment_bytes`](Self::segment_bytes) and twice
+    /// [`preallocate_bytes`](Self::preallocate_bytes) a full disk is no reason that the log does not
+    /// open. It is taken when the log is made, given back when the disk is full, and taken again at
+    /// the next opening, or once history was dropped, that finds the space.
+    pub reserve_bytes: u64,
 }
 
 impl Options {
     /// What [`Default`] gives.
-    pub const DEFAULT: Self = Self { segment_bytes: 16 << 20, preallocate_bytes: 1 << 20 };
+    pub const DEFAULT: Self =
+        Self { segment_bytes: 16 << 20, preallocate_bytes: 1 << 20, reserve_bytes: 32 << 20 };
 }
 
 impl Default for Options {
@@ -33,6 +40,7 @@ impl Options {
         for (option, value, least) in [
             ("segment_bytes", self.segment_bytes, 2 * sector),
             ("preallocate_bytes", self.preallocate_bytes, sector),
+            ("reserve_bytes", self.reserve_bytes, 0),
         ] {
             if !(least..=most).contains(&value) {
                 return Err(FsError::Option { option, value, least, most });

@@ -8,7 +8,8 @@ use crate::{
     disk::Disk,
     error::FsError,
     history::{self, Chain, History, Listing, Tail, Verified},
-    real::RealDisk,
+    newest::Newest,
+    real::{self, RealDisk},
     segment::{self, SegmentHeader},
 };
 
@@ -17,6 +18,9 @@ const ATTEMPTS: usize = 64;
 
 /// A log in a directory as it was when it was opened, for reading. Takes no lock and modifies
 /// nothing: it can be opened while another process writes, and on a read-only file system.
+///
+/// A writer that drops history meanwhile takes away what is to be read. That is told as
+/// [`FsError::Changing`]: open it again.
 #[derive(Debug)]
 pub struct FsReader<D: Disk = RealDisk> {
     history: History<D>,
@@ -30,7 +34,7 @@ impl FsReader {
     /// # Errors
     /// [`FsError::NotALedger`] if there is none; any other says what is damaged or missing.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, FsError> {
-        Self::open_on(&RealDisk::new(directory.as_ref()))
+        Self::open_on(&real::open(directory.as_ref())?)
     }
 }
 
@@ -48,12 +52,15 @@ impl<D: Disk> FsReader<D> {
             }
             outcome = Self::read(disk);
         }
-        outcome
+        outcome.map_err(FsError::beside_a_writer)
     }
 
     fn read(disk: &D) -> Result<Self, FsError> {
+        // Read first: the writer names a newest segment only once it is there.
+        let record = Newest::find(disk)?;
         let listing = Listing::read(disk)?;
-        let (history, findings) = History::read(disk.clone(), &listing, None, read_newest)?;
+        let (history, findings) =
+            History::read(disk.clone(), &listing, (None, record), read_newest)?;
         let tail = findings.tail;
         Ok(Self { history, vouched: tail.vouched, torn_bytes: tail.torn.len() as u64 })
     }
@@ -78,11 +85,12 @@ impl<D: Disk> FsReader<D> {
     /// # Errors
     /// [`FsError`] with the place of the first damage.
     pub fn verify(&self) -> Result<Verified, FsError> {
-        self.history.verify()
+        self.history.verify().map_err(FsError::beside_a_writer)
     }
 }
 
-/// The log as it was when it was opened, whatever was appended since.
+/// The log as it was when it was opened, whatever was appended since. What its writer has dropped
+/// meanwhile is [`FsError::Changing`]: opened again, it is read from the new base on.
 impl<D: Disk> EventSource for FsReader<D> {
     fn ledger_id(&self) -> LedgerId {
         self.history.ledger
@@ -97,7 +105,7 @@ impl<D: Disk> EventSource for FsReader<D> {
         from: u64,
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        self.history.replay(from, Chain::Checked, visit)
+        self.history.replay(from, Chain::Checked, FsError::beside_a_writer, visit)
     }
 
     fn replay_unchained(
@@ -105,16 +113,17 @@ impl<D: Disk> EventSource for FsReader<D> {
         from: u64,
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        self.history.replay(from, Chain::LeftToReader, visit)
+        self.history.replay(from, Chain::LeftToReader, FsError::beside_a_writer, visit)
     }
 
     fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
         // One saved since is not of this reading.
-        Ok(self.history.load_snapshot(at_most.min(self.history.head.seq))?)
+        let at_most = at_most.min(self.history.head.seq);
+        Ok(self.history.load_snapshot(at_most).map_err(FsError::beside_a_writer)?)
     }
 
     fn base(&self) -> Result<Option<Snapshot>, StoreError> {
-        Ok(self.history.base()?)
+        Ok(self.history.base().map_err(FsError::beside_a_writer)?)
     }
 }
 

@@ -121,6 +121,12 @@ pub(crate) fn read_header<D: Disk>(disk: &D, name: &str) -> Result<SegmentHeader
     SegmentHeader::decode(&bytes, &disk.place(name))
 }
 
+/// Whether a file that is named like a segment starts like one. One that cannot be read does not.
+pub(crate) fn is_one<D: Disk>(disk: &D, name: &str) -> bool {
+    let mut bytes = Vec::new();
+    names::read_start(disk, name, MAGIC.len(), &mut bytes).is_ok() && bytes == MAGIC
+}
+
 /// Reads a whole segment into `bytes`, and its header again, which must not have changed.
 pub(crate) fn read_file<D: Disk>(
     disk: &D,
@@ -185,32 +191,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) end: usize,
     /// The last seq so far.
     pub(crate) last_seq: u64,
-    pub(crate) durable: Durable,
-}
-
-/// What the frames so far say of each other's durability.
-#[derive(Debug)]
-pub(crate) struct Durable {
-    /// The last seq that some frame vouches for.
-    pub(crate) seq: u64,
-    /// Where the frames end that hold it.
-    pub(crate) end: usize,
-    /// The frames after that: `(last seq, end)` each. Normally one batch.
-    since: Vec<(u64, usize)>,
-}
-
-impl Durable {
-    fn note(&mut self, vouched: u64, last_seq: u64, end: usize) {
-        // Most frames vouch for no more than those before them.
-        if vouched > self.seq {
-            self.seq = vouched;
-            let known = self.since.partition_point(|(last_seq, _)| *last_seq <= vouched);
-            if let Some((_, end)) = self.since.drain(..known).next_back() {
-                self.end = end;
-            }
-        }
-        self.since.push((last_seq, end));
-    }
+    /// The last seq that some frame so far vouches for.
+    pub(crate) vouched: u64,
 }
 
 /// Where a [`Walk`] stopped.
@@ -234,8 +216,8 @@ impl<'a> Walk<'a> {
         header: SegmentHeader,
         (before, end): (Head, usize),
     ) -> Self {
-        let durable = Durable { seq: before.seq, end, since: Vec::new() };
-        Self { bytes, place, header, end, last_seq: before.seq, durable }
+        let (last_seq, vouched) = (before.seq, before.seq);
+        Self { bytes, place, header, end, last_seq, vouched }
     }
 
     /// The next entry with its header, or where the entries stop.
@@ -264,7 +246,7 @@ impl<'a> Walk<'a> {
         self.end = at + found.frame_bytes();
         self.last_seq = header.last_seq();
         let vouched = self.header.before.seq + u64::from(found.vouched);
-        self.durable.note(vouched, self.last_seq, self.end);
+        self.vouched = self.vouched.max(vouched);
         Ok(Ok((header, entry)))
     }
 

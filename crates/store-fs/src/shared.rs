@@ -1,9 +1,6 @@
 //! What a store and its snapshot writers have in common, and how either saves a snapshot.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, Weak,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use payonce_core::{Head, SnapshotWriter, StoreError};
 
@@ -11,35 +8,49 @@ use crate::{
     disk::Disk,
     error::FsError,
     history::{History, Listing},
-    names, snapshot,
+    names::{self, LOCK},
+    planted, snapshot,
 };
 
 /// How many snapshots are kept besides the base.
 const SNAPSHOTS_KEPT: usize = 2;
 
+/// What a writer holds for the life of its handle, to keep others out; the newest segment is locked
+/// as well.
+#[derive(Debug)]
+pub(crate) struct Held<F> {
+    /// The lock file.
+    pub(crate) lock: F,
+    /// The directory itself: nobody can delete this lock by a name.
+    pub(crate) _directory: F,
+}
+
 /// Lives as long as the store's handle, and as long as a save that is under way.
 #[derive(Debug)]
 pub(crate) struct Shared<D: Disk> {
+    disk: D,
     /// The log as it was acknowledged last.
     seen: Mutex<History<D>>,
     /// Held by whoever reads or changes snapshots and the base.
     snapshots: Mutex<()>,
     /// Held by whoever changes names and syncs them. An error of a sync may be told only once: who
-    /// is told says so in `failed` before the next one syncs.
+    /// is told says so in `fault` before the next one syncs.
     names: Mutex<()>,
-    failed: AtomicBool,
-    /// Closing it gives the lock up.
-    _lock: D::File,
+    /// What the first failure said that left the log unknown.
+    fault: OnceLock<Arc<str>>,
+    /// Closing it gives the locks up.
+    held: Held<D::File>,
 }
 
 impl<D: Disk> Shared<D> {
-    pub(crate) fn new(history: &History<D>, lock: D::File) -> Arc<Self> {
+    pub(crate) fn new(history: &History<D>, held: Held<D::File>) -> Arc<Self> {
         Arc::new(Self {
+            disk: history.disk.clone(),
             seen: Mutex::new(history.clone()),
             snapshots: Mutex::new(()),
             names: Mutex::new(()),
-            failed: AtomicBool::new(false),
-            _lock: lock,
+            fault: OnceLock::new(),
+            held,
         })
     }
 
@@ -54,12 +65,15 @@ impl<D: Disk> Shared<D> {
     }
 
     pub(crate) fn check_usable(&self) -> Result<(), StoreError> {
-        if self.failed.load(Ordering::Acquire) { Err(StoreError::Poisoned) } else { Ok(()) }
+        match self.fault.get() {
+            None => Ok(()),
+            Some(cause) => Err(StoreError::Poisoned { cause: Arc::clone(cause) }),
+        }
     }
 
-    /// Says that the outcome of a writing call is unknown.
-    pub(crate) fn fail(&self) {
-        self.failed.store(true, Ordering::Release);
+    /// Says that the log is unknown from now on. The first cause stays.
+    pub(crate) fn fail(&self, cause: Arc<str>) {
+        let _ = self.fault.set(cause);
     }
 
     /// For whoever reads or changes snapshots and the base.
@@ -67,14 +81,45 @@ impl<D: Disk> Shared<D> {
         locked(&self.snapshots)
     }
 
-    /// Changes names, unless an earlier change failed.
+    /// Changes names, unless the log is unknown, or the directory is not ours any more. If the sync
+    /// of the names fails the log is unknown, since its own names are among them; any other failure
+    /// is that of this call alone.
     pub(crate) fn change_names<T>(
         &self,
         change: impl FnOnce() -> Result<T, FsError>,
     ) -> Result<T, StoreError> {
         let _names = locked(&self.names);
         self.check_usable()?;
-        Ok(change().inspect_err(|_| self.fail())?)
+        let changed = self.check_ours(LOCK, &self.held.lock).and_then(|()| change());
+        changed.map_err(|error| {
+            let unknown = error.leaves_names_unknown();
+            let error = StoreError::from(error);
+            if unknown {
+                self.fail(error.cause());
+            }
+            error
+        })
+    }
+
+    /// Changes names for the last time.
+    pub(crate) fn last_names<T>(
+        &self,
+        change: impl FnOnce() -> Result<T, FsError>,
+    ) -> Result<T, FsError> {
+        let _names = locked(&self.names);
+        change()
+    }
+
+    /// Checks that this file, held open, is what others find under its name.
+    pub(crate) fn check_ours(&self, name: &str, file: &D::File) -> Result<(), FsError> {
+        let disk = &self.disk;
+        if planted::is_planted(planted::LOOKS_NOWHERE)
+            || disk.leads_to(name, file).map_err(names::io_error("look for", disk, name))?
+        {
+            Ok(())
+        } else {
+            Err(FsError::Replaced { place: disk.place(name) })
+        }
     }
 
     /// Saves a snapshot of the log; called with the snapshots locked.
@@ -139,10 +184,6 @@ impl<D: Disk> SnapshotWriter for DetachedWriter<D> {
         let _snapshots = shared.snapshots();
         shared.check_usable()?;
         let history = locked(&shared.seen).clone();
-        let outcome = shared.save(&history, at, bytes);
-        if !matches!(outcome, Ok(()) | Err(StoreError::Missing { .. })) {
-            shared.fail();
-        }
-        outcome
+        shared.save(&history, at, bytes)
     }
 }

@@ -3,7 +3,7 @@
 use payonce_core::{ChainHash, Head, LedgerId, Snapshot};
 
 use crate::{
-    disk::{Access, Disk, DiskFile, read_full},
+    disk::{Access, Disk, DiskFile, read_full, write_full},
     error::{Damage, FsError},
     frame::SECTOR_BYTES,
     names::{self, io_error},
@@ -11,6 +11,9 @@ use crate::{
 };
 
 const MAGIC: [u8; 8] = *b"payonceS";
+
+/// How much of a file is held in memory where it need not be held whole.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// Writes a snapshot file; it is one once [`names::publish`] has given it its name.
 pub(crate) fn prepare<D: Disk>(
@@ -28,16 +31,29 @@ pub(crate) fn prepare<D: Disk>(
     header[64..96].copy_from_slice(ledger.as_bytes());
     header[96..100].copy_from_slice(&crc32c::crc32c(state).to_le_bytes());
     seal(&mut header);
-    names::prepare(disk, &names::snapshot(at.seq), &[&header, state]).map(drop)
+    let write = |file: &D::File| {
+        write_full(file, &header, 0)?;
+        write_full(file, state, SECTOR_BYTES as u64)
+    };
+    names::prepare(disk, &names::snapshot(at.seq), write).map(drop)
 }
 
-/// Reads a snapshot file and checks every byte of it.
-pub(crate) fn read<D: Disk>(
+/// A snapshot file whose header is sound.
+struct Opened<F> {
+    file: F,
+    at: Head,
+    /// The length of the state; the file has it.
+    length: usize,
+    crc: u32,
+}
+
+/// Opens a snapshot file and checks its header.
+fn open<D: Disk>(
     disk: &D,
     name: &str,
     ledger: LedgerId,
     seq: u64,
-) -> Result<Snapshot, FsError> {
+) -> Result<Opened<D::File>, FsError> {
     let place = disk.place(name);
     let file = names::open(disk, name, Access::Read)?;
     let mut header = vec![0; SECTOR_BYTES];
@@ -56,15 +72,80 @@ pub(crate) fn read<D: Disk>(
     if at.seq != seq || stated.checked_add(SECTOR_BYTES as u64) != Some(size) {
         return Err(damaged(&place, 16, Damage::Snapshot));
     }
-    let too_large = || damaged(&place, 16, Damage::TooLarge);
-    let length = usize::try_from(stated).map_err(|_| too_large())?;
+    let length = usize::try_from(stated).map_err(|_| damaged(&place, 16, Damage::TooLarge))?;
+    Ok(Opened { file, at, length, crc: u32::from_le_bytes(array(header, 96)) })
+}
+
+/// Reads where a snapshot says that it was taken.
+pub(crate) fn read_head<D: Disk>(
+    disk: &D,
+    name: &str,
+    ledger: LedgerId,
+    seq: u64,
+) -> Result<Head, FsError> {
+    Ok(open(disk, name, ledger, seq)?.at)
+}
+
+/// Reads a snapshot file and checks every byte of it.
+pub(crate) fn read<D: Disk>(
+    disk: &D,
+    name: &str,
+    ledger: LedgerId,
+    seq: u64,
+) -> Result<Snapshot, FsError> {
+    let Opened { file, at, length, crc } = open(disk, name, ledger, seq)?;
     let mut bytes = Vec::new();
-    make_room(length, &mut bytes).map_err(|_| too_large())?;
+    make_room(length, &mut bytes).map_err(|_| damaged(&disk.place(name), 16, Damage::TooLarge))?;
     let read =
         read_full(&file, &mut bytes, SECTOR_BYTES as u64).map_err(io_error("read", disk, name))?;
-    let crc = u32::from_le_bytes(array(header, 96));
     if read != bytes.len() || crc32c::crc32c(&bytes) != crc {
-        return Err(damaged(&place, SECTOR_BYTES as u64, Damage::Snapshot));
+        return Err(damaged(&disk.place(name), SECTOR_BYTES as u64, Damage::Snapshot));
     }
     Ok(Snapshot { at, bytes })
+}
+
+/// Writes a sound snapshot file to a fresh one that takes its place. The sync that should have kept its
+/// name may have failed; this one has not, and what it stands for may go.
+pub(crate) fn write_anew<D: Disk>(disk: &D, name: &str) -> Result<(), FsError> {
+    let found = names::open(disk, name, Access::Read)?;
+    let mut piece = vec![0; PIECE_BYTES];
+    names::prepare(disk, name, |fresh| {
+        for at in (0..).step_by(PIECE_BYTES) {
+            let read = read_full(&found, &mut piece, at)?;
+            write_full(fresh, &piece[..read], at)?;
+            if read < piece.len() {
+                break;
+            }
+        }
+        Ok(())
+    })?;
+    names::publish(disk, name)
+}
+
+/// Checks every byte of a snapshot file, a piece at a time, and gives where it was taken.
+pub(crate) fn check<D: Disk>(
+    disk: &D,
+    name: &str,
+    ledger: LedgerId,
+    seq: u64,
+) -> Result<Head, FsError> {
+    let Opened { file, at, length, crc } = open(disk, name, ledger, seq)?;
+    let mut piece = vec![0; PIECE_BYTES.min(length)];
+    let (mut done, mut found) = (0, 0);
+    while done < length {
+        let some = PIECE_BYTES.min(length - done);
+        let offset = (SECTOR_BYTES + done) as u64;
+        let read = read_full(&file, &mut piece[..some], offset);
+        let read = read.map_err(io_error("read", disk, name))?;
+        found = crc32c::crc32c_append(found, &piece[..read]);
+        if read < some {
+            break;
+        }
+        done += some;
+    }
+    if done == length && found == crc {
+        Ok(at)
+    } else {
+        Err(damaged(&disk.place(name), SECTOR_BYTES as u64, Damage::Snapshot))
+    }
 }

@@ -1,6 +1,6 @@
 //! The writer's handle.
 
-use std::{ops::ControlFlow, path::Path, sync::Arc};
+use std::{convert, ops::ControlFlow, path::Path, sync::Arc};
 
 use payonce_core::{
     Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, SnapshotWriter,
@@ -8,38 +8,58 @@ use payonce_core::{
 };
 
 use crate::{
-    disk::{Disk, DiskFile, write_full},
+    disk::{Disk, DiskFile, write_full, write_zeros},
     error::FsError,
     frame,
-    history::{Chain, History, Verified},
+    history::{Chain, History, Listing, Verified},
     names::{self, io_error},
+    newest::{Closed, Newest},
     options::Options,
-    real::RealDisk,
-    recovery::{self, RecoveryReport},
+    real::{self, RealDisk},
+    recovery::{self, Recovered, RecoveryReport},
+    reserve,
     segment::{FRAMES_AT, SegmentHeader},
-    shared::{DetachedWriter, Shared, evict_snapshots},
+    shared::{DetachedWriter, Held, Shared, evict_snapshots},
     snapshot,
 };
 
 /// A log in a directory, open for writing. A second writer gets [`FsError::Locked`] for as long as
-/// this handle lives.
+/// this handle lives: the lock file, the directory and the newest segment are locked, and no file is
+/// named by a path that could lead elsewhere meanwhile. An append is acknowledged only if the newest
+/// segment is still what others find under its name; a writer whose directory was replaced, or that
+/// another one has passed by, is poisoned with [`FsError::Replaced`].
 ///
-/// After any failed write or sync the handle is poisoned: what is on the disk is known again only
-/// once the log has been opened anew. A failed sync is never tried again, and what was found at
-/// opening but may never have reached the disk is written again before it is trusted.
+/// After any failed append the handle is poisoned: what is on the disk is known again only once the
+/// log has been opened anew. A failed sync is never tried again. A failed snapshot or dropping of
+/// history is an error of that call alone, unless the names in the directory are unknown.
+///
+/// [`close`](Self::close) the handle, or drop it: that writes down that the log was left in order,
+/// which saves the next opening from writing the newest segment anew.
 #[derive(Debug)]
 pub struct FsStore<D: Disk = RealDisk> {
     history: History<D>,
     active: Active<D::File>,
     options: Options,
-    poisoned: bool,
+    state: Doing,
     shared: Arc<Shared<D>>,
+}
+
+/// What a handle is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    /// Nothing.
+    Rests,
+    /// A writing call: found by another call, it has panicked.
+    Writes,
+    /// The log was left.
+    Closed,
 }
 
 /// The newest segment, to which entries are appended.
 #[derive(Debug)]
 struct Active<F> {
     file: F,
+    name: String,
     /// The length of the file: zeros are reserved from the end of the entries up to here.
     size: usize,
     /// The frames of a batch; kept so that an append allocates nothing.
@@ -47,7 +67,9 @@ struct Active<F> {
 }
 
 impl FsStore {
-    /// Creates a log in this directory, which is created if need be; its parent must exist.
+    /// Creates a log in this directory, which is created if need be; its parent must exist. For the
+    /// first start of a node alone: never as what to do when [`open`](Self::open) finds nothing, since
+    /// a volume may not be mounted.
     ///
     /// # Errors
     /// [`FsError::AlreadyExists`] if there is a log, [`FsError::NotEmpty`] if there is anything
@@ -57,14 +79,11 @@ impl FsStore {
         ledger: LedgerId,
         options: Options,
     ) -> Result<(Self, RecoveryReport), FsError> {
-        let disk = RealDisk::new(directory.as_ref());
-        match disk.create_directory() {
-            Ok(()) => Self::create_on(disk, ledger, options),
-            Err(source) => Err(FsError::Io { action: "create", place: disk.place(""), source }),
-        }
+        options.check()?;
+        Self::create_on(real::create(directory.as_ref())?, ledger, options)
     }
 
-    /// Opens the log in this directory.
+    /// Opens the log in this directory. Never creates one.
     ///
     /// # Errors
     /// [`FsError::NotALedger`] if there is none, [`FsError::Locked`] while another handle writes;
@@ -73,7 +92,7 @@ impl FsStore {
         directory: impl AsRef<Path>,
         options: Options,
     ) -> Result<(Self, RecoveryReport), FsError> {
-        Self::open_on(RealDisk::new(directory.as_ref()), options)
+        Self::open_on(real::open(directory.as_ref())?, options)
     }
 }
 
@@ -88,8 +107,8 @@ impl<D: Disk> FsStore<D> {
         options: Options,
     ) -> Result<(Self, RecoveryReport), FsError> {
         options.check()?;
-        let lock = recovery::create(&disk, ledger, &options)?;
-        Self::recover(disk, lock, options)
+        let held = recovery::create(&disk, ledger, &options)?;
+        Self::recover(disk, held, options)
     }
 
     /// Opens the log on this disk.
@@ -98,19 +117,44 @@ impl<D: Disk> FsStore<D> {
     /// As [`FsStore::open`].
     pub fn open_on(disk: D, options: Options) -> Result<(Self, RecoveryReport), FsError> {
         options.check()?;
-        let lock = recovery::lock(&disk)?;
-        Self::recover(disk, lock, options)
+        let held = recovery::lock(&disk)?;
+        Self::recover(disk, held, options)
     }
 
     fn recover(
         disk: D,
-        lock: D::File,
+        held: Held<D::File>,
         options: Options,
     ) -> Result<(Self, RecoveryReport), FsError> {
-        let (history, file, size, report) = recovery::recover(disk, &lock)?;
-        let active = Active { file, size, frames: Vec::new() };
-        let shared = Shared::new(&history, lock);
-        Ok((Self { history, active, options, poisoned: false, shared }, report))
+        let Recovered { history, file, size, report } = recovery::recover(disk, &held, &options)?;
+        let active = Active { file, name: history.newest().name(), size, frames: Vec::new() };
+        let shared = Shared::new(&history, held);
+        Ok((Self { history, active, options, state: Doing::Rests, shared }, report))
+    }
+
+    /// Leaves the log in order, as dropping the handle does, and tells if that failed: then nothing
+    /// is lost, and the next opening does not believe the newest segment.
+    ///
+    /// # Errors
+    /// [`FsError`]; a handle that is poisoned has nothing to leave in order, and no error.
+    pub fn close(mut self) -> Result<(), FsError> {
+        self.leave()
+    }
+
+    /// Records that the newest segment is what this handle says, since nothing failed.
+    fn leave(&mut self) -> Result<(), FsError> {
+        let was = std::mem::replace(&mut self.state, Doing::Closed);
+        if was != Doing::Rests || self.shared.check_usable().is_err() {
+            return Ok(());
+        }
+        let (history, active) = (&self.history, &self.active);
+        let disk = &history.disk;
+        let stamp = active.file.stamp().map_err(io_error("look at", disk, &active.name))?;
+        let closed = Closed { head: history.head, end: history.end as u64, stamp };
+        let (ledger, first_seq) = (history.ledger, history.newest().first_seq());
+        let record = Newest { ledger, first_seq, closed: Some(closed) };
+        self.shared.check_ours(&active.name, &active.file)?;
+        self.shared.last_names(|| record.write(disk))
     }
 
     /// Reads every byte of the log, its base and its snapshots, and checks it.
@@ -122,25 +166,40 @@ impl<D: Disk> FsStore<D> {
     }
 
     fn check_usable(&self) -> Result<(), StoreError> {
-        if self.poisoned { Err(StoreError::Poisoned) } else { self.shared.check_usable() }
+        self.shared.check_usable()?;
+        if self.state == Doing::Rests { Ok(()) } else { Err(panicked()) }
     }
 
-    /// Runs a writing call; after any error but a plain refusal nothing more is answered.
+    /// Runs a writing call and shows the snapshot writers what it left. Whoever meets a failure that
+    /// leaves the log unknown says so in [`Shared::fail`].
     fn write(
         &mut self,
         call: impl FnOnce(&mut Self) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         self.check_usable()?;
-        // Set first, so that a panic in between poisons too.
-        self.poisoned = true;
+        self.state = Doing::Writes;
         let outcome = call(self);
-        self.poisoned = !matches!(outcome, Ok(()) | Err(StoreError::Missing { .. }));
-        if self.poisoned {
-            self.shared.fail();
-        } else {
+        self.state = Doing::Rests;
+        if self.shared.check_usable().is_ok() {
             self.shared.show(&self.history);
         }
         outcome
+    }
+
+    fn append_all(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+        let mut actual = self.history.head;
+        for entry in entries {
+            if entry.before() != actual {
+                return Err(StoreError::NotNext { expected: entry.before(), actual });
+            }
+            actual = entry.after();
+        }
+        let mut rest = entries;
+        while !rest.is_empty() {
+            let done = self.append_some(rest)?;
+            rest = &rest[done..];
+        }
+        Ok(())
     }
 
     /// Appends what fits into one segment with one write and one sync; returns how many entries.
@@ -167,6 +226,8 @@ impl<D: Disk> FsStore<D> {
         let active = &self.active;
         write_full(&active.file, &active.frames, start as u64).map_err(self.failed("write"))?;
         active.file.sync().map_err(self.failed("sync"))?;
+        // Not before the sync: what another writer finds after it took the name away is acknowledged.
+        self.shared.check_ours(&active.name, &active.file)?;
         self.history.end = end;
         self.history.head = entries[count - 1].after();
         Ok(count)
@@ -185,16 +246,20 @@ impl<D: Disk> FsStore<D> {
         let disk = &self.history.disk;
         let newest = self.history.newest();
         let salt = disk.fresh_salt().map_err(io_error("draw a salt for", disk, &newest.name()))?;
-        let header = SegmentHeader {
-            ledger: self.history.ledger,
-            salt,
-            before: self.history.head,
-            previous: newest.first_seq(),
-        };
-        let create = || recovery::create_segment(disk, &header, &self.options);
-        let (file, size) = self.shared.change_names(create)?;
-        self.active.file = file;
-        self.active.size = size;
+        let ledger = self.history.ledger;
+        let (before, previous) = (self.history.head, newest.first_seq());
+        let header = SegmentHeader { ledger, salt, before, previous };
+        let record = Newest { ledger, first_seq: header.first_seq(), closed: None };
+        let (file, size) = self.shared.change_names(|| {
+            let create = || recovery::create_segment(disk, &header, &self.options);
+            let created = reserve::with(disk, create)?;
+            // Once the segment is there for certain, and before anything in it is acknowledged.
+            reserve::with(disk, || record.write(disk))?;
+            // Whoever has opened the log meanwhile has not seen the new segment, but taken the last.
+            self.shared.check_ours(&self.active.name, &self.active.file)?;
+            Ok(created)
+        })?;
+        self.active = Active { file, name: header.name(), size, frames: Vec::new() };
         self.history.segments.push(header);
         self.history.end = FRAMES_AT;
         Ok(())
@@ -207,8 +272,12 @@ impl<D: Disk> FsStore<D> {
             return Ok(());
         }
         let size = end.next_multiple_of(self.options.preallocated());
-        recovery::write_zeros(&self.active.file, self.active.size..size)
-            .map_err(self.failed("reserve space in"))?;
+        let range = self.active.size..size;
+        // A write that found no room has written nothing that a sync could forget: it can be made
+        // again.
+        reserve::with(&self.history.disk, || {
+            write_zeros(&self.active.file, range.clone()).map_err(self.failed("reserve space in"))
+        })?;
         self.active.file.sync().map_err(self.failed("sync"))?;
         self.active.size = size;
         Ok(())
@@ -220,39 +289,62 @@ impl<D: Disk> FsStore<D> {
         move |source| io_error(action, &history.disk, &history.newest().name())(source)
     }
 
-    /// Gives the snapshot at this head, read back and checked, the name of a base.
+    /// Gives the snapshot at this head, read back and checked, the name of a base. A call that failed
+    /// may have done so already.
     fn promote(&mut self, at: Head) -> Result<(), StoreError> {
         let history = &self.history;
         if history.base == Some(at) {
             return Ok(());
         }
-        let missing = StoreError::Missing { needed: "readable snapshot", requested: at.seq };
-        let name = names::snapshot(at.seq);
-        match snapshot::read(&history.disk, &name, history.ledger, at.seq) {
-            Ok(snapshot) if snapshot.at == at && history.contains(at)? => {}
-            Err(error @ FsError::Io { .. }) if !error.is_not_found() => return Err(error.into()),
-            _ => return Err(missing),
+        let missing = || StoreError::Missing { needed: "readable snapshot", requested: at.seq };
+        let listing = Listing::read(&history.disk)?;
+        let (name, base) = (names::snapshot(at.seq), names::base(at.seq));
+        let is_named = listing.bases.contains(&at.seq);
+        if !is_named && !listing.snapshots.contains(&at.seq) {
+            return Err(missing());
         }
-        let base = names::base(at.seq);
+        let found = if is_named { &base } else { &name };
+        match snapshot::check(&history.disk, found, history.ledger, at.seq) {
+            Ok(taken) if taken == at && history.contains(at)? => {}
+            Err(error @ FsError::Io { .. }) if !error.is_not_found() => return Err(error.into()),
+            _ => return Err(missing()),
+        }
+        let (disk, active) = (&history.disk, &self.active);
         self.shared.change_names(|| {
-            history.disk.rename(&name, &base).map_err(io_error("rename", &history.disk, &name))?;
-            history.sync_names()
+            self.shared.check_ours(&active.name, &active.file)?;
+            if is_named {
+                return snapshot::write_anew(disk, &base);
+            }
+            disk.rename(&name, &base).map_err(io_error("rename", disk, &name))?;
+            names::sync(disk)
         })?;
         self.history.base = Some(at);
         Ok(())
     }
 
-    /// Removes what the base stands for. A crash may leave any of it: the next opening finishes.
+    /// Removes what the base stands for. A crash or a failure may leave any of it: the next dropping
+    /// of history or the next opening finishes.
     fn drop_below_base(&mut self) -> Result<(), StoreError> {
-        let listing = crate::history::Listing::read(&self.history.disk)?;
-        let mut dropped = self.history.below_base();
-        let older = listing.bases.iter().rev().skip(1);
-        dropped.extend(older.map(|at| names::base(*at)));
+        let listing = Listing::read(&self.history.disk)?;
+        let dropped = self.history.forget_below_base(&listing);
         self.shared.change_names(|| {
             self.history.remove(&dropped)?;
-            evict_snapshots(&self.history)
+            evict_snapshots(&self.history)?;
+            reserve::take(&self.history.disk, &self.options).map(drop)
         })
     }
+}
+
+impl<D: Disk> Drop for FsStore<D> {
+    fn drop(&mut self) {
+        // What fails here costs the next opening time; `close` tells.
+        let _ = self.leave();
+    }
+}
+
+/// What a handle answers after a call on it has panicked half way.
+fn panicked() -> StoreError {
+    StoreError::Poisoned { cause: "a call panicked".into() }
 }
 
 impl<D: Disk> EventSource for FsStore<D> {
@@ -271,7 +363,7 @@ impl<D: Disk> EventSource for FsStore<D> {
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.check_usable()?;
-        self.history.replay(from, Chain::Checked, visit)
+        self.history.replay(from, Chain::Checked, convert::identity, visit)
     }
 
     fn replay_unchained(
@@ -280,7 +372,7 @@ impl<D: Disk> EventSource for FsStore<D> {
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.check_usable()?;
-        self.history.replay(from, Chain::LeftToReader, visit)
+        self.history.replay(from, Chain::LeftToReader, convert::identity, visit)
     }
 
     fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
@@ -307,19 +399,7 @@ impl<D: Disk> EventStore for FsStore<D> {
 
     fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
         self.write(|store| {
-            let mut actual = store.history.head;
-            for entry in entries {
-                if entry.before() != actual {
-                    return Err(StoreError::NotNext { expected: entry.before(), actual });
-                }
-                actual = entry.after();
-            }
-            let mut rest = entries;
-            while !rest.is_empty() {
-                let done = store.append_some(rest)?;
-                rest = &rest[done..];
-            }
-            Ok(())
+            store.append_all(entries).inspect_err(|error| store.shared.fail(error.cause()))
         })
     }
 

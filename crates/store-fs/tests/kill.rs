@@ -81,6 +81,7 @@ fn kill_again_and_again() {
         let acknowledged = killed_after(&directory, (random >> 8 & 31) as usize);
         let (store, report) = FsStore::open(&directory, OPTIONS).expect("a kill is no damage");
         torn += u32::from(report.cut.is_some());
+        assert!(!report.was_closed, "its writer was killed");
         check(&store, acknowledged, &mut heads);
     }
     let entries = heads.len() - 1;
@@ -94,7 +95,8 @@ fn killed_after(directory: &Path, heads: usize) -> u64 {
     let mut told = BufReader::new(told).lines().map(|line| line.expect("a line"));
     let mut last = told.next().expect("the first head");
     let second = FsStore::open(directory, OPTIONS);
-    assert!(matches!(second, Err(FsError::Locked { .. })), "{second:?}");
+    let Err(FsError::Locked { holder, .. }) = &second else { panic!("{second:?}") };
+    assert_eq!(*holder, Some(child.id()));
     assert!(FsReader::open(directory).is_ok(), "reading takes no lock");
     for head in told.by_ref().take(heads) {
         last = head;

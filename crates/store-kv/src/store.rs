@@ -3,6 +3,7 @@
 use std::{
     fmt,
     ops::{ControlFlow, Deref},
+    sync::Arc,
 };
 
 use lightning::util::persist::KVStoreSync;
@@ -31,22 +32,24 @@ const SNAPSHOTS_KEPT: usize = 2;
 /// saved or history is dropped. A writer that finds there that another one went on is
 /// [`StoreError::Fenced`].
 ///
-/// After any failed write or removal the handle is poisoned: what is there is known again only once
-/// the log has been opened anew.
+/// After any failed append the handle is poisoned: what is there is known again only once the log
+/// has been opened anew. A failed snapshot or dropping of history is an error of that call alone,
+/// unless it was the base that could not be written, or the log is found not to be as this handle
+/// left it.
 pub struct KvStore<K> {
     history: History<K>,
     health: Health,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Health {
     /// Not the writer yet.
     Opened,
     Writer,
     /// Another writer went on.
     Fenced,
-    /// A writing call failed with an unknown outcome.
-    Poisoned,
+    /// A call left the log unknown, and said so.
+    Poisoned(Arc<str>),
 }
 
 impl<K> fmt::Debug for KvStore<K> {
@@ -107,10 +110,10 @@ impl<K: Deref<Target: KVStoreSync>> KvStore<K> {
     }
 
     fn check_usable(&self) -> Result<(), StoreError> {
-        match self.health {
+        match &self.health {
             Health::Opened | Health::Writer => Ok(()),
             Health::Fenced => Err(StoreError::Fenced),
-            Health::Poisoned => Err(StoreError::Poisoned),
+            Health::Poisoned(cause) => Err(StoreError::Poisoned { cause: Arc::clone(cause) }),
         }
     }
 
@@ -121,18 +124,37 @@ impl<K: Deref<Target: KVStoreSync>> KvStore<K> {
         }
     }
 
-    /// Runs a writing call; after any error but a plain refusal nothing more is answered.
+    /// Runs a writing call; after any error nothing more is answered.
     fn write<T>(
         &mut self,
         call: impl FnOnce(&mut History<K>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.run(call, |_| true)
+    }
+
+    /// Saves a snapshot or drops history: a key-value store that fails meanwhile fails that call
+    /// alone. What else is wrong is wrong with the log: another writer's keys, or missing ones.
+    fn maintain<T>(
+        &mut self,
+        call: impl FnOnce(&mut History<K>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.run(call, |error| {
+            !matches!(error, StoreError::Missing { .. } | StoreError::Backend(_))
+        })
+    }
+
+    fn run<T>(
+        &mut self,
+        call: impl FnOnce(&mut History<K>) -> Result<T, StoreError>,
+        poisons: impl FnOnce(&StoreError) -> bool,
+    ) -> Result<T, StoreError> {
         // Set first, so that a panic in between poisons too.
-        self.health = Health::Poisoned;
+        self.health = Health::Poisoned("a call panicked".into());
         let outcome = call(&mut self.history);
         self.health = match &outcome {
-            Ok(_) | Err(StoreError::Missing { .. }) => Health::Writer,
             Err(StoreError::Fenced) => Health::Fenced,
-            Err(_) => Health::Poisoned,
+            Err(error) if poisons(error) => Health::Poisoned(error.cause()),
+            _ => Health::Writer,
         };
         outcome
     }
@@ -208,38 +230,33 @@ impl<K: Deref<Target: KVStoreSync>> History<K> {
     fn evict_snapshots(&mut self) -> Result<(), KvError> {
         let kept: Vec<_> = self.log.usable_snapshots().take(SNAPSHOTS_KEPT).collect();
         let head = self.log.head.seq;
-        let snapshots = std::mem::take(&mut self.log.snapshots);
-        for at in snapshots {
-            if kept.contains(&at) || at.seq > head {
-                self.log.snapshots.push(at);
-            } else {
-                self.space.remove(Key::Snapshot(at))?;
-            }
+        let is_needed = |at: &Head| kept.contains(at) || at.seq > head;
+        while let Some(nth) = self.log.snapshots.iter().position(|at| !is_needed(at)) {
+            self.space.remove(Key::Snapshot(self.log.snapshots[nth]))?;
+            self.log.snapshots.remove(nth);
         }
         Ok(())
     }
 
-    fn drop_history(&mut self, base: Head) -> Result<(), StoreError> {
+    /// The state at this head, read back and checked, if it is not the base already.
+    fn state_of_base(&self, at: Head) -> Result<Option<Vec<u8>>, StoreError> {
         self.check_alone()?;
-        let is_new = self.log.base() != Some(base);
-        if is_new {
-            self.promote(base)?;
+        if self.log.base() == Some(at) {
+            return Ok(None);
         }
-        Ok(self.drop_below_base(!is_new)?)
-    }
-
-    /// Writes the snapshot at this head, read back and checked, under the name of a base.
-    fn promote(&mut self, at: Head) -> Result<(), StoreError> {
         let missing = StoreError::Missing { needed: "readable snapshot", requested: at.seq };
         if !self.log.usable_snapshots().any(|snapshot| snapshot == at) {
             return Err(missing);
         }
-        let state = match self.read_snapshot(Key::Snapshot(at), at) {
-            Ok(snapshot) if self.contains(at)? => snapshot.bytes,
-            Err(error @ KvError::Io { .. }) => return Err(error.into()),
-            _ => return Err(missing),
-        };
-        self.space.write(Key::Base(at), value::encode_snapshot(self.log.ledger, at, &state))?;
+        match self.read_snapshot(Key::Snapshot(at), at) {
+            Ok(snapshot) if self.contains(at)? => Ok(Some(snapshot.bytes)),
+            Err(error @ KvError::Io { .. }) => Err(error.into()),
+            _ => Err(missing),
+        }
+    }
+
+    fn write_base(&mut self, at: Head, state: &[u8]) -> Result<(), KvError> {
+        self.space.write(Key::Base(at), value::encode_snapshot(self.log.ledger, at, state))?;
         self.log.bases.push(at);
         Ok(())
     }
@@ -255,12 +272,14 @@ impl<K: Deref<Target: KVStoreSync>> History<K> {
                 let value = value::encode_snapshot(self.log.ledger, base.at, &base.bytes);
                 self.space.write(Key::Base(base.at), value)?;
             }
-            for key in self.log.chunks.drain(..covered) {
+            // What could not be removed is still known, so that the next call begins with it.
+            for key in self.log.chunks[..covered].to_vec() {
                 self.space.remove(Key::Chunk(key))?;
+                self.log.chunks.remove(0);
             }
-            let replaced = self.log.bases.len() - 1;
-            for at in self.log.bases.drain(..replaced) {
-                self.space.remove(Key::Base(at))?;
+            while self.log.bases.len() > 1 {
+                self.space.remove(Key::Base(self.log.bases[0]))?;
+                self.log.bases.remove(0);
             }
         }
         self.evict_snapshots()
@@ -328,11 +347,16 @@ impl<K: Deref<Target: KVStoreSync>> EventStore for KvStore<K> {
 
     fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
         self.check_writer()?;
-        self.write(|history| history.save_snapshot(at, bytes))
+        self.maintain(|history| history.save_snapshot(at, bytes))
     }
 
     fn drop_history(&mut self, base: Head) -> Result<(), StoreError> {
         self.check_writer()?;
-        self.write(|history| history.drop_history(base))
+        let state = self.maintain(|history| history.state_of_base(base))?;
+        if let Some(state) = &state {
+            // Where the log begins is unknown after a failure: that is no matter of this call alone.
+            self.write(|history| Ok(history.write_base(base, state)?))?;
+        }
+        self.maintain(|history| Ok(history.drop_below_base(state.is_none())?))
     }
 }

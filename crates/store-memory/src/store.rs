@@ -1,6 +1,6 @@
 //! One process's handle on the log.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::Arc};
 
 use payonce_core::{
     Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, SnapshotWriter,
@@ -21,7 +21,7 @@ pub struct MemoryStore {
     health: Health,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Health {
     /// Not the writer yet.
     Opened,
@@ -29,32 +29,39 @@ enum Health {
     Writer(u64),
     /// Another writer took the log over.
     Fenced,
-    /// A writing call failed with an unknown outcome.
-    Poisoned,
+    /// A call failed with an unknown outcome, and said so.
+    Poisoned(Arc<str>),
 }
 
 impl Health {
-    fn check_usable(self) -> Result<(), StoreError> {
+    fn check_usable(&self) -> Result<(), StoreError> {
         match self {
             Self::Opened | Self::Writer(_) => Ok(()),
             Self::Fenced => Err(StoreError::Fenced),
-            Self::Poisoned => Err(StoreError::Poisoned),
+            Self::Poisoned(cause) => Err(StoreError::Poisoned { cause: Arc::clone(cause) }),
         }
     }
 
-    fn check_owner(self, shared: &Shared) -> Result<(), StoreError> {
+    fn check_owner(&self, shared: &Shared) -> Result<(), StoreError> {
         match self {
-            Self::Writer(fence) if fence == shared.fences => Ok(()),
+            Self::Writer(fence) if *fence == shared.fences => Ok(()),
             _ => Err(StoreError::Fenced),
         }
     }
 
-    /// What a writing call leaves: after any error but a plain refusal nothing more is answered.
+    /// What a call leaves that may leave the log unknown: after any error nothing more is answered.
     fn note<T>(&mut self, outcome: &Result<T, StoreError>) {
         match outcome {
-            Ok(_) | Err(StoreError::Missing { .. }) => {}
+            Ok(_) => {}
             Err(StoreError::Fenced) => *self = Self::Fenced,
-            Err(_) => *self = Self::Poisoned,
+            Err(error) => *self = Self::Poisoned(error.cause()),
+        }
+    }
+
+    /// What saving a snapshot or dropping history leaves: its failure is that of the call alone.
+    fn note_fenced<T>(&mut self, outcome: &Result<T, StoreError>) {
+        if let Err(StoreError::Fenced) = outcome {
+            *self = Self::Fenced;
         }
     }
 }
@@ -78,17 +85,34 @@ impl MemoryStore {
         self.health.check_owner(shared)
     }
 
-    /// Runs a writing call as planned; after any error but a plain refusal nothing more is answered.
+    /// Runs a writing call as planned; after any error nothing more is answered.
     fn write<T>(
         &mut self,
         call: impl FnOnce(&mut Self, &mut Shared, Planned) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let outcome = self.run(call)?;
+        self.health.note(&outcome);
+        outcome
+    }
+
+    /// Runs a call that leaves the log known, whatever becomes of it.
+    fn maintain<T>(
+        &mut self,
+        call: impl FnOnce(&mut Self, &mut Shared, Planned) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let outcome = self.run(call)?;
+        self.health.note_fenced(&outcome);
+        outcome
+    }
+
+    fn run<T>(
+        &mut self,
+        call: impl FnOnce(&mut Self, &mut Shared, Planned) -> Result<T, StoreError>,
+    ) -> Result<Result<T, StoreError>, StoreError> {
         self.check_usable()?;
         let planned = arrive(&self.disk);
         let disk = self.disk.clone();
-        let outcome = call(self, &mut disk.lock(), planned);
-        self.health.note(&outcome);
-        outcome
+        Ok(call(self, &mut disk.lock(), planned))
     }
 
     fn read<T>(&self, call: impl FnOnce(&Image) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -183,18 +207,18 @@ impl EventStore for MemoryStore {
     }
 
     fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
-        self.write(|store, shared, planned| {
+        self.maintain(|store, shared, planned| {
             store.check_owner(shared)?;
             effect(&planned, || shared.image.save_snapshot(at, bytes))
         })
     }
 
     fn snapshot_writer(&self) -> Option<Box<dyn SnapshotWriter + Send>> {
-        Some(Box::new(Detached { disk: self.disk.clone(), health: self.health }))
+        Some(Box::new(Detached { disk: self.disk.clone(), health: self.health.clone() }))
     }
 
     fn drop_history(&mut self, base: Head) -> Result<(), StoreError> {
-        self.write(|store, shared, planned| {
+        self.maintain(|store, shared, planned| {
             store.check_owner(shared)?;
             effect(&planned, || shared.image.drop_history(base))
         })
@@ -216,7 +240,7 @@ impl SnapshotWriter for Detached {
             .health
             .check_owner(&shared)
             .and_then(|()| effect(&planned, || shared.image.save_snapshot(at, bytes)));
-        self.health.note(&outcome);
+        self.health.note_fenced(&outcome);
         outcome
     }
 }

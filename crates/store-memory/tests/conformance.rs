@@ -28,6 +28,11 @@ impl Harness for Memory {
         self.disk().fail_nth(1, Failure::AfterEntries(3));
         true
     }
+
+    fn fail_next_maintenance(&mut self, _store: &mut MemoryStore) -> bool {
+        self.disk().fail_nth(1, Failure::AfterEffect);
+        true
+    }
 }
 
 payonce_store_testkit::conformance!(crate::Memory(None));

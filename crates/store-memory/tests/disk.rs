@@ -71,9 +71,9 @@ fn a_failed_append_takes_effect_as_planned_and_poisons() {
         disk.fail_nth(1, failure);
         let outcome = store.append(&batch(head, 3));
         assert!(matches!(outcome, Err(StoreError::Backend(_))), "{failure:?}: {outcome:?}");
-        assert!(matches!(store.append(&[]), Err(StoreError::Poisoned)));
-        assert!(matches!(store.base(), Err(StoreError::Poisoned)));
-        assert!(matches!(store.fence(), Err(StoreError::Poisoned)));
+        assert!(matches!(store.append(&[]), Err(StoreError::Poisoned { .. })));
+        assert!(matches!(store.base(), Err(StoreError::Poisoned { .. })));
+        assert!(matches!(store.fence(), Err(StoreError::Poisoned { .. })));
         assert_eq!(seqs(&opened(&disk).0), kept, "{failure:?}");
     }
 }

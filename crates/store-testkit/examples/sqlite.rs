@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p payonce-store-testkit --example sqlite`
 
-use std::{ops::ControlFlow, path::PathBuf, time::Duration};
+use std::{ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
 
 use payonce_core::{
     ChainHash, Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, StoreError,
@@ -26,7 +26,14 @@ pub(crate) struct SqliteStore {
     database: Connection,
     ledger: LedgerId,
     fence: i64,
-    failed: Option<fn() -> StoreError>,
+    failed: Option<Failed>,
+}
+
+/// Why a handle answers nothing any more.
+enum Failed {
+    Fenced,
+    /// An append failed, and said so.
+    Poisoned(Arc<str>),
 }
 
 fn backend(error: rusqlite::Error) -> StoreError {
@@ -59,11 +66,30 @@ impl SqliteStore {
     }
 
     fn check_usable(&self) -> Result<(), StoreError> {
-        self.failed.map_or(Ok(()), |error| Err(error()))
+        match &self.failed {
+            None => Ok(()),
+            Some(Failed::Fenced) => Err(StoreError::Fenced),
+            Some(Failed::Poisoned(cause)) => Err(StoreError::Poisoned { cause: Arc::clone(cause) }),
+        }
     }
 
-    /// Runs a change as one transaction that only the present writer can commit.
+    /// Appends, or makes sure that it could. After a failure nobody knows what was committed.
     fn write(
+        &mut self,
+        change: impl FnOnce(&Connection, Head) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let outcome = self.maintain(change);
+        if let Err(error) = &outcome
+            && self.failed.is_none()
+        {
+            self.failed = Some(Failed::Poisoned(error.cause()));
+        }
+        outcome
+    }
+
+    /// Runs a change as one transaction that only the present writer can commit. Whatever becomes of a
+    /// snapshot, the log is as it was.
+    fn maintain(
         &mut self,
         change: impl FnOnce(&Connection, Head) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
@@ -83,11 +109,9 @@ impl SqliteStore {
             transaction.commit().map_err(backend)
         };
         let outcome = attempt();
-        self.failed = match outcome {
-            Ok(()) | Err(StoreError::Missing { .. }) => None,
-            Err(StoreError::Fenced) => Some(|| StoreError::Fenced),
-            Err(_) => Some(|| StoreError::Poisoned),
-        };
+        if let Err(StoreError::Fenced) = outcome {
+            self.failed = Some(Failed::Fenced);
+        }
         outcome
     }
 }
@@ -227,7 +251,7 @@ impl EventStore for SqliteStore {
     }
 
     fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
-        self.write(|database, _| {
+        self.maintain(|database, _| {
             if !has(database, at)? {
                 return Err(StoreError::Missing { needed: "end of an entry", requested: at.seq });
             }
@@ -243,7 +267,7 @@ impl EventStore for SqliteStore {
     }
 
     fn drop_history(&mut self, base: Head) -> Result<(), StoreError> {
-        self.write(|database, _| {
+        self.maintain(|database, _| {
             let at = snapshots(database, "seq = ?1", base.seq)?;
             let is_there = at.into_iter().flatten().any(|snapshot| snapshot.at == base);
             if !is_there || !has(database, base)? || base_seq(database)? > Some(base.seq) {

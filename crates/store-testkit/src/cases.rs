@@ -69,6 +69,9 @@ table! {
     3 a_failed_append_poisons,
     3 a_failed_append_leaves_a_prefix,
     3 the_head_after_a_failed_append_is_final,
+    3 a_poisoned_store_tells_what_failed_first,
+    3 a_failed_snapshot_is_of_that_call_alone,
+    3 a_failed_dropping_is_of_that_call_alone,
     4 replay_starts_where_it_is_told,
     4 replay_stops_when_it_is_told,
     4 replay_outside_the_log_is_refused,
@@ -287,6 +290,60 @@ fn the_head_after_a_failed_append_is_final<H: Harness>(harness: &mut H) -> Verdi
     subject.note(&others);
     subject.expect_log(1)?;
     subject.restart()?.restart()?.expect_log(1)?;
+    Ok(Shown::Held)
+}
+
+fn a_poisoned_store_tells_what_failed_first<H: Harness>(harness: &mut H) -> Verdict<Shown> {
+    let mut subject = Subject::filled(harness)?;
+    let Err(first) = subject.store.append(&batch(subject.heads[0], &[1])) else {
+        return Err("a repeated entry was not refused".into());
+    };
+    let entries = batch(subject.head(), &[1]);
+    for nth in 1..=2 {
+        match subject.store.append(&entries) {
+            Err(StoreError::Poisoned { cause }) => {
+                same(&format!("the cause told by call {nth}"), &*cause, &*first.to_string())?;
+            }
+            other => return Err(format!("call {nth} after a failure: {other:?}")),
+        }
+    }
+    Ok(Shown::Held)
+}
+
+const CANNOT_FAIL_MAINTENANCE: Shown =
+    Shown::NoOccasion("the harness cannot make a snapshot or a dropping of history fail");
+
+fn a_failed_snapshot_is_of_that_call_alone<H: Harness>(harness: &mut H) -> Verdict<Shown> {
+    let mut subject = Subject::filled(harness)?;
+    let at = subject.head();
+    if !subject.harness.fail_next_maintenance(&mut subject.store) {
+        return Ok(CANNOT_FAIL_MAINTENANCE);
+    }
+    let outcome = subject.store.save_snapshot(at, &state_at(at));
+    refused("the snapshot", outcome, |error| !is_poisoned(error))?;
+    subject.append(&[1])?;
+    subject.expect_log(1)?;
+    subject.snapshot(at)?;
+    subject.expect_snapshot(u64::MAX, Some(at))?;
+    Ok(Shown::Held)
+}
+
+fn a_failed_dropping_is_of_that_call_alone<H: Harness>(harness: &mut H) -> Verdict<Shown> {
+    let mut subject = Subject::filled(harness)?;
+    let at = subject.heads[5];
+    subject.snapshot(at)?;
+    if !subject.harness.fail_next_maintenance(&mut subject.store) {
+        return Ok(CANNOT_FAIL_MAINTENANCE);
+    }
+    let outcome = subject.store.drop_history(at);
+    refused("dropping history", outcome, |error| !is_poisoned(error))?;
+    subject.append(&[1])?;
+    // It may have become the base all the same: then what is before it is another matter.
+    let base = must("reading the base", subject.store.base())?.map_or(0, |base| base.at.seq);
+    subject.expect_log(base + 1)?;
+    must("dropping history again", subject.store.drop_history(at))?;
+    subject.expect_base(Some(at))?;
+    subject.expect_log(at.seq + 1)?;
     Ok(Shown::Held)
 }
 

@@ -65,6 +65,8 @@ faults! {
     GoesOnAfterAFailure,
     /// Is read as usual after a failure.
     ReadsWhenPoisoned,
+    /// Does not tell what failed first.
+    ForgetsWhy,
     /// A failed batch is kept without its first entry.
     TearsABatch,
     /// A failed batch arrives after the next process has fenced, with its first append.
@@ -115,6 +117,12 @@ faults! {
     AcceptsSnapshotsOfAFork,
     /// A refused snapshot poisons.
     PoisonedByARefusedSnapshot,
+    /// A failed snapshot poisons.
+    PoisonedByAFailedSnapshot,
+    /// A failed dropping of history poisons.
+    PoisonedByAFailedDropping,
+    /// History is dropped although that failed.
+    DropsWhenFailing,
     /// Saving a snapshot drops the history before it.
     DropsWhenSaving,
     /// A damaged snapshot is served as it is, a damaged base too.
@@ -351,6 +359,9 @@ impl Log {
         if !self.is_state(at) {
             return Err(StoreError::Missing { needed: "end of an entry", requested: at.seq });
         }
+        if std::mem::take(&mut self.fail_next) {
+            return Err(failure());
+        }
         let snapshot = Snapshot { at, bytes: bytes.to_vec() };
         self.snapshots.push(Saved { snapshot, damaged: false });
         if !self.is(Fault::ServesTheLastSaved) {
@@ -416,6 +427,12 @@ impl Log {
             }
             None => return Err(StoreError::Missing { needed: "snapshot", requested: at.seq }),
         };
+        if std::mem::take(&mut self.fail_next) {
+            if self.is(Fault::DropsWhenFailing) {
+                self.entries.retain(|entry| entry.first_seq > at.seq);
+            }
+            return Err(failure());
+        }
         if self.is(Fault::KeepsTheFirstBase) && self.base.is_some() {
             return Ok(());
         }
@@ -452,7 +469,7 @@ impl FaultyDisk {
     pub fn open(&self) -> FaultyStore {
         let mut log = self.lock();
         log.open += 1;
-        FaultyStore { disk: self.clone(), ledger: log.ledger, fence: None, poisoned: false }
+        FaultyStore { disk: self.clone(), ledger: log.ledger, fence: None, poisoned: None }
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
@@ -466,12 +483,19 @@ pub struct FaultyStore {
     disk: FaultyDisk,
     ledger: LedgerId,
     fence: Option<u64>,
-    poisoned: bool,
+    /// What the first failure said.
+    poisoned: Option<Arc<str>>,
 }
 
 impl FaultyStore {
     fn check_usable(&self) -> Result<(), StoreError> {
-        if self.poisoned { Err(StoreError::Poisoned) } else { Ok(()) }
+        match &self.poisoned {
+            None => Ok(()),
+            Some(_) if self.disk.lock().is(Fault::ForgetsWhy) => {
+                Err(StoreError::Poisoned { cause: "something failed".into() })
+            }
+            Some(cause) => Err(StoreError::Poisoned { cause: Arc::clone(cause) }),
+        }
     }
 
     fn check_readable(&self) -> Result<(), StoreError> {
@@ -547,11 +571,12 @@ impl EventStore for FaultyStore {
             [] => Ok(()),
             _ => log.append(entries),
         };
-        self.poisoned = match outcome {
-            Err(StoreError::NotNext { .. }) => !log.is(Fault::GoesOnAfterARefusal),
-            Err(_) => !log.is(Fault::GoesOnAfterAFailure),
-            Ok(()) => false,
+        let goes_on = match outcome {
+            Err(StoreError::NotNext { .. }) => log.is(Fault::GoesOnAfterARefusal),
+            Err(_) => log.is(Fault::GoesOnAfterAFailure),
+            Ok(()) => true,
         };
+        self.poisoned = outcome.as_ref().err().filter(|_| !goes_on).map(StoreError::cause);
         outcome
     }
 
@@ -575,7 +600,17 @@ impl EventStore for FaultyStore {
             self.check_owner(&log)?;
         }
         let outcome = log.save_snapshot(at, bytes);
-        self.poisoned = outcome.is_err() && log.is(Fault::PoisonedByARefusedSnapshot);
+        self.poisoned = match &outcome {
+            Err(error @ StoreError::Missing { .. })
+                if log.is(Fault::PoisonedByARefusedSnapshot) =>
+            {
+                Some(error.cause())
+            }
+            Err(error @ StoreError::Backend(_)) if log.is(Fault::PoisonedByAFailedSnapshot) => {
+                Some(error.cause())
+            }
+            _ => None,
+        };
         outcome
     }
 
@@ -590,7 +625,14 @@ impl EventStore for FaultyStore {
         if !log.is(Fault::FencesAppendsOnly) {
             self.check_owner(&log)?;
         }
-        log.drop_history(base)
+        let outcome = log.drop_history(base);
+        self.poisoned = match &outcome {
+            Err(error @ StoreError::Backend(_)) if log.is(Fault::PoisonedByAFailedDropping) => {
+                Some(error.cause())
+            }
+            _ => None,
+        };
+        outcome
     }
 }
 
@@ -657,6 +699,11 @@ impl Harness for FaultyHarness {
     }
 
     fn fail_next_append(&mut self, _store: &mut FaultyStore) -> bool {
+        self.disk.lock().fail_next = true;
+        true
+    }
+
+    fn fail_next_maintenance(&mut self, _store: &mut FaultyStore) -> bool {
         self.disk.lock().fail_next = true;
         true
     }

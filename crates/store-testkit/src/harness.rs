@@ -40,6 +40,12 @@ pub trait Harness {
         false
     }
 
+    /// Makes the next saving of a snapshot, or dropping of history, on this handle fail, as a full disk
+    /// would make it fail. Returns `false` if this store's harness cannot do that.
+    fn fail_next_maintenance(&mut self, _store: &mut Self::Store) -> bool {
+        false
+    }
+
     /// Changes one byte of the stored entry whose first seq this is, while no handle is open.
     /// Returns `false` if this store's harness cannot do that.
     fn damage_entry(&mut self, _first_seq: u64) -> bool {

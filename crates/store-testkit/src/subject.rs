@@ -84,7 +84,7 @@ pub(crate) fn is_missing(error: &StoreError) -> bool {
 }
 
 pub(crate) fn is_poisoned(error: &StoreError) -> bool {
-    matches!(error, StoreError::Poisoned)
+    matches!(error, StoreError::Poisoned { .. })
 }
 
 pub(crate) fn is_not_next(error: &StoreError) -> bool {

@@ -104,12 +104,23 @@ const CAUGHT_BY: &[(Fault, &[&str])] = &[
     (Fault::RefusesEmptyBatches, &["an_empty_batch_changes_nothing"]),
     (Fault::AcceptsForks, &["a_fork_is_refused"]),
     (Fault::AcceptsGaps, &["a_gap_is_refused"]),
-    (Fault::IgnoresRepeats, &["a_repeated_entry_is_refused", "a_refused_append_poisons"]),
+    (
+        Fault::IgnoresRepeats,
+        &[
+            "a_repeated_entry_is_refused",
+            "a_refused_append_poisons",
+            "a_poisoned_store_tells_what_failed_first",
+        ],
+    ),
     (Fault::ComparesTheFirstEntryOnly, &["a_batch_that_does_not_hang_together_is_refused_whole"]),
     (Fault::KeepsSomeOfARefusedBatch, &["a_batch_that_does_not_hang_together_is_refused_whole"]),
-    (Fault::GoesOnAfterARefusal, &["a_refused_append_poisons"]),
+    (
+        Fault::GoesOnAfterARefusal,
+        &["a_refused_append_poisons", "a_poisoned_store_tells_what_failed_first"],
+    ),
     (Fault::GoesOnAfterAFailure, &["a_failed_append_poisons"]),
     (Fault::ReadsWhenPoisoned, &["a_refused_append_poisons", "a_failed_append_poisons"]),
+    (Fault::ForgetsWhy, &["a_poisoned_store_tells_what_failed_first"]),
     (
         Fault::TearsABatch,
         &["a_failed_append_leaves_a_prefix", "the_head_after_a_failed_append_is_final"],
@@ -247,9 +258,13 @@ const CAUGHT_BY: &[(Fault, &[&str])] = &[
             "an_earlier_base_is_refused",
         ],
     ),
+    (Fault::PoisonedByAFailedSnapshot, &["a_failed_snapshot_is_of_that_call_alone"]),
+    (Fault::PoisonedByAFailedDropping, &["a_failed_dropping_is_of_that_call_alone"]),
+    (Fault::DropsWhenFailing, &["a_failed_dropping_is_of_that_call_alone"]),
     (
         Fault::DropsWhenSaving,
         &[
+            "a_failed_dropping_is_of_that_call_alone",
             "what_a_fenced_off_writer_tries_leaves_no_trace",
             "an_older_snapshot_never_replaces_a_newer_one",
             "a_snapshot_is_no_part_of_the_log",

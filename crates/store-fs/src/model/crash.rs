@@ -14,6 +14,8 @@ struct Medium {
     names: BTreeMap<String, usize>,
     /// The changes of names since their directory was synced.
     renaming: Vec<Change>,
+    /// Those of them that a failed sync should have kept: never certain.
+    unkept: usize,
 }
 
 #[derive(Default)]
@@ -28,6 +30,11 @@ struct File {
     certain: Vec<u8>,
     /// The sectors that the next sync writes.
     dirty: BTreeSet<usize>,
+    /// How many sectors the file had at its last sync, or its first failed one: beyond them it grew.
+    grown_from: usize,
+    /// The sectors by which the file grew in a sync that failed: whatever is written there later, and
+    /// synced, may still read as it did before.
+    forgotten: BTreeSet<usize>,
 }
 
 /// Writes `bytes` at `offset`, with zeros before them if the file is shorter.
@@ -54,6 +61,7 @@ impl File {
             seen: bytes.to_vec(),
             lengths: vec![bytes.len()],
             certain: bytes.to_vec(),
+            grown_from: bytes.len().div_ceil(SECTOR),
             ..Self::default()
         }
     }
@@ -78,9 +86,18 @@ impl File {
     fn sync(&mut self) {
         self.lengths = vec![self.seen.len()];
         for number in std::mem::take(&mut self.dirty) {
-            self.sectors.remove(&number);
-            put(&mut self.certain, number * SECTOR, &sector(&self.seen, number));
+            if !self.forgotten.contains(&number) {
+                self.sectors.remove(&number);
+                put(&mut self.certain, number * SECTOR, &sector(&self.seen, number));
+            }
         }
+        self.grown_from = self.seen.len().div_ceil(SECTOR);
+    }
+
+    fn fail_to_sync(&mut self) {
+        let grown = self.dirty.split_off(&self.grown_from);
+        self.forgotten.extend(grown);
+        self.dirty.clear();
     }
 }
 
@@ -101,18 +118,27 @@ impl Medium {
         match change {
             Change::Written { file, offset, bytes } => self.files[*file].write(*offset, bytes),
             Change::Synced { file } => self.files[*file].sync(),
-            Change::SyncFailed { file } => self.files[*file].dirty.clear(),
-            Change::NamesSynced => {
-                for change in std::mem::take(&mut self.renaming) {
-                    rename(&mut self.names, &change);
-                }
-            }
+            Change::SyncFailed { file } => self.files[*file].fail_to_sync(),
+            Change::NamesSyncFailed => self.unkept = self.renaming.len(),
+            Change::NamesSynced => self.sync_names(),
             Change::Created { .. } => {
                 self.files.push(File::certain(&[]));
                 self.renaming.push(change.clone());
             }
             Change::Renamed { .. } | Change::Removed { .. } => self.renaming.push(change.clone()),
         }
+    }
+
+    /// Makes the changes of names certain, but for those that a failed sync should have kept. One of
+    /// these that comes before a certain change of the same names matters no more.
+    fn sync_names(&mut self) {
+        let certain = self.renaming.split_off(self.unkept);
+        for change in &certain {
+            rename(&mut self.names, change);
+        }
+        let touched: Vec<&String> = certain.iter().flat_map(named).collect();
+        self.renaming.retain(|change| named(change).iter().all(|name| !touched.contains(name)));
+        self.unkept = self.renaming.len();
     }
 
     /// How many possibilities each uncertain thing has: names, then lengths and sectors, file by
@@ -146,6 +172,15 @@ impl Medium {
             rest = &sectors[file.sectors.len()..];
         }
         names.into_iter().map(|(name, file)| (name, contents[file].clone())).collect()
+    }
+}
+
+/// The names that a change of names is about.
+fn named(change: &Change) -> Vec<&String> {
+    match change {
+        Change::Created { name, .. } | Change::Removed { name } => vec![name],
+        Change::Renamed { from, to, .. } => vec![from, to],
+        _ => unreachable!("only changes of names are kept"),
     }
 }
 

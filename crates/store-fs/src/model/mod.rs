@@ -4,8 +4,13 @@
 //! What it assumes of a medium: synced contents are certain; of unsynced writes any subset of their
 //! 512-byte sectors is there; names are certain only once their directory was synced, and of
 //! unsynced changes of names any subset is there. A write that comes back short wrote whole words of
-//! 8 bytes. After a sync that failed, what it did not write
-//! is no longer written by a later one, although it can still be read.
+//! 8 bytes.
+//!
+//! It is unkind: after a sync that failed, what it did not write is no longer written by a later
+//! one, although it can still be read. Where the file had grown since its last good sync, it is not
+//! even written by a later one after it was written again: it reads as zeros once the machine has
+//! forgotten it. Changes of names that a failed sync of the directory should have kept stay
+//! uncertain for ever.
 
 mod crash;
 
@@ -18,7 +23,10 @@ use std::{
     },
 };
 
-use crate::disk::{Access, Disk, DiskFile};
+use crate::disk::{Access, Disk, DiskFile, Listed, Stamp};
+
+/// Stands for the directory among the files that are locked.
+const DIRECTORY: usize = usize::MAX;
 
 /// The files of a disk, by name: what would be found after a crash, or is found now.
 pub type Image = BTreeMap<String, Vec<u8>>;
@@ -29,6 +37,8 @@ pub type Image = BTreeMap<String, Vec<u8>>;
 pub enum Fault {
     /// With this error, and without any effect.
     Error(io::ErrorKind),
+    /// With this error, after it had its effect.
+    After(io::ErrorKind),
     /// A write writes half of what it should, which is no error; any other fails with `EIO`.
     Short,
     /// A write writes half of what it should, and the next one finds the disk full; any other finds
@@ -50,6 +60,11 @@ struct State {
     trace: Vec<Change>,
     operations: u64,
     faults: BTreeMap<u64, Fault>,
+    /// From this operation on all fail.
+    failing: Option<(u64, Fault)>,
+    /// How many syncs there were, of files and of the directory, and which one fails.
+    syncs: u64,
+    failing_sync: Option<u64>,
     full_at: Option<u64>,
     read_only: bool,
     lies: bool,
@@ -67,6 +82,7 @@ enum Change {
     Written { file: usize, offset: usize, bytes: Vec<u8> },
     Synced { file: usize },
     SyncFailed { file: usize },
+    NamesSyncFailed,
 }
 
 impl Default for ModelDisk {
@@ -109,6 +125,14 @@ impl ModelDisk {
         crash::images(&state.start, &state.trace[..point], most)
     }
 
+    /// After how many changes the first sync failed.
+    #[must_use]
+    pub fn first_failed_sync(&self) -> Option<usize> {
+        let is_failed =
+            |change: &Change| matches!(change, Change::SyncFailed { .. } | Change::NamesSyncFailed);
+        self.lock().trace.iter().position(is_failed)
+    }
+
     /// How many operations there were, reading ones included.
     #[must_use]
     pub fn operations(&self) -> u64 {
@@ -122,9 +146,37 @@ impl ModelDisk {
         state.faults.insert(operation, fault);
     }
 
+    /// Tells the `nth` operation from now and all after it to fail, until [`fail_no_more`].
+    ///
+    /// [`fail_no_more`]: Self::fail_no_more
+    pub fn fail_from(&self, nth: u64, fault: Fault) {
+        let mut state = self.lock();
+        state.failing = Some((state.operations.saturating_add(nth), fault));
+    }
+
+    /// Tells the `nth` sync from now, of a file or of the directory, to fail; 1 is the next one.
+    pub fn fail_nth_sync(&self, nth: u64) {
+        let mut state = self.lock();
+        state.failing_sync = Some(state.syncs.saturating_add(nth));
+    }
+
+    /// How many syncs there were, of files and of the directory.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.lock().syncs
+    }
+
     /// Forgets what was planned to fail.
     pub fn fail_no_more(&self) {
-        self.lock().faults.clear();
+        let mut state = self.lock();
+        state.faults.clear();
+        state.failing = None;
+    }
+
+    /// Takes away every lock that is held: they exclude nobody any more, as on some network file
+    /// systems.
+    pub fn forget_locks(&self) {
+        self.lock().locked.clear();
     }
 
     /// Makes every change fail as a read-only file system does, or work again.
@@ -148,12 +200,18 @@ impl ModelDisk {
 }
 
 impl State {
+    /// The fault of the present operation.
+    fn fault(&self) -> Option<Fault> {
+        let failing = self.failing.filter(|(from, _)| self.operations >= *from);
+        self.faults.get(&self.operations).copied().or(failing.map(|(_, fault)| fault))
+    }
+
     /// Counts an operation; fails it if that was planned.
     fn begin(&mut self) -> io::Result<()> {
         self.operations += 1;
-        match self.faults.get(&self.operations) {
-            None => Ok(()),
-            Some(Fault::Error(kind)) => Err((*kind).into()),
+        match self.fault() {
+            None | Some(Fault::After(_)) => Ok(()),
+            Some(Fault::Error(kind)) => Err(kind.into()),
             Some(Fault::Short) => Err(io::Error::other("input/output error")),
             Some(Fault::ShortThenFull) => Err(io::ErrorKind::StorageFull.into()),
         }
@@ -164,10 +222,28 @@ impl State {
         if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
     }
 
+    /// Counts a sync; fails it if that was planned, before or after it did something: nobody can tell.
+    fn sync(&mut self) -> io::Result<()> {
+        self.syncs += 1;
+        self.begin_change()?;
+        if self.failing_sync == Some(self.syncs) {
+            return Err(io::Error::other("input/output error"));
+        }
+        self.end(())
+    }
+
+    /// Ends an operation that had its effect; fails it if that was planned.
+    fn end<T>(&self, done: T) -> io::Result<T> {
+        match self.fault() {
+            Some(Fault::After(kind)) => Err(kind.into()),
+            _ => Ok(done),
+        }
+    }
+
     /// How much the present write writes, if it was told to come back short.
     fn short_write(&mut self, offset: usize, len: usize) -> Option<usize> {
-        match self.faults.get(&self.operations)? {
-            Fault::Error(_) => return None,
+        match self.fault()? {
+            Fault::Error(_) | Fault::After(_) => return None,
             Fault::Short => {}
             Fault::ShortThenFull => {
                 let next = self.operations + 1;
@@ -195,10 +271,11 @@ impl State {
 impl Disk for ModelDisk {
     type File = ModelFile;
 
-    fn list(&self) -> io::Result<Vec<String>> {
+    fn list(&self) -> io::Result<Vec<Listed>> {
         let mut state = self.lock();
         state.begin()?;
-        Ok(state.names.keys().cloned().collect())
+        let listed = |name: &String| Listed { name: name.into(), is_file: true };
+        state.end(state.names.keys().map(listed).collect())
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<ModelFile> {
@@ -219,6 +296,8 @@ impl Disk for ModelDisk {
             }
             (found, _) => found?,
         };
+        state.end(())?;
+        drop(state);
         Ok(ModelFile { disk: self.clone(), file, has_lock: false.into() })
     }
 
@@ -229,7 +308,7 @@ impl Disk for ModelDisk {
         state.names.remove(from);
         state.names.insert(to.into(), file);
         state.trace.push(Change::Renamed { from: from.into(), to: to.into(), file });
-        Ok(())
+        state.end(())
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -238,21 +317,39 @@ impl Disk for ModelDisk {
         state.find(name)?;
         state.names.remove(name);
         state.trace.push(Change::Removed { name: name.into() });
-        Ok(())
+        state.end(())
     }
 
     fn sync_names(&self) -> io::Result<()> {
         let mut state = self.lock();
+        let outcome = state.sync();
+        state.trace.push(match outcome {
+            Ok(()) => Change::NamesSynced,
+            Err(_) => Change::NamesSyncFailed,
+        });
+        outcome
+    }
+
+    fn try_hold(&self) -> io::Result<Option<ModelFile>> {
+        let directory = ModelFile { disk: self.clone(), file: DIRECTORY, has_lock: false.into() };
+        Ok(directory.try_lock()?.then_some(directory))
+    }
+
+    fn leads_to(&self, name: &str, file: &ModelFile) -> io::Result<bool> {
+        let mut state = self.lock();
         state.begin()?;
-        state.trace.push(Change::NamesSynced);
-        Ok(())
+        state.end(state.names.get(name) == Some(&file.file))
     }
 
     fn fresh_salt(&self) -> io::Result<u64> {
         let mut state = self.lock();
         state.begin()?;
         state.salts += 1;
-        Ok(state.salts.wrapping_mul(0xd134_2543_de82_ef95))
+        state.end(state.salts.wrapping_mul(0xd134_2543_de82_ef95))
+    }
+
+    fn process(&self) -> u32 {
+        1
     }
 
     fn place(&self, name: &str) -> String {
@@ -272,7 +369,7 @@ impl DiskFile for ModelFile {
     fn size(&self) -> io::Result<u64> {
         let mut state = self.disk.lock();
         state.begin()?;
-        Ok(state.files[self.file].len() as u64)
+        state.end(state.files[self.file].len() as u64)
     }
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -282,7 +379,7 @@ impl DiskFile for ModelFile {
         let rest = state.files[self.file].get(offset..).unwrap_or_default();
         let read = rest.len().min(into.len());
         into[..read].copy_from_slice(&rest[..read]);
-        Ok(read)
+        state.end(read)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
@@ -297,12 +394,25 @@ impl DiskFile for ModelFile {
         let bytes = bytes[..len].to_vec();
         crash::put(&mut state.files[self.file], offset, &bytes);
         state.trace.push(Change::Written { file: self.file, offset, bytes });
-        Ok(len)
+        state.end(len)
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        let mut state = self.disk.lock();
+        let bytes = usize::try_from(bytes).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        state.begin_change()?;
+        if state.room(self.file, 0, bytes) < bytes {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let bytes = vec![0; bytes];
+        crash::put(&mut state.files[self.file], 0, &bytes);
+        state.trace.push(Change::Written { file: self.file, offset: 0, bytes });
+        state.end(())
     }
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.lock();
-        let outcome = state.begin();
+        let outcome = state.sync();
         match outcome {
             Ok(()) if state.lies => {}
             Ok(()) => state.trace.push(Change::Synced { file: self.file }),
@@ -311,13 +421,21 @@ impl DiskFile for ModelFile {
         outcome
     }
 
+    /// Every file has the same, as if no copy of a file could be told from it, and no change seen:
+    /// whoever relies on it alone is found out.
+    fn stamp(&self) -> io::Result<Stamp> {
+        let mut state = self.disk.lock();
+        state.begin()?;
+        state.end(Stamp { inode: 1, changed_nanos: 1 })
+    }
+
     fn try_lock(&self) -> io::Result<bool> {
         let mut state = self.disk.lock();
         state.begin()?;
         if state.locked.insert(self.file) {
             self.has_lock.store(true, Ordering::Relaxed);
         }
-        Ok(self.has_lock.load(Ordering::Relaxed))
+        state.end(self.has_lock.load(Ordering::Relaxed))
     }
 }
 

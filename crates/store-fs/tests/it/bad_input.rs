@@ -130,8 +130,8 @@ fn a_read_only_file_system() {
     let disk = ModelDisk::from_image(&sample.image);
     disk.set_read_only(true);
     let opened = FsStore::open_on(disk.clone(), SMALL);
-    let Err(FsError::Io { place, source, .. }) = &opened else { panic!("{opened:?}") };
-    assert_eq!(source.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+    let Err(FsError::Io { place, reason, .. }) = &opened else { panic!("{opened:?}") };
+    assert_eq!(reason.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
     assert!(place.contains("lock"));
     let reader = FsReader::open_on(&disk).expect("reading needs no writing");
     assert_eq!(support::held(&reader, 1).expect("sound"), sample.entries);
@@ -213,6 +213,7 @@ fn a_snapshot_ahead_of_the_log() {
     let names = support::segments(&sample.image);
     let mut image = sample.image.clone();
     image.remove(&names[names.len() - 1]);
+    image.remove("newest");
     let error = refused(&image);
     let FsError::Ahead { place, at, head } = &error else { panic!("{error}") };
     assert!(place.contains(".snap") && at > head);
@@ -265,8 +266,14 @@ fn a_second_writer() {
     let directory = support::directory();
     let (store, _) = FsStore::create(directory.path(), support::ledger(), SMALL).expect("empty");
     let second = FsStore::open(directory.path(), SMALL);
-    let Err(FsError::Locked { place }) = &second else { panic!("{second:?}") };
+    let Err(error @ FsError::Locked { place, holder }) = &second else { panic!("{second:?}") };
     assert!(place.ends_with("lock"));
+    assert_eq!(*holder, Some(std::process::id()));
+    let text = error.to_string();
+    assert!(
+        text.contains(&std::process::id().to_string()) && text.contains("never delete"),
+        "{text}"
+    );
     let reader = FsReader::open(directory.path()).expect("a reader takes no lock");
     assert_eq!(reader.ledger_id(), support::ledger());
     drop(store);
@@ -299,4 +306,153 @@ fn only_the_owner_can_read_what_holds_preimages() {
         let mode = fs::metadata(&path).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o077, 0, "{}", path.display());
     }
+}
+
+#[test]
+fn a_log_whose_newest_segment_is_missing() {
+    let sample = support::sample(BATCHES, &[], false);
+    let names = support::segments(&sample.image);
+    let newest = &names[names.len() - 1];
+    let mut image = sample.image.clone();
+    image.remove(newest);
+    // For a reader too, and in a copy without its lock file.
+    for has_lock in [true, false] {
+        let mut image = image.clone();
+        image.retain(|name, _| has_lock || name != "lock");
+        let error = refused(&image);
+        let FsError::NewestMissing { place, record } = &error else { panic!("{error}") };
+        assert!(place.contains(newest) && record.ends_with("newest"), "{error}");
+    }
+    // Who says that it is lost for good removes the record; that is told.
+    image.remove("newest");
+    let (store, report) = support::open(&image).expect("by an operator's word");
+    assert!(!report.knew_newest);
+    assert!(sample.heads.contains(&store.head().expect("sound")));
+}
+
+#[test]
+fn a_record_of_which_only_it_is_left() {
+    let mut image = small().image;
+    image.retain(|name, _| name == "newest");
+    let disk = ModelDisk::from_image(&image);
+    let opened = FsStore::open_on(disk.clone(), SMALL).map(drop);
+    assert!(matches!(opened, Err(FsError::Gone { .. })), "{opened:?}");
+    let created = FsStore::create_on(disk, support::ledger(), SMALL).map(drop);
+    assert!(matches!(created, Err(FsError::Gone { .. })), "{created:?}");
+}
+
+#[test]
+fn a_sound_snapshot_of_another_chain_is_told() {
+    let sample = support::sample(BATCHES, &[2, 5], false);
+    assert!(support::open(&sample.image).expect("sound").1.off_chain.is_empty());
+    for name in sample.image.keys().filter(|name| name.ends_with(".snap")) {
+        let mut image = sample.image.clone();
+        let header = &mut image.get_mut(name).expect("it is there")[..512];
+        header[40] ^= 1;
+        header[12..16].fill(0);
+        let crc = crc32c::crc32c(header);
+        header[12..16].copy_from_slice(&crc.to_le_bytes());
+        let (store, report) = support::open(&image).expect("a snapshot is no truth");
+        assert_eq!(report.off_chain, [format!("model/{name}")]);
+        assert_eq!(support::held(&store, 1).expect("sound"), sample.entries);
+        let found = store.load_snapshot(u64::MAX).expect("sound");
+        assert!(found.is_some_and(|found| !name.contains(&format!("{:020}", found.at.seq))));
+    }
+}
+
+/// What was cut off is kept, and told at every opening, until history is dropped beyond it.
+#[test]
+fn what_was_cut_off_goes_with_its_segment() {
+    let mut image = support::sample(&BATCHES[..4], &[], false).image;
+    let newest = support::segments(&image).pop().expect("some");
+    let last = *support::frames(&image[&newest]).last().expect("some");
+    image.get_mut(&newest).expect("it is there")[last + 32..].fill(0);
+    let disk = ModelDisk::from_image(&image);
+    let (mut store, report) = FsStore::open_on(disk.clone(), SMALL).expect("torn");
+    let cut = report.cut.expect("torn");
+    assert_eq!(report.kept_cuts, std::slice::from_ref(&cut.kept_in));
+    let mut head = store.head().expect("sound");
+    for sizes in [&[30_u8, 30], &[40, 40], &[50, 50]] {
+        let batch = support::batch(head, sizes);
+        store.append(&batch).expect("sound");
+        head = batch[1].after();
+    }
+    drop(store);
+    let (mut store, report) = FsStore::open_on(disk.clone(), SMALL).expect("sound");
+    assert!(report.cut.is_none());
+    assert_eq!(report.kept_cuts, [cut.kept_in]);
+    store.save_snapshot(head, b"state").expect("sound");
+    store.drop_history(head).expect("saved");
+    drop(store);
+    assert!(!disk.image().keys().any(|name| name.ends_with(".cut")));
+    let (_, report) = FsStore::open_on(disk, SMALL).expect("sound");
+    assert!(report.kept_cuts.is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_not_ours_is_never_touched_nor_waited_for() {
+    use std::os::unix::{ffi::OsStrExt, fs::symlink};
+
+    let parent = support::directory();
+    let path = parent.path().join("log");
+    let (mut store, _) = FsStore::create(&path, support::ledger(), SMALL).expect("new");
+    let batch = support::batch(store.head().expect("sound"), &[1, 2]);
+    store.append(&batch).expect("sound");
+    drop(store);
+    let odd = std::ffi::OsStr::from_bytes(b"not\xffutf8.log");
+    for name in ["my-notes.snap.tmp", "notes.log", "00000000000000000001.log.bak", "x.base.tmp"] {
+        fs::write(path.join(name), b"mine").expect("writable");
+    }
+    fs::write(path.join(odd), b"mine").expect("writable");
+    let pipe = std::process::Command::new("mkfifo").arg(path.join("x.log")).status();
+    assert!(pipe.expect("it is there").success());
+    symlink("/nowhere", path.join("y.log")).expect("made");
+    fs::create_dir(path.join("z.log")).expect("made");
+    fs::create_dir(path.join("00000000000000000009.snap.tmp")).expect("made");
+    let before = fs::read_dir(&path).expect("it is there").count();
+
+    let reader = FsReader::open(&path).expect("none of its business");
+    assert_eq!(reader.head().expect("sound"), batch[1].after());
+    let (mut store, report) = FsStore::open(&path, SMALL).expect("none of its business");
+    assert!(report.removed.is_empty(), "{report:?}");
+    store.save_snapshot(batch[0].after(), b"state").expect("sound");
+    store.drop_history(batch[0].after()).expect("saved");
+    drop(store);
+    assert_eq!(fs::read_dir(&path).expect("it is there").count(), before + 1, "and a base");
+    assert_eq!(fs::read(path.join("my-notes.snap.tmp")).expect("it is there"), b"mine");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_or_a_link_in_place_of_a_file_of_ours_is_refused_at_once() {
+    for name in ["00000000000000000001.log", "newest", "lock", "reserve"] {
+        let parent = support::directory();
+        let path = parent.path().join("log");
+        drop(FsStore::create(&path, support::ledger(), SMALL).expect("new"));
+        let (file, moved) = (path.join(name), parent.path().join("moved"));
+        for make_link in [false, true] {
+            let _ = fs::rename(&file, &moved);
+            if make_link {
+                std::os::unix::fs::symlink(&moved, &file).expect("made");
+            } else {
+                let made = std::process::Command::new("mkfifo").arg(&file).status();
+                assert!(made.expect("it is there").success());
+            }
+            let error = FsStore::open(&path, SMALL).map(drop).expect_err("no file of ours");
+            let text = error.to_string();
+            assert!(text.contains(name) && text.contains("no regular file"), "{text}");
+            fs::remove_file(&file).expect("it is there");
+        }
+    }
+}
+
+#[test]
+fn a_reserve_of_somebody_else_is_left_alone() {
+    let mut image = small().image;
+    image.insert("reserve".into(), b"my reserve".to_vec());
+    let disk = ModelDisk::from_image(&image);
+    let error = FsStore::open_on(disk.clone(), SMALL).map(drop).expect_err("not ours");
+    assert!(error.to_string().contains("move it away"), "{error}");
+    assert_eq!(disk.image()["reserve"], b"my reserve");
 }

@@ -11,13 +11,14 @@ use crate::support::{self, BATCHES, SMALL};
 
 const STATE: [u8; 5_000] = [7; 5_000];
 
-/// A save fails at any of its operations: the store refuses everything from then on, since an error
-/// of the disk may be told only once; the log and the older snapshot are there after any crash.
+/// A save fails at any of its operations: that call alone has failed, and payments go on, unless the
+/// names in the directory are unknown now, among them the log's own. The log and the older snapshot
+/// are there after any crash.
 #[test]
-fn a_failed_save_beside_appends_poisons_the_store_and_loses_nothing() {
+fn a_failed_save_beside_appends_fails_alone_and_loses_nothing() {
     let sample = support::sample(BATCHES, &[3], false);
     let at = sample.heads[sample.heads.len() - 4];
-    let mut failures = 0;
+    let (mut alone, mut poisoned) = (0, 0);
     for nth in 1..60 {
         let disk = ModelDisk::from_image(&sample.image);
         let (mut store, _) = FsStore::open_on(disk.clone(), SMALL).expect("sound");
@@ -29,15 +30,23 @@ fn a_failed_save_beside_appends_poisons_the_store_and_loses_nothing() {
         let more = support::batch(sample.heads[sample.heads.len() - 1], &[1]);
         match &saved {
             Ok(()) => store.append(&more).expect("nothing failed"),
-            Err(_) => {
-                failures += 1;
-                assert!(matches!(store.append(&more), Err(StoreError::Poisoned)));
-                assert!(matches!(store.head(), Err(StoreError::Poisoned)));
+            Err(error) if error.to_string().contains("sync the directory") => {
+                poisoned += 1;
+                let told = store.append(&more);
+                let Err(StoreError::Poisoned { cause }) = &told else { panic!("{told:?}") };
+                assert_eq!(**cause, *error.to_string(), "the first cause");
+                assert!(matches!(store.head(), Err(StoreError::Poisoned { .. })));
                 let again = writer.save_snapshot(at, &STATE);
-                assert!(matches!(again, Err(StoreError::Poisoned)));
+                assert!(matches!(again, Err(StoreError::Poisoned { .. })));
+            }
+            Err(_) => {
+                alone += 1;
+                store.append(&more).expect("payments go on");
+                writer.save_snapshot(at, &STATE).expect("and so do snapshots");
             }
         }
-        drop(store);
+        let saved = if store.head().is_ok() { Ok(()) } else { saved };
+        drop((store, writer));
         for image in disk.crash_images(disk.changes(), 32) {
             let (store, _) = support::open(&image).expect("sound");
             let found = store.load_snapshot(u64::MAX).expect("sound").expect("one was saved");
@@ -47,7 +56,7 @@ fn a_failed_save_beside_appends_poisons_the_store_and_loses_nothing() {
             assert!(sample.entries.iter().all(|(seq, bytes)| held.get(seq) == Some(bytes)));
         }
     }
-    assert!(failures > 8, "most operations can fail: {failures}");
+    assert!(alone > 6 && poisoned > 0, "most operations can fail: {alone}, {poisoned}");
 }
 
 /// After any crash between appends, rolls, snapshots from the side and drops, the log opens with all

@@ -70,6 +70,12 @@ impl Harness for Model {
         true
     }
 
+    fn fail_next_maintenance(&mut self, _store: &mut Self::Store) -> bool {
+        // The listing comes first, then the file that is written or checked.
+        self.0.fail_nth(3, Fault::Error(std::io::ErrorKind::StorageFull));
+        true
+    }
+
     fn damage_entry(&mut self, first_seq: u64) -> bool {
         let (name, at) = support::find_frame(&self.0.image(), first_seq);
         self.damage(&name, at + 24);

@@ -50,6 +50,28 @@ pub(crate) fn segment_header(header: &SegmentHeader) -> Vec<u8> {
     )
 }
 
+/// The record of the newest segment: its first seq, and how it was closed, if it was: last seq, chain
+/// hash, end of the entries, inode, time of the last change.
+pub(crate) fn newest(
+    first_seq: u64,
+    ledger: &[u8; 32],
+    closed: Option<(u64, [u8; 32], [u64; 3])>,
+) -> Vec<u8> {
+    let (last_seq, chain, [end, inode, changed]) = closed.unwrap_or_default();
+    sealed(
+        *b"payonceN",
+        &[
+            (16, &first_seq.to_le_bytes()),
+            (24, &last_seq.to_le_bytes()),
+            (32, &chain),
+            (64, ledger),
+            (96, &end.to_le_bytes()),
+            (104, &inode.to_le_bytes()),
+            (112, &changed.to_le_bytes()),
+        ],
+    )
+}
+
 pub(crate) fn snapshot(seq: u64, chain: &[u8; 32], ledger: &[u8; 32], state: &[u8]) -> Vec<u8> {
     let mut file = sealed(
         *b"payonceS",

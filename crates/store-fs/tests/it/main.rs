@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod beside;
+mod closing;
 mod conformance;
 mod cost;
 mod crash;
@@ -21,3 +22,5 @@ mod reader;
 mod scenarios;
 mod segment_dir;
 mod support;
+mod unopened;
+mod writers;

@@ -3,8 +3,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use payonce_core::{EntryHeader, EventSource, EventStore};
-use payonce_store_fs::{FsReader, FsStore, model::ModelDisk};
+use payonce_core::{EntryHeader, EventSource, EventStore, StoreError};
+use payonce_store_fs::{FsError, FsReader, FsStore, model::ModelDisk};
 
 use crate::support::{self, BATCHES, SMALL};
 
@@ -44,6 +44,35 @@ fn a_reader_modifies_nothing_not_even_a_torn_tail() {
     assert_eq!(disk.changes(), 0);
 }
 
+/// What was dropped since is asked for again, and never said to be missing.
+#[test]
+fn a_reader_beside_a_writer_that_drops_history_says_that_it_changes() {
+    let sample = support::sample(BATCHES, &[5], false);
+    let disk = ModelDisk::from_image(&sample.image);
+    let (mut store, _) = FsStore::open_on(disk.clone(), SMALL).expect("sound");
+    let reader = FsReader::open_on(&disk).expect("no lock is needed");
+    let at = store.load_snapshot(u64::MAX).expect("sound").expect("saved").at;
+    store.drop_history(at).expect("saved");
+    let is_changing = |error: &StoreError| {
+        let StoreError::Backend(error) = error else { return false };
+        matches!(error.downcast_ref(), Some(FsError::Changing { .. }))
+    };
+    let error = support::held(&reader, 1).expect_err("it was dropped");
+    assert!(is_changing(&error) && error.to_string().contains("try again"), "{error}");
+    let error = reader.verify().expect_err("it was dropped");
+    assert!(matches!(error, FsError::Changing { .. }), "{error}");
+    // So is a base that a later one replaced.
+    let reader = FsReader::open_on(&disk).expect("no lock is needed");
+    let head = store.head().expect("sound");
+    store.save_snapshot(head, b"state").expect("sound");
+    store.drop_history(head).expect("saved");
+    for error in [reader.base().map(drop), reader.load_snapshot(u64::MAX).map(drop)] {
+        let error = error.expect_err("it was replaced");
+        assert!(is_changing(&error), "{error}");
+    }
+    assert!(FsReader::open_on(&disk).expect("again").verify().is_ok());
+}
+
 #[test]
 fn a_reader_beside_a_writer_sees_whole_entries_in_order() {
     let directory = support::directory();
@@ -53,18 +82,31 @@ fn a_reader_beside_a_writer_sees_whole_entries_in_order() {
     std::thread::scope(|scope| {
         let reading = scope.spawn(|| {
             let (mut last, mut readings) = (0, 0_u32);
+            // Nothing is ever wrong but that a writer drops what was to be read.
+            let expect_changing = |error: &dyn std::error::Error| {
+                assert!(error.to_string().ends_with("try again"), "{error}");
+            };
             while !done.load(Ordering::Acquire) || readings < 20 {
-                let reader = FsReader::open(&path).expect("a writer is no damage");
+                let reader = match FsReader::open(&path) {
+                    Ok(reader) => reader,
+                    Err(error) => {
+                        expect_changing(&error);
+                        continue;
+                    }
+                };
                 let head = reader.head().expect("sound");
                 assert!(head.seq >= last, "a later reading shows no less");
                 last = head.seq;
-                // What was dropped meanwhile may be missing; nothing is ever wrong.
-                let base = reader.base().ok().flatten().map_or(0, |base| base.at.seq);
-                if let Ok(held) = support::held(&reader, base + 1) {
-                    let last = held.last_key_value().map_or(base, |(_, bytes)| {
-                        EntryHeader::read(bytes).expect("an entry").last_seq()
-                    });
-                    assert_eq!(last, head.seq);
+                let base = reader.base().map(|base| base.map_or(0, |base| base.at.seq));
+                let held = base.and_then(|base| Ok((base, support::held(&reader, base + 1)?)));
+                match held {
+                    Ok((base, held)) => {
+                        let last = held.last_key_value().map_or(base, |(_, bytes)| {
+                            EntryHeader::read(bytes).expect("an entry").last_seq()
+                        });
+                        assert_eq!(last, head.seq);
+                    }
+                    Err(error) => expect_changing(&error),
                 }
                 readings += 1;
             }

@@ -1,5 +1,5 @@
 //! The acceptance scenarios that need a disk, each readable as its script: 16, 17, 19, 20, 26, 27,
-//! 28, 32, 34.
+//! 28, 32, 34, 47.
 
 use std::{collections::BTreeSet, io::ErrorKind};
 
@@ -485,4 +485,47 @@ fn scenario_34_a_tick_with_100_000_forgets() {
     let (store, report) = FsStore::open(&path, Options::default()).expect("sound");
     assert!(report.cut.is_none());
     assert_eq!(verify(&store, SEED).expect("sound").digest(), digest);
+}
+
+/// Whichever sync the disk refuses, one while the segment grows included.
+#[test]
+fn scenario_47_a_disk_that_refused_one_write_while_the_file_grew() {
+    const PAYMENTS: u16 = 200;
+
+    let named = |nth: u16| {
+        let mut name = [7; 32];
+        name[..2].copy_from_slice(&nth.to_be_bytes());
+        name
+    };
+    let send = |nth: u16| {
+        let mut request = Request::invoice(PaymentHash::from_bytes(named(nth)), Msat(1_000));
+        request.retry = RetryPolicy::Attempts(0);
+        Send { id: PaymentId::from_bytes(named(nth)), request, again_after: None }
+    };
+    let mut refused_while_growing = 0;
+    for nth in 1..40 {
+        let (disk, mut ledger) = new();
+        disk.fail_nth_sync(nth);
+        let bytes = |disk: &ModelDisk| disk.image().values().map(Vec::len).sum::<usize>();
+        let (mut known, mut before) = (0, bytes(&disk));
+        while ledger.execute(send(known), NOW).is_ok() {
+            (known, before) = (known + 1, bytes(&disk));
+        }
+        refused_while_growing += u32::from(bytes(&disk) > before);
+        drop(ledger);
+        // Reopened as documented.
+        let mut ledger = recovery_on(disk.clone()).finish(NOW).expect("sound");
+        for nth in known..known + PAYMENTS {
+            ledger.execute(send(nth), NOW).expect("the disk works again");
+        }
+        // The file cache is dropped: what the disk does not have is not there.
+        let left = crashed(&disk);
+        let mut ledger = recovery_on(left).finish(NOW).expect("sound");
+        for nth in 0..known + PAYMENTS {
+            let id = PaymentId::from_bytes(named(nth));
+            let is_there = ledger.query(|state| state.payment(&id).is_some()).expect("sound");
+            assert!(is_there, "payment {nth} of {}", known + PAYMENTS);
+        }
+    }
+    assert!(refused_while_growing > 3, "{refused_while_growing}");
 }

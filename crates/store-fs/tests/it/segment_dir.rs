@@ -16,6 +16,7 @@ const OPTIONS: Options = {
     let mut options = Options::DEFAULT;
     options.segment_bytes = 2 << 10;
     options.preallocate_bytes = 512;
+    options.reserve_bytes = 0;
     options
 };
 

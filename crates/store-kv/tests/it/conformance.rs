@@ -24,6 +24,7 @@ use crate::memory::{Fault, Image, MemoryKv};
 struct Directory {
     inner: FilesystemStore,
     fails: AtomicBool,
+    fails_to_list: AtomicBool,
 }
 
 impl KVStoreSync for Directory {
@@ -49,6 +50,9 @@ impl KVStoreSync for Directory {
     }
 
     fn list(&self, primary: &str, secondary: &str) -> Result<Vec<String>, Error> {
+        if self.fails_to_list.swap(false, Ordering::Relaxed) {
+            return Err(ErrorKind::Other.into());
+        }
         KVStoreSync::list(&self.inner, primary, secondary)
     }
 }
@@ -70,7 +74,7 @@ impl Real {
     /// LDK's store as a newly started process has it.
     fn start(&mut self) -> Arc<Directory> {
         let inner = FilesystemStore::new(self.directory.path().into());
-        let kv = Arc::new(Directory { inner, fails: AtomicBool::new(false) });
+        let kv = Arc::new(Directory { inner, fails: false.into(), fails_to_list: false.into() });
         self.kv = Some(Arc::clone(&kv));
         kv
     }
@@ -120,6 +124,11 @@ impl Harness for Real {
         self.kv.as_ref().is_some_and(|kv| !kv.fails.swap(true, Ordering::Relaxed))
     }
 
+    fn fail_next_maintenance(&mut self, _store: &mut Self::Store) -> bool {
+        // It is listed first, to look for another writer.
+        self.kv.as_ref().is_some_and(|kv| !kv.fails_to_list.swap(true, Ordering::Relaxed))
+    }
+
     fn damage_entry(&mut self, first_seq: u64) -> bool {
         self.damage(110, |name| holds(name, first_seq))
     }
@@ -166,6 +175,12 @@ impl Harness for Memory {
 
     fn fail_next_append(&mut self, _store: &mut Self::Store) -> bool {
         self.0.fail_nth(1, self.1);
+        true
+    }
+
+    fn fail_next_maintenance(&mut self, _store: &mut Self::Store) -> bool {
+        // The listing that looks for another writer comes first.
+        self.0.fail_nth(2, self.1);
         true
     }
 

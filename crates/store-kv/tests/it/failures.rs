@@ -15,6 +15,8 @@ use crate::{
 struct Told {
     given: Given,
     acknowledged: usize,
+    /// A snapshot or a dropping of history failed, and the log went on.
+    failed_alone: bool,
 }
 
 /// Creates, appends, snapshots, drops, reopens, until something fails.
@@ -37,23 +39,46 @@ fn write(store: &mut Store, told: &mut Told) -> Result<(), StoreError> {
         store.append(&batch)?;
         told.acknowledged = told.given.heads.len() - 1;
         if nth % 2 == 1 {
-            store.save_snapshot(told.given.head(), &STATE)?;
+            let saved = store.save_snapshot(told.given.head(), &STATE);
+            goes_on_after(saved, store, told)?;
         }
         if nth == 3 || nth == 5 {
-            store.drop_history(told.given.head())?;
+            let dropped = store.drop_history(told.given.head());
+            goes_on_after(dropped, store, told)?;
         }
     }
     store.confirm_owner()
 }
 
+/// A failure of a snapshot or of dropping history is of that call alone. (Dropping what no snapshot
+/// stands for any more, since saving it failed, is refused.)
+fn goes_on_after(
+    outcome: Result<(), StoreError>,
+    store: &Store,
+    told: &mut Told,
+) -> Result<(), StoreError> {
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(error) if store.head().is_ok() => {
+            assert!(
+                matches!(error, StoreError::Backend(_) | StoreError::Missing { .. }),
+                "{error}"
+            );
+            told.failed_alone = true;
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
 fn expect_poisoned(store: &mut Store) {
-    assert!(matches!(store.append(&[]), Err(StoreError::Poisoned)));
-    assert!(matches!(store.head(), Err(StoreError::Poisoned)));
-    assert!(matches!(support::held(store, 1), Err(StoreError::Poisoned)));
-    assert!(matches!(store.fence(), Err(StoreError::Poisoned)));
-    assert!(matches!(store.confirm_owner(), Err(StoreError::Poisoned)));
-    assert!(matches!(store.load_snapshot(1), Err(StoreError::Poisoned)));
-    assert!(matches!(store.base(), Err(StoreError::Poisoned)));
+    assert!(matches!(store.append(&[]), Err(StoreError::Poisoned { .. })));
+    assert!(matches!(store.head(), Err(StoreError::Poisoned { .. })));
+    assert!(matches!(support::held(store, 1), Err(StoreError::Poisoned { .. })));
+    assert!(matches!(store.fence(), Err(StoreError::Poisoned { .. })));
+    assert!(matches!(store.confirm_owner(), Err(StoreError::Poisoned { .. })));
+    assert!(matches!(store.load_snapshot(1), Err(StoreError::Poisoned { .. })));
+    assert!(matches!(store.base(), Err(StoreError::Poisoned { .. })));
 }
 
 /// The process goes on, or another one is started. If nothing was created, it creates.
@@ -72,13 +97,14 @@ fn go_on(kv: &Arc<MemoryKv>) -> Store {
 fn run_with(nth: usize, fault: Fault) -> bool {
     let kv = MemoryKv::new(&Image::new());
     kv.fail_nth(nth, fault);
-    let mut told = Told { given: Given::new(), acknowledged: 0 };
+    let mut told = Told { given: Given::new(), acknowledged: 0, failed_alone: false };
     let outcome = run(&kv, &mut told);
     if kv.operations() < nth {
         outcome.expect("nothing failed");
         return false;
     }
-    assert!(outcome.is_err(), "call {nth} failed with {fault:?} and nobody said so");
+    let is_told = outcome.is_err() || told.failed_alone;
+    assert!(is_told, "call {nth} failed with {fault:?} and nobody said so");
 
     let mut store = go_on(&kv);
     let count = told.given.check(&store);

@@ -75,7 +75,7 @@ fn a_fork_shows_at_the_next_listing_whatever_its_shape() {
         let at = first.head().expect("sound");
         let error = first.save_snapshot(at, &STATE).expect_err("a fork");
         assert!(is_fork(&error), "{error}");
-        assert!(matches!(first.append(&[]), Err(StoreError::Poisoned)));
+        assert!(matches!(first.append(&[]), Err(StoreError::Poisoned { .. })));
         let error = second.drop_history(given.head()).expect_err("a fork");
         assert!(is_fork(&error), "{error}");
         assert_eq!(kv.image(), before, "the evidence stays");

@@ -1,0 +1,22 @@
+//! Faults that a test plants, to see that it would find them: the build for it is made with `--cfg
+//! payonce_faults`, and the environment of the process chooses one by its number. In every other
+//! build there are none.
+
+/// The newest segment is believed whatever happened to its last writer: written again where it is,
+/// and synced.
+#[cfg(payonce_faults)]
+pub(crate) const BELIEVES_THE_NEWEST: u32 = 1;
+/// Nobody looks whether the files are still those under their names.
+pub(crate) const LOOKS_NOWHERE: u32 = 2;
+
+/// Whether this fault is planted.
+#[cfg(payonce_faults)]
+pub(crate) fn is_planted(fault: u32) -> bool {
+    std::env::var("PAYONCE_FAULT").is_ok_and(|planted| planted == fault.to_string())
+}
+
+/// There are none in this build.
+#[cfg(not(payonce_faults))]
+pub(crate) const fn is_planted(_fault: u32) -> bool {
+    false
+}
