@@ -566,7 +566,7 @@ impl<S> Commit<S> {
     /// that was.
     pub(crate) fn first_cause(&self, error: StoreError) -> Arc<StoreError> {
         let error = Arc::new(error);
-        if !matches!(*error, StoreError::Poisoned) {
+        if !matches!(*error, StoreError::Poisoned { .. }) {
             return error;
         }
         // Waits for who is about to learn of it.

@@ -75,8 +75,9 @@ impl<'a, S: EventStore> History<'a, S> {
 
     fn store<T>(&self, call: impl FnOnce(&S) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.commit.with_store(|store| call(store)).unwrap_or_else(|unavailable| {
+            let cause = unavailable.to_string().into();
             *self.ended.borrow_mut() = Some(unavailable);
-            Err(StoreError::Poisoned)
+            Err(StoreError::Poisoned { cause })
         })
     }
 

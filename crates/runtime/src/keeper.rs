@@ -227,7 +227,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         *failed = Some(Arc::clone(&cause));
         drop(failed);
         match self.with_store(|store| store.head()) {
-            Ok(Err(StoreError::Poisoned | StoreError::Fenced)) => {
+            Ok(Err(StoreError::Poisoned { .. } | StoreError::Fenced)) => {
                 self.poison(Some(Arc::clone(&cause)));
             }
             _ => *lock(&self.failed_beside) = None,
