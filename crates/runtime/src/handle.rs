@@ -157,9 +157,9 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// # Errors
     /// As [`execute`](Self::execute).
     pub fn tick(&self, now: UnixMillis) -> Result<TickReply, CallError<TickRefusal>> {
-        let mut sum = self.execute(Tick, now)?;
+        let mut sum = self.execute(Tick::new(), now)?;
         while sum.more {
-            sum = sum_of(sum, self.execute(Tick, now)?);
+            sum = sum_of(sum, self.execute(Tick::new(), now)?);
         }
         Ok(sum)
     }

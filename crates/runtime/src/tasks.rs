@@ -66,9 +66,9 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// # Errors
     /// As [`tick`](Self::tick).
     pub async fn tick_async(&self, now: UnixMillis) -> Result<TickReply, CallError<TickRefusal>> {
-        let mut sum = self.execute_async(Tick, now).await?;
+        let mut sum = self.execute_async(Tick::new(), now).await?;
         while sum.more {
-            sum = sum_of(sum, self.execute_async(Tick, now).await?);
+            sum = sum_of(sum, self.execute_async(Tick::new(), now).await?);
         }
         Ok(sum)
     }
