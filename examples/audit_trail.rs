@@ -16,8 +16,9 @@ use std::{
 };
 
 use payonce::{
-    ClaimPart, Dispatch, Event, EventSource, FinalizePart, Ledger, LedgerId, Msat, NewPart,
-    Opening, PartId, PaymentId, Preimage, Remember, Request, Send as SendPayment, UnixMillis,
+    ClaimPart, Dispatch, Event, EventSource, FinalizePart, Ledger, LedgerId, MaxFee, Msat, NewPart,
+    Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Send as SendPayment,
+    UnixMillis,
     store_fs::{FsReader, FsStore, Options},
 };
 
@@ -88,7 +89,12 @@ fn make_log(directory: &Path) -> Result<[PaymentId; 2], Box<dyn Error>> {
     let preimages = [1, 2].map(|byte| Preimage::from_bytes([byte; 32]));
     let ids = preimages.map(|preimage| PaymentId::from_payment_hash(preimage.payment_hash()));
     for (id, preimage) in ids.into_iter().zip(preimages) {
-        let request = Request::invoice(preimage.payment_hash(), Msat(25_000));
+        let request = Request::invoice(
+            preimage.payment_hash(),
+            Msat(25_000),
+            MaxFee::AtMost(Msat(100)),
+            RetryPolicy::Manual,
+        );
         ledger.execute(SendPayment::new(id, request), NOW)?;
     }
     let (id, part) = (ids[0], PartId::from_bytes([3; 32]));

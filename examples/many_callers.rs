@@ -6,8 +6,9 @@
 use std::{error::Error, thread};
 
 use payonce::{
-    ClaimPart, Dispatch, DispatchReply, FinalizePart, LedgerId, Msat, NewPart, Opening, PartId,
-    PaymentId, Preimage, Remember, Request, Send as SendPayment, SendReply, Status, UnixMillis,
+    ClaimPart, Dispatch, DispatchReply, FinalizePart, LedgerId, MaxFee, Msat, NewPart, Opening,
+    PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Send as SendPayment, SendReply,
+    Status, UnixMillis,
     runtime::{CallError, Options, SharedLedger},
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
@@ -24,7 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let preimage = Preimage::from_bytes([1; 32]);
     let hash = preimage.payment_hash();
     let id = PaymentId::from_payment_hash(hash);
-    let send = SendPayment::new(id, Request::invoice(hash, Msat(50_000)));
+    let (max_fee, retry) = (MaxFee::AtMost(Msat(500)), RetryPolicy::Manual);
+    let send = SendPayment::new(id, Request::invoice(hash, Msat(50_000), max_fee, retry));
 
     let clicks = each(&ledger, [(); 3], move |ledger, ()| ledger.execute(send.clone(), NOW));
     let count = |wanted: fn(&SendReply) -> bool| {

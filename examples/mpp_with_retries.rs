@@ -8,8 +8,8 @@ mod common;
 use std::error::Error;
 
 use payonce::{
-    ClaimPart, Dispatch, ExecuteError, FailPart, Failure, FinalizePart, Ledger, LedgerId, Msat,
-    NewPart, Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy,
+    ClaimPart, Dispatch, ExecuteError, FailPart, Failure, FinalizePart, Ledger, LedgerId, MaxFee,
+    Msat, NewPart, Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy,
     Send as SendPayment, ShortChannelId, UnixMillis,
 };
 use payonce_store_memory::MemoryDisk;
@@ -24,9 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let preimage = Preimage::from_bytes([1; 32]);
     let hash = preimage.payment_hash();
     let id = PaymentId::from_payment_hash(hash);
-    let request = Request::invoice(hash, Msat(3_000_000))
-        .max_fee(Msat(10_000))
-        .retry(RetryPolicy::Attempts(2));
+    let (max_fee, retry) = (MaxFee::AtMost(Msat(10_000)), RetryPolicy::Attempts(2));
+    let request = Request::invoice(hash, Msat(3_000_000), max_fee, retry);
     ledger.execute(SendPayment::new(id, request), NOW)?;
 
     // The first attempt: three parts, recorded as one batch before any of them is offered.
@@ -51,28 +50,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut ledger = recovery.finish(NOW)?;
 
-    // What is due says all that the next attempt must know.
-    let due = ledger.query(|state| state.due(NOW))?.remove(0);
+    // It rests for a second. What is due then says all that the next attempt must know.
+    println!("due at once: {} payments", ledger.query(|state| state.due(NOW))?.len());
+    let later = NOW.plus(1_000);
+    let due = ledger.query(|state| state.due(later))?.remove(0);
     let avoid: Vec<_> = due.avoid.iter().map(ToString::to_string).collect();
     let budget = common::known(due.fee_budget);
     println!("due: {}, at most {budget} in fees, avoiding {}", due.amount, avoid.join(", "));
 
     // The router's first idea is too expensive, and is refused with the numbers.
     let parts = vec![part(4, due.amount.0, 9_000)];
-    match ledger.execute(Dispatch { id, attempt: due.attempt, parts }, NOW) {
+    match ledger.execute(Dispatch { id, attempt: due.attempt, parts }, later) {
         Err(ExecuteError::Refused(refusal)) => println!("refused: {refusal}"),
         other => panic!("over the budget, but {other:?}"),
     }
     // Its second is not. A refused attempt did not count.
     let parts = vec![part(4, due.amount.0, 3_000)];
-    ledger.execute(Dispatch { id, attempt: due.attempt, parts }, NOW)?;
+    ledger.execute(Dispatch { id, attempt: due.attempt, parts }, later)?;
 
     // All of it is there: the payee takes the parts, one preimage each.
     for part in [1, 3, 4].map(name) {
-        ledger.execute(ClaimPart::new(id, part, preimage), NOW)?;
+        ledger.execute(ClaimPart::new(id, part, preimage), later)?;
     }
     for part in [1, 3, 4].map(name) {
-        ledger.execute(FinalizePart { id, part }, NOW)?;
+        ledger.execute(FinalizePart { id, part }, later)?;
     }
 
     println!("{}", common::event_table(&common::lines(ledger.store())?));

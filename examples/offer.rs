@@ -8,9 +8,9 @@ mod common;
 use std::error::Error;
 
 use payonce::{
-    Acknowledge, ClaimPart, Deadline, Dispatch, FinalizePart, Ledger, LedgerId, Msat, NewPart,
-    OfferHash, Opening, PartId, PaymentHash, PaymentId, Preimage, ReceiveInvoice, Remember,
-    Request, Send as SendPayment, Target, Tick, UnixMillis,
+    Acknowledge, ClaimPart, Deadline, Dispatch, FinalizePart, Ledger, LedgerId, MaxFee, Msat,
+    NewPart, OfferHash, Opening, PartId, PaymentHash, PaymentId, Preimage, ReceiveInvoice,
+    Remember, Request, RetryPolicy, Send as SendPayment, Target, Tick, UnixMillis,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
@@ -25,7 +25,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for id in [coffee, cake] {
         let offer_hash = OfferHash::from_bytes(*id.as_bytes()); // in earnest the offer's SHA-256
         let target = Target::Offer { offer_hash, deadline: Deadline::Ticks(2) };
-        ledger.execute(SendPayment::new(id, Request::new(target, Msat(20_000))), now)?;
+        let (max_fee, retry) = (MaxFee::AtMost(Msat(200)), RetryPolicy::Manual);
+        let request = Request::new(target, Msat(20_000), max_fee, retry);
+        ledger.execute(SendPayment::new(id, request), now)?;
     }
 
     // The coffee's invoice asks for less than the request allows: that is what is paid.
@@ -45,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Nobody answers for the cake. The node's timer ticks about once a minute.
     for _ in 0..3 {
         now = now.plus(60_000);
-        ledger.execute(Tick, now)?;
+        ledger.execute(Tick::new(), now)?;
     }
     let late = invoice(cake, PaymentHash::from_bytes([6; 32]), 20_000);
     println!("late invoice: {}", refusal(&mut ledger, late, now)?);

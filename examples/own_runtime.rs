@@ -9,8 +9,8 @@ use std::error::Error;
 
 use payonce::{
     Config, Dispatch, DispatchReply, EventSource, EventStore, FinishRecovery, LedgerId, Machine,
-    Msat, NewPart, PartId, PaymentId, Preimage, ReleaseError, Remember, Replay, Request,
-    Send as SendPayment, Step, UnixMillis,
+    MaxFee, Msat, NewPart, PartId, PaymentId, Preimage, ReleaseError, Remember, Replay, Request,
+    RetryPolicy, Send as SendPayment, Step, UnixMillis,
 };
 use payonce_store_memory::{Failure, MemoryDisk};
 
@@ -41,7 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for caller in 1..=5 {
         let hash = Preimage::from_bytes([caller; 32]).payment_hash();
         let id = PaymentId::from_payment_hash(hash);
-        let send = SendPayment::new(id, Request::invoice(hash, Msat(10_000)));
+        let (max_fee, retry) = (MaxFee::AtMost(Msat(100)), RetryPolicy::Manual);
+        let send = SendPayment::new(id, Request::invoice(hash, Msat(10_000), max_fee, retry));
         let part = NewPart::htlc(PartId::from_bytes([caller; 32]), Msat(10_000), Msat(5), 900_144);
         let sent = machine.submit(send, NOW);
         let dispatched = machine.submit(Dispatch { id, attempt: 1, parts: vec![part] }, NOW);
@@ -78,7 +79,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("pending: {}", machine.release(pending)?);
 
     // If the store fails, the outcome is unknown: nothing is answered until the log is read again.
-    let Step { entry, ticket } = machine.submit(payonce::Tick, NOW);
+    let Step { entry, ticket } = machine.submit(payonce::Tick::new(), NOW);
     assert!(entry.is_none(), "no payment waits for a tick");
     disk.fail_nth(1, Failure::BeforeEffect);
     if let Err(error) = store.confirm_owner() {

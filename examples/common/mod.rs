@@ -50,7 +50,7 @@ fn describe(event: &Event, names: &mut PartNames) -> String {
         }
         Event::Ticked { tick, .. } => format!("tick {tick}"),
         Event::Recovered => "every unresolved part is answered for".into(),
-        Event::PaymentAccepted { request, .. } => match request.max_fee {
+        Event::PaymentAccepted { request, .. } => match request.max_fee.limit() {
             Some(fee) => format!("{}, at most {fee} in fees", request.amount),
             None => request.amount.to_string(),
         },
@@ -58,6 +58,10 @@ fn describe(event: &Event, names: &mut PartNames) -> String {
         Event::PartsDispatched { attempt, parts, .. } => {
             let parts: Vec<_> = parts.iter().map(|part| terms(part, names)).collect();
             format!("attempt {attempt}: {}", parts.join(", "))
+        }
+        Event::PartsListed { parts } => {
+            let parts: Vec<_> = parts.iter().map(|part| names.of(part)).collect();
+            format!("the channel has {}", parts.join(", "))
         }
         Event::PartWithdrawn { part, .. } => format!("{} was never sent", names.of(part)),
         Event::PartClaimed { part, .. } => format!("{}: the payee took it", names.of(part)),

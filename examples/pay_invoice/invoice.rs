@@ -9,7 +9,9 @@ use bitcoin::{
 use lightning_invoice::{
     Bolt11Invoice, Currency, InvoiceBuilder, ParseOrSemanticError, PaymentSecret,
 };
-use payonce::{Msat, NodeId, PaymentHash, PaymentId, Preimage, Request, RetryPolicy, UnixMillis};
+use payonce::{
+    MaxFee, Msat, NodeId, PaymentHash, PaymentId, Preimage, Request, RetryPolicy, UnixMillis,
+};
 
 /// An invoice that can be paid here.
 #[derive(Debug, Clone)]
@@ -75,11 +77,10 @@ impl Invoice {
     /// The obligation. A repeat must be the same in every field, so nothing of it comes from the
     /// clock or from chance.
     pub(crate) fn request(&self) -> Request {
-        Request::invoice(self.hash, self.amount)
+        // A percent, and a satoshi for small amounts.
+        let max_fee = MaxFee::AtMost(Msat(self.amount.0 / 100 + 1_000));
+        Request::invoice(self.hash, self.amount, max_fee, RetryPolicy::Attempts(2))
             .payee(self.payee)
-            // A percent, and a satoshi for small amounts.
-            .max_fee(Msat(self.amount.0 / 100 + 1_000))
-            .retry(RetryPolicy::Attempts(2))
             .expiry(self.expiry)
             // Whoever resumes the payment after a crash finds the invoice in the ledger.
             .instructions(&self.text)

@@ -5,7 +5,7 @@ use std::{error::Error, path::Path};
 use lightning_invoice::Bolt11Invoice;
 use payonce::{
     Abandon, Acknowledge, AdoptPart, Answer, ClaimPart, Dispatch, DispatchReply, ExecuteError,
-    FailPart, Failure, FailureReason, Fate, FinalizePart, Ledger, LedgerId, Msat, NewPart, Opening,
+    FailPart, Failure, FailureReason, FinalizePart, Ledger, LedgerId, Msat, NewPart, Opening,
     PartId, PartKind, PaymentHash, Preimage, Recovery, Remember, Send as SendPayment, SendRefusal,
     SendReply, Shortfall, State, UnixMillis, UnresolvedPart, WithdrawPart,
     store_fs::{FsError, FsStore, Options},
@@ -197,11 +197,14 @@ fn answers(
         }
     }
     for htlc in channel.htlcs() {
-        let known = recovery.query(|state| state.part(&htlc.part_id()))?.map(|(_, fate)| fate);
-        if matches!(known, None | Some(Fate::Failed | Fate::Withdrawn)) && may_still_pay(htlc) {
-            answers.push(adopted(htlc));
+        let known = recovery.query(|state| state.owner_of(&htlc.part_id()))?.is_some();
+        if may_still_pay(htlc) {
+            answers.push(listed(htlc));
         }
-        answers.extend(facts(htlc));
+        // What failed and is in no log was in nobody's books.
+        if known || may_still_pay(htlc) {
+            answers.extend(facts(htlc));
+        }
         words.push(match htlc.state {
             HtlcState::Fulfilled(_) => "fulfilled",
             HtlcState::Removed(Some(_)) => "fulfilled and off the channel",
@@ -227,8 +230,9 @@ fn without_htlc(open: &UnresolvedPart, log_is_current: bool) -> Answer {
     }
 }
 
-/// An HTLC that the log has lost, or believes to be over.
-fn adopted(htlc: &Htlc) -> Answer {
+/// An HTLC that the channel has, whatever the log holds of it: the log may have lost it, or believe
+/// that it is over.
+fn listed(htlc: &Htlc) -> Answer {
     Answer::Adopted(AdoptPart {
         id: htlc.payment_id(),
         part: htlc.part_id(),

@@ -16,7 +16,8 @@
 //!     let preimage = Preimage::from_bytes([1; 32]); // in earnest the payee's secret
 //!     let hash = preimage.payment_hash();
 //!     let id = PaymentId::from_payment_hash(hash); // the idempotency key: store it before you send
-//!     let send = Send::new(id, Request::invoice(hash, Msat(50_000)));
+//!     let (fee, retry) = (MaxFee::AtMost(Msat(500)), RetryPolicy::Manual); // no defaults
+//!     let send = Send::new(id, Request::invoice(hash, Msat(50_000), fee, retry));
 //!     assert_eq!(ledger.execute(send.clone(), now)?, SendReply::Accepted);
 //!
 //!     let part = PartId::from_bytes([2; 32]); // in earnest random

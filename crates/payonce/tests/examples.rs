@@ -127,13 +127,13 @@ fn many_callers_pay_once() {
     tells(
         "many_callers",
         &expect![[r#"
-            three clicks: 1 accepted
-                          2 told that it was
-            two workers:  1 may offer its part
-            the waiter:   paid = true
-            the screen:   opened, recovered, payment_accepted, parts_dispatched, part_claimed, payment_sent, part_finalized
-            on disk:      1 fulfilled
-        "#]],
+        three clicks: 1 accepted
+                      2 told that it was
+        two workers:  1 may offer its part
+        the waiter:   paid = true
+        the screen:   opened, recovered, payment_accepted, parts_dispatched, part_claimed, payment_sent, part_finalized
+        on disk:      1 fulfilled
+    "#]],
     );
 }
 
@@ -144,6 +144,7 @@ fn mpp_with_retries_keeps_to_its_budget() {
         &expect![[r#"
         after the restart: 1000000 msat in flight
         after the restart: 500000 msat in flight
+        due at once: 0 payments
         due: 1500000 msat, at most 8000 msat in fees, avoiding 850000x12x1
         refused: fees of 2000 msat out and 9000 msat more exceed the maximum of 10000 msat
         ┌─────┬─────┬──────────────────┬─────────────────────────────────────────────────────────────────────────────────────┐
@@ -182,8 +183,8 @@ fn offer_takes_one_invoice() {
         ╞═════╪═════╪═══════════════════╪═══════════════════════════════════════╡
         │ 1   ┆ 1   ┆ opened            ┆ run 1 begins                          │
         │ 2   ┆ 1   ┆ recovered         ┆ every unresolved part is answered for │
-        │ 3   ┆ 1   ┆ payment_accepted  ┆ 20000 msat                            │
-        │ 4   ┆ 1   ┆ payment_accepted  ┆ 20000 msat                            │
+        │ 3   ┆ 1   ┆ payment_accepted  ┆ 20000 msat, at most 200 msat in fees  │
+        │ 4   ┆ 1   ┆ payment_accepted  ┆ 20000 msat, at most 200 msat in fees  │
         │ 5   ┆ 1   ┆ invoice_received  ┆ 18000 msat                            │
         │ 6   ┆ 1   ┆ parts_dispatched  ┆ attempt 1: part 1 (18000 + 100)       │
         │ 7   ┆ 1   ┆ part_claimed      ┆ part 1: the payee took it             │
@@ -231,19 +232,19 @@ fn audit_trail_finds_the_edited_byte() {
     let (story, place) = told.said.rsplit_once("edited: ").expect("it tells of the edit");
     let place = place.rsplit_once('/').map_or(place, |(_, place)| place);
     expect![[r#"
-        ┌─────┬─────┬──────────────────┬────────────────────────────────┐
-        │ seq ┆ run ┆ event            ┆ what                           │
-        ╞═════╪═════╪══════════════════╪════════════════════════════════╡
-        │ 3   ┆ 1   ┆ payment_accepted ┆ 25000 msat                     │
-        │ 5   ┆ 1   ┆ parts_dispatched ┆ attempt 1: part 1 (25000 + 30) │
-        │ 6   ┆ 1   ┆ part_claimed     ┆ part 1: the payee took it      │
-        │ 7   ┆ 1   ┆ payment_sent     ┆ 25000 msat and 30 msat in fees │
-        │ 8   ┆ 1   ┆ part_finalized   ┆ part 1 is off the channel      │
-        └─────┴─────┴──────────────────┴────────────────────────────────┘
-        {"seq":3,"run":1,"event":"payment_accepted","id":"72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793","request":{"target":{"invoice":{"payment_hash":"72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793"}},"amount":25000,"payee":null,"max_fee":null,"retry":"manual","expiry":null,"instructions":"","metadata":""},"again_after":null}
-        {"seq":5,"run":1,"event":"parts_dispatched","id":"72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793","attempt":1,"parts":[{"id":"0303030303030303030303030303030303030303030303030303030303030303","amount":25000,"fee":30,"kind":{"htlc":{"cltv_expiry":900144,"first_channel":null}}}]}
-        {"seq":6,"run":1,"event":"part_claimed","id":"72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793","part":"0303030303030303030303030303030303030303030303030303030303030303","preimage":"hidden","settlement":null}
-        {"seq":7,"run":1,"event":"payment_sent","id":"72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793","payment_hash":null,"amount":25000,"fee":30,"correction":false}
+        ┌─────┬─────┬──────────────────┬──────────────────────────────────────┐
+        │ seq ┆ run ┆ event            ┆ what                                 │
+        ╞═════╪═════╪══════════════════╪══════════════════════════════════════╡
+        │ 3   ┆ 1   ┆ payment_accepted ┆ 25000 msat, at most 100 msat in fees │
+        │ 5   ┆ 1   ┆ parts_dispatched ┆ attempt 1: part 1 (25000 + 30)       │
+        │ 6   ┆ 1   ┆ part_claimed     ┆ part 1: the payee took it            │
+        │ 7   ┆ 1   ┆ payment_sent     ┆ 25000 msat and 30 msat in fees       │
+        │ 8   ┆ 1   ┆ part_finalized   ┆ part 1 is off the channel            │
+        └─────┴─────┴──────────────────┴──────────────────────────────────────┘
+        {"seq":3,"run":1,"event":"payment_accepted","id":"72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793","request":{"target":{"invoice":{"payment_hash":"72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793"}},"amount":25000,"payee":null,"max_fee":{"at_most":100},"retry":"manual","backoff":{"first_ms":1000,"max_ms":300000},"expiry":null,"instructions":"","metadata":""},"again_after":null}
+        {"seq":5,"run":1,"event":"parts_dispatched","id":"72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793","attempt":1,"parts":[{"id":"0303030303030303030303030303030303030303030303030303030303030303","amount":25000,"fee":30,"kind":{"htlc":{"cltv_expiry":900144,"first_channel":null}},"label":null}]}
+        {"seq":6,"run":1,"event":"part_claimed","id":"72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793","part":"0303030303030303030303030303030303030303030303030303030303030303","preimage":"hidden","payment_hash":null,"settlement":null}
+        {"seq":7,"run":1,"event":"payment_sent","id":"72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793","payment_hash":null,"amount":25000,"fee":30,"correction":false,"assertion":null}
         {"seq":8,"run":1,"event":"part_finalized","id":"72cd6e8422c407fb6d098690f1130b7ded7ec2f7f5e1d30bd9d521f015363793","part":"0303030303030303030303030303030303030303030303030303030303030303","notify":true}
         verified: 8 events, 1 paid, 1 pending
         edited: 00000000000000000001.log is damaged at byte 608: an entry fails its checksum
