@@ -451,9 +451,10 @@ impl State {
         let parts = self.payments.get(handle).parts.len();
         let places: Vec<_> = (0..parts).map(|index| PartPlace::Payment(handle, index)).collect();
         let before: Vec<_> = places.iter().map(|place| self.standing_at(*place)).collect();
-        places.iter().zip(&before).for_each(|(at, before)| self.unindex_standing(*at, *before));
         let result = self.change_payment(handle, None, change);
-        places.iter().for_each(|place| self.index_standing(*place, self.standing_at(*place)));
+        for (place, before) in places.into_iter().zip(before) {
+            self.restand(place, before);
+        }
         result
     }
 
@@ -575,8 +576,12 @@ impl State {
     }
 
     fn rehash_all(&mut self, place: Place, old: &[PaymentHash], new: &[PaymentHash]) {
-        old.iter().for_each(|hash| self.rehash(place, Some(*hash), None));
-        new.iter().for_each(|hash| self.rehash(place, None, Some(*hash)));
+        for hash in old {
+            self.rehash(place, Some(*hash), None);
+        }
+        for hash in new {
+            self.rehash(place, None, Some(*hash));
+        }
     }
 
     fn index_part(&mut self, place: PartPlace) {

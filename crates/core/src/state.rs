@@ -481,7 +481,7 @@ impl State {
             };
             (held && self.held.contains(hash)) || self.places_of(hash).any(out)
         };
-        payment.hash().is_some_and(|hash| holds(hash))
+        payment.hash().is_some_and(holds)
             || (!payment.has_one_hash()
                 && payment.other_hashes().iter().any(|hash| payment.holds(hash) && holds(hash)))
     }

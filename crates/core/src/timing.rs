@@ -6,7 +6,7 @@ use crate::{
     details::Since,
     faults::{self, Fault},
     limits,
-    part::{Fate, PartKind},
+    part::{Fate, Part, PartKind},
     payment::{Payment, WaitsUntil},
     request::RetryPolicy,
     status::{FailureReason, Status},
@@ -150,7 +150,7 @@ impl Payment {
 
     /// Whether the payee refused a part.
     fn is_rejected(&self) -> bool {
-        self.parts.iter().any(|part| part.is_rejected())
+        self.parts.iter().any(Part::is_rejected)
     }
 
     /// Whether, time and other payments aside, another batch may be dispatched.

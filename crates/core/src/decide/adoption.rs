@@ -116,7 +116,7 @@ impl Adoption<'_> {
         let mut news = change.changes;
         if change.changes {
             let part = AdoptedPart { payment_hash: stray.payment_hash, ..self.adopted };
-            events.push(self.strays(stray.payment, part, stray.part.details.earlier_try));
+            events.push(Self::strays(stray.payment, part, stray.part.details.earlier_try));
         } else {
             events.extend(self.listing(&stray.part));
         }
@@ -148,7 +148,7 @@ impl Adoption<'_> {
         if draft.payment.takes(&self.adopted.payment_hash) {
             draft.adopt(self.adopted, &id, Word::Listed, true);
         } else {
-            draft.note(self.strays(id, self.adopted, true));
+            draft.note(Self::strays(id, self.adopted, true));
         }
         draft.tell_out_again(self.adopted.part);
         draft.finish()
@@ -167,7 +167,7 @@ impl Adoption<'_> {
             draft.adopt(self.adopted, &self.id, Word::Listed, false);
         } else {
             let (part, payment_hash) = (self.adopted.part, self.adopted.payment_hash);
-            draft.note(self.strays(id, self.adopted, false));
+            draft.note(Self::strays(id, self.adopted, false));
             let anomaly = Anomaly::Stray { payment: id, part, payment_hash };
             draft.note(deliver(self.state, anomaly));
         }
@@ -184,7 +184,7 @@ impl Adoption<'_> {
         self.with_gap(draft.finish(), true)
     }
 
-    fn strays(&self, id: PaymentId, part: AdoptedPart, earlier_try: bool) -> Event {
+    fn strays(id: PaymentId, part: AdoptedPart, earlier_try: bool) -> Event {
         Event::PartAdopted { id, part, home: Home::Stray, word: Word::Listed, earlier_try }
     }
 

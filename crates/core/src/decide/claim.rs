@@ -158,7 +158,7 @@ impl Claim<'_> {
 
     /// A part of an earlier try, or of a payment that is remembered, was taken after all.
     fn of_former(&self, place: Place, former: FormerPart) -> Decision<FactReply> {
-        if former.settled || self.is_hidden(place) {
+        if former.settled || Self::is_hidden(place) {
             // Its claim is in the books; only its proof may be news.
             return self.prove(place);
         }
@@ -170,7 +170,7 @@ impl Claim<'_> {
         self.finish(draft, Ending::Nothing)
     }
 
-    fn is_hidden(&self, place: Place) -> bool {
+    fn is_hidden(place: Place) -> bool {
         matches!(place, Place::Tombstone(_)) && faults::is(Fault::RememberedSecondPayment)
     }
 

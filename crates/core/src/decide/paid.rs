@@ -85,7 +85,7 @@ impl Spoken<'_> {
             }
         }
         let unnamed = unnamed || faults::is(Fault::WordIgnoresId);
-        let new = named.is_none() && !(unnamed && !places.is_empty());
+        let new = named.is_none() && (!unnamed || places.is_empty());
         let new = new.then_some(Target::New(*id));
         new.into_iter().chain(places.into_iter().map(Target::Known)).collect()
     }
@@ -162,12 +162,10 @@ impl Spoken<'_> {
     fn pay_part(&self, draft: &mut Draft<'_>, first: bool) {
         let MarkPaid { part: Some(part), payment_hash, .. } = self.command else { return };
         match whose::known(self.state, part, payment_hash.as_ref()) {
-            Known::Own(payment, known) if payment.id == draft.id() => {
-                if !known.fate.is_settled() {
-                    let learned = draft.payment.part_hash(known).is_none();
-                    let payment_hash = payment_hash.filter(|_| learned);
-                    draft.claim(*part, Proof { payment_hash, ..self.proof() });
-                }
+            Known::Own(payment, known) if payment.id == draft.id() && !known.fate.is_settled() => {
+                let learned = draft.payment.part_hash(known).is_none();
+                let payment_hash = payment_hash.filter(|_| learned);
+                draft.claim(*part, Proof { payment_hash, ..self.proof() });
             }
             Known::Stray(stray) if stray.payment == draft.id() => {
                 draft.take_stray(stray);
@@ -216,7 +214,9 @@ impl Spoken<'_> {
             self.state.strays_of(&draft.id()).map(|(_, stray)| stray).collect();
         strays.retain(|stray| stray.awaits_word() && Some(stray.part.id) != named);
         strays.sort_by_key(|stray| stray.created_seq);
-        strays.into_iter().for_each(|stray| draft.take_stray(stray));
+        for stray in strays {
+            draft.take_stray(stray);
+        }
     }
 
     /// Adds what follows for others with the hash that is paid now, and the record of a hash that is
