@@ -267,6 +267,11 @@ impl Machine {
         Ok(ticket.reply)
     }
 
+    /// The newest state, durable or not: for deciding, never for answering.
+    pub(crate) const fn state(&self) -> &State {
+        &self.state
+    }
+
     /// The state, while all of it is durable.
     ///
     /// # Errors

@@ -11,7 +11,9 @@ use crate::{
         WithdrawPart,
     },
     decide::{Context, Decision},
+    ids::PartId,
     ledger::{ExecuteError, Ledger, LedgerError},
+    limits,
     machine::Machine,
     query::UnresolvedPart,
     refusal::{AbandonRefusal, FactRefusal},
@@ -58,6 +60,32 @@ pub enum Answer {
     Held(HoldHash),
     /// A held hash is free.
     Released(ReleaseHash),
+}
+
+impl Answer {
+    /// A batch of answers with what it merely lists (adoptions of known parts that are out) put first,
+    /// for many parts at once: a start then records one event for them, and the adoptions themselves
+    /// have nothing to add. In a recovery the order of the two does not matter. Gives how many answers
+    /// were put in front; their replies are nobody's.
+    #[must_use]
+    pub fn listed_first(answers: Vec<Self>, state: &State) -> (Vec<Self>, usize) {
+        let listed = answers.iter().filter_map(|answer| match answer {
+            Self::Adopted(adopted) if state.is_news_to_list(&adopted.part) => Some(adopted.part),
+            _ => None,
+        });
+        let mut listed: Vec<PartId> = listed.collect();
+        listed.sort_unstable();
+        listed.dedup();
+        if listed.len() < 2 {
+            return (answers, 0);
+        }
+        let lists = listed.chunks(limits::LISTED_PARTS);
+        let mut all: Vec<_> =
+            lists.map(|parts| Self::Listed(ListParts { parts: parts.to_vec() })).collect();
+        let ahead = all.len();
+        all.extend(answers);
+        (all, ahead)
+    }
 }
 
 impl crate::command::sealed::Sealed for Answer {}
@@ -159,7 +187,10 @@ impl<S: EventStore> Recovery<S> {
         answers: impl IntoIterator<Item = Answer>,
         now: UnixMillis,
     ) -> Result<Vec<Result<FactReply, FactRefusal>>, LedgerError> {
-        self.ledger.execute_all(answers, now)
+        let state = self.ledger.machine().state();
+        let (answers, ahead) = Answer::listed_first(answers.into_iter().collect(), state);
+        let mut replies = self.ledger.execute_all(answers, now)?;
+        Ok(replies.split_off(ahead))
     }
 
     /// Says that the user has handled notifications, as on a ledger.

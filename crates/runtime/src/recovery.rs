@@ -136,9 +136,11 @@ impl<S: EventStore + Send + 'static> SharedRecovery<S> {
     ) -> Result<Answers<Answer>, Unavailable> {
         let answers: Vec<_> = answers.into_iter().collect();
         let adopted = adopted(&answers);
-        let replies = self.ledger.execute_all(answers, now)?;
+        let listed_first = |state: &State| Answer::listed_first(answers, state);
+        let (answers, ahead) = self.ledger.query(listed_first)?;
+        let mut replies = self.ledger.execute_all(answers, now)?;
         self.ledger.drive(adopted);
-        Ok(replies)
+        Ok(replies.split_off(ahead))
     }
 
     /// [`answer`](Self::answer) for tasks.
@@ -152,9 +154,11 @@ impl<S: EventStore + Send + 'static> SharedRecovery<S> {
     ) -> Result<Answers<Answer>, Unavailable> {
         let answers: Vec<_> = answers.into_iter().collect();
         let adopted = adopted(&answers);
-        let replies = self.ledger.execute_all_async(answers, now).await?;
+        let listed_first = move |state: &State| Answer::listed_first(answers, state);
+        let (answers, ahead) = self.ledger.query_async(listed_first).await?;
+        let mut replies = self.ledger.execute_all_async(answers, now).await?;
         self.ledger.drive(adopted);
-        Ok(replies)
+        Ok(replies.split_off(ahead))
     }
 
     /// Says that the user has handled notifications, as on a ledger.

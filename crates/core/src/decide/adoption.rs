@@ -54,6 +54,19 @@ struct Adoption<'a> {
     adopted: AdoptedPart,
 }
 
+impl State {
+    /// Whether a part is out and was not listed since this recovery began.
+    fn is_new_listing(&self, part: &Part) -> bool {
+        part.fate.is_unresolved() && !part.is_listed_since(self.recovery_since)
+    }
+
+    /// Whether this part is known, and that the node lists it as out would be recorded.
+    pub(crate) fn is_news_to_list(&self, part: &PartId) -> bool {
+        let place = self.part_place(part);
+        place.is_some_and(|place| self.is_new_listing(self.part_at(place)))
+    }
+}
+
 /// What the node's word adds to a part that is recorded.
 struct Change {
     /// It is out again, or its terms were not known.
@@ -83,7 +96,7 @@ impl Adoption<'_> {
     /// That it is listed, if nobody knows yet since this opening: while recovery is not finished
     /// nothing weaker counts against it.
     fn listing(&self, part: &Part) -> Option<Event> {
-        let new = part.fate.is_unresolved() && !part.is_listed_since(self.state.recovery_since);
+        let new = self.state.is_new_listing(part);
         new.then(|| Event::PartsListed { parts: vec![part.id].into() })
     }
 
@@ -222,7 +235,7 @@ pub(crate) fn list(
         if matches!(known.fate, Fate::Failed | Fate::Withdrawn) {
             return Err(FactRefusal::NotInFlight { part, fate: known.fate });
         }
-        if known.fate.is_unresolved() && !known.is_listed_since(state.recovery_since) {
+        if state.is_new_listing(known) {
             listed.push(part);
         }
     }

@@ -1,10 +1,13 @@
 //! What an opening asks and what the node answers (scenarios 12, 15 to 19, 36, 37).
 
 use payonce_core::{
-    DispatchRefusal, Fate, Msat, Request, RetryPolicy, SendRefusal, ShortChannelId,
+    Answer, Dispatch, DispatchRefusal, Fate, Ledger, LedgerId, Msat, Opening, Remember, Request,
+    RetryPolicy, Send, SendRefusal, ShortChannelId,
 };
 
-use crate::support::{Scenario, forever, htlc, part, pay, play, routed_over, window};
+use crate::support::{
+    Scenario, T0, adopted, forever, htlc, id, part, pay, play, routed_over, window,
+};
 
 fn one_part_out(s: &mut Scenario) {
     s.send("A", pay("a", 1_000)).accepted();
@@ -379,4 +382,29 @@ fn never_sent_ends_an_abandoned_payment() {
         s.withdraw("A", "p").recorded();
         s.unread(&["A failed UserAbandoned"]);
     });
+}
+
+/// A start that lists many parts records one event for them all.
+#[test]
+fn what_is_listed_at_a_start_is_one_event() {
+    let disk = payonce_store_memory::MemoryDisk::new(LedgerId::from_bytes([9; 32]));
+    let opening = Opening::new(Remember::Window, 1);
+    let open = || Ledger::open(disk.open(), &opening, T0).expect("the log is sound");
+    let mut ledger = open().finish(T0).expect("nothing fails");
+    let names: Vec<String> = (0..40).map(|n| format!("p{n}")).collect();
+    for name in &names {
+        ledger.execute(Send::new(id(name), pay(name, 1_000)), T0).expect("accepted");
+        let parts = vec![htlc(name, 1_000, 1)];
+        ledger.execute(Dispatch { id: id(name), attempt: 1, parts }, T0).expect("recorded");
+    }
+    drop(ledger);
+    let mut recovery = open();
+    let before = recovery.head().seq;
+    let listed = || names.iter().map(|name| Answer::Adopted(adopted(name, name, name)));
+    let replies = recovery.answer(listed(), T0).expect("nothing fails");
+    assert_eq!(replies.len(), names.len());
+    assert!(replies.iter().all(|reply| reply.is_ok_and(|reply| !reply.changed)));
+    assert_eq!(recovery.head().seq, before + 1);
+    recovery.answer(listed(), T0).expect("nothing fails");
+    assert_eq!(recovery.head().seq, before + 1, "listed once a recovery");
 }
