@@ -4,8 +4,9 @@
 use std::ops::ControlFlow;
 
 use payonce_core::{
-    DecodeError, Entry, Event, EventSource, EventStore, FORMAT_VERSION, Head, LedgerId, Replay,
-    ReplayError, State, StoredEntry, decode_events, verify,
+    DecodeError, Entry, Event, EventSource, EventStore, FORMAT_VERSION, Head, Ledger, LedgerError,
+    LedgerId, Opening, Remember, Replay, ReplayError, Send, State, StoredEntry, decode_events,
+    verify,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
@@ -203,4 +204,66 @@ fn a_log_of_another_ledger() {
         .expect("nothing is planned");
     let stored = store.head().expect("nothing is planned");
     assert!(matches!(replay.finish(stored), Err(ReplayError::HeadDiffers { .. })));
+}
+
+/// Two writers' entries must not merge into one sound log.
+#[test]
+fn an_entry_of_another_writer_does_not_fit() {
+    for epoch in [0, 2, 77, u64::MAX] {
+        let mut store = log_of(&[opened(), Event::Recovered]);
+        let head = store.head().expect("nothing is planned");
+        let entry = Entry::new(head, epoch, T0, &[Event::GapFound]).expect("it is one event");
+        store.append(&[entry]).expect("nothing is planned");
+        let error = verify(&store, 1).map(drop).expect_err("it is of another writer");
+        assert!(matches!(error, ReplayError::Misfit { seq: 3 }), "epoch {epoch}: {error}");
+    }
+}
+
+/// Numbers that only count up, at their end: no log has come there, and the next one would not fit.
+#[test]
+fn a_snapshot_with_a_number_at_its_end_is_none() {
+    live(window(), |s| {
+        s.send("A", pay("a", 1_000)).accepted();
+        let bytes = s.state().encode();
+        // Format, ledger id, head: then epoch, recovery, gap and misfit, one byte each; then the tick.
+        let epoch_at = 1 + 32 + 1 + 32;
+        for (what, at, now) in [("epoch", epoch_at, 1), ("tick", epoch_at + 5, 0)] {
+            assert_eq!(bytes[at], now, "{what}");
+            let mut forged = bytes.clone();
+            forged.splice(at..=at, [0xfd, 255, 255, 255, 255, 255, 255, 255, 255]);
+            let error = State::decode(&forged, 1).map(drop).expect_err(what);
+            assert!(matches!(error, DecodeError::Malformed { .. }), "{what}: {error}");
+        }
+    });
+}
+
+/// A snapshot that leaves a payment out opens: it is an accelerator. Verifying compares states.
+#[test]
+fn a_snapshot_that_lies_is_found_by_verifying() {
+    let disk = MemoryDisk::new(ledger_id());
+    let opening = Opening::new(Remember::Window, 1);
+    let open = |disk: &MemoryDisk| {
+        let recovery = Ledger::open(disk.open(), &opening, T0).expect("it opens");
+        recovery.finish(T0).expect("nothing fails")
+    };
+    let mut ledger = open(&disk);
+    ledger.execute(Send::new(id("A"), pay("a", 1_000)), T0).expect("accepted");
+    ledger.verify(1).expect("it is sound");
+    let head = ledger.head();
+    drop(ledger);
+    // The state of a log of the same length in which another payment was accepted.
+    let other = MemoryDisk::new(ledger_id());
+    let mut lies = open(&other);
+    lies.execute(Send::new(id("B"), pay("b", 1_000)), T0).expect("accepted");
+    let mut bytes = lies.machine().snapshot().expect("nothing is in flight").bytes;
+    let chain = 1 + 32 + 1;
+    bytes[chain..chain + 32].copy_from_slice(head.chain.as_bytes());
+    let mut store = disk.open();
+    store.fence().expect("nothing is planned");
+    store.save_snapshot(head, &bytes).expect("nothing is planned");
+    drop(store);
+    let mut ledger = open(&disk);
+    assert!(ledger.query(|state| state.payment(&id("A")).is_none()).expect("it answers"));
+    let error = ledger.verify(1).expect_err("the snapshot lied");
+    assert!(matches!(error, LedgerError::StateDiffers { .. }), "{error}");
 }
