@@ -9,7 +9,7 @@ use crate::{
     chain::Head,
     codec::{FORMAT_VERSION, encode_into},
     hash_paid::HashPaid,
-    ids::{LedgerId, PaymentHash},
+    ids::{LedgerId, PaymentHash, sha256},
     notification::Unread,
     payment::Payment,
     slab::Contents,
@@ -99,6 +99,12 @@ impl Image {
     #[must_use]
     pub const fn head(&self) -> Head {
         self.prelude.head
+    }
+
+    /// What [`State::digest`] would have given at that moment.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        sha256(&self.encode())
     }
 
     /// What [`State::encode`] would have given at that moment.

@@ -113,9 +113,14 @@ impl<'a, S: EventStore> History<'a, S> {
     }
 
     /// Replays all of it: gives its head.
-    pub(crate) fn verify(&self, seed: u64) -> Result<Head, HouseError> {
-        let verified = verify(self, seed).map(|state| state.head());
-        verified.map_err(|error| self.failed(error.into()))
+    pub(crate) fn verify(&self, seed: u64, digest: [u8; 32]) -> Result<Head, HouseError> {
+        let state = verify(self, seed).map_err(|error| self.failed(error.into()))?;
+        let at = state.head();
+        if state.digest() == digest {
+            Ok(at)
+        } else {
+            Err(self.failed(LedgerError::StateDiffers { at }))
+        }
     }
 
     /// Finds the snapshot that may become the log's base, as [`payonce_core::check_base`] does: the

@@ -159,7 +159,10 @@ impl<S: EventStore + Send + 'static> Commit<S> {
 
     fn verify(&self, seed: u64) -> Result<Head, HouseError> {
         let _reading = lock(&self.reading);
-        History::until(self, self.durable()).verify(seed)
+        let mut front = self.enter()?;
+        let asked = front.query(State::image);
+        let image = self.settle(front, asked)?;
+        History::until(self, image.head()).verify(seed, image.digest())
     }
 
     /// Takes a picture of the state, encodes it and keeps it.

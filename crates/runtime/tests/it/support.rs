@@ -117,7 +117,7 @@ struct Doubt {
 
 impl Doubt {
     fn check(&self) -> Result<(), StoreError> {
-        if self.is_here.load(Ordering::SeqCst) { Err(StoreError::Poisoned) } else { Ok(()) }
+        if self.is_here.load(Ordering::SeqCst) { Err(StoreError::Poisoned { cause: "in doubt".into() }) } else { Ok(()) }
     }
 
     fn save(&self) -> Result<(), StoreError> {
