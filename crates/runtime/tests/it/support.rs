@@ -117,7 +117,11 @@ struct Doubt {
 
 impl Doubt {
     fn check(&self) -> Result<(), StoreError> {
-        if self.is_here.load(Ordering::SeqCst) { Err(StoreError::Poisoned { cause: "in doubt".into() }) } else { Ok(()) }
+        if self.is_here.load(Ordering::SeqCst) {
+            Err(StoreError::Poisoned { cause: "in doubt".into() })
+        } else {
+            Ok(())
+        }
     }
 
     fn save(&self) -> Result<(), StoreError> {
