@@ -21,6 +21,15 @@ summary() {
   printf '%s\n' "${times[@]}"
 }
 
+# Fails before an hour is spent where the disk is too small for the target directories: target (all
+# that agrees in its flags), target/orders, target/faults, and those of the crates outside.
+enough_room() {
+  local free
+  free=$(df --output=avail -BG . | tail -n 1 | tr -dc '0-9')
+  printf '%s GB free\n' "$free"
+  [ "$free" -ge 25 ]
+}
+
 # Debian's way to install what is missing, as root or through sudo.
 apt_install() {
   local sudo=()

@@ -150,7 +150,7 @@ pub(crate) struct PartDetail {
     /// The proof of that hash.
     pub(crate) preimage: Option<Preimage>,
     /// Why it failed last.
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<Box<Failure>>,
     /// Whether it was dispatched in an earlier try of its payment.
     pub(crate) earlier_try: bool,
     /// The epoch in which the node last listed it as out; 0 if never.
@@ -209,6 +209,13 @@ impl PartDetails {
         result
     }
 
+    /// Changes it if there is anything in it: for what only takes away.
+    pub(crate) fn if_kept(&mut self, change: impl FnOnce(&mut PartDetail)) {
+        if self.0.is_some() {
+            self.change(change);
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
     }
@@ -218,7 +225,7 @@ impl Part {
     /// Why it failed last, as long as that stands.
     #[must_use]
     pub fn failure(&self) -> Option<&Failure> {
-        self.details.failure.as_ref()
+        self.details.failure.as_deref()
     }
 
     /// Which engine got it, and the last mark that this one had shown before.

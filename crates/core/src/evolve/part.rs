@@ -84,9 +84,9 @@ impl Part {
         }
         if self.fate == Fate::Failed {
             self.corrected = true;
-            self.details.change(|detail| detail.failure = None);
+            self.details.if_kept(|detail| detail.failure = None);
         }
-        self.details.change(|detail| detail.withdrawn_in = 0);
+        self.details.if_kept(|detail| detail.withdrawn_in = 0);
         self.fate = match self.fate {
             Fate::InFlight | Fate::Withdrawn => Fate::Claimed,
             Fate::Failed => Fate::Finalized,
@@ -101,7 +101,7 @@ impl Part {
             Fate::InFlight | Fate::Withdrawn => {
                 self.fate = Fate::Failed;
                 self.details.change(|detail| {
-                    detail.failure = Some(failure.clone());
+                    detail.failure = Some(failure.clone().into());
                     detail.withdrawn_in = 0;
                 });
                 Ok(())
@@ -134,7 +134,7 @@ impl Part {
             && self.details.withdrawn_in >= epoch;
         if taken {
             self.fate = Fate::InFlight;
-            self.details.change(|detail| detail.withdrawn_in = 0);
+            self.details.if_kept(|detail| detail.withdrawn_in = 0);
         }
         taken
     }
@@ -158,7 +158,7 @@ impl Part {
                 fate => fate,
             };
             self.corrected = false;
-            self.details.change(|detail| {
+            self.details.if_kept(|detail| {
                 detail.failure = None;
                 detail.withdrawn_in = 0;
             });

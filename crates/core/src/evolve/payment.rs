@@ -323,7 +323,9 @@ impl Payment {
             if let Home::HashHolder { told_as } = home {
                 part.details.change(|detail| detail.named_id = Some(told_as));
             }
-            part.details.change(|detail| detail.earlier_try = earlier_try);
+            if earlier_try {
+                part.details.change(|detail| detail.earlier_try = true);
+            }
             self.parts.push(part);
         }
         self.learn_part_hash(&adopted.part, adopted.payment_hash);
