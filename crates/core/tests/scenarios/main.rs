@@ -31,3 +31,4 @@ mod sums;
 mod time;
 mod tombstones;
 mod window;
+mod wrong_facts;

@@ -100,6 +100,14 @@ impl Outcome {
         assert_eq!(fates, expected, "{}", self.command);
     }
 
+    /// Why it was refused, if it was.
+    pub(crate) const fn refusal(&self) -> Option<&Refusal> {
+        match &self.result {
+            Ok(_) => None,
+            Err(refusal) => Some(refusal),
+        }
+    }
+
     /// It was taken: recorded, or known.
     pub(crate) const fn is_answer(&self) -> bool {
         self.result.is_ok()
