@@ -244,8 +244,19 @@ impl Payment {
             self.details.former.iter().find(|of| {
                 of.named_seq.is_some() && of.payment_hash.as_ref() == Some(payment_hash)
             });
-        let own = (self.hash() == Some(payment_hash)).then_some(self.created_seq);
+        let own = self.names(payment_hash).then_some(self.created_seq);
         former.and_then(|of| of.named_seq).or(own)
+    }
+
+    /// Whether the request of this try, or its invoice, names this hash.
+    pub(crate) fn names(&self, payment_hash: &PaymentHash) -> bool {
+        let invoiced = || self.invoice().map(|invoice| invoice.payment_hash);
+        let named = match &self.terms {
+            Terms::Full(request) => request.target.payment_hash().or_else(invoiced),
+            Terms::Digests(_) => self.hash().copied(),
+            Terms::None => None,
+        };
+        named.as_ref() == Some(payment_hash)
     }
 
     /// The hashes of it beside its own, each once: of its parts and of its earlier tries.
@@ -415,6 +426,13 @@ impl Payment {
 
     fn sums_of(&self, counts: impl Fn(&Part) -> bool) -> Sums {
         self.parts.iter().filter(|part| counts(part)).fold(Sums::NOTHING, Sums::plus)
+    }
+
+    /// The number to state with the next batch: that of the batches of this try so far, withdrawn ones
+    /// with them, plus one. Two workers that saw the same gap cannot both fill it.
+    #[must_use]
+    pub const fn next_attempt(&self) -> u32 {
+        self.batches.saturating_add(1)
     }
 
     /// How many batches count as attempts: those not wholly withdrawn. Adopted parts of this try were

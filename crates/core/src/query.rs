@@ -154,7 +154,7 @@ impl State {
                     status,
                     missing: Msat::ZERO,
                     unresolved: 0,
-                    held: false,
+                    held: self.is_hash_held(tombstone.payment_hash.as_ref()),
                     paid,
                     paid_elsewhere,
                     failed,
@@ -176,14 +176,15 @@ impl State {
         let strays = self.strays_of(&payment.id);
         let strays = strays.filter(|(_, stray)| stray.part.fate.is_unresolved()).count();
         let failed = matches!(payment.status, Status::Failed { .. });
+        let paid_here = (payment.status == Status::Fulfilled).then_some(paid);
         Standing {
             id: payment.id,
             status: payment.status,
             missing: payment.missing(),
             unresolved: payment.unresolved() + strays,
             held: self.is_held(payment, Ending::Nothing),
-            paid: (payment.status == Status::Fulfilled).then_some(paid),
-            paid_elsewhere: payment.details.paid_elsewhere,
+            paid: paid_here,
+            paid_elsewhere: payment.details.paid_elsewhere.filter(|_| paid_here.is_none()),
             failed: payment.failed_notification().filter(|_| failed),
             adopted: payment.is_adopted(),
             remembered: false,
@@ -451,7 +452,7 @@ impl Payment {
             amount: self.missing(),
             fee_budget: self.fee_budget(),
             avoid: self.avoid(),
-            attempt: self.attempts() + 1,
+            attempt: self.next_attempt(),
         }
     }
 }

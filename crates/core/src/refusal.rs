@@ -342,6 +342,12 @@ pub enum FactRefusal {
         /// How many sayings this answers.
         over: u32,
     },
+    /// The hand-over's hash is out or paid elsewhere: said again it might pay a settled invoice.
+    #[error("this payment hash is out or paid under {other}")]
+    HashInUse {
+        /// Whose.
+        other: HashHolder,
+    },
     /// Too many at once.
     #[error("{given} parts are above the limit of {limit}: list them in several commands")]
     TooMany {

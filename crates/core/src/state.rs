@@ -245,7 +245,23 @@ impl State {
     /// that holds it for a part.
     pub(crate) fn owner_of_hash(&self, payment_hash: &PaymentHash) -> Option<Place> {
         let holder = || self.holders(payment_hash).first().copied().map(Place::Payment);
-        self.namer_of_hash(payment_hash, u64::MAX).or_else(holder)
+        let remembered = || {
+            self.first_place_of(payment_hash, |place| match place {
+                Place::Tombstone(handle) => self.tombstones.get(handle).had(payment_hash),
+                _ => false,
+            })
+        };
+        let named = self.namer_of_hash(payment_hash, u64::MAX);
+        named.or_else(holder).or_else(remembered)
+    }
+
+    /// Whether a payment is known by its parts alone: no request of it was ever told.
+    pub(crate) fn is_adopted(&self, place: Place) -> bool {
+        match place {
+            Place::Payment(handle) => self.payments.get(handle).is_adopted(),
+            Place::Tombstone(handle) => self.tombstones.get(handle).request.is_none(),
+            Place::Stray(_) | Place::HashPaid(_) => false,
+        }
     }
 
     pub(crate) fn part_place(&self, part: &PartId) -> Option<PartPlace> {
@@ -484,6 +500,16 @@ impl State {
         payment.hash().is_some_and(holds)
             || (!payment.has_one_hash()
                 && payment.other_hashes().iter().any(|hash| payment.holds(hash) && holds(hash)))
+    }
+
+    /// Whether a hash is held, or out as a stray's.
+    pub(crate) fn is_hash_held(&self, payment_hash: Option<&PaymentHash>) -> bool {
+        let Some(hash) = payment_hash else { return false };
+        let out = |place: Place| match place {
+            Place::Stray(handle) => self.strays.get(handle).part.fate.is_unresolved(),
+            _ => false,
+        };
+        self.held.contains(hash) || self.places_of(hash).any(out)
     }
 
     fn holder_at(&self, place: Place) -> HashHolder {

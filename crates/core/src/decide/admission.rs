@@ -79,10 +79,14 @@ fn is_new_try(state: &State, id: &PaymentId, again_after: Option<NotificationId>
                 && !state.is_held(payment, Ending::Nothing)
                 && payment.failed_notification() == Some(named)
         }
-        Some(Place::Tombstone(handle)) => matches!(
-            state.tombstones.get(handle).outcome,
-            Outcome::Failed { notice, .. } if notice == named
-        ),
+        Some(Place::Tombstone(handle)) => {
+            let tombstone = state.tombstones.get(handle);
+            let latest = matches!(
+                tombstone.outcome,
+                Outcome::Failed { notice, .. } if notice == named
+            );
+            latest && !state.is_hash_held(tombstone.payment_hash.as_ref())
+        }
         Some(Place::Stray(_) | Place::HashPaid(_)) | None => false,
     }
 }

@@ -11,7 +11,7 @@ use crate::{
         others::{self, News},
         whose::{self, Known},
     },
-    event::{AdoptedPart, Event, Home, Word},
+    event::{AdoptedPart, Delivery, Event, Home, Word},
     evolve::At,
     ids::{PartId, PaymentHash, PaymentId},
     limits,
@@ -20,7 +20,7 @@ use crate::{
     payment::Payment,
     refusal::{FactRefusal, NeverRefused},
     reply::FactReply,
-    state::{Ending, Place, State},
+    state::{Ending, PartPlace, Place, State},
     stray::Stray,
 };
 
@@ -55,15 +55,18 @@ struct Adoption<'a> {
 }
 
 impl State {
-    /// Whether a part is out and was not listed since this recovery began.
+    /// Whether that a part is out would be recorded: it is held as over, or was not listed since this
+    /// recovery began.
     fn is_new_listing(&self, part: &Part) -> bool {
-        part.fate.is_unresolved() && !part.is_listed_since(self.recovery_since)
+        let over = matches!(part.fate, Fate::Failed | Fate::Withdrawn);
+        over || (part.fate.is_unresolved() && !part.is_listed_since(self.recovery_since))
     }
 
     /// Whether this part is known, and that the node lists it as out would be recorded.
     pub(crate) fn is_news_to_list(&self, part: &PartId) -> bool {
         let place = self.part_place(part);
-        place.is_some_and(|place| self.is_new_listing(self.part_at(place)))
+        let out = |place: &PartPlace| self.part_at(*place).fate.is_unresolved();
+        place.filter(out).is_some_and(|place| self.is_new_listing(self.part_at(place)))
     }
 }
 
@@ -96,7 +99,7 @@ impl Adoption<'_> {
     /// That it is listed, if nobody knows yet since this opening: while recovery is not finished
     /// nothing weaker counts against it.
     fn listing(&self, part: &Part) -> Option<Event> {
-        let new = self.state.is_new_listing(part);
+        let new = part.fate.is_unresolved() && self.state.is_new_listing(part);
         new.then(|| Event::PartsListed { parts: vec![part.id].into() })
     }
 
@@ -168,10 +171,15 @@ impl Adoption<'_> {
     }
 
     /// Of a part of which the ledger knows nothing: under an id that it knows, that payment's, or a
-    /// stray of it; under none the payment's that has its hash.
+    /// stray of it; under none the payment's that has its hash. An id that is known by its parts alone
+    /// does not beat a request that names the hash.
     fn of_unknown(&self) -> Decision<FactReply> {
+        let hash = &self.adopted.payment_hash;
         let known = self.state.place(&self.id);
-        let place = known.or_else(|| self.state.owner_of_hash(&self.adopted.payment_hash));
+        let place = known.or_else(|| self.state.owner_of_hash(hash));
+        let adopted = place.is_some_and(|place| self.state.is_adopted(place));
+        let named = || self.state.namer_of_hash(hash, u64::MAX);
+        let place = if adopted { named().or(place) } else { place };
         let Some(place) = place else { return self.of_unknown_payment() };
         let draft = Draft::at_place(self.state, self.context, place, Ending::Nothing);
         let mut draft = draft.expect("a payment or a tombstone");
@@ -218,6 +226,22 @@ impl Decision<FactReply> {
     }
 }
 
+/// That a part which was recorded as over is out again, if it was.
+fn out_again(state: &State, part: &PartId) -> Option<Event> {
+    let place = state.part_place(part)?;
+    let over = matches!(state.part_at(place).fate, Fate::Failed | Fate::Withdrawn);
+    let payment = match place {
+        PartPlace::Payment(handle, _) => state.payments.get(handle),
+        PartPlace::Stray(handle) => state.live(&state.strays.get(handle).payment)?.1,
+    };
+    let others = payment.parts.iter().filter(|other| {
+        other.id != *part && (other.fate.is_unresolved() || other.fate.is_settled())
+    });
+    let others = others.map(|other| other.id).take(limits::PAYMENT_PARTS).collect();
+    let anomaly = Anomaly::OutAgain { payment: payment.id, part: *part, others };
+    over.then_some(Event::AnomalyNoted { anomaly, delivery: Delivery::Notify })
+}
+
 /// The node lists parts that the ledger knows as out.
 pub(crate) fn list(
     state: &State,
@@ -231,19 +255,20 @@ pub(crate) fn list(
     let mut listed: Vec<PartId> = Vec::new();
     for part in parts {
         let place = state.part_place(&part).ok_or(FactRefusal::UnknownPart { part })?;
-        let known = state.part_at(place);
-        if matches!(known.fate, Fate::Failed | Fate::Withdrawn) {
-            return Err(FactRefusal::NotInFlight { part, fate: known.fate });
-        }
-        if state.is_new_listing(known) {
+        if state.is_new_listing(state.part_at(place)) {
             listed.push(part);
         }
     }
     listed.sort_unstable();
     listed.dedup();
-    let none = listed.is_empty();
-    let events = if none { Vec::new() } else { vec![Event::PartsListed { parts: listed.into() }] };
-    Ok(apart(events).news_if(false))
+    if listed.is_empty() {
+        return Ok(apart(Vec::new()));
+    }
+    let again: Vec<Event> = listed.iter().filter_map(|part| out_again(state, part)).collect();
+    let news = !again.is_empty();
+    let mut events = vec![Event::PartsListed { parts: listed.into() }];
+    events.extend(again);
+    Ok(apart(events).news_if(news))
 }
 
 pub(crate) fn hold(

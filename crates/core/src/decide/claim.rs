@@ -2,7 +2,6 @@
 //! proves its hash, and that hash is over for everybody.
 
 use alloc::{vec, vec::Vec};
-use core::slice;
 
 use crate::{
     command::ClaimPart,
@@ -10,6 +9,7 @@ use crate::{
     decide::{
         Context, Decision, apart, deliver,
         draft::{Draft, Proof},
+        foreign::{Told, claimed_stray, of_nobody},
         others::{self, News},
         unchanged,
         whose::{self, Known},
@@ -115,10 +115,6 @@ impl Claim<'_> {
         self.finish(draft, Ending::Nothing)
     }
 
-    /// A part under its own hash was taken. It pays whoever asked for that hash before it was known,
-    /// else the payment under which it was told, if it was recorded there or the ledger forgets
-    /// nothing. Else it may be of an obligation that is forgotten: telling paid would lose the goods,
-    /// sending again would pay twice, so it holds up its payment until somebody says.
     fn of_stray(&self, stray: &Stray) -> Decision<FactReply> {
         if stray.payment_hash != self.hash {
             return self.elsewhere();
@@ -126,34 +122,7 @@ impl Claim<'_> {
         if stray.part.fate.is_settled() && stray.preimage.is_some() {
             return apart(Vec::new());
         }
-        let ending = Ending::Strays(slice::from_ref(&stray.part.id));
-        let named = self.state.namer_of_hash(&self.hash, stray.created_seq);
-        let own = || {
-            let is_own =
-                stray.part.details.earlier_try || self.context.config.remember == Remember::Forever;
-            self.state.place(&stray.payment).filter(|_| is_own && !stray.disowned)
-        };
-        let owner = named.or_else(own).filter(|_| !faults::is(Fault::StraysPayNobody));
-        let draft = owner.and_then(|at| Draft::at_place(self.state, self.context, at, ending));
-        let Some(mut draft) = draft else { return self.of_nobody(stray.payment, Vec::new()) };
-        draft.take_stray(stray);
-        draft.claim(stray.part.id, self.proof(None));
-        if !stray.part.details.earlier_try {
-            draft.tell_unknown(stray.part.id);
-        }
-        self.finish(draft, ending)
-    }
-
-    /// A stray that pays nobody as far as is known: its hash is paid, and it holds its payment.
-    fn of_nobody(&self, payment: PaymentId, mut events: Vec<Event>) -> Decision<FactReply> {
-        let ClaimPart { part, preimage, settlement, .. } = *self.command;
-        let (id, payment_hash) = (payment, self.hash);
-        let preimage = Some(preimage);
-        events.push(Event::PartClaimed { id, part, preimage, payment_hash: None, settlement });
-        let anomaly = Anomaly::ForeignClaim { payment, part, payment_hash };
-        events.push(deliver(self.state, anomaly));
-        self.follow(&mut events, None, Ending::Nothing);
-        apart(events)
+        claimed_stray(self.state, self.context, stray, self.proof(None)).1
     }
 
     /// A part of an earlier try, or of a payment that is remembered, was taken after all.
@@ -190,20 +159,24 @@ impl Claim<'_> {
             Place::Tombstone(handle) => self.state.tombstones.get(handle).takes(&self.hash),
             Place::Stray(_) | Place::HashPaid(_) => false,
         };
-        let named = || self.state.namer_of_hash(&self.hash, u64::MAX);
+        let named = self.state.namer_of_hash(&self.hash, u64::MAX);
         let forever = self.context.config.remember == Remember::Forever;
-        if takes {
+        // Bytes that fit nothing known and were not brought with their hash pay nobody; the part was told
+        // under this id all the same, and holds it until somebody says whose it was.
+        let is_true = self.is_true();
+        if takes && is_true && !(named.is_some() && self.state.is_adopted(place)) {
             self.pays(place)
-        } else if let Some(owner) = named() {
+        } else if let Some(owner) = named {
             self.pays(owner)
-        } else if forever {
+        } else if forever && is_true {
             self.pays(place)
         } else {
             let (part, word) = (self.adopted(), Word::Claimed);
             let (home, earlier_try) = (Home::Stray, false);
             let mut events = self.recall(place);
             events.push(Event::PartAdopted { id: *id, part, home, word, earlier_try });
-            self.of_nobody(*id, events)
+            let told = Told { payment: *id, part: self.part(), payment_hash: self.hash };
+            of_nobody(self.state, self.context, &told, self.proof(None), events)
         }
     }
 
@@ -244,6 +217,15 @@ impl Claim<'_> {
             fee: reported.fee,
             kind: UNKNOWN_KIND,
         }
+    }
+
+    /// Whether the preimage fits a hash that the ledger holds, or the one that came with it. Any other
+    /// bytes prove nothing.
+    fn is_true(&self) -> bool {
+        self.command.payment_hash == Some(self.hash)
+            || self.state.places_of(&self.hash).next().is_some()
+            || self.state.held.contains(&self.hash)
+            || faults::is(Fault::AnyBytesProve)
     }
 
     /// The preimage is not that of the part: the part stays as it is. What it does prove is recorded: a

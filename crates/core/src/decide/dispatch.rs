@@ -44,7 +44,7 @@ pub(crate) fn dispatch(
     check_parts(state, &parts)?;
     check_open(state, payment, &parts)?;
     check_time(state, payment, context.now)?;
-    let expected = payment.attempts() + 1;
+    let expected = payment.next_attempt();
     if attempt != expected && !faults::is(Fault::StaleAttempts) {
         return Err(DispatchRefusal::StaleAttempt { stated: attempt, expected });
     }
@@ -253,6 +253,11 @@ pub(crate) fn say_again(
         Known::Own(payment, known) => {
             if known.fate != Fate::InFlight || known.kind != PartKind::Delegated {
                 return Err(FactRefusal::NotInFlight { part, fate: known.fate });
+            }
+            let hash = payment.part_hash(known);
+            let other = hash.and_then(|hash| state.hash_blocker(hash, &payment.id));
+            if let Some(other) = other {
+                return Err(FactRefusal::HashInUse { other });
             }
             let mut draft = Draft::of(state, context, payment);
             draft.record(Event::PartSaidAgain { id: payment.id, part });

@@ -28,8 +28,8 @@ pub(crate) struct Draft<'a> {
     context: &'a Context<'a>,
     pub(crate) payment: Payment,
     pub(crate) events: Vec<Event>,
-    /// Whether something beside its own parts holds it.
-    held: bool,
+    /// What may hold it, beside its own parts, and is about to end.
+    ending: Ending<'a>,
 }
 
 /// By what a part is known to be paid.
@@ -55,11 +55,11 @@ impl<'a> Draft<'a> {
         state: &'a State,
         context: &'a Context<'a>,
         payment: &Payment,
-        ending: Ending<'_>,
+        ending: Ending<'a>,
     ) -> Self {
-        let held = state.is_held(payment, ending);
         // Most facts make one event or two; room for four would be a large allocation.
-        Self { state, context, payment: payment.clone(), events: Vec::with_capacity(2), held }
+        let events = Vec::with_capacity(2);
+        Self { state, context, payment: payment.clone(), events, ending }
     }
 
     /// Begins with a payment that the ledger does not hold.
@@ -72,9 +72,8 @@ impl<'a> Draft<'a> {
     ) -> Self {
         let payment =
             Payment::adopted(at(state, context, 0, false), id, payment_hash, request.as_deref());
-        let held = state.is_held(&payment, Ending::Nothing);
         let events = alloc::vec![Event::PaymentAdopted { id, payment_hash, request }];
-        Self { state, context, payment, events, held }
+        Self { state, context, payment, events, ending: Ending::Nothing }
     }
 
     /// Begins with a remembered payment that comes back.
@@ -84,9 +83,8 @@ impl<'a> Draft<'a> {
         tombstone: &Tombstone,
     ) -> Self {
         let payment = Payment::recalled(at(state, context, 0, false), tombstone);
-        let held = state.is_held(&payment, Ending::Nothing);
         let events = alloc::vec![Event::PaymentRecalled { id: tombstone.id }];
-        Self { state, context, payment, events, held }
+        Self { state, context, payment, events, ending: Ending::Nothing }
     }
 
     /// Begins with what the ledger has at this place: nothing but a payment or a tombstone.
@@ -94,7 +92,7 @@ impl<'a> Draft<'a> {
         state: &'a State,
         context: &'a Context<'a>,
         place: Place,
-        ending: Ending<'_>,
+        ending: Ending<'a>,
     ) -> Option<Self> {
         match place {
             Place::Payment(handle) => {
@@ -111,8 +109,13 @@ impl<'a> Draft<'a> {
         self.payment.id
     }
 
+    /// Whether something beside its own parts holds it, as its parts are now.
+    fn is_held(&self) -> bool {
+        self.state.is_held(&self.payment, self.ending)
+    }
+
     pub(crate) fn record(&mut self, event: Event) {
-        let at = at(self.state, self.context, self.events.len(), self.held);
+        let at = at(self.state, self.context, self.events.len(), self.is_held());
         self.payment.evolve(at, &event).expect("decide proposes only events that fit");
         self.events.push(event);
     }
@@ -141,11 +144,12 @@ impl<'a> Draft<'a> {
         let id = self.payment.id;
         let home = if *named == id { Home::Payment } else { Home::HashHolder { told_as: *named } };
         self.record(Event::PartAdopted { id, part, home, word, earlier_try });
+        self.tell_settled();
     }
 
     /// A stray turned out to be this payment's part.
     pub(crate) fn take_stray(&mut self, stray: &Stray) {
-        let at = at(self.state, self.context, self.events.len(), self.held);
+        let at = at(self.state, self.context, self.events.len(), self.is_held());
         self.payment.take_stray(at, stray);
         self.events.push(Event::PartMoved { id: self.payment.id, part: stray.part.id });
     }
@@ -171,9 +175,13 @@ impl<'a> Draft<'a> {
         if revived {
             self.correct(part);
         }
+        // A part that was paid on somebody's word may turn out to have paid what another has.
+        let learns = payment_hash.is_some() && self.payment.part_hash(&before).is_none();
         if news {
             self.tell_more_spent(&before, settlement);
-            self.tell_second_payment(&before, was_paid, elsewhere);
+        }
+        if news || learns {
+            self.tell_second_payment(&before, was_paid && news, elsewhere);
         }
         self.tell_settled();
     }
@@ -280,7 +288,15 @@ impl<'a> Draft<'a> {
             && !matches!(before.fate, Fate::Failed | Fate::Withdrawn)
             && !before.adopted
             && hash == self.payment.proven_hash().or(hash);
-        let settled = self.payment.settled();
+        let mut settled = self.payment.settled();
+        // An engine that reports nothing had this much to spend.
+        let silent = self.payment.part(&before.id).is_some_and(|part| part.amount.is_none());
+        let known = self.payment.parts.iter().filter(|part| part.id != before.id);
+        let mut known = known.filter(|part| part.fate.is_settled());
+        if let Some(amount) = before.amount.filter(|_| silent) {
+            settled.amount = settled.amount.saturating_add(amount);
+            settled.amount_complete = known.all(|part| part.amount.is_some());
+        }
         let percent = self.context.config.overpay_percent;
         let most = self.payment.amount().map(|amount| with_allowance(amount, percent));
         match most.filter(|_| settled.amount_complete) {
@@ -322,13 +338,11 @@ impl<'a> Draft<'a> {
     }
 
     /// The hash that this payment holds was paid elsewhere: it is over for it. Sending it again would
-    /// pay a settled invoice. Of an offer that is recorded only where its conclusion has to wait: it
-    /// lets the hash go.
+    /// pay a settled invoice.
     pub(crate) fn paid_elsewhere(&mut self, payment_hash: &PaymentHash, by: PaidElsewhere) {
         let own = self.payment.hash() == Some(payment_hash);
         let known = self.payment.details.paid_elsewhere.is_some();
-        let lets_go = self.payment.is_offer() && !self.state.withholds_verdicts();
-        let goes_on = lets_go || faults::is(Fault::PaidHashGoesOn);
+        let goes_on = faults::is(Fault::PaidHashGoesOn);
         if own && !known && !goes_on && self.payment.status != Status::Fulfilled {
             self.record(Event::PaidElsewhere { id: self.payment.id, by });
         }
@@ -343,13 +357,16 @@ impl<'a> Draft<'a> {
             self.tell_settled();
         } else if !self.state.withholds_verdicts() {
             self.draw_conclusion(part_failed);
+        } else if self.payment.is_resolved() && self.offers_paid_hash() {
+            // That a hash is paid stands, whatever else is told: this waits for nothing.
+            self.record(Event::InvoiceDropped { id: self.payment.id });
         }
     }
 
     pub(crate) fn draw_conclusion(&mut self, part_failed: bool) {
         let id = self.payment.id;
         let resolved = self.payment.is_resolved();
-        let over = resolved && !self.held;
+        let over = resolved && !self.is_held();
         match self.payment.status {
             Status::AwaitingInvoice | Status::Pending => {
                 if let Some(reason) = self.gives_up(resolved || part_failed) {
@@ -370,6 +387,12 @@ impl<'a> Draft<'a> {
                 if faults::is(Fault::FailureNotRetold) {
                     return;
                 }
+                // It may have been remembered when its hash was paid.
+                if let Some(hash) = self.payment.hash().copied()
+                    && let Some(by) = self.state.payer_of(&hash, &id)
+                {
+                    self.paid_elsewhere(&hash, by);
+                }
                 self.record(Event::PaymentFailed { id, reason });
             }
             Status::Failed { .. } if over && self.payment.unread == 0 => {
@@ -380,7 +403,7 @@ impl<'a> Draft<'a> {
     }
 
     fn gives_up(&self, asked: bool) -> Option<FailureReason> {
-        if self.payment.details.paid_elsewhere.is_some() {
+        if self.payment.details.paid_elsewhere.is_some() && !self.payment.is_offer() {
             return Some(FailureReason::PaidElsewhere);
         }
         self.payment.hopeless(clock::time(self.state, self.context)).filter(|_| asked)
@@ -389,16 +412,23 @@ impl<'a> Draft<'a> {
     /// Whether an offer awaits its invoice again: its hand-over has failed, or its hash is paid.
     fn lets_hash_go(&self) -> bool {
         let payment = &self.payment;
-        let paid = |hash: &PaymentHash| self.state.payer_of(hash, &payment.id).is_some();
-        let pending_offer = payment.is_offer() && payment.status == Status::Pending;
-        let keeps = faults::is(Fault::OfferKeepsHash);
-        pending_offer && !keeps && (payment.drops_invoice() || payment.hash().is_some_and(paid))
+        let fails = payment.drops_invoice() && !faults::is(Fault::OfferKeepsHash);
+        fails || self.offers_paid_hash()
+    }
+
+    /// Whether it is an offer whose invoice was paid elsewhere.
+    fn offers_paid_hash(&self) -> bool {
+        let payment = &self.payment;
+        payment.is_offer()
+            && payment.status == Status::Pending
+            && payment.details.paid_elsewhere.is_some()
+            && !faults::is(Fault::OfferKeepsHash)
     }
 
     /// Asked to end: with nothing out at once.
     pub(crate) fn abandon(&mut self, reason: FailureReason) {
         let id = self.payment.id;
-        let over = self.payment.is_resolved() && !self.held;
+        let over = self.payment.is_resolved() && !self.is_held();
         if over && !self.state.withholds_verdicts() {
             self.record(Event::PaymentFailed { id, reason });
         } else {
@@ -423,7 +453,7 @@ fn at(state: &State, context: &Context<'_>, ahead: usize, held: bool) -> At {
         tick: state.tick,
         chain: [0; 8],
         withheld: state.withholds_verdicts(),
-        reference: state.tick_reference.unwrap_or_default(),
+        reference: state.tick_reference.unwrap_or(state.first_reading),
         held,
     }
 }

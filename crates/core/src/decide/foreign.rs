@@ -1,20 +1,92 @@
-//! Parts under a hash of their own, about which only a human can say whose they are.
+//! Parts under a hash of their own: whom they pay, and what only a human can say.
 
-use alloc::vec;
+use alloc::{vec, vec::Vec};
 use core::slice;
 
 use crate::{
     command::DisownPart,
+    config::Remember,
     decide::{
-        Context, Decision, apart,
+        Context, Decision, apart, deliver,
+        draft::{Draft, Proof},
         others::{self, News},
         resolution::check_assertion_text,
     },
     event::Event,
+    faults::{self, Fault},
+    hash_paid::PaidElsewhere,
+    ids::{PartId, PaymentHash, PaymentId},
+    notification::Anomaly,
     refusal::FactRefusal,
     reply::FactReply,
     state::{Ending, State},
+    stray::Stray,
 };
+
+/// A stray was taken. It pays whoever asked for its hash before it was known, else the payment under
+/// which it was told, if it was recorded there or the ledger forgets nothing. Else it may be of an
+/// obligation that is forgotten: telling paid would lose the goods, sending again would pay twice, so
+/// it holds up its payment until somebody says. Gives also under which id it stands then.
+pub(crate) fn claimed_stray(
+    state: &State,
+    context: &Context<'_>,
+    stray: &Stray,
+    proof: Proof,
+) -> (PaymentId, Decision<FactReply>) {
+    let part = stray.part.id;
+    let ending = Ending::Strays(slice::from_ref(&part));
+    let named = state.namer_of_hash(&stray.payment_hash, stray.created_seq);
+    let own = || {
+        let is_own = stray.part.details.earlier_try || context.config.remember == Remember::Forever;
+        state.place(&stray.payment).filter(|_| is_own && !stray.disowned)
+    };
+    let owner = named.or_else(own).filter(|_| !faults::is(Fault::StraysPayNobody));
+    let draft = owner.and_then(|at| Draft::at_place(state, context, at, ending));
+    let Some(mut draft) = draft else {
+        let told = Told { payment: stray.payment, part, payment_hash: stray.payment_hash };
+        return (stray.payment, of_nobody(state, context, &told, proof, Vec::new()));
+    };
+    let proven = proof.preimage.is_some();
+    draft.take_stray(stray);
+    draft.claim(part, proof);
+    if !stray.part.details.earlier_try {
+        draft.tell_unknown(part);
+    }
+    let id = draft.id();
+    let mut decision = draft.finish();
+    let paid = Some((stray.payment_hash, PaidElsewhere { payer: Some(id), proven }));
+    let news = News { paid, ending, done: slice::from_ref(&id) };
+    others::follow(state, context, &mut decision.events, &news);
+    (id, decision)
+}
+
+/// Under which payment a part with another hash was told.
+pub(crate) struct Told {
+    pub(crate) payment: PaymentId,
+    pub(crate) part: PartId,
+    pub(crate) payment_hash: PaymentHash,
+}
+
+/// A stray that pays nobody as far as is known: its hash is paid, and it holds its payment.
+pub(crate) fn of_nobody(
+    state: &State,
+    context: &Context<'_>,
+    told: &Told,
+    proof: Proof,
+    mut events: Vec<Event>,
+) -> Decision<FactReply> {
+    let Told { payment, part, payment_hash } = *told;
+    let Proof { preimage, settlement, .. } = proof;
+    let claimed =
+        Event::PartClaimed { id: payment, part, preimage, payment_hash: None, settlement };
+    events.push(claimed);
+    let anomaly = Anomaly::ForeignClaim { payment, part, payment_hash };
+    events.push(deliver(state, anomaly));
+    let by = PaidElsewhere { payer: None, proven: preimage.is_some() };
+    let news = News { paid: Some((payment_hash, by)), ending: Ending::Nothing, done: &[] };
+    others::follow(state, context, &mut events, &news);
+    apart(events)
+}
 
 /// A claimed part is not of the payment under which it was told: it holds it up no more. Its hash stays
 /// known as paid.

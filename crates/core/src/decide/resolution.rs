@@ -9,7 +9,8 @@ use crate::{
     config::Config,
     decide::{
         Context, Decision, apart,
-        draft::Draft,
+        draft::{Draft, Proof},
+        foreign::claimed_stray,
         others::{self, News},
         paid::mark_paid,
         unchanged,
@@ -77,8 +78,10 @@ fn of_stray(
     event: Event,
 ) -> Decision<FactReply> {
     let mut events = vec![event];
-    let news =
-        News { paid: None, ending: Ending::Strays(slice::from_ref(&stray.part.id)), done: &[] };
+    // One that was claimed goes on holding its payment until somebody says whose it was.
+    let waits = stray.awaits_word().then_some(stray.payment);
+    let ending = Ending::Strays(slice::from_ref(&stray.part.id));
+    let news = News { paid: None, ending, done: waits.as_slice() };
     others::follow(state, context, &mut events, &news);
     apart(events)
 }
@@ -128,6 +131,8 @@ pub(crate) fn finalize(
     let FinalizePart { id, part } = command;
     let located = match locate(state, &id, &part) {
         Err(_) | Ok(Located::Over { settled: false }) if state.recovering => {
+            // The part decides: it is the payment's that had it, whatever is named.
+            let id = state.owner_of(&part).unwrap_or(id);
             return mark_paid(state, context, MarkPaid::new(id).part(part));
         }
         located => located?,
@@ -159,29 +164,36 @@ fn finalized(
         }
         Located::Stray(stray) => {
             let event = Event::PartFinalized { id: stray.payment, part, notify: false };
-            // Who has not been told whose it was goes on waiting: it is settled.
-            apart(vec![event])
+            of_stray(state, context, stray, event)
         }
         Located::Over { .. } => apart(Vec::new()),
     }
 }
 
-/// Gone, and the log lacks its claim: paid on the node's word.
+/// Gone, and the log lacks its claim: paid on the node's word. A stray pays whom its claim would pay.
 fn gone(
     state: &State,
     context: &Context<'_>,
     located: &Located<'_>,
     part: PartId,
 ) -> Result<Decision<FactReply>, FactRefusal> {
-    let (id, failed) = match located {
-        Located::Own(payment, found) => (payment.id, found.fate == Fate::Failed),
-        Located::Stray(stray) => (stray.payment, stray.part.fate == Fate::Failed),
+    let (id, mut decision, failed) = match located {
+        Located::Own(payment, found) => {
+            let word = MarkPaid::new(payment.id).part(part);
+            (payment.id, mark_paid(state, context, word)?, found.fate == Fate::Failed)
+        }
+        Located::Stray(stray) => {
+            let proof =
+                Proof { preimage: None, payment_hash: None, settlement: None, assertion: None };
+            let (owner, decision) = claimed_stray(state, context, stray, proof);
+            (owner, decision, stray.part.fate == Fate::Failed)
+        }
         Located::Over { .. } => return Ok(apart(Vec::new())),
     };
-    let mut decision = mark_paid(state, context, MarkPaid::new(id).part(part))?;
     // One that had failed is off its channel already.
     if !failed {
-        let notify = context.config.notify_parts;
+        let own = matches!(located, Located::Own(..)) || decision.reply.payment.is_some();
+        let notify = context.config.notify_parts && own;
         decision.events.push(Event::PartFinalized { id, part, notify });
     }
     Ok(decision)

@@ -75,7 +75,7 @@ impl State {
             tick: self.tick,
             chain: position.chain,
             withheld: self.withholds_verdicts(),
-            reference: self.tick_reference.unwrap_or_default(),
+            reference: self.tick_reference.unwrap_or(self.first_reading),
             held: false,
         }
     }
@@ -198,9 +198,14 @@ impl State {
             }
             Some(PartPlace::Stray(_)) => return Err(Misfit),
         };
-        let at = self.at_payment(at, handle);
+        let own = self.at_payment(at, handle);
         let superseded = self.payments.get(handle).details.failure_superseded;
-        self.change_payment(handle, part, |payment| payment.evolve(at, event))?;
+        self.change_payment(handle, part, |payment| payment.evolve(own, event))?;
+        let now = self.at_payment(at, handle);
+        if now.held != own.held {
+            // With its last part under a hash that is held it holds that hash no more.
+            self.change_payment(handle, None, |payment| payment.review(now));
+        }
         if !superseded && self.payments.get(handle).details.failure_superseded {
             self.supersede_failure(id);
         }
@@ -297,6 +302,9 @@ impl State {
             .payments
             .handles()
             .filter(|handle| self.payments.get(*handle).parts.iter().any(doubtful));
+        let strays = self.strays.handles();
+        let strays = strays.filter(|handle| doubtful(&self.strays.get(*handle).part));
+        let strays: alloc::vec::Vec<_> = strays.collect();
         for handle in places.collect::<alloc::vec::Vec<_>>() {
             let at = self.at_payment(at, handle);
             let id = self.payments.get(handle).id;
@@ -305,6 +313,12 @@ impl State {
             if taken && self.payments.get(handle).details.failure_superseded {
                 self.supersede_failure(&id);
             }
+        }
+        for handle in strays {
+            self.change_stray_at(at, handle, |stray| {
+                stray.part.take_back_never_sent(since);
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -357,7 +371,8 @@ impl State {
                 self.replace_payment(handle, payment);
             }
             Some(Place::Tombstone(handle)) => {
-                fits(!self.tombstones.get(handle).is_paid())?;
+                let old = self.tombstones.get(handle);
+                fits(!old.is_paid() && !self.is_hash_held(old.payment_hash.as_ref()))?;
                 payment.details.kept().former = self.remove_tombstone(handle).tries;
                 self.insert_payment(payment);
             }
@@ -369,7 +384,8 @@ impl State {
     fn on_recalled(&mut self, at: At, id: &PaymentId) -> Result<(), Misfit> {
         let Some(Place::Tombstone(handle)) = self.place(id) else { return Err(Misfit) };
         let tombstone = self.remove_tombstone(handle);
-        self.insert_payment(Payment::recalled(at, &tombstone));
+        let handle = self.insert_payment(Payment::recalled(at, &tombstone));
+        self.review(at, handle);
         Ok(())
     }
 
@@ -409,9 +425,19 @@ impl State {
     fn on_listed(&mut self, at: At, parts: &[PartId]) -> Result<(), Misfit> {
         for part in parts {
             match self.part_place(part).ok_or(Misfit)? {
-                PartPlace::Stray(handle) => self.change_stray(handle, |stray| stray.part.list(at)),
+                PartPlace::Stray(handle) => self.change_stray_at(at, handle, |stray| {
+                    stray.part.list(at);
+                    Ok(())
+                })?,
                 PartPlace::Payment(handle, index) => {
+                    let at = self.at_payment(at, handle);
+                    let superseded = self.payments.get(handle).details.failure_superseded;
                     self.change_payment(handle, Some(index), |payment| payment.list(at, index));
+                    let payment = self.payments.get(handle);
+                    if !superseded && payment.details.failure_superseded {
+                        let id = payment.id;
+                        self.supersede_failure(&id);
+                    }
                 }
             }
         }

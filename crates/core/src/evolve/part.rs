@@ -50,9 +50,19 @@ impl Part {
         part
     }
 
-    /// The node lists it as out.
+    /// The node lists it as out: it is, although it was recorded as over.
     pub(crate) fn list(&mut self, at: At) {
-        self.details.change(|detail| detail.listed_in = at.epoch);
+        self.fate = match self.fate {
+            Fate::Failed | Fate::Withdrawn => Fate::InFlight,
+            Fate::Finalized if self.corrected => Fate::Claimed,
+            fate => fate,
+        };
+        self.corrected = false;
+        self.details.change(|detail| {
+            detail.failure = None;
+            detail.withdrawn_in = 0;
+            detail.listed_in = at.epoch;
+        });
     }
 
     /// Whether the node has ever listed it as out.
@@ -152,16 +162,6 @@ impl Part {
         }
         if word == Word::Listed {
             self.adopted = true;
-            self.fate = match self.fate {
-                Fate::Failed | Fate::Withdrawn => Fate::InFlight,
-                Fate::Finalized if self.corrected => Fate::Claimed,
-                fate => fate,
-            };
-            self.corrected = false;
-            self.details.if_kept(|detail| {
-                detail.failure = None;
-                detail.withdrawn_in = 0;
-            });
             self.list(at);
         }
     }

@@ -30,7 +30,8 @@ pub(crate) struct At {
     pub(crate) chain: [u8; 8],
     /// No verdicts are drawn: recovery is not finished, or the gap is not closed.
     pub(crate) withheld: bool,
-    /// The reading of the last counted tick, below which no other reading is believed.
+    /// The reading of the last counted tick, or of the first opening, below which no other reading is
+    /// believed.
     pub(crate) reference: UnixMillis,
     /// Something beside the payment's own parts holds it: a stray of it, a blocked hash.
     pub(crate) held: bool,
@@ -218,13 +219,13 @@ impl Payment {
     }
 
     /// A later reading that lies before the one at acceptance shows that this one was wrong: the time
-    /// for retries counts from the earlier one, or they would go on for years.
+    /// for retries counts from the later one, or they would go on for years. A reading before the last
+    /// counted tick is wrong itself.
     fn correct_clock(&mut self, at: At) {
-        let now = at.now.max(at.reference);
         if let Some(since) = self.details.retries_since
-            && now < since.at
+            && (at.reference..since.at).contains(&at.now)
         {
-            self.details.kept().retries_since = Some(Since { at: now, ..since });
+            self.details.kept().retries_since = Some(Since { at: at.now, ..since });
         }
     }
 
@@ -262,6 +263,7 @@ impl Payment {
         let detail = self.details.kept();
         detail.payment_hash = None;
         detail.invoice = None;
+        detail.paid_elsewhere = None;
         self.enter(at, Status::AwaitingInvoice);
         Ok(())
     }
@@ -477,7 +479,6 @@ impl Payment {
         detail.told = Some(Told { settlement, proof: detail.preimage.is_some() });
         detail.asserted = assertion.cloned();
         detail.failure_superseded = false;
-        detail.paid_elsewhere = None;
         self.enter(at, Status::Fulfilled);
         self.unread += 1;
         self.close();
@@ -494,14 +495,11 @@ impl Payment {
         Ok(())
     }
 
-    /// An offer is not over with the hash that it lets go.
     fn on_paid_elsewhere(&mut self, at: At, by: PaidElsewhere) -> Result<(), Misfit> {
         if self.status == Status::Fulfilled {
             return Err(Misfit);
         }
-        if !self.is_offer() {
-            self.details.kept().paid_elsewhere = Some(by);
-        }
+        self.details.kept().paid_elsewhere = Some(by);
         self.mark_verdict(at, VerdictDue::Yes);
         Ok(())
     }
@@ -555,6 +553,7 @@ impl Payment {
         if let Some(part) = self.parts.get_mut(index) {
             part.list(at);
         }
+        self.review(at);
     }
 
     /// Takes back each *never sent* that is not known any more; whether there was one.

@@ -29,7 +29,7 @@ fn a_part_of_unknown_amount_leaves_nothing_missing() {
             assert_eq!(s.missing("A").amount, Msat(0));
             assert_eq!(s.missing("A").fee_budget, Some(Msat(0)));
             s.due(&[]);
-            s.dispatch("A", 2, [htlc("q", 1_000, 0)]).refused(DispatchRefusal::NothingMissing);
+            s.dispatch("A", 1, [htlc("q", 1_000, 0)]).refused(DispatchRefusal::NothingMissing);
             s.fail("A", "u").recorded();
             s.due(&["A"]);
         });

@@ -43,7 +43,7 @@ fn a_claim_of_a_withdrawn_part() {
     play(window(), |s| {
         one_part_out(s);
         s.withdraw("A", "p").recorded();
-        s.dispatch("A", 1, [htlc("q", 1_000, 20)]).recorded();
+        s.dispatch("A", 2, [htlc("q", 1_000, 20)]).recorded();
         s.claim("A", "p", "a").recorded();
         s.unread(&[
             "A sent 2000 fee 30 correction",

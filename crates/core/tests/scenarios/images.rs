@@ -169,7 +169,7 @@ fn a_batch_that_nobody_will_read_is_withdrawn() {
         machine.confirmed(entries).expect("in order");
         assert_eq!(ask(&machine, State::counts).unresolved_parts, 0);
         let missing = ask(&machine, |state| state.missing(&id("A"))).expect("it is pending");
-        assert_eq!((missing.amount, missing.attempt), (Msat(1_000), 1));
+        assert_eq!((missing.amount, missing.attempt), (Msat(1_000), 2));
     }
 }
 

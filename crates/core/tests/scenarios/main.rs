@@ -23,6 +23,7 @@ mod obligations;
 mod offers;
 mod orders;
 mod orders_of_facts;
+mod readings;
 mod recovery;
 mod replays;
 mod retries;

@@ -84,9 +84,9 @@ fn s17_never_sent() {
         s.withdraw("A", "p").recorded();
         s.finish();
         s.unread(&[]);
-        assert_eq!((s.missing("A").amount, s.missing("A").attempt), (Msat(1_000), 1));
+        assert_eq!((s.missing("A").amount, s.missing("A").attempt), (Msat(1_000), 2));
         s.due(&["A"]);
-        s.dispatch("A", 1, [htlc("q", 1_000, 10)]).recorded();
+        s.dispatch("A", 2, [htlc("q", 1_000, 10)]).recorded();
     });
 }
 
