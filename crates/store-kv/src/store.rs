@@ -273,8 +273,8 @@ impl<K: Deref<Target: KVStoreSync>> History<K> {
                 self.space.write(Key::Base(base.at), value)?;
             }
             // What could not be removed is still known, so that the next call begins with it.
-            for key in self.log.chunks[..covered].to_vec() {
-                self.space.remove(Key::Chunk(key))?;
+            for _ in 0..covered {
+                self.space.remove(Key::Chunk(self.log.chunks[0]))?;
                 self.log.chunks.remove(0);
             }
             while self.log.bases.len() > 1 {
