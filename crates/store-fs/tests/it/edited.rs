@@ -2,8 +2,9 @@
 //! tells.
 
 use payonce_core::{
-    Entry, EntryHeader, EventSource, Head, Ledger, Msat, OpenError, Opening, PaymentHash,
-    PaymentId, Remember, ReplayError, Request, Send, StoreError, UnixMillis, decode_events, verify,
+    Entry, EntryHeader, EventSource, Head, Ledger, MaxFee, Msat, OpenError, Opening, PaymentHash,
+    PaymentId, Remember, ReplayError, Request, RetryPolicy, Send, StoreError, UnixMillis,
+    decode_events, verify,
 };
 use payonce_store_fs::{
     FsReader, FsStore,
@@ -28,7 +29,9 @@ fn lived() -> Image {
     let recovery = Ledger::open(store, &opening(), NOW).expect("empty");
     let mut ledger = recovery.finish(NOW).expect("sound");
     for n in 1..=60 {
-        let request = Request::invoice(PaymentHash::from_bytes([n; 32]), Msat(1_000));
+        let hash = PaymentHash::from_bytes([n; 32]);
+        let (max_fee, retry) = (MaxFee::Unlimited, RetryPolicy::Manual);
+        let request = Request::invoice(hash, Msat(1_000), max_fee, retry);
         ledger.execute(Send::new(PaymentId::from_bytes([n; 32]), request), NOW).expect("accepted");
     }
     drop(ledger);

@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, io::ErrorKind};
 
 use payonce_core::{
     Acknowledge, Answer, ClaimPart, Dispatch, EventSource, ExecuteError, FinalizePart, Head,
-    Ledger, LedgerError, Machine, MarkPaid, Msat, NewPart, Notice, NotificationId, OpenError,
-    Opening, PartId, PaymentHash, PaymentId, Preimage, Recovery, ReleaseError, Remember, Replay,
-    Request, RetryPolicy, Send, SendReply, Settlement, State, StatusKind, Tick, UnixMillis,
+    Ledger, LedgerError, Machine, MarkPaid, MaxFee, Msat, NewPart, Notice, NotificationId,
+    OpenError, Opening, PartId, PaymentHash, PaymentId, Preimage, Recovery, ReleaseError, Remember,
+    Replay, Request, RetryPolicy, Send, SendReply, State, StatusKind, Tick, UnixMillis,
     WithdrawPart, verify,
 };
 use payonce_store_fs::{
@@ -34,10 +34,12 @@ fn preimage(name: u8) -> Preimage {
     Preimage::from_bytes([name; 32])
 }
 
+fn request(payment_hash: PaymentHash, amount: Msat) -> Request {
+    Request::invoice(payment_hash, amount, MaxFee::Unlimited, RetryPolicy::Attempts(0))
+}
+
 fn send(name: u8) -> Send {
-    let mut request = Request::invoice(preimage(name).payment_hash(), Msat(1_000_000));
-    request.retry = RetryPolicy::Attempts(0);
-    Send { id: id(name), request, again_after: None }
+    Send::new(id(name), request(preimage(name).payment_hash(), Msat(1_000_000)))
 }
 
 fn dispatch(name: u8, part_name: u8) -> Dispatch {
@@ -52,8 +54,7 @@ fn dispatch(name: u8, part_name: u8) -> Dispatch {
 }
 
 fn claim(name: u8, part_name: u8) -> ClaimPart {
-    let preimage = preimage(name);
-    ClaimPart { id: id(name), part: part(part_name), preimage, settlement: None }
+    ClaimPart::new(id(name), part(part_name), preimage(name))
 }
 
 fn finalize(name: u8, part_name: u8) -> FinalizePart {
@@ -443,18 +444,12 @@ fn scenario_34_a_tick_with_100_000_forgets() {
     for some in all.chunks(10_000) {
         let sends = some.iter().map(|nth| {
             let hash = PaymentHash::from_bytes(named(*nth));
-            let request = Request::invoice(hash, Msat(1_000));
-            Send { id: PaymentId::from_bytes(named(*nth)), request, again_after: None }
+            Send::new(PaymentId::from_bytes(named(*nth)), request(hash, Msat(1_000)))
         });
         for sent in ledger.execute_all(sends, NOW).expect("sound") {
             assert_eq!(sent.expect("new"), SendReply::Accepted);
         }
-        let paid = some.iter().map(|nth| MarkPaid {
-            id: PaymentId::from_bytes(named(*nth)),
-            part: None,
-            payment_hash: None,
-            settlement: Settlement::default(),
-        });
+        let paid = some.iter().map(|nth| MarkPaid::new(PaymentId::from_bytes(named(*nth))));
         for told in ledger.execute_all(paid, NOW).expect("sound") {
             assert!(told.expect("known").changed);
         }
@@ -470,7 +465,7 @@ fn scenario_34_a_tick_with_100_000_forgets() {
         let now = UnixMillis(NOW.0 + minute * 60_000);
         loop {
             let before = ledger.head();
-            let ticked = ledger.execute(Tick, now).expect("never refused");
+            let ticked = ledger.execute(Tick::new(), now).expect("never refused");
             forgotten += ticked.forgotten;
             entries += usize::from(ticked.forgotten > 0 && ledger.head() != before);
             if !ticked.more {
@@ -498,9 +493,8 @@ fn scenario_47_a_disk_that_refused_one_write_while_the_file_grew() {
         name
     };
     let send = |nth: u16| {
-        let mut request = Request::invoice(PaymentHash::from_bytes(named(nth)), Msat(1_000));
-        request.retry = RetryPolicy::Attempts(0);
-        Send { id: PaymentId::from_bytes(named(nth)), request, again_after: None }
+        let request = request(PaymentHash::from_bytes(named(nth)), Msat(1_000));
+        Send::new(PaymentId::from_bytes(named(nth)), request)
     };
     let mut refused_while_growing = 0;
     for nth in 1..40 {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use lightning_persister::fs_store::FilesystemStore;
 use payonce_core::{
-    Acknowledge, ClaimPart, Dispatch, EventSource, FailPart, Failure, FinalizePart, Ledger, Msat,
-    NewPart, Opening, PartId, PaymentId, Preimage, Recovery, Remember, Request, RetryPolicy, Send,
-    SendReply, State, Status, UnixMillis,
+    Acknowledge, ClaimPart, Dispatch, EventSource, FailPart, Failure, FinalizePart, Ledger, MaxFee,
+    Msat, NewPart, Opening, PartId, PaymentId, Preimage, Recovery, Remember, Request, RetryPolicy,
+    Send, SendReply, State, Status, UnixMillis,
 };
 use payonce_store_kv::{KvStore, Namespace};
 
@@ -47,9 +47,8 @@ fn part(name: u16) -> PartId {
 }
 
 fn send(name: u16) -> Send {
-    let mut request = Request::invoice(preimage(name).payment_hash(), Msat(50_000));
-    request.retry = RetryPolicy::Attempts(0);
-    Send::new(id(name), request)
+    let (hash, retry) = (preimage(name).payment_hash(), RetryPolicy::Attempts(0));
+    Send::new(id(name), Request::invoice(hash, Msat(50_000), MaxFee::Unlimited, retry))
 }
 
 fn dispatch(ledger: &mut Ledger<Disked>, name: u16) {
