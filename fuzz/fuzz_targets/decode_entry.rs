@@ -3,7 +3,7 @@
 #![no_main]
 
 mod of_core;
-use crate::of_core::{agreement, bodies, histories, journal, reference, translate};
+use crate::of_core::{bodies, commands};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     bodies::decode_entry(data);

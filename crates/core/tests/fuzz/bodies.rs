@@ -11,10 +11,7 @@ use payonce_core::{
     Operation, Remember, Replay, State, StoredEntry, Tick, UnixMillis, decode_events,
 };
 
-use crate::{
-    agreement::Core,
-    histories::{self, History},
-};
+use crate::commands::{self, Machinery, STEP};
 
 const LEDGER: LedgerId = LedgerId::from_bytes([0xf0; 32]);
 
@@ -44,7 +41,7 @@ pub fn decode_snapshot(data: &[u8]) -> bool {
     machine.confirmed([opened]).expect("the first entry");
     run(&mut machine, FinishRecovery);
     run(&mut machine, CloseGap);
-    run(&mut machine, Tick);
+    run(&mut machine, Tick::at_height(u32::MAX));
     let state = machine.durable_state().expect("nothing is in flight");
     let ids = state.outbox().map(|told| told.id).take(100).collect();
     run(&mut machine, Acknowledge { ids });
@@ -68,19 +65,18 @@ fn ask(state: &State) {
     assert!(state.due(UnixMillis(0)).len() <= open, "what is due is open");
 }
 
-/// Any history: the bytes choose the settings and the steps. The core and the reference agree after
-/// each. Gives whether there was a history.
+/// Any history: the bytes choose the settings and the steps. Nothing panics, the queries agree with each
+/// other after each step, and at each opening the log and a snapshot give the same state. Gives whether
+/// there was a history.
 pub fn operations(data: &[u8]) -> bool {
     let Some((bits, steps)) = data.split_first() else { return false };
-    let mut history = History::new(histories::settings(*bits));
-    let mut core = Core::new(&history);
-    for chunk in steps.chunks_exact(9) {
-        let bytes = chunk[1..].try_into().expect("a chunk has nine bytes");
-        let (now, step) = history.choose(chunk[0], bytes);
-        history.take(now, &step);
-        core.take(&history, step);
-        core.agree(&history);
+    let mut machinery = Machinery::new(*bits);
+    for chunk in steps.chunks_exact(STEP) {
+        let bytes = chunk.try_into().expect("a chunk is a step");
+        let step = commands::step(machinery.state(), bytes);
+        machinery.take(step);
+        ask(machinery.state());
     }
-    core.reopen(&history);
+    machinery.reopen(false);
     !steps.is_empty()
 }

@@ -1,26 +1,21 @@
 //! The fuzz targets on stable: their corpora, and what little changes make of them.
 
-#[path = "../reference/agreement.rs"]
-mod agreement;
-#[path = "../reference/histories.rs"]
-mod histories;
-#[path = "../common/journal.rs"]
-mod journal;
-#[path = "../oracle/reference.rs"]
-mod reference;
-#[path = "../reference/translate.rs"]
-mod translate;
-
 mod bodies;
+mod commands;
 
 use std::path::PathBuf;
 
-fn corpus(target: &str) -> Vec<Vec<u8>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
-    let files = folder.read_dir().expect("the corpus is committed");
-    let mut files: Vec<PathBuf> = files.map(|file| file.expect("it is listed").path()).collect();
+/// The golden files of this kind: what every encoder has ever written.
+fn golden(prefix: &str) -> Vec<Vec<u8>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1");
+    let files =
+        folder.read_dir().expect("they are committed").map(|file| file.expect("listed").path());
+    let named = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+    };
+    let mut files: Vec<PathBuf> = files.filter(named).collect();
     files.sort();
-    assert!(!files.is_empty(), "the corpus of {target} is empty");
+    assert!(!files.is_empty(), "there is none whose name begins with {prefix}");
     files.iter().map(|file| std::fs::read(file).expect("it is a file")).collect()
 }
 
@@ -57,13 +52,13 @@ fn changed(seed: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     data
 }
 
-/// Runs a body on its corpus and on what little changes make of it. Every seed is accepted, and so
-/// is some of what was changed; gives how much.
-fn replay(target: &str, changes: usize, body: impl Fn(&[u8]) -> bool) -> usize {
+/// Runs a body on seeds and on what little changes make of them. Every seed is accepted, and so is some
+/// of what was changed; gives how much.
+fn replay(seeds: Vec<Vec<u8>>, changes: usize, body: impl Fn(&[u8]) -> bool) -> usize {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     let mut accepted = 0;
-    for seed in corpus(target) {
-        assert!(body(&seed), "a seed of {target} is refused");
+    for seed in seeds {
+        assert!(body(&seed), "a seed is refused");
         accepted += (0..changes).filter(|_| body(&changed(&seed, &mut numbers))).count();
     }
     accepted
@@ -71,15 +66,19 @@ fn replay(target: &str, changes: usize, body: impl Fn(&[u8]) -> bool) -> usize {
 
 #[test]
 fn entries() {
-    assert!(replay("decode_entry", 2_000, bodies::decode_entry) > 1_000);
+    assert!(replay(golden("entry-"), 2_000, bodies::decode_entry) > 1_000);
 }
 
 #[test]
 fn snapshots() {
-    assert!(replay("decode_snapshot", 2_000, bodies::decode_snapshot) > 100);
+    assert!(replay(golden("snapshot-"), 2_000, bodies::decode_snapshot) > 100);
 }
 
+/// Histories of a few hundred steps, each out of nothing but numbers.
 #[test]
 fn operations() {
-    assert!(replay("operations", 100, bodies::operations) > 1_000);
+    let mut numbers = Numbers(0x2545_f491_4f6c_dd1d);
+    let mut history = || (0..=300 * commands::STEP).map(|_| numbers.byte()).collect();
+    let seeds = (0..200).map(|_| history()).collect();
+    assert_eq!(replay(seeds, 2, bodies::operations), 400);
 }

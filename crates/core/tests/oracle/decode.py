@@ -440,6 +440,7 @@ SNAPSHOT = record(
     chain=ID,
     epoch=u64,
     recovering=boolean,
+    recovery_since=u64,
     gap=boolean,
     misfit=option(u64),
     tick=u64,

@@ -430,6 +430,7 @@ const SNAPSHOT: &Type = &Record(&[
     ("chain", ID),
     ("epoch", U64),
     ("recovering", BOOL),
+    ("recovery_since", U64),
     ("gap", BOOL),
     ("misfit", SOME_U64),
     ("tick", U64),
