@@ -24,6 +24,7 @@ mod hashes;
 mod images;
 mod limits;
 mod machine;
+mod obligations;
 mod offers;
 mod orders;
 mod recovery;
