@@ -674,6 +674,10 @@ impl<T> Many<T> {
     pub(crate) fn push(&mut self, item: T) {
         self.0.push(item);
     }
+
+    pub(crate) const fn items_mut(&mut self) -> &mut Vec<T> {
+        &mut self.0
+    }
 }
 
 impl<T, const MAX: usize> Default for List<T, MAX> {

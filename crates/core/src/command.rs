@@ -1,7 +1,7 @@
 //! Commands: what a caller asks for, and the facts that a node tells. Each is a value of its own
 //! type, with its own reply and its own refusal; [`Command`] holds any of them.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use crate::{
     amount::{Msat, UnixMillis},
@@ -11,7 +11,7 @@ use crate::{
     ids::{PartId, PaymentHash, PaymentId, Preimage, ShortChannelId},
     limits,
     notification::NotificationId,
-    part::{Failure, ObservationKind, PartKind},
+    part::{Assertion, Failure, Label, ObservationKind, PartKind},
     refusal::{
         AbandonRefusal, AcknowledgeRefusal, CloseGapRefusal, DispatchRefusal, FactRefusal,
         FinishRefusal, NeverRefused, ReceiveInvoiceRefusal, Refusal, SendRefusal, TickRefusal,
@@ -81,7 +81,7 @@ pub struct Dispatch {
 }
 
 /// A part to dispatch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NewPart {
     /// An HTLC of the node's own.
     Htlc {
@@ -101,6 +101,8 @@ pub enum NewPart {
     Delegated {
         /// The part's name, which is also the id given to the engine.
         id: PartId,
+        /// Which engine gets it, and the last mark that it showed for the hash.
+        label: Option<Label>,
     },
 }
 
@@ -111,13 +113,30 @@ impl NewPart {
         Self::Htlc { id, amount, fee, cltv_expiry, first_channel: None }
     }
 
+    /// A hand-over to the only engine there is, which shows no marks.
+    #[must_use]
+    pub const fn delegated(id: PartId) -> Self {
+        Self::Delegated { id, label: None }
+    }
+
     /// The part's name.
     #[must_use]
     pub const fn id(&self) -> &PartId {
         match self {
-            Self::Htlc { id, .. } | Self::Delegated { id } => id,
+            Self::Htlc { id, .. } | Self::Delegated { id, .. } => id,
         }
     }
+}
+
+/// Says a hand-over to its engine again, under the same part: for engines that pay one id or one
+/// hash once. Only its reply is the right to say it; from then on the hand-over has failed only when
+/// every saying is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SayAgain {
+    /// The payment.
+    pub id: PaymentId,
+    /// The part.
+    pub part: PartId,
 }
 
 /// The fact that a dispatched part was never sent: no commitment with its HTLC was ever signed or
@@ -140,6 +159,9 @@ pub struct ClaimPart {
     pub part: PartId,
     /// The preimage.
     pub preimage: Preimage,
+    /// The payment hash that the engine reports, if it does. It must be the preimage's: else the
+    /// preimage proves nothing by itself.
+    pub payment_hash: Option<PaymentHash>,
     /// What an engine reports to have paid: for a delegated part, or one that the ledger does not
     /// know.
     pub settlement: Option<Settlement>,
@@ -149,7 +171,21 @@ impl ClaimPart {
     /// The claim of an HTLC of the node's own: what it paid is what was recorded.
     #[must_use]
     pub const fn new(id: PaymentId, part: PartId, preimage: Preimage) -> Self {
-        Self { id, part, preimage, settlement: None }
+        Self { id, part, preimage, payment_hash: None, settlement: None }
+    }
+
+    /// With the payment hash that the engine reports.
+    #[must_use]
+    pub const fn payment_hash(mut self, payment_hash: PaymentHash) -> Self {
+        self.payment_hash = Some(payment_hash);
+        self
+    }
+
+    /// With what the engine reports to have paid.
+    #[must_use]
+    pub const fn settlement(mut self, settlement: Settlement) -> Self {
+        self.settlement = Some(settlement);
+        self
     }
 }
 
@@ -205,10 +241,12 @@ pub struct AdoptPart {
     pub kind: PartKind,
 }
 
-/// The fact that a payment was paid, of which the node has no proof.
+/// The fact that a payment was paid, of which the node has no proof. Pays the payment that it names,
+/// and also the owner of the part or of the hash that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkPaid {
-    /// The payment.
+    /// The payment. Where an engine has none of our ids, its [hash as an
+    /// id](PaymentId::from_payment_hash).
     pub id: PaymentId,
     /// The part that paid it, if the node knows.
     pub part: Option<PartId>,
@@ -216,6 +254,80 @@ pub struct MarkPaid {
     pub payment_hash: Option<PaymentHash>,
     /// What was paid, if the node knows.
     pub settlement: Settlement,
+    /// Who says so and why, where it is an operator's word and not the node's. Of a payment that the
+    /// ledger does not hold it is taken only while the log is Restored.
+    pub assertion: Option<Assertion>,
+    /// The request that was paid, for a payment that the ledger does not hold: what a repeat is
+    /// compared with.
+    pub request: Option<Box<Request>>,
+}
+
+impl MarkPaid {
+    /// The node's word for a payment, of which it knows no more.
+    #[must_use]
+    pub fn new(id: PaymentId) -> Self {
+        Self {
+            id,
+            part: None,
+            payment_hash: None,
+            settlement: Settlement::default(),
+            assertion: None,
+            request: None,
+        }
+    }
+
+    /// With the part that paid it.
+    #[must_use]
+    pub const fn part(mut self, part: PartId) -> Self {
+        self.part = Some(part);
+        self
+    }
+
+    /// With the hash that was paid.
+    #[must_use]
+    pub const fn payment_hash(mut self, payment_hash: PaymentHash) -> Self {
+        self.payment_hash = Some(payment_hash);
+        self
+    }
+
+    /// With what was paid.
+    #[must_use]
+    pub const fn settlement(mut self, settlement: Settlement) -> Self {
+        self.settlement = settlement;
+        self
+    }
+
+    /// As an operator's word.
+    #[must_use]
+    pub fn asserted(mut self, assertion: Assertion) -> Self {
+        self.assertion = Some(assertion);
+        self
+    }
+
+    /// With the request that was paid.
+    #[must_use]
+    pub fn request(mut self, request: Request) -> Self {
+        self.request = Some(Box::new(request));
+        self
+    }
+}
+
+/// The operator's word that a part told under a payment's id is not of this payment: it ends what a
+/// claimed one holds up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisownPart {
+    /// The part.
+    pub part: PartId,
+    /// Who says so, and why.
+    pub assertion: Assertion,
+}
+
+/// The fact that the node has these parts out, all of which the ledger knows: what an [`AdoptPart`]
+/// of a known part says, for many at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListParts {
+    /// The parts; at most [`limits::LISTED_PARTS`].
+    pub parts: Vec<PartId>,
 }
 
 /// Blocks a hash of which the node knows only that something is out under it.
@@ -250,8 +362,26 @@ pub struct Acknowledge {
 
 /// The node's timer, about once a minute. One call does a bounded amount of work and says whether
 /// more is due now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tick;
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tick {
+    /// The block height, where the node has HTLCs of its own: from when an operator's word can fail a
+    /// part whose channel can no longer tell.
+    pub height: Option<u32>,
+}
+
+impl Tick {
+    /// Without a height.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { height: None }
+    }
+
+    /// At this block height.
+    #[must_use]
+    pub const fn at_height(height: u32) -> Self {
+        Self { height: Some(height) }
+    }
+}
 
 /// Ends recovery: draws the verdicts that it withheld. One call does a bounded amount of work and
 /// says whether more is due. [`Recovery::finish`](crate::Recovery::finish) calls it to the end.
@@ -345,18 +475,21 @@ operations! {
     Send => decide::admission::send, SendReply, SendRefusal;
     ReceiveInvoice => decide::admission::receive_invoice, FactReply, ReceiveInvoiceRefusal;
     Dispatch => decide::dispatch::dispatch, DispatchReply, DispatchRefusal;
+    SayAgain => decide::dispatch::say_again, FactReply, FactRefusal;
     WithdrawPart => decide::resolution::withdraw, FactReply, FactRefusal;
-    ClaimPart => decide::resolution::claim, FactReply, FactRefusal;
+    ClaimPart => decide::claim::claim, FactReply, FactRefusal;
     FinalizePart => decide::resolution::finalize, FactReply, FactRefusal;
     FailPart => decide::resolution::fail, FactReply, FactRefusal;
     ObservePart => decide::resolution::observe, FactReply, FactRefusal;
     AdoptPart => decide::adoption::adopt, FactReply, NeverRefused;
-    MarkPaid => decide::adoption::mark_paid, FactReply, FactRefusal;
+    MarkPaid => decide::paid::mark_paid, FactReply, FactRefusal;
+    ListParts => decide::adoption::list, FactReply, FactRefusal;
+    DisownPart => decide::foreign::disown, FactReply, FactRefusal;
     HoldHash => decide::adoption::hold, FactReply, NeverRefused;
     ReleaseHash => decide::adoption::release, FactReply, NeverRefused;
     Abandon => decide::resolution::abandon, AbandonReply, AbandonRefusal;
     Acknowledge => decide::outbox::acknowledge, AcknowledgeReply, AcknowledgeRefusal;
     Tick => decide::tick::tick, TickReply, TickRefusal;
-    FinishRecovery => decide::verdicts::finish_recovery, WorkReply, FinishRefusal;
-    CloseGap => decide::verdicts::close_gap, WorkReply, CloseGapRefusal;
+    FinishRecovery => decide::conclusions::finish_recovery, WorkReply, FinishRefusal;
+    CloseGap => decide::conclusions::close_gap, WorkReply, CloseGapRefusal;
 }

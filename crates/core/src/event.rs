@@ -4,15 +4,18 @@
 //! The order of the variants and of their fields is the wire format (docs/FORMAT.md): new ones go
 //! to the end, under a new format version.
 
+use alloc::boxed::Box;
+
 use bincode::{Decode, Encode};
 
 use crate::{
     amount::{Msat, UnixMillis},
     codec::{List, Text},
+    hash_paid::PaidElsewhere,
     ids::{PartId, PaymentHash, PaymentId, Preimage},
     limits,
     notification::{Anomaly, NotificationId},
-    part::{Failure, Observation, PartKind, PartTerms},
+    part::{Assertion, Failure, Observation, PartKind, PartTerms},
     request::Request,
     status::FailureReason,
 };
@@ -117,6 +120,14 @@ pub enum Event {
         reference: UnixMillis,
         /// Whether more is due at this tick than its entry holds.
         unfinished: bool,
+        /// A reading that was not believed, because it lies more than an hour past the reference:
+        /// the next one that agrees with it is.
+        doubted: Option<UnixMillis>,
+    },
+    /// The node told the block height, where parts are at or past theirs.
+    HeightTold {
+        /// The height.
+        height: u32,
     },
     /// A request was accepted.
     PaymentAccepted {
@@ -133,6 +144,8 @@ pub enum Event {
         id: PaymentId,
         /// Its hash, if known.
         payment_hash: Option<PaymentHash>,
+        /// The request, where an operator names it.
+        request: Option<Box<Request>>,
     },
     /// A remembered payment came back with its outcome.
     PaymentRecalled {
@@ -146,6 +159,12 @@ pub enum Event {
         /// The invoice.
         invoice: Invoice,
     },
+    /// An offer let its hash go, after its hand-over failed or the hash was paid elsewhere: it awaits
+    /// an invoice again.
+    InvoiceDropped {
+        /// The payment.
+        id: PaymentId,
+    },
     /// A batch was dispatched. Recorded before anything is offered.
     PartsDispatched {
         /// The payment.
@@ -154,6 +173,18 @@ pub enum Event {
         attempt: u32,
         /// The parts.
         parts: List<PartTerms, { limits::BATCH_PARTS }>,
+    },
+    /// A hand-over is said to its engine again. Recorded before it is.
+    PartSaidAgain {
+        /// The payment.
+        id: PaymentId,
+        /// The part.
+        part: PartId,
+    },
+    /// The node listed known parts as out.
+    PartsListed {
+        /// The parts.
+        parts: List<PartId, { limits::LISTED_PARTS }>,
     },
     /// A part was never sent.
     PartWithdrawn {
@@ -172,15 +203,35 @@ pub enum Event {
         home: Home,
         /// On whose word.
         word: Word,
+        /// Whether it was dispatched in an earlier try of the payment.
+        earlier_try: bool,
+    },
+    /// A part that stood under a hash of its own turned out to be this payment's: its claim pays it.
+    PartMoved {
+        /// The payment.
+        id: PaymentId,
+        /// The part.
+        part: PartId,
+    },
+    /// An operator said that a part is not of the payment under which it was told.
+    PartDisowned {
+        /// The payment under which it was told.
+        id: PaymentId,
+        /// The part.
+        part: PartId,
+        /// Who says so, and why.
+        assertion: Assertion,
     },
     /// The payee took a part.
     PartClaimed {
-        /// The payment.
+        /// The payment; for a stray the one that was named.
         id: PaymentId,
         /// The part.
         part: PartId,
         /// The preimage; `None` when the node knows only that it was paid.
         preimage: Option<Preimage>,
+        /// The hash, of a part of which it was not known (a hand-over of an offer).
+        payment_hash: Option<PaymentHash>,
         /// What an engine reported.
         settlement: Option<Settlement>,
     },
@@ -203,6 +254,8 @@ pub enum Event {
         failure: Failure,
         /// Whether it is a notification.
         notify: bool,
+        /// How long the payment rests before its next attempt, in milliseconds.
+        rest_ms: u64,
     },
     /// An engine reported on a part.
     PartObserved {
@@ -210,6 +263,15 @@ pub enum Event {
         id: PaymentId,
         /// What it reported.
         observation: Observation,
+    },
+    /// The proof of a payment's hash became known, without a part that it claims.
+    PreimageLearned {
+        /// The payment.
+        id: PaymentId,
+        /// The hash: the payment's own, or that of an earlier try.
+        payment_hash: PaymentHash,
+        /// The proof.
+        preimage: Preimage,
     },
     /// The payment is paid. A notification.
     PaymentSent {
@@ -223,6 +285,24 @@ pub enum Event {
         fee: Option<Msat>,
         /// Whether it corrects what was said before: a failure, or nothing at all.
         correction: bool,
+        /// Who says so, where it is an operator's word.
+        assertion: Option<Assertion>,
+    },
+    /// What was told of a paid payment has changed: the final sums, or the proof. A notification.
+    PaymentSettled {
+        /// The payment.
+        id: PaymentId,
+        /// What reached the payee; `None` when it is not known.
+        amount: Option<Msat>,
+        /// What the routes took; `None` when it is not known.
+        fee: Option<Msat>,
+    },
+    /// The hash that a payment holds was paid elsewhere.
+    PaidElsewhere {
+        /// The payment that holds the hash.
+        id: PaymentId,
+        /// By whom, and on what evidence.
+        by: PaidElsewhere,
     },
     /// No new parts; the payment waits for the last one.
     PaymentAbandoned {
@@ -255,6 +335,20 @@ pub enum Event {
         /// The hash.
         payment_hash: PaymentHash,
     },
+    /// A hash is known as paid, of which no payment tells.
+    HashPaid {
+        /// The hash.
+        payment_hash: PaymentHash,
+        /// The proof, if known.
+        preimage: Option<Preimage>,
+        /// The payment with which it was told.
+        payer: Option<PaymentId>,
+    },
+    /// A hash that is paid is needed no more.
+    HashForgotten {
+        /// The hash.
+        payment_hash: PaymentHash,
+    },
     /// Something happened that should not have.
     AnomalyNoted {
         /// What.
@@ -279,23 +373,34 @@ impl Event {
             Self::GapFound => "gap_found",
             Self::GapClosed => "gap_closed",
             Self::Ticked { .. } => "ticked",
+            Self::HeightTold { .. } => "height_told",
             Self::PaymentAccepted { .. } => "payment_accepted",
             Self::PaymentAdopted { .. } => "payment_adopted",
             Self::PaymentRecalled { .. } => "payment_recalled",
             Self::InvoiceReceived { .. } => "invoice_received",
+            Self::InvoiceDropped { .. } => "invoice_dropped",
             Self::PartsDispatched { .. } => "parts_dispatched",
+            Self::PartSaidAgain { .. } => "part_said_again",
+            Self::PartsListed { .. } => "parts_listed",
             Self::PartWithdrawn { .. } => "part_withdrawn",
             Self::PartAdopted { .. } => "part_adopted",
+            Self::PartMoved { .. } => "part_moved",
+            Self::PartDisowned { .. } => "part_disowned",
             Self::PartClaimed { .. } => "part_claimed",
             Self::PartFinalized { .. } => "part_finalized",
             Self::PartFailed { .. } => "part_failed",
             Self::PartObserved { .. } => "part_observed",
+            Self::PreimageLearned { .. } => "preimage_learned",
             Self::PaymentSent { .. } => "payment_sent",
+            Self::PaymentSettled { .. } => "payment_settled",
+            Self::PaidElsewhere { .. } => "paid_elsewhere",
             Self::PaymentAbandoned { .. } => "payment_abandoned",
             Self::PaymentFailed { .. } => "payment_failed",
             Self::PaymentForgotten { .. } => "payment_forgotten",
             Self::HashHeld { .. } => "hash_held",
             Self::HashReleased { .. } => "hash_released",
+            Self::HashPaid { .. } => "hash_paid",
+            Self::HashForgotten { .. } => "hash_forgotten",
             Self::AnomalyNoted { .. } => "anomaly_noted",
             Self::Acknowledged { .. } => "acknowledged",
         }
@@ -309,7 +414,14 @@ impl Event {
             | Self::PaymentAdopted { id, .. }
             | Self::PaymentRecalled { id }
             | Self::InvoiceReceived { id, .. }
+            | Self::InvoiceDropped { id }
             | Self::PartsDispatched { id, .. }
+            | Self::PartSaidAgain { id, .. }
+            | Self::PartMoved { id, .. }
+            | Self::PartDisowned { id, .. }
+            | Self::PreimageLearned { id, .. }
+            | Self::PaymentSettled { id, .. }
+            | Self::PaidElsewhere { id, .. }
             | Self::PartWithdrawn { id, .. }
             | Self::PartAdopted { id, .. }
             | Self::PartClaimed { id, .. }
@@ -326,6 +438,10 @@ impl Event {
             | Self::GapFound
             | Self::GapClosed
             | Self::Ticked { .. }
+            | Self::HeightTold { .. }
+            | Self::PartsListed { .. }
+            | Self::HashPaid { .. }
+            | Self::HashForgotten { .. }
             | Self::HashHeld { .. }
             | Self::HashReleased { .. }
             | Self::Acknowledged { .. } => None,

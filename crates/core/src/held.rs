@@ -34,6 +34,10 @@ impl Held {
         self.order.contains_key(payment_hash)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.order.len()
     }

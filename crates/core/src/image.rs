@@ -8,6 +8,7 @@ use crate::{
     amount::UnixMillis,
     chain::Head,
     codec::{FORMAT_VERSION, encode_into},
+    hash_paid::HashPaid,
     ids::{LedgerId, PaymentHash},
     notification::Unread,
     payment::Payment,
@@ -28,6 +29,7 @@ pub struct Image {
     payments: Contents<Payment>,
     tombstones: Contents<Tombstone>,
     strays: Contents<Stray>,
+    hashes_paid: Contents<HashPaid>,
     held: Contents<PaymentHash>,
     outbox: Contents<(u64, Unread)>,
 }
@@ -40,11 +42,15 @@ pub(crate) struct Prelude {
     pub(crate) head: Head,
     pub(crate) epoch: u64,
     pub(crate) recovering: bool,
+    pub(crate) recovery_since: u64,
     pub(crate) gap: bool,
     pub(crate) misfit: Option<u64>,
     pub(crate) tick: u64,
     pub(crate) tick_reference: Option<UnixMillis>,
     pub(crate) tick_unfinished: bool,
+    pub(crate) tick_doubted: Option<UnixMillis>,
+    pub(crate) first_reading: UnixMillis,
+    pub(crate) height: Option<u32>,
     pub(crate) anomalies_unread: u32,
     pub(crate) anomalies_folded: u64,
 }
@@ -60,6 +66,7 @@ impl State {
             payments: self.payments.image(),
             tombstones: self.tombstones.image(),
             strays: self.strays.image(),
+            hashes_paid: self.hashes_paid.image(),
             held: self.held.image(),
             outbox: self.outbox.image(),
         }
@@ -72,11 +79,15 @@ impl State {
             head: self.head,
             epoch: self.epoch,
             recovering: self.recovering,
+            recovery_since: self.recovery_since,
             gap: self.gap,
             misfit: self.misfit,
             tick: self.tick,
             tick_reference: self.tick_reference,
             tick_unfinished: self.tick_unfinished,
+            tick_doubted: self.tick_doubted,
+            first_reading: self.first_reading,
+            height: self.height,
             anomalies_unread: self.anomalies_unread,
             anomalies_folded: self.anomalies_folded,
         }
@@ -98,6 +109,7 @@ impl Image {
         encode_sorted(&self.payments, |payment| payment.created_seq, &mut bytes);
         encode_sorted(&self.tombstones, |tombstone| tombstone.id, &mut bytes);
         encode_sorted(&self.strays, |stray| stray.created_seq, &mut bytes);
+        encode_sorted(&self.hashes_paid, |paid| paid.payment_hash, &mut bytes);
         encode_sorted(&self.held, |payment_hash| *payment_hash, &mut bytes);
         encode_sorted(&self.outbox, |(seq, _)| *seq, &mut bytes);
         bytes

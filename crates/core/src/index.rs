@@ -12,6 +12,9 @@ use core::{
 
 use crate::{
     amount::UnixMillis,
+    details::Rest,
+    former::FormerTry,
+    hash_paid::HashPaid,
     ids::{PartId, PaymentHash, PaymentId},
     list::Lists,
     part::{Part, PartKind},
@@ -33,13 +36,22 @@ pub(crate) struct Index {
     pub(crate) by_id: Table,
     pub(crate) by_hash: Table,
     pub(crate) by_part: Table,
-    /// Parts of earlier tries and of remembered payments, and how often each digest stands there.
-    former: BTreeMap<ShortDigest, u32>,
+    /// Parts of earlier tries and of remembered payments, and whose they are.
+    former: BTreeSet<(ShortDigest, Packed)>,
+    /// The strays of each payment.
+    strays_of: BTreeSet<(PaymentId, Handle)>,
+    /// The unread anomalies without a payment, by what makes a repeat.
+    pub(crate) notices: BTreeMap<(u8, PaymentHash), u64>,
+    /// Paid hashes that nobody needs, by the tick since which that is so.
+    idle_hashes: BTreeSet<(u64, Handle)>,
     /// In the order in which they came to it.
     by_status: Lists<5>,
     /// Those that a batch may be dispatched for, and those that are quiet in the order in which
     /// they became so: no payment is both.
     waiting: Lists<2>,
+    /// Those for which a batch may be dispatched once they have rested, by the clock and by ticks.
+    resting: BTreeSet<(UnixMillis, u64, Handle)>,
+    resting_by_tick: BTreeSet<(u64, u64, Handle)>,
     lapsing: BTreeSet<(UnixMillis, u64, Handle)>,
     lapsing_by_tick: BTreeSet<(u64, u64, Handle)>,
     tick_waiters: usize,
@@ -74,6 +86,7 @@ struct Keys {
     hash: Option<PaymentHash>,
     status: Option<(StatusKind, u64)>,
     due: bool,
+    rests_until: Option<Rest>,
     lapses_at: Option<UnixMillis>,
     lapses_above_tick: Option<u64>,
     waits_by_tick: bool,
@@ -83,13 +96,15 @@ struct Keys {
 
 impl Keys {
     fn of(payment: &Payment) -> Self {
+        let due = payment.admits_batch();
         Self {
-            hash: payment.payment_hash(),
+            hash: payment.hash().copied(),
             status: Some((payment.status.kind(), payment.status_seq)),
-            due: payment.admits_batch(),
+            due,
+            rests_until: payment.details.rests_until.filter(|_| due),
             lapses_at: payment.lapses_at(),
             lapses_above_tick: payment.lapses_above_tick(),
-            waits_by_tick: payment.tick_limit().is_some(),
+            waits_by_tick: payment.waits_by_ticks(),
             quiet: payment.quiet().map(|quiet| quiet.seq),
             undecided: payment.verdict_due != VerdictDue::No,
         }
@@ -98,7 +113,7 @@ impl Keys {
     const fn waiting(&self) -> Option<(usize, u64)> {
         match self.quiet {
             Some(seq) => Some((QUIET, seq)),
-            None if self.due => Some((DUE, 0)),
+            None if self.due && self.rests_until.is_none() => Some((DUE, 0)),
             None => None,
         }
     }
@@ -111,9 +126,14 @@ impl Index {
             by_id: Table::default(),
             by_hash: Table::default(),
             by_part: Table::default(),
-            former: BTreeMap::new(),
+            former: BTreeSet::new(),
+            strays_of: BTreeSet::new(),
+            notices: BTreeMap::new(),
+            idle_hashes: BTreeSet::new(),
             by_status: Lists::default(),
             waiting: Lists::default(),
+            resting: BTreeSet::new(),
+            resting_by_tick: BTreeSet::new(),
             lapsing: BTreeSet::new(),
             lapsing_by_tick: BTreeSet::new(),
             tick_waiters: 0,
@@ -127,18 +147,15 @@ impl Index {
         self.seed.hash(key)
     }
 
-    fn add_former(&mut self, parts: &[ShortDigest]) {
-        for part in parts {
-            *self.former.entry(*part).or_insert(0) += 1;
-        }
+    fn add_former(&mut self, tries: &[FormerTry], owner: Place) {
+        let owner = owner.into();
+        self.former.extend(digests(tries).map(|digest| (digest, owner)));
     }
 
-    fn remove_former(&mut self, parts: &[ShortDigest]) {
-        for part in parts {
-            match self.former.get_mut(part) {
-                Some(count) if *count > 1 => *count -= 1,
-                _ => drop(self.former.remove(part)),
-            }
+    fn remove_former(&mut self, tries: &[FormerTry], owner: Place) {
+        let owner = owner.into();
+        for digest in digests(tries) {
+            self.former.remove(&(digest, owner));
         }
     }
 
@@ -146,6 +163,12 @@ impl Index {
         let list = |(kind, _): (StatusKind, u64)| kind as usize;
         relist(&mut self.by_status, handle, old.status, new.status, list);
         relist(&mut self.waiting, handle, old.waiting(), new.waiting(), |(list, _)| list);
+        swap(&mut self.resting, old.rests_until, new.rests_until, |rest| {
+            (rest.at, created, handle)
+        });
+        swap(&mut self.resting_by_tick, old.rests_until, new.rests_until, |rest| {
+            (rest.tick, created, handle)
+        });
         swap(&mut self.lapsing, old.lapses_at, new.lapses_at, |at| (at, created, handle));
         swap(&mut self.lapsing_by_tick, old.lapses_above_tick, new.lapses_above_tick, |tick| {
             (tick, created, handle)
@@ -154,6 +177,10 @@ impl Index {
         self.tick_waiters += usize::from(new.waits_by_tick);
         self.tick_waiters -= usize::from(old.waits_by_tick);
     }
+}
+
+fn digests(tries: &[FormerTry]) -> impl Iterator<Item = ShortDigest> {
+    tries.iter().flat_map(|of| of.parts.iter().map(|part| part.digest))
 }
 
 fn mark(is: bool) -> Option<()> {
@@ -214,11 +241,12 @@ pub(crate) struct Gathered {
     hashed: Hashed,
     by_status: Vec<(StatusKind, u64, Handle)>,
     waiting: Vec<(usize, u64, Handle)>,
+    resting: Vec<(Rest, u64, Handle)>,
     lapsing: Vec<(UnixMillis, u64, Handle)>,
     lapsing_by_tick: Vec<(u64, u64, Handle)>,
     undecided: Vec<(u64, Handle)>,
     overdue: Vec<(u32, Packed)>,
-    former: Vec<ShortDigest>,
+    former: Vec<(ShortDigest, Packed)>,
     tick_waiters: usize,
     unresolved_parts: usize,
 }
@@ -240,14 +268,21 @@ impl Gathered {
         self.hashed.ids.push((self.seed.hash(payment.id.as_bytes()), handle));
         let hash = keys.hash.map(|hash| self.seed.hash(hash.as_bytes()));
         self.hashed.hashes.extend(hash.map(|hash| (hash, handle)));
+        if !payment.has_one_hash() {
+            let others = payment.other_hashes();
+            let others = others.iter().map(|hash| (self.seed.hash(hash.as_bytes()), handle));
+            self.hashed.hashes.extend(others);
+        }
         self.by_status.extend(keys.status.map(|(kind, seq)| (kind, seq, handle)));
         self.waiting.extend(keys.waiting().map(|(list, seq)| (list, seq, handle)));
+        self.resting.extend(keys.rests_until.map(|rest| (rest, created, handle)));
         self.lapsing.extend(keys.lapses_at.map(|at| (at, created, handle)));
         self.lapsing_by_tick.extend(keys.lapses_above_tick.map(|tick| (tick, created, handle)));
         self.undecided.extend(keys.undecided.then_some((created, handle)));
         self.tick_waiters += usize::from(keys.waits_by_tick);
-        self.former.extend_from_slice(&payment.rare.former);
         let owner = Place::Payment(handle).into();
+        let former = digests(&payment.details.former);
+        self.former.extend(former.map(|digest| (digest, owner)));
         for part in payment.parts.iter() {
             self.hashed.parts.push((self.seed.hash(part.id.as_bytes()), handle));
             self.unresolved_parts += usize::from(part.fate.is_unresolved());
@@ -280,6 +315,7 @@ impl State {
             hashed: Hashed::default(),
             by_status: Vec::with_capacity(count),
             waiting: Vec::new(),
+            resting: Vec::new(),
             lapsing: Vec::new(),
             lapsing_by_tick: Vec::new(),
             undecided: Vec::new(),
@@ -299,7 +335,7 @@ impl State {
         let Self { index, payments, .. } = self;
         let other = |at: Place| match at {
             Place::Payment(handle) => Some(payments.get(handle)),
-            Place::Tombstone(_) | Place::Stray(_) => None,
+            Place::Tombstone(_) | Place::Stray(_) | Place::HashPaid(_) => None,
         };
         for (hash, handle) in hashed.ids {
             let same = |at| other(at).is_some_and(|other| other.id == payments.get(handle).id);
@@ -332,11 +368,15 @@ impl State {
         for (list, _, handle) in gathered.waiting {
             self.index.waiting.push(list, handle);
         }
+        let resting = gathered.resting.iter();
+        self.index.resting = resting.clone().map(|(rest, seq, at)| (rest.at, *seq, *at)).collect();
+        self.index.resting_by_tick =
+            resting.map(|(rest, seq, at)| (rest.tick, *seq, *at)).collect();
         self.index.lapsing = gathered.lapsing.into_iter().collect();
         self.index.lapsing_by_tick = gathered.lapsing_by_tick.into_iter().collect();
         self.index.undecided = gathered.undecided.into_iter().collect();
         self.index.overdue = gathered.overdue.into_iter().collect();
-        self.index.add_former(&gathered.former);
+        self.index.former.extend(gathered.former);
         self.index.tick_waiters = gathered.tick_waiters;
         self.index.unresolved_parts = gathered.unresolved_parts;
     }
@@ -380,14 +420,18 @@ impl State {
         });
         let payment = self.payments.get_mut(handle);
         let (old, parts_before) = (Keys::of(payment), payment.parts.len());
+        let hashes_before = other_hashes(payment);
         let result = change(payment);
         let (new, parts_after) = (Keys::of(payment), payment.parts.len());
-        let created = payment.created_seq;
+        let (created, hashes_after) = (payment.created_seq, other_hashes(payment));
         if old != new {
             self.index.rekey(handle, created, &old, &new);
             if old.hash != new.hash {
                 self.rehash(Place::Payment(handle), old.hash, new.hash);
             }
+        }
+        if hashes_before != hashes_after {
+            self.rehash_all(Place::Payment(handle), &hashes_before, &hashes_after);
         }
         for index in parts_before..parts_after {
             self.index_part(PartPlace::Payment(handle, index));
@@ -398,31 +442,83 @@ impl State {
         result
     }
 
+    /// Changes many parts of one payment.
+    pub(crate) fn change_parts<R>(
+        &mut self,
+        handle: Handle,
+        change: impl FnOnce(&mut Payment) -> R,
+    ) -> R {
+        let parts = self.payments.get(handle).parts.len();
+        let places: Vec<_> = (0..parts).map(|index| PartPlace::Payment(handle, index)).collect();
+        let before: Vec<_> = places.iter().map(|place| self.standing_at(*place)).collect();
+        places.iter().zip(&before).for_each(|(at, before)| self.unindex_standing(*at, *before));
+        let result = self.change_payment(handle, None, change);
+        places.iter().for_each(|place| self.index_standing(*place, self.standing_at(*place)));
+        result
+    }
+
     pub(crate) fn insert_tombstone(&mut self, tombstone: Tombstone) {
-        let (id, hash) = (tombstone.id, tombstone.payment_hash);
-        self.index.add_former(&tombstone.parts);
+        let (id, hashes) = (tombstone.id, tombstone.hashes());
         let handle = self.tombstones.insert(tombstone);
-        self.insert_id(&id, Place::Tombstone(handle));
-        self.rehash(Place::Tombstone(handle), None, hash);
+        let place = Place::Tombstone(handle);
+        self.index.add_former(&self.tombstones.get(handle).tries, place);
+        self.insert_id(&id, place);
+        self.rehash_all(place, &[], &hashes);
     }
 
     pub(crate) fn remove_tombstone(&mut self, handle: Handle) -> Tombstone {
-        let (id, hash) = {
+        let place = Place::Tombstone(handle);
+        let (id, hashes) = {
             let tombstone = self.tombstones.get(handle);
-            (tombstone.id, tombstone.payment_hash)
+            (tombstone.id, tombstone.hashes())
         };
-        self.rehash(Place::Tombstone(handle), hash, None);
-        self.remove_id(&id, Place::Tombstone(handle));
+        self.rehash_all(place, &hashes, &[]);
+        self.remove_id(&id, place);
         let tombstone = self.tombstones.remove(handle);
-        self.index.remove_former(&tombstone.parts);
+        self.index.remove_former(&tombstone.tries, place);
         tombstone
     }
 
     pub(crate) fn insert_stray(&mut self, stray: Stray) {
-        let hash = stray.payment_hash;
+        let (hash, payment) = (stray.payment_hash, stray.payment);
         let handle = self.strays.insert(stray);
         self.rehash(Place::Stray(handle), None, Some(hash));
+        self.index.strays_of.insert((payment, handle));
         self.index_part(PartPlace::Stray(handle));
+    }
+
+    pub(crate) fn remove_stray(&mut self, handle: Handle) -> Stray {
+        let (hash, payment) = {
+            let stray = self.strays.get(handle);
+            (stray.payment_hash, stray.payment)
+        };
+        self.unindex_part(PartPlace::Stray(handle));
+        self.index.strays_of.remove(&(payment, handle));
+        self.rehash(Place::Stray(handle), Some(hash), None);
+        self.strays.remove(handle)
+    }
+
+    pub(crate) fn insert_hash_paid(&mut self, paid: HashPaid) {
+        let (hash, idle) = (paid.payment_hash, paid.idle_since);
+        let handle = self.hashes_paid.insert(paid);
+        self.rehash(Place::HashPaid(handle), None, Some(hash));
+        self.index.idle_hashes.extend(idle.map(|tick| (tick, handle)));
+    }
+
+    pub(crate) fn change_hash_paid(&mut self, handle: Handle, change: impl FnOnce(&mut HashPaid)) {
+        let paid = self.hashes_paid.get_mut(handle);
+        let before = paid.idle_since;
+        change(paid);
+        let after = paid.idle_since;
+        swap(&mut self.index.idle_hashes, before, after, |tick| (tick, handle));
+    }
+
+    pub(crate) fn remove_hash_paid(&mut self, handle: Handle) {
+        let paid = self.hashes_paid.remove(handle);
+        self.rehash(Place::HashPaid(handle), Some(paid.payment_hash), None);
+        if let Some(tick) = paid.idle_since {
+            self.index.idle_hashes.remove(&(tick, handle));
+        }
     }
 
     pub(crate) fn change_stray<R>(
@@ -440,19 +536,25 @@ impl State {
     fn index_payment(&mut self, handle: Handle) {
         let payment = self.payments.get(handle);
         let (new, created, parts) = (Keys::of(payment), payment.created_seq, payment.parts.len());
+        let others = other_hashes(payment);
         self.index.rekey(handle, created, &Keys::default(), &new);
-        self.index.add_former(&self.payments.get(handle).rare.former);
+        let former = &self.payments.get(handle).details.former;
+        self.index.add_former(former, Place::Payment(handle));
         self.rehash(Place::Payment(handle), None, new.hash);
+        self.rehash_all(Place::Payment(handle), &[], &others);
         (0..parts).for_each(|index| self.index_part(PartPlace::Payment(handle, index)));
     }
 
     fn unindex_payment(&mut self, handle: Handle) {
         let payment = self.payments.get(handle);
         let (old, created, parts) = (Keys::of(payment), payment.created_seq, payment.parts.len());
+        let others = other_hashes(payment);
         (0..parts).for_each(|index| self.unindex_part(PartPlace::Payment(handle, index)));
         self.rehash(Place::Payment(handle), old.hash, None);
+        self.rehash_all(Place::Payment(handle), &others, &[]);
         self.index.rekey(handle, created, &old, &Keys::default());
-        self.index.remove_former(&self.payments.get(handle).rare.former);
+        let former = &self.payments.get(handle).details.former;
+        self.index.remove_former(former, Place::Payment(handle));
     }
 
     fn insert_id(&mut self, id: &PaymentId, place: Place) {
@@ -470,6 +572,11 @@ impl State {
         if let Some(new) = new {
             self.index.by_hash.insert(self.index.hash(new.as_bytes()), place);
         }
+    }
+
+    fn rehash_all(&mut self, place: Place, old: &[PaymentHash], new: &[PaymentHash]) {
+        old.iter().for_each(|hash| self.rehash(place, Some(*hash), None));
+        new.iter().for_each(|hash| self.rehash(place, None, Some(*hash)));
     }
 
     fn index_part(&mut self, place: PartPlace) {
@@ -521,6 +628,11 @@ impl State {
     }
 }
 
+/// The hashes under which a payment is found beside its own.
+fn other_hashes(payment: &Payment) -> Vec<PaymentHash> {
+    if payment.has_one_hash() { Vec::new() } else { payment.other_hashes() }
+}
+
 /// What the indexes say of one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PartStanding {
@@ -559,11 +671,19 @@ impl State {
         self.index.unresolved_parts
     }
 
-    /// Open payments with something missing that time does not forbid to dispatch, in no order
-    /// that means anything. Those that it does forbid cost as much, until a tick fails them.
+    /// Open payments with something missing that neither time nor rest forbids to dispatch, in
+    /// unspecified order. Those that time does forbid cost as much, until a tick fails them.
     pub(crate) fn dispatchable(&self, now: UnixMillis) -> impl Iterator<Item = &Payment> {
-        let due = self.index.waiting.iter(DUE).map(|handle| self.payments.get(handle));
-        due.filter(move |payment| payment.cutoff() >= now.plus(1))
+        let tick = self.tick;
+        let due = self.index.waiting.iter(DUE);
+        let rested = self.index.resting.iter();
+        let rested = rested.take_while(move |(at, ..)| at.is_past(now)).map(|(.., at)| *at);
+        let by_tick = self.index.resting_by_tick.iter();
+        let by_tick = by_tick.take_while(move |(limit, ..)| *limit <= tick).map(|(.., at)| *at);
+        let still = move |rest: Option<Rest>| rest.is_some_and(|rest| !rest.at.is_past(now));
+        let by_tick = by_tick.filter(move |at| still(self.payments.get(*at).details.rests_until));
+        let all = due.chain(rested).chain(by_tick).map(|handle| self.payments.get(handle));
+        all.filter(move |payment| !payment.is_past(now, tick))
     }
 
     pub(crate) fn lapsed(&self, now: UnixMillis) -> impl Iterator<Item = &Payment> {
@@ -582,17 +702,43 @@ impl State {
     }
 
     /// Whether anything waits for the tick number to grow.
-    pub(crate) const fn waits_by_ticks(&self) -> bool {
-        self.index.tick_waiters > 0 || self.index.waiting.len(QUIET) > 0
+    pub(crate) fn waits_by_ticks(&self) -> bool {
+        self.index.tick_waiters > 0
+            || self.index.waiting.len(QUIET) > 0
+            || !self.index.idle_hashes.is_empty()
     }
 
-    /// Whether this part belonged to an earlier try or to a remembered payment.
-    pub(crate) fn is_former(&self, part: &PartId) -> bool {
-        !self.index.former.is_empty() && self.index.former.contains_key(&ShortDigest::of(part))
+    /// Whose part this was in an earlier try, or before the payment was remembered.
+    pub(crate) fn former_owners(&self, part: &PartId) -> impl Iterator<Item = Place> {
+        let digest = (!self.index.former.is_empty()).then(|| ShortDigest::of(part));
+        let own = digest.into_iter().flat_map(|digest| {
+            let first = (digest, Packed::LEAST);
+            self.index.former.range(first..).take_while(move |(other, _)| *other == digest)
+        });
+        own.map(|(_, owner)| (*owner).into())
+    }
+
+    /// The strays of a payment, oldest first.
+    pub(crate) fn strays_of(&self, payment: &PaymentId) -> impl Iterator<Item = (Handle, &Stray)> {
+        let first = (*payment, Handle(0));
+        let payment = *payment;
+        let own = self.index.strays_of.range(first..).take_while(move |(id, _)| *id == payment);
+        own.map(|(_, handle)| (*handle, self.strays.get(*handle)))
+    }
+
+    /// Paid hashes that nobody has needed for long enough, longest first.
+    pub(crate) fn idle_hashes(&self) -> impl Iterator<Item = (u64, Handle, &HashPaid)> {
+        let set = self.index.idle_hashes.iter();
+        set.map(|(tick, handle)| (*tick, *handle, self.hashes_paid.get(*handle)))
     }
 
     pub(crate) fn undecided(&self) -> impl Iterator<Item = &Payment> {
         self.index.undecided.iter().map(|(_, handle)| self.payments.get(*handle))
+    }
+
+    /// Whether an unresolved part is at or past its CLTV expiry.
+    pub(crate) fn is_overdue(&self, height: u32) -> bool {
+        self.index.overdue.first().is_some_and(|(expiry, _)| *expiry <= height)
     }
 
     /// Unresolved parts whose CLTV expiry is at or below this height.
@@ -612,7 +758,7 @@ impl State {
         let (payment, stray) = match owner.into() {
             Place::Payment(handle) => (Some(handle), None),
             Place::Stray(handle) => (None, Some(PartPlace::Stray(handle))),
-            Place::Tombstone(_) => (None, None),
+            Place::Tombstone(_) | Place::HashPaid(_) => (None, None),
         };
         let own = payment.into_iter().flat_map(move |handle| {
             let parts = self.payments.get(handle).parts.iter().enumerate();

@@ -99,6 +99,12 @@ pub enum LedgerError {
         /// The head given.
         head: Head,
     },
+    /// The state in memory is not the fold of its log: a snapshot that it was opened from lied.
+    #[error("the state at {at} is not what the log says: delete its snapshots and open it again")]
+    StateDiffers {
+        /// The head.
+        at: Head,
+    },
     /// A snapshot is not the state of the log at its head.
     #[error("the snapshot at {at} is not the state of the log there; nothing was dropped")]
     SnapshotDiffers {
@@ -330,18 +336,23 @@ impl<S: EventStore> Ledger<S> {
         Ok(at)
     }
 
-    /// Replays the whole log and compares it with the present state: nothing was edited, nothing
-    /// is missing.
+    /// Replays the whole log and compares it with the present state, the whole of it: nothing was
+    /// edited, nothing is missing, and no snapshot that it was opened from told anything else.
     ///
     /// # Errors
-    /// [`LedgerError::Replay`] with the place of the first damage.
+    /// [`LedgerError::Replay`] with the place of the first damage; [`LedgerError::StateDiffers`] when
+    /// the log is sound and the state is not its fold.
     pub fn verify(&self, seed: u64) -> Result<(), LedgerError> {
         let state = verify(&self.store, seed)?;
         let (replayed, stored) = (state.head(), self.head());
-        if replayed == stored {
+        if replayed != stored {
+            return Err(ReplayError::HeadDiffers { replayed, stored }.into());
+        }
+        let own = self.machine.durable_state().map_err(|_| Poisoned)?;
+        if own.digest() == state.digest() {
             Ok(())
         } else {
-            Err(ReplayError::HeadDiffers { replayed, stored }.into())
+            Err(LedgerError::StateDiffers { at: stored })
         }
     }
 

@@ -18,8 +18,15 @@ mod codec;
 mod command;
 mod config;
 mod decide;
+mod details;
 mod event;
 mod evolve;
+#[cfg(payonce_faults)]
+pub mod faults;
+#[cfg(not(payonce_faults))]
+mod faults;
+mod former;
+mod hash_paid;
 mod held;
 mod ids;
 mod image;
@@ -34,7 +41,6 @@ mod part;
 mod parts;
 mod payment;
 mod query;
-mod rare;
 mod records;
 mod recovery;
 mod refusal;
@@ -59,14 +65,15 @@ pub use crate::{
         Blob, DecodeError, EncodeError, EntryHeader, FORMAT_VERSION, List, Text, decode_events,
     },
     command::{
-        Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, Command, Dispatch, FailPart,
-        FinalizePart, FinishRecovery, HoldHash, MarkPaid, NewPart, ObservePart, Operation,
-        ReceiveInvoice, ReleaseHash, Send, Tick, WithdrawPart,
+        Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, Command, DisownPart, Dispatch,
+        FailPart, FinalizePart, FinishRecovery, HoldHash, ListParts, MarkPaid, NewPart,
+        ObservePart, Operation, ReceiveInvoice, ReleaseHash, SayAgain, Send, Tick, WithdrawPart,
     },
     config::{Config, Remember, SameHash},
     decide::{Context, Decision},
     event::{AdoptedPart, Delivery, Event, Home, Invoice, Settlement, Word},
     evolve::Position,
+    hash_paid::{HashPaid, PaidElsewhere},
     ids::{
         LedgerId, NodeId, OfferHash, ParseIdError, PartId, PaymentHash, PaymentId, Preimage,
         ShortChannelId,
@@ -75,7 +82,9 @@ pub use crate::{
     ledger::{Answers, ExecuteError, Ledger, LedgerError, OpenError, Opening, check_base},
     machine::{Machine, Poisoned, Receipt, ReleaseError, SnapshotError, Step, Ticket},
     notification::{Anomaly, Notice, Notification, NotificationId},
-    part::{Assertion, Failure, Fate, Observation, ObservationKind, Part, PartKind, PartTerms},
+    part::{
+        Assertion, Failure, Fate, Label, Observation, ObservationKind, Part, PartKind, PartTerms,
+    },
     payment::{Payment, Quiet, Sums, WaitsUntil},
     query::{Counts, Shortfall, UnresolvedPart},
     records::{Linker, Records},
@@ -90,7 +99,7 @@ pub use crate::{
         AbandonReply, AcknowledgeReply, DispatchReply, FactReply, Paid, Release, Reply, SendReply,
         Standing, TickReply, WorkReply,
     },
-    request::{Deadline, Request, RequestField, RetryPolicy, Target},
+    request::{Backoff, Deadline, MaxFee, Request, RequestField, RetryPolicy, Target},
     state::{HashHolder, State},
     status::{FailureReason, Status, StatusKind},
     store::{

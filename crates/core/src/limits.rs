@@ -28,3 +28,10 @@ pub const ASSERTED_BY_BYTES: usize = 64;
 pub const ASSERTED_WHY_BYTES: usize = 512;
 /// How many payments one entry of a tick or of a recovery's verdicts may change.
 pub const WORK_PAYMENTS: usize = 1_024;
+/// The most live payments that may have one payment hash ([`SameHash::Allow`](crate::SameHash)): one
+/// entry ends them all when it is paid.
+pub const HASH_PAYMENTS: usize = 256;
+/// The longest label of a hand-over, in bytes.
+pub const LABEL_BYTES: usize = 64;
+/// The most parts in one listing.
+pub const LISTED_PARTS: usize = 4_096;

@@ -9,6 +9,7 @@ use hex_conservative::DisplayHex;
 use crate::{
     amount::Msat,
     codec::List,
+    hash_paid::PaidElsewhere,
     ids::{ParseIdError, PartId, PaymentHash, PaymentId, Preimage},
     limits,
     part::Failure,
@@ -86,6 +87,20 @@ pub enum Notice {
         /// Whether it corrects what was said before: a failure, or nothing at all.
         correction: bool,
     },
+    /// What PaymentSent told has changed since: everything is resolved and other sums settled, or the
+    /// proof came after the payment was told paid without one.
+    PaymentSettled {
+        /// The payment.
+        payment: PaymentId,
+        /// The hash that the proof proves, if known.
+        payment_hash: Option<PaymentHash>,
+        /// The proof, if known.
+        preimage: Option<Preimage>,
+        /// What reached the payee; `None` when it is not known.
+        amount: Option<Msat>,
+        /// What the routes took; `None` when it is not known.
+        fee: Option<Msat>,
+    },
     /// The payment is over, unpaid.
     PaymentFailed {
         /// The payment.
@@ -94,8 +109,12 @@ pub enum Notice {
         payment_hash: Option<PaymentHash>,
         /// Why.
         reason: FailureReason,
-        /// Whether a correction has made it untrue since: the payment is paid.
+        /// Whether it is no longer true: the payment is paid, a part of it is out again, or a new
+        /// try followed.
         superseded: bool,
+        /// Who has paid the hash instead, if somebody did: no money went out under this id, but the
+        /// invoice itself is settled.
+        paid_elsewhere: Option<PaidElsewhere>,
     },
     /// A part is paid and off its channel.
     PartSucceeded {
@@ -128,6 +147,7 @@ impl Notice {
     pub fn payment(&self) -> &PaymentId {
         match self {
             Self::PaymentSent { payment, .. }
+            | Self::PaymentSettled { payment, .. }
             | Self::PaymentFailed { payment, .. }
             | Self::PartSucceeded { payment, .. }
             | Self::PartFailed { payment, .. } => payment,
@@ -177,6 +197,54 @@ pub enum Anomaly {
         /// The part's hash.
         payment_hash: PaymentHash,
     },
+    /// A part that was recorded as failed or withdrawn is out again.
+    OutAgain {
+        /// The payment.
+        payment: PaymentId,
+        /// The part.
+        part: PartId,
+        /// The other parts that are out or settled at that moment: money that may leave, or has left,
+        /// a second time.
+        others: List<PartId, { limits::PAYMENT_PARTS }>,
+    },
+    /// Money left a second time for one payment or for one hash.
+    PaidTwice {
+        /// The payment.
+        payment: PaymentId,
+        /// The part that was claimed after the payment, or its hash, was paid.
+        part: PartId,
+        /// The payment that was paid first: the same one, or another with this hash.
+        first_payment: Option<PaymentId>,
+        /// A part that had paid it, where one is known.
+        first_part: Option<PartId>,
+    },
+    /// An engine reports to have spent more than it was allowed to.
+    SpentMore {
+        /// The payment.
+        payment: PaymentId,
+        /// The part.
+        part: PartId,
+        /// What it reports to have brought to the payee, if that.
+        amount: Option<Msat>,
+        /// What it reports to have paid in fees, if that.
+        fee: Option<Msat>,
+    },
+    /// A word that names another payment made this one paid as well: its part or its hash was named.
+    PaidWithAnother {
+        /// The payment.
+        payment: PaymentId,
+        /// The payment that was named.
+        named: PaymentId,
+    },
+    /// Bytes were told as a preimage that fit no hash known. They prove nothing.
+    FalsePreimage {
+        /// The payment that was named.
+        payment: PaymentId,
+        /// The part.
+        part: PartId,
+        /// The SHA-256 of the bytes.
+        payment_hash: PaymentHash,
+    },
 }
 
 impl Anomaly {
@@ -187,24 +255,44 @@ impl Anomaly {
             Self::Correction { payment, .. }
             | Self::UnknownPart { payment, .. }
             | Self::ForeignClaim { payment, .. }
+            | Self::OutAgain { payment, .. }
+            | Self::PaidTwice { payment, .. }
+            | Self::SpentMore { payment, .. }
+            | Self::PaidWithAnother { payment, .. }
+            | Self::FalsePreimage { payment, .. }
             | Self::Stray { payment, .. } => payment,
         }
     }
 
-    /// The part that it is about.
+    /// The part that it is about, if it is about one.
     #[must_use]
-    pub fn part(&self) -> &PartId {
+    pub fn part(&self) -> Option<&PartId> {
         match self {
             Self::Correction { part, .. }
             | Self::UnknownPart { part, .. }
             | Self::ForeignClaim { part, .. }
-            | Self::Stray { part, .. } => part,
+            | Self::OutAgain { part, .. }
+            | Self::PaidTwice { part, .. }
+            | Self::SpentMore { part, .. }
+            | Self::FalsePreimage { part, .. }
+            | Self::Stray { part, .. } => Some(part),
+            Self::PaidWithAnother { .. } => None,
+        }
+    }
+
+    /// What makes a repeat of an anomaly that belongs to no payment: the same kind and hash.
+    pub(crate) fn repeats_by(&self) -> Option<(u8, PaymentHash)> {
+        match self {
+            Self::ForeignClaim { payment_hash, .. } => Some((0, *payment_hash)),
+            Self::Stray { payment_hash, .. } => Some((1, *payment_hash)),
+            Self::FalsePreimage { payment_hash, .. } => Some((2, *payment_hash)),
+            _ => None,
         }
     }
 
     /// Whether it belongs to a payment of the ledger, which then waits for its acknowledgement.
-    pub(crate) const fn is_of_payment(&self) -> bool {
-        matches!(self, Self::Correction { .. } | Self::UnknownPart { .. })
+    pub(crate) fn is_of_payment(&self) -> bool {
+        self.repeats_by().is_none()
     }
 }
 
@@ -224,11 +312,17 @@ pub(crate) enum UnreadContent {
         fee: Option<Msat>,
         correction: bool,
     },
+    Settled {
+        payment: PaymentId,
+        amount: Option<Msat>,
+        fee: Option<Msat>,
+    },
     Failed {
         payment: PaymentId,
         hash: Option<PaymentHash>,
         reason: FailureReason,
         superseded: bool,
+        paid_elsewhere: Option<PaidElsewhere>,
     },
     PartSucceeded {
         payment: PaymentId,
@@ -246,10 +340,19 @@ pub(crate) enum UnreadContent {
 }
 
 impl UnreadContent {
+    /// The anomaly that it tells, if it does.
+    pub(crate) fn anomaly(&self) -> Option<&Anomaly> {
+        match self {
+            Self::Anomaly { anomaly, .. } => Some(anomaly),
+            _ => None,
+        }
+    }
+
     /// The payment of the ledger that waits for the acknowledgement.
     pub(crate) fn owner(&self) -> Option<&PaymentId> {
         match self {
             Self::Sent { payment, .. }
+            | Self::Settled { payment, .. }
             | Self::Failed { payment, .. }
             | Self::PartSucceeded { payment, .. }
             | Self::PartFailed { payment, .. } => Some(payment),

@@ -1,6 +1,6 @@
 //! One payment's state: what it is, what it lacks, how a repeat of its request compares.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 
 use bincode::{
     Decode, Encode,
@@ -11,12 +11,14 @@ use bincode::{
 
 use crate::{
     amount::{Msat, UnixMillis},
+    details::{Detail, Details},
     event::{Invoice, Settlement},
-    ids::{PartId, PaymentHash, PaymentId, Preimage, ShortChannelId},
+    former::{self, FormerPart},
+    hash_paid::PaidElsewhere,
+    ids::{NodeId, PartId, PaymentHash, PaymentId, Preimage, ShortChannelId},
     notification::NotificationId,
-    part::{Fate, Observation, Part},
+    part::{Assertion, Fate, Observation, Part},
     parts::Parts,
-    rare::{Aside, Rare},
     request::{Request, RequestDigests, RequestField, RetryPolicy, ShortDigest, Target},
     status::Status,
 };
@@ -123,7 +125,7 @@ pub struct Payment {
     pub(crate) unread: u32,
     /// What happened while verdicts were withheld.
     pub(crate) verdict_due: VerdictDue,
-    pub(crate) rare: Aside,
+    pub(crate) details: Details,
 }
 
 impl Payment {
@@ -173,25 +175,133 @@ impl Payment {
         matches!(self.terms, Terms::None)
     }
 
-    /// Its payment hash, once known.
+    /// Whether it pays an offer or a refund, whose hash comes with the invoice.
     #[must_use]
-    pub fn payment_hash(&self) -> Option<PaymentHash> {
-        self.hash().copied()
+    pub fn is_offer(&self) -> bool {
+        self.request().is_some_and(|request| matches!(request.target, Target::Offer { .. }))
     }
 
+    /// Its payment hash, once known: the request's or the invoice's; of an offer without its invoice
+    /// that of a hand-over which is settled or out.
+    #[must_use]
+    pub fn payment_hash(&self) -> Option<PaymentHash> {
+        let of = |counts: fn(Fate) -> bool| {
+            let mut parts = self.parts.iter().filter(move |part| counts(part.fate));
+            parts.find_map(|part| part.details.payment_hash)
+        };
+        let handed = || of(Fate::is_settled).or_else(|| of(Fate::is_unresolved));
+        self.hash().copied().or_else(handed)
+    }
+
+    /// The hash of the request or of the invoice.
     pub(crate) fn hash(&self) -> Option<&PaymentHash> {
         match &self.terms {
             Terms::Full(Request { target: Target::Invoice { payment_hash }, .. }) => {
                 Some(payment_hash)
             }
-            _ => self.rare.payment_hash.as_ref(),
+            _ => self.details.payment_hash.as_ref(),
         }
+    }
+
+    /// The hash of one of its parts, if known. Each hand-over of an offer has its own.
+    pub(crate) fn part_hash<'a>(&'a self, part: &'a Part) -> Option<&'a PaymentHash> {
+        let inherited = || self.hash().filter(|_| !self.is_offer());
+        part.details.payment_hash.as_ref().or_else(inherited)
+    }
+
+    /// Whether money of this payment is out, settled or to be sent under this hash: that of its
+    /// request or invoice, and that of each part unresolved or settled.
+    pub(crate) fn holds(&self, payment_hash: &PaymentHash) -> bool {
+        let counts = |part: &Part| part.fate.is_unresolved() || part.fate.is_settled();
+        self.hash() == Some(payment_hash)
+            || self.parts.iter().any(|part| {
+                part.details.payment_hash.as_ref() == Some(payment_hash) && counts(part)
+            })
+    }
+
+    /// Whether a part of it is out under this hash.
+    pub(crate) fn is_out_under(&self, payment_hash: &PaymentHash) -> bool {
+        let mut out = self.parts.iter().filter(|part| part.fate.is_unresolved());
+        out.any(|part| self.part_hash(part).is_none_or(|own| own == payment_hash))
+    }
+
+    /// Whether this payment has paid this hash.
+    pub(crate) fn has_paid(&self, payment_hash: &PaymentHash) -> bool {
+        let own = self.hash() == Some(payment_hash);
+        let mut settled = self.parts.iter().filter(|part| part.fate.is_settled());
+        (own && self.details.own_hash_paid)
+            || settled.any(|part| self.part_hash(part) == Some(payment_hash))
+            || self
+                .details
+                .former
+                .iter()
+                .any(|of| of.paid && of.payment_hash.as_ref() == Some(payment_hash))
+    }
+
+    /// Since which seq a request of it, or its invoice, has named this hash, in any of its tries.
+    pub(crate) fn named_since(&self, payment_hash: &PaymentHash) -> Option<u64> {
+        let former =
+            self.details.former.iter().find(|of| {
+                of.named_seq.is_some() && of.payment_hash.as_ref() == Some(payment_hash)
+            });
+        let own = (self.hash() == Some(payment_hash)).then_some(self.created_seq);
+        former.and_then(|of| of.named_seq).or(own)
+    }
+
+    /// The hashes of it beside its own, each once: of its parts and of its earlier tries.
+    pub(crate) fn other_hashes(&self) -> Vec<PaymentHash> {
+        let parts = self.parts.iter().filter_map(|part| part.details.payment_hash);
+        let former = self.details.former.iter().filter_map(|of| of.payment_hash);
+        let mut hashes: Vec<_> = parts.chain(former).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        hashes.retain(|hash| self.hash() != Some(hash));
+        hashes
+    }
+
+    /// Whether it has only its own hash: nearly always.
+    pub(crate) fn has_one_hash(&self) -> bool {
+        self.details.former.is_empty() && self.parts.iter().all(|part| part.details.is_empty())
     }
 
     /// The proof of payment, once known.
     #[must_use]
     pub fn preimage(&self) -> Option<Preimage> {
-        self.rare.preimage
+        self.details.preimage
+    }
+
+    /// The hash that the proof of payment proves.
+    #[must_use]
+    pub fn proven_hash(&self) -> Option<PaymentHash> {
+        self.details.preimage?;
+        self.details.proven_hash.or_else(|| self.hash().copied())
+    }
+
+    /// The proof that this hash was paid, if this payment has it.
+    pub(crate) fn proof_of(&self, payment_hash: &PaymentHash) -> Option<Preimage> {
+        let first = self.details.preimage.filter(|_| self.proven_hash() == Some(*payment_hash));
+        let of_part = || {
+            let mut parts = self.parts.iter();
+            let own = parts.find(|part| self.part_hash(part) == Some(payment_hash))?;
+            own.details.preimage
+        };
+        let of_former = || {
+            let mut former = self.details.former.iter();
+            former.find(|of| of.payment_hash.as_ref() == Some(payment_hash))?.preimage
+        };
+        first.or_else(of_part).or_else(of_former)
+    }
+
+    /// Who has paid its hash instead, if somebody did.
+    #[must_use]
+    pub fn paid_elsewhere(&self) -> Option<PaidElsewhere> {
+        self.details.paid_elsewhere
+    }
+
+    /// Who said that it is paid, where that was an operator.
+    #[must_use]
+    pub fn paid_asserted(&self) -> Option<&Assertion> {
+        self.details.asserted.as_ref()
     }
 
     /// What must reach the payee: the request's amount, or the invoice's where that is less.
@@ -213,18 +323,10 @@ impl Payment {
         }
     }
 
-    /// When the time for retries ends, for a request that limits it.
-    pub(crate) fn until(&self) -> Option<UnixMillis> {
-        match self.retry() {
-            RetryPolicy::Until(millis) => Some(self.created_at.plus(millis)),
-            RetryPolicy::Manual | RetryPolicy::Attempts(_) => None,
-        }
-    }
-
     /// The invoice that came for the offer.
     #[must_use]
     pub fn invoice(&self) -> Option<&Invoice> {
-        self.rare.invoice.as_ref()
+        self.details.invoice.as_ref()
     }
 
     /// Its parts, in the order in which they became known.
@@ -242,7 +344,7 @@ impl Payment {
     /// The reports of engines.
     #[must_use]
     pub fn observations(&self) -> &[Observation] {
-        &self.rare.observations
+        &self.details.observations
     }
 
     /// How many of its notifications are not acknowledged.
@@ -254,19 +356,21 @@ impl Payment {
     /// Since when it is quiet, if it is.
     #[must_use]
     pub fn quiet(&self) -> Option<Quiet> {
-        self.rare.quiet
+        self.details.quiet
     }
 
     /// The notification that said that it failed.
     #[must_use]
     pub fn failed_notification(&self) -> Option<NotificationId> {
-        self.rare.failed_notice
+        self.details.failed_notice
     }
 
     /// What went to fees without paying anything: dust HTLCs lost on chain.
     #[must_use]
     pub fn lost(&self) -> Msat {
-        self.parts.iter().fold(Msat::ZERO, |sum, part| sum.saturating_add(part.lost))
+        let failures = self.parts.iter().filter_map(Part::failure);
+        failures
+            .fold(Msat::ZERO, |sum, failure| sum.saturating_add(failure.lost.unwrap_or_default()))
     }
 
     /// How many of its parts are in flight or claimed.
@@ -285,31 +389,15 @@ impl Payment {
         self.sums(|fate| fate == Fate::InFlight)
     }
 
-    /// The sums of the parts claimed, on their channels or off them.
+    /// The sums of what was paid: of the parts claimed, on their channels or off them, with what a
+    /// payment that came back had paid before; without such parts, what it was said to have paid.
     #[must_use]
     pub fn settled(&self) -> Sums {
-        match self.rare.reported {
-            Some(paid) if self.came_back_paid() => {
-                // What it is remembered with holds what those paid that it had then.
-                let new = |part: &Part| part.fate.is_settled() && !self.is_former(&part.id);
-                self.sums_of(new).plus_told(paid)
-            }
-            Some(paid) if !self.has_settled_part() => Sums::NOTHING.plus_told(paid),
+        let sums = match self.details.reported {
+            Some(reported) if !self.has_settled_part() => Sums::NOTHING.plus_told(reported),
             _ => self.sums(Fate::is_settled),
-        }
-    }
-
-    /// Whether it came back from the tombstone of a paid payment: the parts that paid it are known
-    /// by their digests alone.
-    pub(crate) fn came_back_paid(&self) -> bool {
-        // Every other way to this status comes after the event that made the payment known.
-        self.status == Status::Fulfilled && self.status_seq == self.created_seq
-    }
-
-    /// Whether this part paid it, most likely, before it was remembered: which of its former parts
-    /// did is not.
-    pub(crate) fn paid_before_with(&self, part: &PartId) -> bool {
-        self.came_back_paid() && self.is_former(part)
+        };
+        self.details.remembered.map_or(sums, |before| sums.plus_told(before))
     }
 
     pub(crate) fn has_settled_part(&self) -> bool {
@@ -349,9 +437,13 @@ impl Payment {
     #[must_use]
     pub fn missing(&self) -> Msat {
         let counted = self.counted();
+        // The invoice for which an offer's hand-over is out is not known: it may be paid whole.
+        let handed = self.is_offer()
+            && self.details.invoice.is_none()
+            && self.parts.iter().any(|part| part.fate.is_unresolved() || part.fate.is_settled());
         match self.amount() {
             // A part of unknown amount may pay all of it.
-            Some(amount) if self.status.is_open() && counted.amount_complete => {
+            Some(amount) if self.status.is_open() && counted.amount_complete && !handed => {
                 amount.saturating_sub(counted.amount)
             }
             _ => Msat::ZERO,
@@ -361,7 +453,7 @@ impl Payment {
     /// What may still be spent on fees; `None` without a limit.
     #[must_use]
     pub fn fee_budget(&self) -> Option<Msat> {
-        let limit = self.request()?.max_fee?;
+        let limit = self.request()?.max_fee.limit()?;
         let counted = self.counted();
         // A part of unknown fee may spend all of it.
         Some(if counted.fee_complete { limit.saturating_sub(counted.fee) } else { Msat::ZERO })
@@ -369,9 +461,9 @@ impl Payment {
 
     /// The channels that failed its parts, each once, in order.
     #[must_use]
-    pub fn avoid(&self) -> alloc::vec::Vec<ShortChannelId> {
-        let mut avoid = alloc::vec::Vec::new();
-        for channel in self.parts.iter().filter_map(|part| part.failed_channel) {
+    pub fn avoid(&self) -> Vec<ShortChannelId> {
+        let mut avoid = Vec::new();
+        for channel in self.parts.iter().filter_map(|part| part.failure()?.channel) {
             if !avoid.contains(&channel) {
                 avoid.push(channel);
             }
@@ -383,21 +475,38 @@ impl Payment {
         self.request().map_or(RetryPolicy::Manual, |request| request.retry)
     }
 
-    /// Whether `part` belonged to an earlier life of this payment.
-    pub(crate) fn is_former(&self, part: &PartId) -> bool {
-        !self.rare.former.is_empty() && self.rare.former.contains(&ShortDigest::of(part))
+    /// What is left of a part of an earlier try, or of before it was remembered. With a hash told, a
+    /// part that had another one is not meant.
+    pub(crate) fn former(
+        &self,
+        part: &PartId,
+        payment_hash: Option<&PaymentHash>,
+    ) -> Option<(FormerPart, Option<PaymentHash>)> {
+        former::find(&self.details.former, part, payment_hash)
     }
 
-    /// Whether a claim with this hash is this payment's.
-    pub(crate) fn takes(&self, hash: &PaymentHash) -> bool {
-        self.hash().is_none_or(|own| own == hash)
+    /// Whether a part with this hash can be one of this payment's own: its hash is that one, or it is
+    /// an offer's, each of whose hand-overs has its own.
+    pub(crate) fn takes(&self, payment_hash: &PaymentHash) -> bool {
+        self.hash().is_none_or(|own| own == payment_hash)
+    }
+
+    /// Whether its payee is this one; `None` where it is not known.
+    pub(crate) fn same_payee(&self, payee: &NodeId) -> Option<bool> {
+        match &self.terms {
+            Terms::Full(request) => request.payee.as_ref().map(|own| own == payee),
+            Terms::Digests(digests) => digests.same_payee(payee),
+            Terms::None => None,
+        }
     }
 
     /// How a request under this id differs from the one known: `None` if it is a repeat.
     pub(crate) fn difference(&self, request: &Request) -> Option<RequestField> {
         match &self.terms {
-            Terms::Full(own) => RequestView { request: own, instructions: self.rare.instructions }
-                .first_difference(request),
+            Terms::Full(own) => {
+                RequestView { request: own, instructions: self.details.instructions }
+                    .first_difference(request)
+            }
             Terms::Digests(own) => own.first_difference(&request.digests()),
             Terms::None => match (self.payment_hash(), request.target.payment_hash()) {
                 (Some(own), Some(other)) if own != other => Some(RequestField::Target),
@@ -410,7 +519,7 @@ impl Payment {
         match &self.terms {
             Terms::Full(request) => {
                 let mut digests = request.digests();
-                if let Some(dropped) = self.rare.instructions {
+                if let Some(dropped) = self.details.instructions {
                     digests.instructions = dropped;
                 }
                 Some(digests)
@@ -440,7 +549,7 @@ impl RequestView<'_> {
             (own.amount != other.amount, Field::Amount),
             (own.payee != other.payee, Field::Payee),
             (own.max_fee != other.max_fee, Field::MaxFee),
-            (own.retry != other.retry, Field::Retry),
+            ((own.retry, own.backoff) != (other.retry, other.backoff), Field::Retry),
             (own.expiry != other.expiry, Field::Expiry),
             (instructions_differ, Field::Instructions),
             (own.metadata != other.metadata, Field::Metadata),
@@ -453,33 +562,41 @@ impl RequestView<'_> {
 /// The layout of docs/FORMAT.md, where what follows from the request is written out.
 impl Encode for Payment {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        let rare = &*self.rare;
+        let detail = &*self.details;
         self.id.encode(encoder)?;
         self.created_seq.encode(encoder)?;
         self.created_at.encode(encoder)?;
         match &self.terms {
-            Terms::Full(request) => (0_u32, request, rare.instructions).encode(encoder)?,
+            Terms::Full(request) => (0_u32, request, detail.instructions).encode(encoder)?,
             Terms::Digests(digests) => (1_u32, digests).encode(encoder)?,
             Terms::None => 2_u32.encode(encoder)?,
         }
         self.hash().encode(encoder)?;
-        rare.preimage.encode(encoder)?;
+        detail.preimage.encode(encoder)?;
+        detail.proven_hash.encode(encoder)?;
+        detail.own_hash_paid.encode(encoder)?;
         self.status.encode(encoder)?;
         self.status_seq.encode(encoder)?;
         self.amount().encode(encoder)?;
         self.expiry().encode(encoder)?;
-        self.until().encode(encoder)?;
-        rare.waits_until.encode(encoder)?;
-        rare.invoice.encode(encoder)?;
+        detail.waits_until.encode(encoder)?;
+        detail.invoice.encode(encoder)?;
         self.parts.encode(encoder)?;
-        rare.former.encode(encoder)?;
+        detail.former.encode(encoder)?;
         self.batches.encode(encoder)?;
         self.unread.encode(encoder)?;
-        rare.failed_notice.encode(encoder)?;
-        rare.quiet.encode(encoder)?;
+        detail.failed_notice.encode(encoder)?;
+        detail.failure_superseded.encode(encoder)?;
+        detail.quiet.encode(encoder)?;
         self.verdict_due.encode(encoder)?;
-        rare.observations.encode(encoder)?;
-        rare.reported.encode(encoder)
+        detail.observations.encode(encoder)?;
+        detail.reported.encode(encoder)?;
+        detail.remembered.encode(encoder)?;
+        detail.told.encode(encoder)?;
+        detail.asserted.encode(encoder)?;
+        detail.paid_elsewhere.encode(encoder)?;
+        detail.retries_since.encode(encoder)?;
+        detail.rests_until.encode(encoder)
     }
 }
 
@@ -494,27 +611,38 @@ impl<C> Decode<C> for Payment {
         {
             return Err(DecodeError::Other("the hash is the invoice's"));
         }
-        let preimage = Decode::decode(decoder)?;
+        let (preimage, proven_hash, own_hash_paid) = Decode::decode(decoder)?;
         let (status, status_seq) = Decode::decode(decoder)?;
-        let follows = <(Option<Msat>, Option<UnixMillis>, Option<UnixMillis>)>::decode(decoder)?;
+        let follows = <(Option<Msat>, Option<UnixMillis>)>::decode(decoder)?;
         let (waits_until, invoice) = Decode::decode(decoder)?;
         let parts = Decode::decode(decoder)?;
         let former = Decode::decode(decoder)?;
         let (batches, unread) = Decode::decode(decoder)?;
-        let (failed_notice, quiet) = Decode::decode(decoder)?;
+        let (failed_notice, failure_superseded, quiet) = Decode::decode(decoder)?;
         let verdict_due = Decode::decode(decoder)?;
-        let (observations, reported) = Decode::decode(decoder)?;
-        let rare = Rare {
+        let (observations, reported, remembered, told) = Decode::decode(decoder)?;
+        let (asserted, paid_elsewhere) = Decode::decode(decoder)?;
+        let (retries_since, rests_until) = Decode::decode(decoder)?;
+        let detail = Detail {
             payment_hash,
             preimage,
+            proven_hash,
+            own_hash_paid,
             instructions,
             waits_until,
             invoice,
             former,
             failed_notice,
+            failure_superseded,
             quiet,
             observations,
             reported,
+            remembered,
+            told,
+            asserted,
+            paid_elsewhere,
+            retries_since,
+            rests_until,
         };
         let payment = Self {
             id,
@@ -527,9 +655,9 @@ impl<C> Decode<C> for Payment {
             batches,
             unread,
             verdict_due,
-            rare: rare.into(),
+            details: detail.into(),
         };
-        if follows != (payment.amount(), payment.expiry(), payment.until()) {
+        if follows != (payment.amount(), payment.expiry()) {
             return Err(DecodeError::Other("the limits are the request's and the invoice's"));
         }
         Ok(payment)

@@ -5,13 +5,18 @@ use alloc::vec::Vec;
 use crate::{
     amount::{Msat, UnixMillis},
     chain::Head,
-    ids::{LedgerId, PaymentHash, PaymentId, ShortChannelId},
+    decide::{
+        dispatch::forbidden_by,
+        whose::{self, Known},
+    },
+    hash_paid::HashPaid,
+    ids::{LedgerId, PartId, PaymentHash, PaymentId, ShortChannelId},
     notification::{Anomaly, Notice, Notification, NotificationId, Unread, UnreadContent},
     part::{Fate, Part},
     payment::Payment,
     reply::{Paid, Standing},
     request::{Request, RequestField},
-    state::{HashHolder, PartPlace, Place, State},
+    state::{Ending, HashHolder, PartPlace, Place, State},
     status::{Status, StatusKind},
     stray::Stray,
     tombstone::Outcome,
@@ -133,28 +138,55 @@ impl State {
     #[must_use]
     pub fn standing(&self, id: &PaymentId) -> Option<Standing> {
         match self.place(id)? {
-            Place::Payment(handle) => Some(self.payments.get(handle).standing()),
+            Place::Payment(handle) => Some(self.standing_of(self.payments.get(handle))),
             Place::Tombstone(handle) => {
                 let tombstone = self.tombstones.get(handle);
-                let (status, paid, failed) = match tombstone.outcome {
-                    Outcome::Paid { preimage, amount, fee } => {
-                        (Status::Fulfilled, Some(Paid { preimage, amount, fee }), None)
+                let (status, paid, failed, paid_elsewhere) = match tombstone.outcome {
+                    Outcome::Paid { preimage, amount, fee, .. } => {
+                        (Status::Fulfilled, Some(Paid { preimage, amount, fee }), None, None)
                     }
-                    Outcome::Failed { reason, notice } => {
-                        (Status::Failed { reason }, None, Some(notice))
+                    Outcome::Failed { reason, notice, paid_elsewhere } => {
+                        (Status::Failed { reason }, None, Some(notice), paid_elsewhere)
                     }
                 };
                 Some(Standing {
                     id: *id,
                     status,
                     missing: Msat::ZERO,
+                    unresolved: 0,
+                    held: false,
                     paid,
+                    paid_elsewhere,
                     failed,
                     adopted: tombstone.request.is_none(),
                     remembered: true,
                 })
             }
-            Place::Stray(_) => None,
+            Place::Stray(_) | Place::HashPaid(_) => None,
+        }
+    }
+
+    fn standing_of(&self, payment: &Payment) -> Standing {
+        let settled = payment.settled();
+        let paid = Paid {
+            preimage: payment.preimage(),
+            amount: settled.known_amount(),
+            fee: settled.known_fee(),
+        };
+        let strays = self.strays_of(&payment.id);
+        let strays = strays.filter(|(_, stray)| stray.part.fate.is_unresolved()).count();
+        let failed = matches!(payment.status, Status::Failed { .. });
+        Standing {
+            id: payment.id,
+            status: payment.status,
+            missing: payment.missing(),
+            unresolved: payment.unresolved() + strays,
+            held: self.is_held(payment, Ending::Nothing),
+            paid: (payment.status == Status::Fulfilled).then_some(paid),
+            paid_elsewhere: payment.details.paid_elsewhere,
+            failed: payment.failed_notification().filter(|_| failed),
+            adopted: payment.is_adopted(),
+            remembered: false,
         }
     }
 
@@ -172,7 +204,7 @@ impl State {
                     (None, None) => None,
                 }
             }
-            Place::Stray(_) => None,
+            Place::Stray(_) | Place::HashPaid(_) => None,
         }
     }
 
@@ -209,11 +241,7 @@ impl State {
         if self.withholds_verdicts() {
             return Vec::new();
         }
-        let free = |payment: &&Payment| {
-            let hash = payment.payment_hash();
-            hash.is_none_or(|hash| self.hash_blocker(&hash, &payment.id).is_none())
-                && self.former_part_out(payment).is_none()
-        };
+        let free = |payment: &&Payment| forbidden_by(self, payment).is_none();
         let mut due: Vec<_> = self.dispatchable(now).filter(free).collect();
         due.sort_by_key(|payment| payment.created_seq);
         due.into_iter().map(Payment::shortfall).collect()
@@ -252,7 +280,7 @@ impl State {
     fn unresolved_part(&self, payment: &Payment, part: &Part) -> UnresolvedPart {
         UnresolvedPart {
             payment: payment.id,
-            payment_hash: payment.payment_hash(),
+            payment_hash: payment.part_hash(part).copied(),
             part: part.clone(),
             another_writer: part.epoch != self.epoch,
             stray: false,
@@ -271,13 +299,37 @@ impl State {
 
     /// Where a part stands and whose it is, whether it is resolved or not.
     #[must_use]
-    pub fn part(&self, part: &crate::ids::PartId) -> Option<(PaymentId, Fate)> {
+    pub fn part(&self, part: &PartId) -> Option<(PaymentId, Fate)> {
         let place = self.part_place(part)?;
         let owner = match place {
             PartPlace::Payment(handle, _) => self.payments.get(handle).id,
             PartPlace::Stray(handle) => self.strays.get(handle).payment,
         };
         Some((owner, self.part_at(place).fate))
+    }
+
+    /// Whose a part is or was, whatever payment a node names: that of the payment which has it, had it in
+    /// an earlier try, or is remembered with it; of one under a hash of its own, the payment under
+    /// which it was told.
+    #[must_use]
+    pub fn owner_of(&self, part: &PartId) -> Option<PaymentId> {
+        match whose::known(self, part, None) {
+            Known::Own(payment, _) => Some(payment.id),
+            Known::Stray(stray) => Some(stray.payment),
+            Known::Former(place, ..) => self.id_at(place).copied(),
+            Known::Nothing => None,
+        }
+    }
+
+    /// The hashes that are known as paid although no payment tells so, in unspecified order.
+    pub fn hashes_paid(&self) -> impl Iterator<Item = &HashPaid> {
+        self.hashes_paid.iter()
+    }
+
+    /// The last block height that was told and mattered.
+    #[must_use]
+    pub const fn height(&self) -> Option<u32> {
+        self.height
     }
 
     /// The parts that stand under a hash of their own, oldest first.
@@ -310,19 +362,32 @@ impl State {
                 let known = self.payment(payment);
                 Notice::PaymentSent {
                     payment: *payment,
-                    payment_hash: known.and_then(Payment::payment_hash),
+                    payment_hash: known.and_then(proven_or_own),
                     preimage: known.and_then(Payment::preimage),
                     amount: *amount,
                     fee: *fee,
                     correction: *correction,
                 }
             }
-            UnreadContent::Failed { payment, hash, reason, superseded } => Notice::PaymentFailed {
-                payment: *payment,
-                payment_hash: *hash,
-                reason: *reason,
-                superseded: *superseded,
-            },
+            UnreadContent::Settled { payment, amount, fee } => {
+                let known = self.payment(payment);
+                Notice::PaymentSettled {
+                    payment: *payment,
+                    payment_hash: known.and_then(proven_or_own),
+                    preimage: known.and_then(Payment::preimage),
+                    amount: *amount,
+                    fee: *fee,
+                }
+            }
+            UnreadContent::Failed { payment, hash, reason, superseded, paid_elsewhere } => {
+                Notice::PaymentFailed {
+                    payment: *payment,
+                    payment_hash: *hash,
+                    reason: *reason,
+                    superseded: *superseded,
+                    paid_elsewhere: *paid_elsewhere,
+                }
+            }
             UnreadContent::PartSucceeded { payment, part } => {
                 Notice::PartSucceeded { payment: *payment, part: *part }
             }
@@ -337,14 +402,11 @@ impl State {
         Notification { id: NotificationId { seq, chain: unread.chain }, notice }
     }
 
-    /// Whether the notification with this seq is unread and tells the same kind of anomaly.
-    pub(crate) fn unread_anomaly_is_like(&self, seq: u64, like: &Anomaly) -> bool {
-        match self.outbox.get(seq).map(|unread| &unread.content) {
-            Some(UnreadContent::Anomaly { anomaly, .. }) => {
-                core::mem::discriminant(&**anomaly) == core::mem::discriminant(like)
-            }
-            _ => false,
-        }
+    /// Whether this very anomaly, without a payment, is unread.
+    pub(crate) fn is_told(&self, anomaly: &Anomaly) -> bool {
+        let seq = anomaly.repeats_by().and_then(|key| self.index.notices.get(&key));
+        let unread = seq.and_then(|seq| self.outbox.get(*seq));
+        unread.and_then(|unread| unread.content.anomaly()) == Some(anomaly)
     }
 
     /// Who has a payment hash: the oldest payment, else a remembered one, else a stray that is out or
@@ -373,29 +435,12 @@ impl State {
     }
 }
 
-impl Payment {
-    /// How it stands, as a repeat of its Send is told.
-    #[must_use]
-    pub fn standing(&self) -> Standing {
-        let settled = self.settled();
-        let paid = Paid {
-            preimage: self.preimage(),
-            amount: settled.known_amount(),
-            fee: settled.known_fee(),
-        };
-        Standing {
-            id: self.id,
-            status: self.status,
-            missing: self.missing(),
-            paid: (self.status == Status::Fulfilled).then_some(paid),
-            failed: self
-                .failed_notification()
-                .filter(|_| matches!(self.status, Status::Failed { .. })),
-            adopted: self.is_adopted(),
-            remembered: false,
-        }
-    }
+/// The hash that a payment's proof proves; without one its own.
+fn proven_or_own(payment: &Payment) -> Option<PaymentHash> {
+    payment.proven_hash().or_else(|| payment.payment_hash())
+}
 
+impl Payment {
     /// What it still lacks, and what the next batch must respect.
     #[must_use]
     pub fn shortfall(&self) -> Shortfall {

@@ -6,8 +6,9 @@ use crate::{
     amount::UnixMillis,
     chain::Head,
     command::{
-        Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, FailPart, FinalizePart,
-        FinishRecovery, HoldHash, MarkPaid, ObservePart, Operation, ReleaseHash, WithdrawPart,
+        Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, DisownPart, FailPart, FinalizePart,
+        FinishRecovery, HoldHash, ListParts, MarkPaid, ObservePart, Operation, ReleaseHash,
+        WithdrawPart,
     },
     decide::{Context, Decision},
     ledger::{ExecuteError, Ledger, LedgerError},
@@ -49,6 +50,10 @@ pub enum Answer {
     Observed(ObservePart),
     /// The node has a part that the log lacks, or holds as over.
     Adopted(AdoptPart),
+    /// The node has these known parts out.
+    Listed(ListParts),
+    /// A part is not of the payment under which it was told.
+    NotOfPayment(DisownPart),
     /// Something is out under a hash of which no more is known.
     Held(HoldHash),
     /// A held hash is free.
@@ -76,6 +81,8 @@ impl Operation for Answer {
             Self::Gone(fact) => return fact.decide(state, context),
             Self::Failed(fact) => return fact.decide(state, context),
             Self::Paid(fact) => return fact.decide(state, context),
+            Self::Listed(fact) => return fact.decide(state, context),
+            Self::NotOfPayment(word) => return word.decide(state, context),
             Self::Observed(fact) => return fact.decide(state, context),
             Self::GivenUp(command) => return given_up(command, state, context),
             Self::Adopted(fact) => fact.decide(state, context),

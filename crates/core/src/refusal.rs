@@ -26,8 +26,10 @@ pub enum SendRefusal {
     /// The payment hash is another's.
     #[error("this payment hash belongs to {other}: one invoice is paid under one id")]
     HashInUse {
-        /// Whose.
+        /// Whose. A service names another payment only to its owner.
         other: HashHolder,
+        /// Whether that payment is to the same payee; `None` where either does not say.
+        same_payee: Option<bool>,
     },
     /// The amount is zero.
     #[error("the amount must be above zero")]
@@ -170,6 +172,15 @@ pub enum DispatchRefusal {
         /// Whose.
         other: HashHolder,
     },
+    /// A part told under this id is out, or was paid and nobody has said whether it was this payment:
+    /// one of an earlier try, or one with another hash.
+    #[error(
+        "part {part}, told under this payment, is out or paid: wait for its end, or say whose it is"
+    )]
+    PartOut {
+        /// The part.
+        part: PartId,
+    },
     /// The payment's time is over.
     #[error("expired at {} ms, it is {} ms", expiry.0, now.0)]
     Expired {
@@ -229,6 +240,14 @@ pub enum DispatchRefusal {
         /// The maximum.
         limit: Msat,
     },
+    /// A hand-over's label is too long.
+    #[error("a label of {bytes} bytes is above the limit of {limit}")]
+    LabelTooLong {
+        /// Its size in bytes.
+        bytes: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// Too many parts in the batch, or in the payment.
     #[error("{known} parts and {added} more are above the limit of {limit}")]
     TooManyParts {
@@ -263,20 +282,6 @@ pub enum FactRefusal {
         /// The part.
         part: PartId,
     },
-    /// The part is another payment's.
-    #[error("part {part} belongs to payment {owner}")]
-    PartOfAnother {
-        /// The part.
-        part: PartId,
-        /// Its payment.
-        owner: PaymentId,
-    },
-    /// The preimage is not the payment's.
-    #[error("the preimage does not hash to the payment hash of part {part}")]
-    WrongPreimage {
-        /// The part.
-        part: PartId,
-    },
     /// The part is not claimed, so it cannot be final.
     #[error("part {part} is not claimed: it is {fate}")]
     NotClaimed {
@@ -304,6 +309,46 @@ pub enum FactRefusal {
         part: PartId,
         /// From when.
         from: AssertionLimit,
+    },
+    /// The node has listed the part as out since this opening: an operator's word against that must say
+    /// so.
+    #[error("the node lists part {part} as out: say that it failed although it is listed")]
+    ListedAsOut {
+        /// The part.
+        part: PartId,
+    },
+    /// The end is one that the engine had shown before the hand-over, or it does not say which it is: it
+    /// does not end this hand-over.
+    #[error(
+        "part {part} was handed over after the engine showed mark {seen}: only a later end is its"
+    )]
+    StaleEnd {
+        /// The part.
+        part: PartId,
+        /// The last mark before the hand-over.
+        seen: u64,
+        /// The mark that was told.
+        told: Option<u64>,
+    },
+    /// A hand-over was said several times, and not every saying is over.
+    #[error(
+        "part {part} was said {said} times and {over} are over: one that waits may still be paid"
+    )]
+    SayingsOut {
+        /// The part.
+        part: PartId,
+        /// How often it was said.
+        said: u32,
+        /// How many sayings this answers.
+        over: u32,
+    },
+    /// Too many at once.
+    #[error("{given} parts are above the limit of {limit}: list them in several commands")]
+    TooMany {
+        /// How many.
+        given: usize,
+        /// The limit.
+        limit: usize,
     },
     /// A text or a report is too long.
     #[error("{bytes} bytes are above the limit of {limit}")]

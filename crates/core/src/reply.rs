@@ -6,6 +6,8 @@ use core::mem;
 use crate::{
     amount::Msat,
     command::WithdrawPart,
+    decide::dispatch::forbidden_by,
+    hash_paid::PaidElsewhere,
     ids::{PartId, PaymentId, Preimage},
     notification::NotificationId,
     part::Fate,
@@ -44,14 +46,34 @@ pub struct Standing {
     pub status: Status,
     /// What is not yet in flight nor settled, while parts may be dispatched.
     pub missing: Msat,
+    /// How many parts told under its id are out or on their channels: its own, and those with another
+    /// hash. A failure that was told while this is above zero is no longer true.
+    pub unresolved: usize,
+    /// Whether something holds it beside its own parts: a part with another hash, a held hash. It is
+    /// neither dispatched nor failed nor tried anew until that ends.
+    pub held: bool,
     /// What was paid, if it is paid.
     pub paid: Option<Paid>,
+    /// Who has paid its hash instead, if somebody did.
+    pub paid_elsewhere: Option<PaidElsewhere>,
     /// The notification that said that it failed, if it failed: what a new try must name.
     pub failed: Option<NotificationId>,
     /// Whether the ledger has no request for it: it is known from its parts alone.
     pub adopted: bool,
     /// Whether only its outcome is left.
     pub remembered: bool,
+}
+
+impl Standing {
+    /// Whether its outcome is known and stands: paid, or failed with nothing out.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        match self.status {
+            Status::Fulfilled => true,
+            Status::Failed { .. } => self.unresolved == 0 && !self.held,
+            Status::AwaitingInvoice | Status::Pending | Status::Abandoned { .. } => false,
+        }
+    }
 }
 
 /// What a paid payment settled.
@@ -107,7 +129,8 @@ pub enum DispatchReply {
 /// The answer to a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FactReply {
-    /// Whether anything was recorded; a fact told again changes nothing.
+    /// Whether it was news: a fact told again changes nothing. (That the node lists a part as out is
+    /// recorded once an opening all the same.)
     pub changed: bool,
     /// The payment that the fact went to and its status after it; `None` if it touched none.
     pub payment: Option<(PaymentId, Status)>,
@@ -162,8 +185,9 @@ impl Release for DispatchReply {
     fn refresh(&mut self, state: &State) {
         let Self::Recorded { id, status, parts } = self else { return };
         let out = |part: &PartId| state.part(part) == Some((*id, Fate::InFlight));
+        let free = state.payment(id).is_some_and(|payment| forbidden_by(state, payment).is_none());
         match state.standing(id).map(|standing| standing.status) {
-            Some(now) if now.is_open() && parts.iter().all(out) => *status = now,
+            Some(now) if now.is_open() && free && parts.iter().all(out) => *status = now,
             now => *self = Self::Overtaken { id: *id, status: now, parts: mem::take(parts) },
         }
     }

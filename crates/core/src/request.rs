@@ -62,9 +62,78 @@ pub enum RetryPolicy {
     Manual,
     /// So many batches after the first one.
     Attempts(u32),
-    /// As long as this many milliseconds since acceptance have not passed. The first batch may
-    /// come later.
+    /// As long as this many milliseconds since acceptance have not passed, by the clock or by
+    /// ticks. The first batch may come later.
     Until(u64),
+}
+
+/// How long a payment rests between a failure and its next attempt, unless the engine says so
+/// itself: twice as long after each attempt, up to a limit. It refuses no Dispatch; it says from
+/// when [`State::due`](crate::State::due) lists the payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+pub struct Backoff {
+    /// After the first attempt, in milliseconds.
+    pub first_ms: u64,
+    /// At most, in milliseconds.
+    pub max_ms: u64,
+}
+
+impl Backoff {
+    /// None: due again at once.
+    pub const NONE: Self = Self { first_ms: 0, max_ms: 0 };
+
+    /// How long to rest after so many attempts, in milliseconds.
+    #[must_use]
+    pub const fn after(self, attempts: u32) -> u64 {
+        let doublings = attempts.saturating_sub(1);
+        let rest = if doublings < self.first_ms.leading_zeros() {
+            self.first_ms << doublings
+        } else {
+            u64::MAX
+        };
+        if self.first_ms == 0 {
+            0
+        } else if rest < self.max_ms {
+            rest
+        } else {
+            self.max_ms
+        }
+    }
+}
+
+impl Default for Backoff {
+    /// A second, then twice as long each time, five minutes at most.
+    fn default() -> Self {
+        Self { first_ms: 1_000, max_ms: 300_000 }
+    }
+}
+
+/// The most that may be paid in fees, all parts of a payment together. A choice without a default:
+/// a limit that nobody set must not be a limit that nobody has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxFee {
+    /// Whatever the routes take.
+    Unlimited,
+    /// At most this.
+    AtMost(Msat),
+}
+
+impl From<Msat> for MaxFee {
+    fn from(limit: Msat) -> Self {
+        Self::AtMost(limit)
+    }
+}
+
+impl MaxFee {
+    /// The limit, if there is one.
+    #[must_use]
+    pub const fn limit(self) -> Option<Msat> {
+        match self {
+            Self::Unlimited => None,
+            Self::AtMost(limit) => Some(limit),
+        }
+    }
 }
 
 /// One obligation to pay. The same request under the same id is a repeat; any difference is a
@@ -77,10 +146,12 @@ pub struct Request {
     pub amount: Msat,
     /// The payee's key, if it is known.
     pub payee: Option<NodeId>,
-    /// The most that may be paid in fees, all parts together; without it fees are not limited.
-    pub max_fee: Option<Msat>,
+    /// The most that may be paid in fees, all parts together.
+    pub max_fee: MaxFee,
     /// Whether and how long to try again.
     pub retry: RetryPolicy,
+    /// How long to rest before the next attempt; compared with the retry policy.
+    pub backoff: Backoff,
     /// When the payment must not be tried any more: the invoice's expiry.
     pub expiry: Option<UnixMillis>,
     /// The invoice or the offer itself, at most [`limits::INSTRUCTIONS_BYTES`], so that a payment
@@ -92,16 +163,17 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request for an amount, without limits of its own: fees unlimited, no expiry, retries by
-    /// hand.
+    /// A request for an amount, with the two choices that have no default. No expiry of its own;
+    /// the [default backoff](Backoff::default).
     #[must_use]
-    pub fn new(target: Target, amount: Msat) -> Self {
+    pub fn new(target: Target, amount: Msat, max_fee: MaxFee, retry: RetryPolicy) -> Self {
         Self {
             target,
             amount,
             payee: None,
-            max_fee: None,
-            retry: RetryPolicy::Manual,
+            max_fee,
+            retry,
+            backoff: Backoff::default(),
             expiry: None,
             instructions: Blob::default(),
             metadata: Blob::default(),
@@ -110,8 +182,13 @@ impl Request {
 
     /// A request to pay the invoice with this hash.
     #[must_use]
-    pub fn invoice(payment_hash: PaymentHash, amount: Msat) -> Self {
-        Self::new(Target::Invoice { payment_hash }, amount)
+    pub fn invoice(
+        payment_hash: PaymentHash,
+        amount: Msat,
+        max_fee: MaxFee,
+        retry: RetryPolicy,
+    ) -> Self {
+        Self::new(Target::Invoice { payment_hash }, amount, max_fee, retry)
     }
 
     /// With the payee's key.
@@ -121,17 +198,24 @@ impl Request {
         self
     }
 
-    /// With the most that may be paid in fees, all parts together.
+    /// With another limit of fees.
     #[must_use]
-    pub const fn max_fee(mut self, fee: Msat) -> Self {
-        self.max_fee = Some(fee);
+    pub fn max_fee(mut self, limit: impl Into<MaxFee>) -> Self {
+        self.max_fee = limit.into();
         self
     }
 
-    /// With a retry policy.
+    /// With another retry policy.
     #[must_use]
     pub const fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
+        self
+    }
+
+    /// With another rest before the next attempt.
+    #[must_use]
+    pub const fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
         self
     }
 
@@ -163,7 +247,7 @@ impl Request {
             amount: ShortDigest::of(&self.amount),
             payee: ShortDigest::of(&self.payee),
             max_fee: ShortDigest::of(&self.max_fee),
-            retry: ShortDigest::of(&self.retry),
+            retry: ShortDigest::of(&(self.retry, self.backoff)),
             expiry: ShortDigest::of(&self.expiry),
             instructions: ShortDigest::of(&self.instructions),
             metadata: ShortDigest::of(&self.metadata),
@@ -184,7 +268,7 @@ pub enum RequestField {
     Payee,
     /// [`Request::max_fee`].
     MaxFee,
-    /// [`Request::retry`].
+    /// [`Request::retry`] and [`Request::backoff`].
     Retry,
     /// [`Request::expiry`].
     Expiry,
@@ -238,6 +322,12 @@ pub(crate) struct RequestDigests {
 }
 
 impl RequestDigests {
+    /// Whether the payee was this one; `None` where none was stated.
+    pub(crate) fn same_payee(&self, payee: &NodeId) -> Option<bool> {
+        let none = ShortDigest::of(&Option::<NodeId>::None);
+        (self.payee != none).then(|| self.payee == ShortDigest::of(&Some(*payee)))
+    }
+
     /// The first field that differs, in the documented order.
     pub(crate) fn first_difference(&self, other: &Self) -> Option<RequestField> {
         use RequestField as Field;

@@ -160,6 +160,15 @@ impl<T> Slab<T> {
         self.contents.get(handle.0 as usize).expect("indexes hold live handles")
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The handles of the values, lowest first.
+    pub(crate) fn handles(&self) -> impl Iterator<Item = Handle> {
+        (0..self.used).map(Handle).filter(|handle| self.contents.get(handle.0 as usize).is_some())
+    }
+
     pub(crate) const fn len(&self) -> usize {
         self.used as usize - self.free.len()
     }

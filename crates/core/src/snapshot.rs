@@ -9,10 +9,11 @@ use bincode::{Decode, Encode};
 use crate::{
     codec::{DecodeError, check_version, take_canonical, take_canonical_to},
     evolve::has_doubles,
+    hash_paid::HashPaid,
     ids::{PaymentHash, sha256},
     image::Prelude,
     index::{Double, Gathered},
-    notification::Unread,
+    notification::{Anomaly, Unread},
     payment::Payment,
     relay::{Load, Relay, in_turn},
     slab::Filled,
@@ -77,6 +78,15 @@ impl State {
         )?;
         take_sorted(
             &mut rest,
+            |paid: &HashPaid| paid.payment_hash,
+            |paid| {
+                require(paid.idle_since.is_none_or(|tick| tick <= state.tick), LATER_TICK)?;
+                state.insert_hash_paid(paid);
+                Ok(())
+            },
+        )?;
+        take_sorted(
+            &mut rest,
             |payment_hash: &PaymentHash| *payment_hash,
             |payment_hash| {
                 state.held.insert(payment_hash);
@@ -87,7 +97,11 @@ impl State {
             &mut rest,
             |(seq, _): &(u64, Unread)| *seq,
             |(seq, unread)| {
+                require(seq <= state.head.seq, "a notification beyond the head")?;
                 uncounted -= i64::from(unread.content.owner().is_some());
+                let key = unread.content.anomaly().and_then(Anomaly::repeats_by);
+                let twice = key.is_some_and(|key| state.index.notices.insert(key, seq).is_some());
+                require(!twice, "an anomaly that is told twice")?;
                 state.outbox.push(seq, unread);
                 Ok(())
             },
@@ -100,15 +114,23 @@ impl State {
     }
 
     fn restore_prelude(&mut self, prelude: &Prelude) -> Result<(), DecodeError> {
+        require(prelude.recovery_since <= prelude.epoch, "a recovery of a later writer")?;
         require(prelude.misfit.is_none(), "a state with an event that did not fit")?;
-        require(prelude.head.seq < u64::MAX >> 1, "a seq beyond all logs")?;
+        // Numbers that only count up: a log that comes near their end is none.
+        let most = u64::MAX >> 1;
+        let reached = [prelude.head.seq, prelude.epoch, prelude.tick, prelude.anomalies_folded];
+        require(reached.iter().all(|number| *number < most), "a number beyond all logs")?;
         self.head = prelude.head;
         self.epoch = prelude.epoch;
         self.recovering = prelude.recovering;
+        self.recovery_since = prelude.recovery_since;
         self.gap = prelude.gap;
         self.tick = prelude.tick;
         self.tick_reference = prelude.tick_reference;
         self.tick_unfinished = prelude.tick_unfinished;
+        self.tick_doubted = prelude.tick_doubted;
+        self.first_reading = prelude.first_reading;
+        self.height = prelude.height;
         self.anomalies_unread = prelude.anomalies_unread;
         self.anomalies_folded = prelude.anomalies_folded;
         Ok(())
@@ -168,6 +190,8 @@ impl State {
         require(uncounted == 0, "notifications that nobody counts")
     }
 }
+
+const LATER_TICK: &str = "a hash that is needed no more since a later tick";
 
 /// What an encoded payment takes at least: no count makes more room than there are bytes for.
 const LEAST_BYTES_A_PAYMENT: usize = 64;

@@ -1,17 +1,21 @@
 //! All payments' state: what the events so far add up to, and the indexes that keep every lookup
 //! and every tick at the cost of what it finds.
 
+use alloc::vec::Vec;
+
 use crate::{
     amount::UnixMillis,
     chain::Head,
+    faults::{self, Fault},
+    hash_paid::{HashPaid, PaidElsewhere},
     held::Held,
-    ids::{LedgerId, PartId, PaymentHash, PaymentId},
+    ids::{LedgerId, NodeId, PartId, PaymentHash, PaymentId},
     index::Index,
+    limits,
     outbox::Outbox,
     part::Part,
     payment::Payment,
     slab::{Handle, Slab},
-    status::Status,
     stray::Stray,
     tombstone::Tombstone,
 };
@@ -26,16 +30,26 @@ pub struct State {
     pub(crate) head: Head,
     pub(crate) epoch: u64,
     pub(crate) recovering: bool,
+    /// The epoch with which the last recovery began, finished or not.
+    pub(crate) recovery_since: u64,
     pub(crate) gap: bool,
     pub(crate) misfit: Option<u64>,
     pub(crate) tick: u64,
     pub(crate) tick_reference: Option<UnixMillis>,
     pub(crate) tick_unfinished: bool,
+    /// A reading at a tick that was not believed.
+    pub(crate) tick_doubted: Option<UnixMillis>,
+    /// When the log was first opened, or the earliest of its openings: what the readings of ticks are
+    /// compared with before the first one counts.
+    pub(crate) first_reading: UnixMillis,
+    /// The last block height told that mattered.
+    pub(crate) height: Option<u32>,
     pub(crate) anomalies_unread: u32,
     pub(crate) anomalies_folded: u64,
     pub(crate) payments: Slab<Payment>,
     pub(crate) tombstones: Slab<Tombstone>,
     pub(crate) strays: Slab<Stray>,
+    pub(crate) hashes_paid: Slab<HashPaid>,
     pub(crate) held: Held,
     pub(crate) outbox: Outbox,
     pub(crate) index: Index,
@@ -52,6 +66,8 @@ pub enum HashHolder {
     Stray(PartId),
     /// The node holds it: something is out under it.
     Held,
+    /// Nobody of the ledger, but it is known as paid.
+    Paid,
 }
 
 impl core::fmt::Display for HashHolder {
@@ -60,6 +76,7 @@ impl core::fmt::Display for HashHolder {
             Self::Payment(id) => write!(f, "payment {id}"),
             Self::Stray(part) => write!(f, "stray part {part}"),
             Self::Held => f.write_str("a hold"),
+            Self::Paid => f.write_str("nobody here, and is paid"),
         }
     }
 }
@@ -70,6 +87,7 @@ pub(crate) enum Place {
     Payment(Handle),
     Tombstone(Handle),
     Stray(Handle),
+    HashPaid(Handle),
 }
 
 /// Where a part is.
@@ -89,16 +107,21 @@ impl State {
             head: Head::genesis(ledger),
             epoch: 0,
             recovering: false,
+            recovery_since: 0,
             gap: false,
             misfit: None,
             tick: 0,
             tick_reference: None,
             tick_unfinished: false,
+            tick_doubted: None,
+            first_reading: UnixMillis(0),
+            height: None,
             anomalies_unread: 0,
             anomalies_folded: 0,
             payments: Slab::default(),
             tombstones: Slab::default(),
             strays: Slab::default(),
+            hashes_paid: Slab::default(),
             held: Held::default(),
             outbox: Outbox::default(),
             index: Index::new(seed),
@@ -107,7 +130,7 @@ impl State {
 
     /// Where this id leads, to a payment or a tombstone.
     pub(crate) fn place(&self, id: &PaymentId) -> Option<Place> {
-        self.index.by_id.find(self.index.hash(id.as_bytes()), |place| self.id_at(place) == id)
+        self.index.by_id.find(self.index.hash(id.as_bytes()), |place| self.id_at(place) == Some(id))
     }
 
     pub(crate) fn live(&self, id: &PaymentId) -> Option<(Handle, &Payment)> {
@@ -117,41 +140,112 @@ impl State {
         }
     }
 
-    pub(crate) fn id_at(&self, place: Place) -> &PaymentId {
+    /// The id of a payment or a tombstone, or the one under which a stray was told.
+    pub(crate) fn id_at(&self, place: Place) -> Option<&PaymentId> {
         match place {
-            Place::Payment(handle) => &self.payments.get(handle).id,
-            Place::Tombstone(handle) => &self.tombstones.get(handle).id,
-            Place::Stray(handle) => &self.strays.get(handle).payment,
+            Place::Payment(handle) => Some(&self.payments.get(handle).id),
+            Place::Tombstone(handle) => Some(&self.tombstones.get(handle).id),
+            Place::Stray(handle) => Some(&self.strays.get(handle).payment),
+            Place::HashPaid(_) => None,
         }
     }
 
-    pub(crate) fn hash_at(&self, place: Place) -> Option<&PaymentHash> {
+    /// Whether a place is one to which a hash leads.
+    fn has_hash(&self, place: Place, payment_hash: &PaymentHash) -> bool {
         match place {
-            Place::Payment(handle) => self.payments.get(handle).hash(),
-            Place::Tombstone(handle) => self.tombstones.get(handle).payment_hash.as_ref(),
-            Place::Stray(handle) => Some(&self.strays.get(handle).payment_hash),
+            Place::Payment(handle) => {
+                let payment = self.payments.get(handle);
+                payment.hash() == Some(payment_hash)
+                    || (!payment.has_one_hash() && payment.other_hashes().contains(payment_hash))
+            }
+            Place::Tombstone(handle) => {
+                let tombstone = self.tombstones.get(handle);
+                tombstone.payment_hash.as_ref() == Some(payment_hash)
+                    || tombstone
+                        .tries
+                        .iter()
+                        .any(|of| of.payment_hash.as_ref() == Some(payment_hash))
+            }
+            Place::Stray(handle) => self.strays.get(handle).payment_hash == *payment_hash,
+            Place::HashPaid(handle) => self.hashes_paid.get(handle).payment_hash == *payment_hash,
         }
     }
 
-    /// Where a hash leads, in no order that means anything.
+    /// Where a hash leads, in unspecified order: also to payments of which only an earlier try had
+    /// it.
     pub(crate) fn places_of(&self, payment_hash: &PaymentHash) -> impl Iterator<Item = Place> {
         let hash = self.index.hash(payment_hash.as_bytes());
-        let same = |place: &Place| self.hash_at(*place) == Some(payment_hash);
-        self.index.by_hash.all(hash).filter(same)
+        self.index.by_hash.all(hash).filter(|place| self.has_hash(*place, payment_hash))
     }
 
     /// The first of the places where a hash leads that fit: live payments come before remembered
-    /// ones, and these before strays, each by age.
+    /// ones, these before strays, each by age.
     pub(crate) fn first_place_of(
         &self,
         payment_hash: &PaymentHash,
-        fits: impl Fn(&Place) -> bool,
+        fits: impl Fn(Place) -> bool,
     ) -> Option<Place> {
-        self.places_of(payment_hash).filter(fits).min_by_key(|place| match place {
+        let places = self.places_of(payment_hash).filter(|place| fits(*place));
+        places.min_by_key(|place| match place {
             Place::Payment(handle) => (0, self.payments.get(*handle).created_seq, None),
             Place::Tombstone(handle) => (1, 0, Some(self.tombstones.get(*handle).id)),
             Place::Stray(handle) => (2, self.strays.get(*handle).created_seq, None),
+            Place::HashPaid(handle) => (3, self.hashes_paid.get(*handle).created_seq, None),
         })
+    }
+
+    /// Whether the proof of a hash is known, of a part under it or beside all payments.
+    pub(crate) fn has_proof(&self, payment_hash: &PaymentHash) -> bool {
+        self.places_of(payment_hash).any(|place| match place {
+            Place::Payment(handle) => self.payments.get(handle).proof_of(payment_hash).is_some(),
+            Place::Tombstone(handle) => self.tombstones.get(handle).is_proven(payment_hash),
+            Place::Stray(handle) => self.strays.get(handle).preimage.is_some(),
+            Place::HashPaid(handle) => self.hashes_paid.get(handle).preimage.is_some(),
+        })
+    }
+
+    /// The record of a hash that is known as paid although no payment tells so.
+    pub(crate) fn hash_paid(&self, payment_hash: &PaymentHash) -> Option<Handle> {
+        if self.hashes_paid.is_empty() {
+            return None;
+        }
+        self.places_of(payment_hash).find_map(|place| match place {
+            Place::HashPaid(handle) => Some(handle),
+            _ => None,
+        })
+    }
+
+    /// The live payments that hold a hash, oldest first.
+    pub(crate) fn holders(&self, payment_hash: &PaymentHash) -> Vec<Handle> {
+        let places = self.places_of(payment_hash).filter_map(|place| match place {
+            Place::Payment(handle) => Some(handle),
+            _ => None,
+        });
+        let mut holders: Vec<_> =
+            places.filter(|handle| self.payments.get(*handle).holds(payment_hash)).collect();
+        holders.sort_by_key(|handle| self.payments.get(*handle).created_seq);
+        holders
+    }
+
+    /// Whose a hash is, live or remembered: the payment that has named it longest in a request or an
+    /// invoice, in any of its tries. `before` this seq.
+    pub(crate) fn namer_of_hash(&self, payment_hash: &PaymentHash, before: u64) -> Option<Place> {
+        let named = |place: Place| match place {
+            Place::Payment(handle) => self.payments.get(handle).named_since(payment_hash),
+            Place::Tombstone(handle) => self.tombstones.get(handle).named_since(payment_hash),
+            Place::Stray(_) | Place::HashPaid(_) => None,
+        };
+        let named = self.places_of(payment_hash).filter_map(|place| Some((named(place)?, place)));
+        let live_first = |(seq, place): &(u64, Place)| (matches!(place, Place::Tombstone(_)), *seq);
+        let first = named.filter(|(seq, _)| *seq < before).min_by_key(live_first);
+        first.map(|(_, place)| place)
+    }
+
+    /// Whose a hash is where neither a part nor an id decides: the one that names it, else the oldest
+    /// that holds it for a part.
+    pub(crate) fn owner_of_hash(&self, payment_hash: &PaymentHash) -> Option<Place> {
+        let holder = || self.holders(payment_hash).first().copied().map(Place::Payment);
+        self.namer_of_hash(payment_hash, u64::MAX).or_else(holder)
     }
 
     pub(crate) fn part_place(&self, part: &PartId) -> Option<PartPlace> {
@@ -172,7 +266,14 @@ impl State {
                 let own = self.strays.get(handle).part.id;
                 (own == *part).then_some(PartPlace::Stray(handle))
             }
-            Place::Tombstone(_) => None,
+            Place::Tombstone(_) | Place::HashPaid(_) => None,
+        }
+    }
+
+    pub(crate) fn stray_of(&self, part: &PartId) -> Option<&Stray> {
+        match self.part_place(part)? {
+            PartPlace::Stray(handle) => Some(self.strays.get(handle)),
+            PartPlace::Payment(..) => None,
         }
     }
 
@@ -196,21 +297,37 @@ impl State {
         payment_hash: &PaymentHash,
         payment: &PaymentId,
     ) -> Option<HashHolder> {
-        let blocks = |place: &Place| match place {
+        if faults::is(Fault::HashOutTwice) {
+            return None;
+        }
+        let blocks = |place: Place| match place {
             Place::Payment(handle) => {
-                let other = self.payments.get(*handle);
-                let out = !other.is_resolved();
-                let paid = other.status == Status::Fulfilled;
-                other.id != *payment && (out || paid)
+                let other = self.payments.get(handle);
+                let out = other.holds(payment_hash) && other.is_out_under(payment_hash);
+                other.id != *payment && (out || other.has_paid(payment_hash))
             }
             Place::Tombstone(handle) => {
-                let other = self.tombstones.get(*handle);
-                other.id != *payment && other.is_paid()
+                let other = self.tombstones.get(handle);
+                other.id != *payment && other.has_paid(payment_hash)
             }
-            Place::Stray(handle) => self.strays.get(*handle).blocks(),
+            Place::Stray(handle) => self.strays.get(handle).blocks_hash(),
+            Place::HashPaid(_) => true,
         };
-        let place = self.first_place_of(payment_hash, blocks);
-        place.map(|place| self.holder_at(place)).or_else(|| self.hold_of(payment_hash))
+        self.first_place_of(payment_hash, blocks)
+            .map(|place| self.holder_at(place))
+            .or_else(|| self.hold_of(payment_hash))
+            .or_else(|| self.known_paid_elsewhere(payment_hash))
+    }
+
+    /// Of a payment that was given up because its hash was paid elsewhere that stays known, whoever
+    /// paid it is forgotten.
+    pub(crate) fn known_paid_elsewhere(&self, payment_hash: &PaymentHash) -> Option<HashHolder> {
+        self.places_of(payment_hash).find_map(|place| {
+            let Place::Payment(handle) = place else { return None };
+            let payment = self.payments.get(handle);
+            let by = payment.details.paid_elsewhere.filter(|_| payment.holds(payment_hash))?;
+            Some(by.payer.map_or(HashHolder::Paid, HashHolder::Payment))
+        })
     }
 
     /// Who else has this hash at all.
@@ -222,35 +339,161 @@ impl State {
         self.holder_where(payment_hash, |other| other != payment)
     }
 
+    /// Who else has paid this hash, or has something out under it that is not a payment's; or too many
+    /// payments hold it.
+    pub(crate) fn hash_over(
+        &self,
+        payment_hash: &PaymentHash,
+        payment: &PaymentId,
+    ) -> Option<HashHolder> {
+        let over = |place: Place| match place {
+            Place::Payment(handle) => {
+                let other = self.payments.get(handle);
+                other.id != *payment && other.has_paid(payment_hash)
+            }
+            Place::Tombstone(handle) => {
+                let other = self.tombstones.get(handle);
+                other.id != *payment && other.has_paid(payment_hash)
+            }
+            Place::Stray(handle) => self.strays.get(handle).blocks_hash(),
+            Place::HashPaid(_) => true,
+        };
+        let holders = self.holders(payment_hash);
+        let most = holders.first().filter(|_| holders.len() >= limits::HASH_PAYMENTS);
+        let most = most.map(|handle| HashHolder::Payment(self.payments.get(*handle).id));
+        self.first_place_of(payment_hash, over)
+            .map(|place| self.holder_at(place))
+            .or_else(|| self.hold_of(payment_hash))
+            .or(most)
+    }
+
+    /// Whether a payment that has a hash is to the same payee; `None` where either is not known.
+    pub(crate) fn same_payee(&self, other: &HashHolder, payee: Option<&NodeId>) -> Option<bool> {
+        let HashHolder::Payment(id) = other else { return None };
+        let payee = payee?;
+        match self.place(id)? {
+            Place::Payment(handle) => self.payments.get(handle).same_payee(payee),
+            Place::Tombstone(handle) => {
+                let request = self.tombstones.get(handle).request.as_ref()?;
+                request.same_payee(payee)
+            }
+            Place::Stray(_) | Place::HashPaid(_) => None,
+        }
+    }
+
     pub(crate) fn holder_where(
         &self,
         payment_hash: &PaymentHash,
         counts: impl Fn(&PaymentId) -> bool,
     ) -> Option<HashHolder> {
-        let holds = |place: &Place| match place {
-            Place::Payment(_) | Place::Tombstone(_) => counts(self.id_at(*place)),
-            Place::Stray(handle) => self.strays.get(*handle).blocks(),
+        let holds = |place: Place| match place {
+            Place::Payment(handle) => {
+                let other = self.payments.get(handle);
+                let holds = other.holds(payment_hash) || other.has_paid(payment_hash);
+                counts(&other.id) && holds
+            }
+            Place::Tombstone(handle) => {
+                let other = self.tombstones.get(handle);
+                let own = other.payment_hash.as_ref() == Some(payment_hash);
+                counts(&other.id) && (own || other.has_paid(payment_hash))
+            }
+            Place::Stray(handle) => self.strays.get(handle).blocks_hash(),
+            Place::HashPaid(_) => true,
         };
         let place = self.first_place_of(payment_hash, holds);
         place.map(|place| self.holder_at(place)).or_else(|| self.hold_of(payment_hash))
     }
 
-    /// A part of an earlier try of this payment that is out under that try's hash: what it pays is
-    /// the same obligation.
-    pub(crate) fn former_part_out(&self, payment: &Payment) -> Option<HashHolder> {
-        if payment.rare.former.is_empty() {
-            return None;
+    /// Who has paid a hash, other than this payment; told by what is known now.
+    pub(crate) fn payer_of(
+        &self,
+        payment_hash: &PaymentHash,
+        but: &PaymentId,
+    ) -> Option<PaidElsewhere> {
+        let paid = |place: Place| match place {
+            Place::Payment(handle) => {
+                let other = self.payments.get(handle);
+                other.id != *but && other.has_paid(payment_hash)
+            }
+            Place::Tombstone(handle) => {
+                let other = self.tombstones.get(handle);
+                other.id != *but && other.has_paid(payment_hash)
+            }
+            Place::Stray(handle) => self.strays.get(handle).part.fate.is_settled(),
+            Place::HashPaid(_) => true,
+        };
+        self.first_place_of(payment_hash, paid).map(|place| match place {
+            Place::Payment(handle) => {
+                let payment = self.payments.get(handle);
+                let proven = payment.proof_of(payment_hash).is_some();
+                PaidElsewhere { payer: Some(payment.id), proven }
+            }
+            Place::Tombstone(handle) => {
+                let tombstone = self.tombstones.get(handle);
+                let proven = tombstone.is_proven(payment_hash);
+                PaidElsewhere { payer: Some(tombstone.id), proven }
+            }
+            Place::Stray(handle) => {
+                let proven = self.strays.get(handle).preimage.is_some();
+                PaidElsewhere { payer: None, proven }
+            }
+            Place::HashPaid(handle) => {
+                let paid = self.hashes_paid.get(handle);
+                PaidElsewhere { payer: paid.payer, proven: paid.preimage.is_some() }
+            }
+        })
+    }
+
+    /// What forbids a dispatch for this payment beside its hash: a part told under its id that is
+    /// out, or that was paid and may have been this obligation. What it pays would be paid again.
+    pub(crate) fn dispatch_holder(&self, payment: &Payment) -> Option<PartId> {
+        let earlier = payment.parts.iter();
+        let mut earlier =
+            earlier.filter(|part| part.details.earlier_try && part.fate.is_unresolved());
+        let strays = || {
+            let own = self.strays_of(&payment.id).filter(|(_, stray)| stray.holds_payment());
+            own.min_by_key(|(_, stray)| stray.created_seq).map(|(_, stray)| stray.part.id)
+        };
+        let earlier = earlier.next().filter(|_| !faults::is(Fault::EarlierTriesDispatch));
+        earlier.map(|part| part.id).or_else(strays)
+    }
+
+    /// Whether something beside its own parts holds a payment: it must not fail, nor be forgotten,
+    /// nor be tried anew. `but` is not counted: it is about to end.
+    pub(crate) fn is_held(&self, payment: &Payment, but: Ending<'_>) -> bool {
+        if (self.strays.is_empty() && self.held.is_empty()) || faults::is(Fault::FailsWhileHeld) {
+            return false;
         }
-        let mut strays = self.strays.iter().filter(|stray| stray.payment == payment.id);
-        let out =
-            |stray: &&Stray| stray.part.fate.is_unresolved() && payment.is_former(&stray.part.id);
-        strays.find(out).map(|stray| HashHolder::Stray(stray.part.id))
+        let counts = |stray: &Stray| !matches!(but, Ending::Stray(part) if *part == stray.part.id);
+        let mut strays = self.strays_of(&payment.id);
+        if strays.any(|(_, stray)| stray.holds_payment() && counts(stray)) {
+            return true;
+        }
+        let holds = |hash: &PaymentHash| {
+            let held = !matches!(but, Ending::Hold(other) if other == hash);
+            let out = |place: Place| match place {
+                Place::Stray(handle) => {
+                    let stray = self.strays.get(handle);
+                    stray.part.fate.is_unresolved() && counts(stray)
+                }
+                _ => false,
+            };
+            (held && self.held.contains(hash)) || self.places_of(hash).any(out)
+        };
+        payment.hash().is_some_and(|hash| holds(hash))
+            || (!payment.has_one_hash()
+                && payment.other_hashes().iter().any(|hash| payment.holds(hash) && holds(hash)))
     }
 
     fn holder_at(&self, place: Place) -> HashHolder {
         match place {
-            Place::Payment(_) | Place::Tombstone(_) => HashHolder::Payment(*self.id_at(place)),
+            Place::Payment(handle) => HashHolder::Payment(self.payments.get(handle).id),
+            Place::Tombstone(handle) => HashHolder::Payment(self.tombstones.get(handle).id),
             Place::Stray(handle) => HashHolder::Stray(self.strays.get(handle).part.id),
+            Place::HashPaid(handle) => {
+                let payer = self.hashes_paid.get(handle).payer;
+                payer.map_or(HashHolder::Paid, HashHolder::Payment)
+            }
         }
     }
 
@@ -262,4 +505,14 @@ impl State {
     pub(crate) const fn withholds_verdicts(&self) -> bool {
         self.recovering || self.gap
     }
+}
+
+/// What is about to end with the events that are being decided.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ending<'a> {
+    Nothing,
+    /// A stray.
+    Stray(&'a PartId),
+    /// A hold on a hash.
+    Hold(&'a PaymentHash),
 }

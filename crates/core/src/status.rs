@@ -27,6 +27,8 @@ pub enum FailureReason {
     UnexpectedError,
     /// The ledger holds no request for it: the node had a part of it that the log lacked.
     Adopted,
+    /// Its hash was paid elsewhere: no money went out under this id, but the invoice is settled.
+    PaidElsewhere,
 }
 
 /// Where a payment stands.
@@ -64,6 +66,7 @@ impl fmt::Display for FailureReason {
             Self::RouteNotFound => "route not found",
             Self::UnexpectedError => "unexpected error",
             Self::Adopted => "adopted",
+            Self::PaidElsewhere => "paid elsewhere",
         })
     }
 }

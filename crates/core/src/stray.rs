@@ -1,21 +1,22 @@
-//! A part that is out under a hash which is not its payment's: on its own, under its own hash,
-//! which it blocks until it has failed.
+//! A part that is out under a hash which is not its payment's: on its own, under its own hash. It
+//! holds the payment under which it was told, and everybody with its hash, until it is resolved.
 
 use bincode::{Decode, Encode};
 
 use crate::{
     event::{AdoptedPart, Settlement, Word},
     evolve::{At, Misfit},
+    faults::{self, Fault},
     ids::{PaymentHash, PaymentId, Preimage},
     part::{Failure, Fate, Part},
 };
 
-/// A part without a payment.
+/// A part beside the payment under which it was told.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
 pub struct Stray {
     /// The seq of the event that made it known.
     pub created_seq: u64,
-    /// The payment that the node named.
+    /// The payment under which it was told.
     pub payment: PaymentId,
     /// Its own hash.
     pub payment_hash: PaymentHash,
@@ -23,34 +24,53 @@ pub struct Stray {
     pub preimage: Option<Preimage>,
     /// The part itself.
     pub part: Part,
-    /// The seq of the last notification about it.
-    pub(crate) notice: Option<u64>,
+    /// Whether an operator said that it is not of that payment.
+    pub disowned: bool,
 }
 
 impl Stray {
-    pub(crate) fn adopted(at: At, payment: PaymentId, adopted: &AdoptedPart, word: Word) -> Self {
+    pub(crate) fn adopted(
+        at: At,
+        payment: PaymentId,
+        adopted: &AdoptedPart,
+        word: Word,
+        earlier_try: bool,
+    ) -> Self {
+        let mut part = Part::adopted(at, adopted, word);
+        part.details.change(|detail| detail.earlier_try = earlier_try);
         Self {
             created_seq: at.seq,
             payment,
             payment_hash: adopted.payment_hash,
             preimage: None,
-            notice: None,
-            part: Part::adopted(at, adopted, word, Some(payment)),
+            part,
+            disowned: false,
         }
     }
 
-    /// Whether its hash must not be paid: it is out, or paid.
-    pub(crate) const fn blocks(&self) -> bool {
-        !matches!(self.part.fate, Fate::Failed | Fate::Withdrawn)
+    /// Whether its payment must neither dispatch nor fail nor be forgotten: it is out, or it was paid
+    /// and nobody has said whether that was this payment. Sending again before would pay twice.
+    pub(crate) fn holds_payment(&self) -> bool {
+        self.blocks_hash() && !self.disowned && !faults::is(Fault::StraysHoldNothing)
     }
 
-    pub(crate) fn readopt(&mut self, adopted: &AdoptedPart, word: Word) {
-        self.part.readopt(adopted, word);
+    /// Whether its hash must not be paid: it is out, or paid.
+    pub(crate) const fn blocks_hash(&self) -> bool {
+        self.part.fate.is_unresolved() || self.part.fate.is_settled()
+    }
+
+    /// Whether it was claimed and awaits somebody's word.
+    pub(crate) const fn awaits_word(&self) -> bool {
+        self.part.fate.is_settled() && !self.disowned
+    }
+
+    pub(crate) fn readopt(&mut self, at: At, adopted: &AdoptedPart, word: Word) {
+        self.part.readopt(at, adopted, word);
     }
 
     pub(crate) fn claim(&mut self, preimage: Option<Preimage>, settlement: Option<Settlement>) {
         self.preimage = self.preimage.or(preimage);
-        self.part.claim(settlement);
+        self.part.claim(settlement, false);
     }
 
     pub(crate) fn finalize(&mut self) -> Result<(), Misfit> {
@@ -65,11 +85,15 @@ impl Stray {
         self.part.fail(failure)
     }
 
-    pub(crate) fn withdraw(&mut self) -> Result<(), Misfit> {
-        if self.part.fate != Fate::InFlight {
+    pub(crate) fn withdraw(&mut self, at: At) -> Result<(), Misfit> {
+        self.part.withdraw(at)
+    }
+
+    pub(crate) fn disown(&mut self) -> Result<(), Misfit> {
+        if !self.awaits_word() {
             return Err(Misfit);
         }
-        self.part.fate = Fate::Withdrawn;
+        self.disowned = true;
         Ok(())
     }
 }

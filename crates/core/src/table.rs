@@ -22,12 +22,18 @@ pub(crate) struct Packed(u32);
 
 const KIND: u32 = 30;
 
+impl Packed {
+    /// The first in their order.
+    pub(crate) const LEAST: Self = Self(0);
+}
+
 impl From<Place> for Packed {
     fn from(place: Place) -> Self {
         let (kind, handle) = match place {
             Place::Payment(handle) => (0, handle),
             Place::Tombstone(handle) => (1, handle),
             Place::Stray(handle) => (2, handle),
+            Place::HashPaid(handle) => (3, handle),
         };
         Self(kind << KIND | handle.0)
     }
@@ -39,7 +45,8 @@ impl From<Packed> for Place {
         match packed >> KIND {
             0 => Self::Payment(handle),
             1 => Self::Tombstone(handle),
-            _ => Self::Stray(handle),
+            2 => Self::Stray(handle),
+            _ => Self::HashPaid(handle),
         }
     }
 }

@@ -1,35 +1,50 @@
 //! What a ledger that remembers forever keeps of a forgotten payment.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 
 use bincode::{Decode, Encode};
 
 use crate::{
     amount::Msat,
     codec::Many,
-    ids::{PaymentHash, PaymentId, Preimage},
+    former::{self, FormerPart, FormerTry},
+    hash_paid::PaidElsewhere,
+    ids::{PartId, PaymentHash, PaymentId, Preimage},
     notification::NotificationId,
     payment::Payment,
-    request::{RequestDigests, ShortDigest},
+    request::RequestDigests,
     status::{FailureReason, Status},
+    stray::Stray,
 };
 
 /// How a remembered payment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub(crate) enum Outcome {
-    Paid { preimage: Option<Preimage>, amount: Option<Msat>, fee: Option<Msat> },
-    Failed { reason: FailureReason, notice: NotificationId },
+    Paid {
+        preimage: Option<Preimage>,
+        /// The hash that the preimage proves, where that is not the payment's own.
+        proven_hash: Option<PaymentHash>,
+        amount: Option<Msat>,
+        fee: Option<Msat>,
+    },
+    Failed {
+        reason: FailureReason,
+        notice: NotificationId,
+        paid_elsewhere: Option<PaidElsewhere>,
+    },
 }
 
 /// A forgotten payment's outcome, and enough to tell a repeat from a conflict.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Tombstone {
     pub(crate) id: PaymentId,
+    pub(crate) accepted_seq: u64,
+    /// The hash of the last try's request or invoice.
     pub(crate) payment_hash: Option<PaymentHash>,
     pub(crate) outcome: Outcome,
     /// None for a payment that was adopted.
     pub(crate) request: Option<Box<RequestDigests>>,
-    pub(crate) parts: Many<ShortDigest>,
+    pub(crate) tries: Many<FormerTry>,
 }
 
 impl Tombstone {
@@ -40,30 +55,81 @@ impl Tombstone {
                 let settled = payment.settled();
                 Some(Outcome::Paid {
                     preimage: payment.preimage(),
+                    proven_hash: payment.details.proven_hash,
                     amount: settled.known_amount(),
                     fee: settled.known_fee(),
                 })
             }
-            Status::Failed { reason } => {
-                Some(Outcome::Failed { reason, notice: payment.failed_notification()? })
-            }
+            Status::Failed { reason } => Some(Outcome::Failed {
+                reason,
+                notice: payment.failed_notification()?,
+                paid_elsewhere: payment.details.paid_elsewhere,
+            }),
             _ => None,
         }
     }
 
-    /// The tombstone of a payment that ended so.
-    pub(crate) fn of(payment: &Payment, outcome: Outcome) -> Self {
-        let own = payment.parts.iter().map(|part| ShortDigest::of(&part.id));
+    /// The tombstone of a payment that ended so, with the parts that were told under its id and had
+    /// another hash.
+    pub(crate) fn of(payment: &Payment, outcome: Outcome, strays: &[Stray]) -> Self {
+        let mut tries = payment.tries();
+        for stray in strays {
+            former::add(&mut tries, Some(stray.payment_hash), &stray.part);
+        }
         Self {
             id: payment.id,
-            payment_hash: payment.payment_hash(),
+            accepted_seq: payment.created_seq,
+            payment_hash: payment.hash().copied(),
             outcome,
             request: payment.request_digests().map(Box::new),
-            parts: payment.rare.former.iter().copied().chain(own).collect(),
+            tries,
         }
     }
 
     pub(crate) const fn is_paid(&self) -> bool {
         matches!(self.outcome, Outcome::Paid { .. })
+    }
+
+    /// Whether a part with this hash can be one of its own.
+    pub(crate) fn takes(&self, payment_hash: &PaymentHash) -> bool {
+        self.payment_hash.is_none_or(|own| own == *payment_hash)
+    }
+
+    pub(crate) fn has_paid(&self, payment_hash: &PaymentHash) -> bool {
+        self.tries.iter().any(|of| of.paid && of.payment_hash.as_ref() == Some(payment_hash))
+    }
+
+    /// Whether its preimage proves this hash.
+    pub(crate) fn is_proven(&self, payment_hash: &PaymentHash) -> bool {
+        let first = match self.outcome {
+            Outcome::Paid { preimage: Some(_), proven_hash, .. } => {
+                proven_hash.or(self.payment_hash).as_ref() == Some(payment_hash)
+            }
+            _ => false,
+        };
+        let of = |of: &FormerTry| of.payment_hash.as_ref() == Some(payment_hash);
+        first || self.tries.iter().any(|one| of(one) && one.preimage.is_some())
+    }
+
+    pub(crate) fn named_since(&self, payment_hash: &PaymentHash) -> Option<u64> {
+        let mut tries = self.tries.iter();
+        tries.find(|of| of.payment_hash.as_ref() == Some(payment_hash))?.named_seq
+    }
+
+    pub(crate) fn former(
+        &self,
+        part: &PartId,
+        payment_hash: Option<&PaymentHash>,
+    ) -> Option<(FormerPart, Option<PaymentHash>)> {
+        former::find(&self.tries, part, payment_hash)
+    }
+
+    /// Every hash under which it is to be found, each once.
+    pub(crate) fn hashes(&self) -> Vec<PaymentHash> {
+        let tries = self.tries.iter().filter_map(|of| of.payment_hash);
+        let mut hashes: Vec<_> = tries.chain(self.payment_hash).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        hashes
     }
 }

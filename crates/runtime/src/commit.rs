@@ -9,27 +9,35 @@
 //! Two locks, never held together: `front` is held while deciding, never over I/O; `store` is held
 //! over I/O by who leads or keeps house. A gate's own lock may be taken within `front`, never around
 //! it.
+//!
+//! What is not the ledger's own (a waker, a future, what a caller asked for, a line of the log) is
+//! run and dropped while nothing is locked: whoever changes something gives back what is to be
+//! [`Told`]. Two exceptions: what a caller asks of the state, and a recorder's gauges.
 
 use std::{
     collections::VecDeque,
     mem,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, TryLockError},
     time::{Duration, Instant},
 };
 
+use metrics::Gauge;
 use payonce_core::{
     Entry, EventStore, Exclusion, LedgerId, Machine, Operation, Receipt, Release, ReleaseError,
     SnapshotWriter, State, Step, StoreError, Ticket, UnixMillis,
 };
 
 use crate::{
+    driver::Undriven,
     error::Unavailable,
     feed::Feed,
     gate::{Gate, Signal, Waiting},
     options::Options,
     outcome::{Ended, Outcomes},
     sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, lock, thread},
-    telemetry::{Telemetry, Vitals},
+    telemetry::{Age, Telemetry, Vitals},
+    upkeep::Upkeep,
     waiter::{Parker, Waiter, done},
     writer::Errand,
 };
@@ -63,8 +71,14 @@ pub(crate) struct Commit<S> {
     pub(crate) ledger: LedgerId,
     /// How many commands wait for the next append: what a leader looks at while it lets others run.
     queued: Arc<AtomicUsize>,
-    /// Saves snapshots beside appends, where the store can.
+    /// Held while history is read for a verification or a dropping, so that none is dropped under a
+    /// reader. Taken before the next one.
+    pub(crate) reading: Mutex<()>,
+    /// Saves snapshots beside appends, where the store can. Held so that nobody evicts a snapshot that
+    /// somebody is about to make the base.
     pub(crate) snapshots: Mutex<Option<Box<dyn SnapshotWriter + Send>>>,
+    /// What failed last beside the appends; held while something is written beside them.
+    pub(crate) failed_beside: Mutex<Option<Arc<StoreError>>>,
 }
 
 pub(crate) type Guard<'a, S> = MutexGuard<'a, Front<S>>;
@@ -104,12 +118,16 @@ pub(crate) struct Front<S> {
     errands: VecDeque<Errand<S>>,
     pub(crate) outcomes: Outcomes,
     pub(crate) feed: Feed,
-    /// Bytes of log since the last snapshot.
-    pub(crate) bytes_since_snapshot: u64,
-    /// The latest time that a command stated.
+    pub(crate) upkeep: Upkeep,
+    /// Parts of which nobody said that they are driven.
+    pub(crate) undriven: Undriven,
+    /// The time that the latest command stated.
     latest: UnixMillis,
     /// What the gauges show next, once it is durable.
     vitals: Option<Ticket<Vitals>>,
+    age: Age,
+    /// Set where the fault is.
+    poisoned: Gauge,
 }
 
 /// How the batch that a thread waited for came to its end.
@@ -157,8 +175,8 @@ impl Batch {
 }
 
 /// Everybody who is to be told something, once nothing is locked.
-#[derive(Default)]
-struct Told {
+#[must_use = "who waits is told, once nothing is locked"]
+pub(crate) struct Told<S> {
     /// At whose gate who leads next waits.
     successor: Option<Arc<Gate>>,
     /// Whose batch is over.
@@ -167,24 +185,47 @@ struct Told {
     receipt: Option<Receipt>,
     /// Whose batch will never be written.
     lost: Waiting,
+    /// What will never be run.
+    errands: VecDeque<Errand<S>>,
     others: Vec<Waiter>,
+    /// What the log is told, if this is what ended it all.
+    fault: Option<Unavailable>,
 }
 
-impl Told {
-    fn tell(self) {
+impl<S> Default for Told<S> {
+    fn default() -> Self {
+        Self {
+            successor: None,
+            over: Waiting::default(),
+            receipt: None,
+            lost: Waiting::default(),
+            errands: VecDeque::new(),
+            others: Vec::new(),
+            fault: None,
+        }
+    }
+}
+
+impl<S> Told<S> {
+    pub(crate) fn tell(self) {
+        if let Some(Unavailable::Poisoned { cause }) = self.fault {
+            tracing::error!(cause = cause.as_ref().map(tracing::field::display), "poisoned");
+        }
         if let Some(gate) = self.successor {
             gate.call();
         }
         self.over.tell(self.receipt);
         self.lost.tell(None);
+        drop(self.errands);
         done(self.others);
     }
 }
 
 impl<S: EventStore> Commit<S> {
-    pub(crate) fn new(machine: Machine, store: S, options: Options) -> Self {
+    pub(crate) fn new(machine: Machine, store: S, options: Options, upkeep: Upkeep) -> Self {
         let ledger = store.ledger_id();
         let queued = Arc::new(AtomicUsize::new(0));
+        let telemetry = Telemetry::of(ledger);
         let front = Front {
             forming: Batch::numbered(1),
             in_flight: Waiting::default(),
@@ -205,16 +246,21 @@ impl<S: EventStore> Commit<S> {
             errands: VecDeque::new(),
             outcomes: Outcomes::default(),
             feed: Feed::new(options.feed_bytes),
-            bytes_since_snapshot: 0,
+            upkeep,
+            undriven: Undriven::of(&machine),
             latest: UnixMillis(0),
             vitals: None,
+            age: Age::default(),
+            poisoned: telemetry.poisoned(),
             machine,
         };
         Self {
             front: Mutex::new(front),
+            reading: Mutex::new(()),
             snapshots: Mutex::new(store.snapshot_writer()),
+            failed_beside: Mutex::new(None),
             store: Mutex::new(Some(store)),
-            telemetry: Telemetry::of(ledger),
+            telemetry,
             ledger,
             queued,
             writer_called: Condvar::new(),
@@ -242,14 +288,20 @@ impl<S: EventStore> Commit<S> {
         front: Guard<'_, S>,
         (ticket, batch): (Ticket<T>, u64),
     ) -> Result<T, Unavailable> {
-        let ticket = match self.wait_for(front, batch) {
-            Settled::Found(front) => return front.release(ticket),
-            Settled::Durable(receipt) => ticket.redeem(&receipt),
-        };
-        ticket.or_else(|ticket| self.lock().release(ticket))
+        match self.wait_for(front, batch) {
+            Settled::Found(front) => read(front, ticket),
+            Settled::Durable(receipt) => {
+                ticket.redeem(&receipt).or_else(|ticket| self.read(ticket))
+            }
+        }
     }
 
-    /// As [`settle`](Self::settle), for several replies.
+    /// Reads a reply whose batch is over.
+    pub(crate) fn read<T>(&self, ticket: Ticket<T>) -> Result<T, Unavailable> {
+        read(self.lock(), ticket)
+    }
+
+    /// As [`settle`](Self::settle), for several replies of the core: they hold nothing of a caller's.
     pub(crate) fn settle_all<T>(
         &self,
         front: Guard<'_, S>,
@@ -302,7 +354,7 @@ impl<S: EventStore> Commit<S> {
         drop(front);
         done(room);
         let begun = Instant::now();
-        let outcome = self.write(&batch);
+        let outcome = self.write(&batch).map_err(|error| self.first_cause(error));
         let took = begun.elapsed();
         let copies = if fed { Feed::copy(&batch.entries) } else { Vec::new() };
         let ended = if watched { Ended::by(&batch.entries) } else { Ended::default() };
@@ -316,10 +368,15 @@ impl<S: EventStore> Commit<S> {
         }
         self.observe(&mut front);
         self.call_keeper(&front);
-        let writer_leads = front.writer == WriterPost::Leads;
+        // A writer thread that waits to go home is told as well that nobody leads any more.
+        let call_writer = front.writer == WriterPost::Leads || front.closing;
+        let unattended = front.is_unattended();
         drop(front);
         duty.fulfilled();
-        if writer_leads {
+        if unattended {
+            drop(self.take_store());
+        }
+        if call_writer {
             self.writer_called.notify_one();
         }
         let receipt = told.receipt.clone();
@@ -362,10 +419,10 @@ impl<S: EventStore> Commit<S> {
         let _entered = span.enter();
         let mut store = lock(&self.store);
         let store = store.as_mut().expect("the store is handed back only when nobody leads");
-        let begun = Instant::now();
         if batch.entries.is_empty() {
             return if batch.asks_owner { store.confirm_owner() } else { Ok(()) };
         }
+        let begun = Instant::now();
         let outcome = store.append(&batch.entries);
         self.telemetry.appended(batch.entries.len(), batch.bytes, begun.elapsed(), &outcome);
         outcome
@@ -377,30 +434,41 @@ impl<S: EventStore> Commit<S> {
         let vitals = front.vitals.take();
         let vitals = vitals.unwrap_or_else(|| front.machine.query(Vitals::of));
         match front.machine.release(vitals) {
-            Ok(vitals) => self.telemetry.observe(&vitals, front.latest),
+            Ok(vitals) => {
+                let age = front.age.of(&vitals, front.latest);
+                self.telemetry.observe(&vitals, age);
+                self.telemetry.log(&front.upkeep, front.machine.durable().seq);
+            }
             Err(ReleaseError::NotDurable(vitals)) => front.vitals = Some(vitals),
-            Err(_) => self.telemetry.poisoned(),
+            // The gauge that tells of it was set where the fault was.
+            Err(_) => {}
         }
     }
 
-    /// Says that a snapshot is due.
+    /// Says that something is due.
     fn call_keeper(&self, front: &Front<S>) {
-        let due = self.options.snapshot_every_bytes;
-        if due.is_some_and(|every| front.bytes_since_snapshot >= every) {
+        if front.upkeep.due(&self.options).is_some() {
             self.keeper_called.notify_one();
         }
     }
 
-    /// The store, for who keeps house; appends wait meanwhile.
+    /// The store, for who keeps house; appends wait meanwhile. A panic of the store ends everything.
     pub(crate) fn with_store<T>(&self, call: impl FnOnce(&mut S) -> T) -> Result<T, Unavailable> {
         let _guest = self.visit()?;
         let mut store = lock(&self.store);
-        Ok(call(store.as_mut().ok_or(Unavailable::Closed)?))
+        let present = store.as_mut().ok_or(Unavailable::Closed)?;
+        let outcome = catch_unwind(AssertUnwindSafe(|| call(present)));
+        drop(store);
+        outcome.or_else(|panicked| {
+            self.poison(None);
+            resume_unwind(panicked)
+        })
     }
 
     /// Hands the store back once everything is written. `None` if somebody else was faster.
     pub(crate) fn close(&self) -> Option<S> {
-        let mut front = self.begin_to_close();
+        self.refuse_more();
+        let mut front = self.lock();
         while !front.is_idle() {
             let parker = Parker::new();
             front.closers.push(Waiter::Thread(Arc::clone(&parker)));
@@ -413,6 +481,18 @@ impl<S: EventStore> Commit<S> {
     }
 }
 
+/// Reads a reply whose batch is over. One that cannot be read is dropped when the front is free: it
+/// may hold what is not the ledger's own.
+pub(crate) fn read<S, T>(front: Guard<'_, S>, ticket: Ticket<T>) -> Result<T, Unavailable> {
+    if front.machine.is_poisoned() {
+        let unavailable = front.unavailable();
+        drop(front);
+        drop(ticket);
+        return Err(unavailable);
+    }
+    front.release(ticket)
+}
+
 impl<S> Commit<S> {
     /// The front; poisoned, if a thread panicked while it changed it.
     pub(crate) fn lock(&self) -> Guard<'_, S> {
@@ -423,13 +503,19 @@ impl<S> Commit<S> {
                 Err(TryLockError::Poisoned(_)) => break,
             }
         }
-        self.front.lock().unwrap_or_else(|panicked| {
+        loop {
+            let panicked = match self.front.lock() {
+                Ok(front) => return front,
+                Err(panicked) => panicked,
+            };
             let mut front = panicked.into_inner();
-            if front.fault.is_none() {
-                front.poison(None).tell();
+            if front.fault.is_some() {
+                return front;
             }
-            front
-        })
+            let told = front.poison(None);
+            drop(front);
+            told.tell();
+        }
     }
 
     /// Holds closing up until the guest leaves.
@@ -442,37 +528,49 @@ impl<S> Commit<S> {
 
     /// Hands the store back; the snapshots' writer goes with it.
     pub(crate) fn take_store(&self) -> Option<S> {
-        drop(lock(&self.snapshots).take());
+        let writer = lock(&self.snapshots).take();
+        drop(writer);
         lock(&self.store).take()
     }
 
     /// Refuses what is new, and wakes whoever must know.
-    pub(crate) fn begin_to_close(&self) -> Guard<'_, S> {
-        let mut front = self.lock();
-        front.closing = true;
-        done(mem::take(&mut front.room));
-        done(front.outcomes.end_all());
-        done(front.feed.end());
+    pub(crate) fn refuse_more(&self) {
+        let waiters = self.lock().begin_to_close();
         self.writer_called.notify_all();
         self.keeper_called.notify_all();
-        front
+        done(waiters);
     }
 
-    /// All handles are gone. Whoever still commits, the writer thread, drops the store; where there
-    /// is none, nothing is left to commit.
+    /// All handles are gone: who uses the store last drops it, the writer thread if there is one.
     pub(crate) fn abandon(&self) {
-        let mut front = self.begin_to_close();
+        let mut front = self.lock();
         front.abandoned = true;
-        if front.writer == WriterPost::Vacant {
-            drop(front);
+        let waiters = front.begin_to_close();
+        let unattended = front.is_unattended();
+        drop(front);
+        self.writer_called.notify_all();
+        self.keeper_called.notify_all();
+        done(waiters);
+        if unattended {
             drop(self.take_store());
         }
     }
 
     /// Ends everything: the store failed, or a thread panicked while it held it.
-    pub(crate) fn poison(&self, cause: Option<StoreError>) {
-        let told = self.lock().poison(cause.map(Arc::new));
+    pub(crate) fn poison(&self, cause: Option<Arc<StoreError>>) {
+        let told = self.lock().poison(cause);
         told.tell();
+    }
+
+    /// What is behind an error of the store: where it only says that something failed before, what
+    /// that was.
+    pub(crate) fn first_cause(&self, error: StoreError) -> Arc<StoreError> {
+        let error = Arc::new(error);
+        if !matches!(*error, StoreError::Poisoned) {
+            return error;
+        }
+        // Waits for who is about to learn of it.
+        lock(&self.failed_beside).clone().unwrap_or(error)
     }
 }
 
@@ -483,6 +581,15 @@ impl<S> Front<S> {
             None if self.closing => Err(Unavailable::Closed),
             None => Ok(()),
         }
+    }
+
+    /// Refuses what is new; gives who must know.
+    fn begin_to_close(&mut self) -> Vec<Waiter> {
+        self.closing = true;
+        let mut waiters = mem::take(&mut self.room);
+        waiters.extend(self.outcomes.end_all());
+        waiters.extend(self.feed.end());
+        waiters
     }
 
     pub(crate) fn has_room(&self, limit: usize) -> Result<bool, Unavailable> {
@@ -497,7 +604,11 @@ impl<S> Front<S> {
         operation: O,
         now: UnixMillis,
     ) -> (Sealed<O>, u64) {
-        self.latest = self.latest.max(now);
+        self.latest = now;
+        self.decide(operation, now)
+    }
+
+    fn decide<O: Operation>(&mut self, operation: O, now: UnixMillis) -> (Sealed<O>, u64) {
         let Step { entry, ticket } = self.machine.submit(operation, now);
         let batch = match entry {
             Some(entry) => self.put(entry),
@@ -521,15 +632,20 @@ impl<S> Front<S> {
         (each.collect(), last)
     }
 
-    /// Withdraws what nobody was, or will be, given the right to offer.
-    pub(crate) fn forfeit<T: Release, E>(&mut self, unread: Vec<Ticket<Result<T, E>>>) {
+    /// Withdraws what nobody was, or will be, given the right to offer, at the time at which it was
+    /// asked for: the clock that the others have stated since may be wrong.
+    pub(crate) fn forfeit<T: Release, E>(
+        &mut self,
+        unread: Vec<Ticket<Result<T, E>>>,
+        now: UnixMillis,
+    ) {
         if self.check_open().is_err() {
             return;
         }
         for ticket in unread {
             for withdrawn in self.machine.forfeit(ticket) {
                 // Its reply is nobody's; the entry is written like any other.
-                let _ = self.submit(withdrawn, self.latest);
+                let _ = self.decide(withdrawn, now);
             }
         }
     }
@@ -589,6 +705,11 @@ impl<S> Front<S> {
         needed
     }
 
+    /// Whether somebody may still be told to lead: who leads now tells.
+    pub(crate) const fn may_appoint(&self) -> bool {
+        self.leading
+    }
+
     pub(crate) fn add_errand(&mut self, errand: Errand<S>) {
         self.errands.push_back(errand);
     }
@@ -618,11 +739,17 @@ impl<S> Front<S> {
         !self.forming.is_empty()
     }
 
+    /// Reads a reply of the core, which holds nothing of a caller's.
     pub(crate) fn release<T>(&self, ticket: Ticket<T>) -> Result<T, Unavailable> {
         self.machine.release(ticket).map_err(|error| match error {
             ReleaseError::Poisoned(_) => self.unavailable(),
             _ => unreachable!("the ticket is of this machine and its batch is over"),
         })
+    }
+
+    /// Why nothing is answered any more, if that is so.
+    pub(crate) fn fault(&self) -> Option<Unavailable> {
+        self.fault.clone()
     }
 
     /// Why there is no answer.
@@ -640,12 +767,11 @@ impl<S> Front<S> {
     }
 
     /// What a leader does with the outcome of its append.
-    fn finish(&mut self, batch: Batch, outcome: Result<(), StoreError>) -> Told {
+    fn finish(&mut self, batch: Batch, outcome: Result<(), Arc<StoreError>>) -> Told<S> {
         self.callers = batch.commands + self.forming.commands;
-        self.bytes_since_snapshot += batch.bytes as u64;
         let confirmed = match outcome {
             Ok(()) => self.machine.confirmed(batch.entries).map_err(|_| None),
-            Err(error) => Err(Some(Arc::new(error))),
+            Err(error) => Err(Some(error)),
         };
         if let Err(cause) = confirmed {
             let mut told = self.poison(cause);
@@ -653,6 +779,7 @@ impl<S> Front<S> {
             told.others.extend(self.closers_if_idle());
             return told;
         }
+        self.upkeep.appended(batch.bytes);
         self.over = self.over.max(batch.number);
         let over = mem::take(&mut self.in_flight);
         let successor = self.appoint();
@@ -676,26 +803,32 @@ impl<S> Front<S> {
     }
 
     /// Ends everything: nothing is answered any more. Everybody who waits is to be told.
-    fn poison(&mut self, cause: Option<Arc<StoreError>>) -> Told {
+    fn poison(&mut self, cause: Option<Arc<StoreError>>) -> Told<S> {
         self.machine.poison();
-        if self.fault.is_none() {
-            tracing::error!(cause = cause.as_ref().map(tracing::field::display), "poisoned");
-        }
-        self.fault.get_or_insert(Unavailable::Poisoned { cause });
+        self.poisoned.set(1.0);
+        let fault = Unavailable::Poisoned { cause };
+        let first = self.fault.is_none().then(|| fault.clone());
+        self.fault.get_or_insert(fault);
         self.over = self.forming.number;
         let next = Batch::numbered(self.over + 1);
         let lost = mem::replace(&mut self.forming, next);
         self.queued.store(0, Ordering::Relaxed);
-        self.errands.clear();
+        let errands = mem::take(&mut self.errands);
         let mut others = mem::take(&mut self.room);
         others.extend(self.outcomes.end_all());
         others.extend(self.feed.end());
+        others.extend(self.closers_if_idle());
         let over = mem::take(&mut self.in_flight);
-        Told { over, lost: lost.waiting, others, ..Told::default() }
+        Told { over, lost: lost.waiting, errands, others, fault: first, ..Told::default() }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
         !self.leading && self.guests == 0 && self.errands.is_empty()
+    }
+
+    /// Whether nobody is left to whom the store could be handed back, nor anybody who uses it.
+    fn is_unattended(&self) -> bool {
+        self.abandoned && self.writer == WriterPost::Vacant && self.is_idle()
     }
 
     fn closers_if_idle(&mut self) -> Vec<Waiter> {
@@ -723,6 +856,7 @@ impl<S> Drop for Duty<'_, S> {
             front.leading = false;
             told.others.extend(front.closers_if_idle());
             drop(front);
+            self.commit.writer_called.notify_one();
             told.tell();
         }
     }
@@ -733,7 +867,13 @@ pub(crate) struct Guest<'a, S>(&'a Commit<S>);
 
 impl<S> Drop for Guest<'_, S> {
     fn drop(&mut self) {
-        let told = self.0.lock().leave();
-        done(told);
+        let mut front = self.0.lock();
+        let waiters = front.leave();
+        let unattended = front.is_unattended();
+        drop(front);
+        if unattended {
+            drop(self.0.take_store());
+        }
+        done(waiters);
     }
 }

@@ -59,10 +59,13 @@ pub enum OutcomeError {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum HouseError {
-    /// The store refused it or failed, or the log is damaged. Whether the ledger goes on is told by
-    /// the next call.
+    /// It was refused, or the log is damaged. The ledger goes on.
     #[error(transparent)]
     Ledger(Arc<payonce_core::LedgerError>),
+    /// The store failed at this alone: a disk that is full, say. The ledger goes on; try it again
+    /// once the cause is mended.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
     /// The ledger does not answer.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

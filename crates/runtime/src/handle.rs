@@ -14,6 +14,7 @@ use crate::{
     commit::{Commit, Guard},
     error::{CallError, Unavailable},
     options::Options,
+    upkeep::Upkeep,
 };
 
 /// One ledger for many threads and tasks: clone it and give it away.
@@ -24,13 +25,19 @@ use crate::{
 /// - open: [`open`](Self::open), [`from_ledger`](Self::from_ledger);
 /// - tell and ask: [`execute`](Self::execute), [`execute_all`](Self::execute_all),
 ///   [`try_execute`](Self::try_execute), [`query`](Self::query), [`tick`](Self::tick);
+/// - dispatch so that it is noticed when the caller dies: [`dispatch`](Self::dispatch),
+///   [`undriven`](Self::undriven), [`drive`](Self::drive);
 /// - wait: [`outcome`](Self::outcome), [`subscribe`](Self::subscribe);
 /// - keep house: [`save_snapshot`](Self::save_snapshot), [`drop_history`](Self::drop_history),
-///   [`verify`](Self::verify), [`close_gap`](Self::close_gap), [`close`](Self::close).
+///   [`head_stored`](Self::head_stored), [`verify`](Self::verify), [`close_gap`](Self::close_gap),
+///   [`close`](Self::close).
 ///
-/// Each has a form for tasks, `…_async`, for any executor: it blocks no thread but a writer thread
-/// of the ledger's own, on which alone the store is called then. The blocking forms may call the
-/// store on the calling thread.
+/// Each that may block has a form for tasks, `…_async`, for any executor: it blocks no thread but the
+/// ledger's own, on which alone the store is called then. The blocking forms may call the store on
+/// the calling thread.
+///
+/// What is not the ledger's own (a waker, a future, a caller's value) is run and dropped while nothing
+/// is locked, but for what [`query`](Self::query) asks.
 ///
 /// When the last handle is dropped the ledger is closed: what was submitted is still written, and
 /// then the store is dropped, on the writer thread if there is one. [`close`](Self::close) says when
@@ -61,18 +68,19 @@ impl<S: EventStore + Send + 'static> std::fmt::Debug for SharedLedger<S> {
 }
 
 impl<S: EventStore + Send + 'static> SharedLedger<S> {
-    /// Shares a ledger that was opened and recovered by itself.
+    /// Shares a ledger that was opened and recovered by itself. Where house is kept by itself, what
+    /// follows the newest snapshot is read once more, beside payments, to learn how much that is.
     ///
     /// # Panics
     /// If snapshots are to be taken and no thread can be started.
     #[must_use]
     pub fn from_ledger(ledger: Ledger<S>, options: Options) -> Self {
         let (machine, store) = ledger.into_parts();
-        Self::new(machine, store, options)
+        Self::new(machine, store, options, Upkeep::unknown())
     }
 
-    pub(crate) fn new(machine: Machine, store: S, options: Options) -> Self {
-        let commit = Arc::new(Commit::new(machine, store, options));
+    pub(crate) fn new(machine: Machine, store: S, options: Options, upkeep: Upkeep) -> Self {
+        let commit = Arc::new(Commit::new(machine, store, options, upkeep));
         commit.hire_keeper();
         Self { handles: Arc::new(Handles(commit)) }
     }
@@ -83,6 +91,10 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
 
     /// Decides a command or a fact, makes it durable together with whatever else has come, and
     /// answers. Waits while [`Options::queue_commands`] commands wait already.
+    ///
+    /// Who reads the answer to a [`Dispatch`](payonce_core::Dispatch) counts as driving its parts:
+    /// should the caller die before it offers them they stay in flight, and the ledger cannot see it.
+    /// [`dispatch`](Self::dispatch) can.
     ///
     /// # Errors
     /// [`CallError::Refused`] with nothing recorded, or [`CallError::Unavailable`].
@@ -132,7 +144,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     }
 
     /// Asks the newest state, and answers once that is durable. `ask` holds everybody up while it
-    /// runs, and must not call the ledger.
+    /// runs, and must not call the ledger, nor drop what would.
     ///
     /// # Errors
     /// [`Unavailable`].
@@ -157,9 +169,9 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// # Errors
     /// As [`execute`](Self::execute).
     pub fn tick(&self, now: UnixMillis) -> Result<TickReply, CallError<TickRefusal>> {
-        let mut sum = self.execute(Tick, now)?;
+        let mut sum = self.execute(Tick::new(), now)?;
         while sum.more {
-            sum = sum_of(sum, self.execute(Tick, now)?);
+            sum = sum_of(sum, self.execute(Tick::new(), now)?);
         }
         Ok(sum)
     }

@@ -1,17 +1,25 @@
-//! Keeping house: snapshots, dropping history, verifying. Snapshots are taken without holding
-//! anybody up: a picture of the state costs microseconds, and is encoded and written on a thread of
-//! its own while appends go on.
+//! Keeping house: snapshots, dropping history, verifying. Nobody is held up: a picture of the state
+//! costs microseconds, and is encoded and written on another thread while appends go on; history is
+//! read a piece at a time. What fails here fails alone, unless the store says that the log itself is
+//! in doubt.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    hash::{BuildHasher, RandomState},
+    ops::ControlFlow,
+    sync::Arc,
+    time::Instant,
+};
 
-use payonce_core::{EventStore, Head, Image, LedgerError, State, StoreError, check_base};
+use payonce_core::{EventSource, EventStore, Head, Image, State, StoreError};
 
 use crate::{
     commit::Commit,
-    error::HouseError,
+    error::{HouseError, Unavailable},
     handle::SharedLedger,
-    replay::verify,
+    history::History,
+    options::Options,
     sync::{lock, start, wait},
+    upkeep::{Due, Upkeep},
 };
 
 impl<S: EventStore + Send + 'static> SharedLedger<S> {
@@ -20,31 +28,43 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// [`SnapshotWriter`](payonce_core::SnapshotWriter), and wait for the write where it has none.
     ///
     /// # Errors
-    /// [`HouseError`]; without a writer of its own a store that fails poisons the ledger.
+    /// [`HouseError`]; the ledger goes on, unless the store says that the log itself is in doubt.
     pub fn save_snapshot(&self) -> Result<Head, HouseError> {
-        let image = self.query(State::image)?;
-        self.commit().save(&image)
+        self.commit().save_snapshot()
     }
 
     /// Drops history: the newest snapshot at or before `stored`, the last head that the node has
     /// stored, becomes the log's base. It is read back and compared with the log first, for which
-    /// the whole log is replayed; appends wait meanwhile. `seed` keys the hash tables of that
-    /// replay. Gives the base's head.
+    /// history is folded beside the appends, with the memory of one more state. `seed` keys the hash
+    /// tables of that fold. Gives the base's head.
     ///
     /// # Errors
-    /// [`HouseError`]; history is complete then, unless the store failed while dropping it, which
-    /// poisons the ledger.
+    /// [`HouseError`]; history is complete then, unless the store failed while dropping it. Closing
+    /// ends it before anything is dropped.
     pub fn drop_history(&self, stored: Head, seed: u64) -> Result<Head, HouseError> {
-        self.commit().keep_house(|store| drop_history(store, stored, seed))
+        self.head_stored(stored);
+        self.commit().drop_history(stored, seed)
     }
 
-    /// Replays the whole log: nothing was edited, nothing is missing. Appends wait meanwhile. `seed`
-    /// keys the hash tables of the replay.
+    /// Says that the node has stored this head with its channel state: how far history may be dropped
+    /// by itself ([`Options::history_events`](crate::Options::history_events)). The head given when
+    /// the ledger was opened counts as well.
+    pub fn head_stored(&self, head: Head) {
+        let commit = self.commit();
+        let mut front = commit.lock();
+        front.upkeep.stored(head);
+        drop(front);
+        commit.keeper_called.notify_one();
+    }
+
+    /// Replays the whole log, as far as it is durable now: nothing was edited, nothing is missing.
+    /// Appends go on meanwhile. `seed` keys the hash tables of the replay, which needs the memory of
+    /// one more state.
     ///
     /// # Errors
-    /// [`HouseError`] with the place of the first damage.
+    /// [`HouseError`] with the place of the first damage. Closing ends it.
     pub fn verify(&self, seed: u64) -> Result<Head, HouseError> {
-        self.commit().keep_house(|store| verified(store, seed))
+        self.commit().verify(seed)
     }
 
     /// [`save_snapshot`](Self::save_snapshot) for tasks.
@@ -52,11 +72,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// # Errors
     /// As [`save_snapshot`](Self::save_snapshot).
     pub async fn save_snapshot_async(&self) -> Result<Head, HouseError> {
-        let image = self.query_async(State::image).await?;
-        let commit = Arc::clone(self.commit());
-        // On the writer thread, and through the store: a task has no other thread to block.
-        let saving = self.commit().with_store_async(move |store| commit.save_in(store, &image));
-        self.commit().judge(saving.await?)
+        self.commit().apart(Commit::save_snapshot).await
     }
 
     /// [`drop_history`](Self::drop_history) for tasks.
@@ -64,9 +80,8 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// # Errors
     /// As [`drop_history`](Self::drop_history).
     pub async fn drop_history_async(&self, stored: Head, seed: u64) -> Result<Head, HouseError> {
-        let commit = self.commit();
-        let dropping = commit.with_store_async(move |store| drop_history(store, stored, seed));
-        commit.judge(dropping.await?)
+        self.head_stored(stored);
+        self.commit().apart(move |commit| commit.drop_history(stored, seed)).await
     }
 
     /// [`verify`](Self::verify) for tasks.
@@ -74,116 +89,150 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// # Errors
     /// As [`verify`](Self::verify).
     pub async fn verify_async(&self, seed: u64) -> Result<Head, HouseError> {
-        let commit = self.commit();
-        let verifying = commit.with_store_async(move |store| verified(store, seed));
-        commit.judge(verifying.await?)
+        self.commit().apart(move |commit| commit.verify(seed)).await
     }
-}
-
-/// Why something was not done.
-enum Failed {
-    /// The ledger goes on.
-    Told(LedgerError),
-    /// The store failed with an unknown outcome.
-    Poisons(StoreError),
-}
-
-impl Failed {
-    /// Of a call that writes: only a plain refusal touches nothing.
-    fn writing(error: StoreError) -> Self {
-        match error {
-            StoreError::Missing { .. } => Self::Told(error.into()),
-            _ => Self::Poisons(error),
-        }
-    }
-}
-
-fn drop_history(store: &mut impl EventStore, stored: Head, seed: u64) -> Result<Head, Failed> {
-    let base = check_base(store, stored, seed).map_err(Failed::Told)?;
-    store.drop_history(base).map_err(Failed::writing)?;
-    Ok(base)
-}
-
-fn verified(store: &impl EventStore, seed: u64) -> Result<Head, Failed> {
-    let state = verify(store, seed).map_err(|error| Failed::Told(error.into()))?;
-    Ok(state.head())
 }
 
 impl<S: EventStore + Send + 'static> Commit<S> {
-    /// Starts the thread that takes snapshots, if they are to be taken.
+    /// Starts the thread that keeps house by itself, if anything is to be done so.
     pub(crate) fn hire_keeper(self: &Arc<Self>) {
-        if let Some(every) = self.options.snapshot_every_bytes {
+        let Options { snapshot_every_bytes, history_events, .. } = self.options;
+        if snapshot_every_bytes.is_some() || history_events.is_some() {
             let commit = Arc::clone(self);
-            start("payonce-keeper", move || commit.keep(every));
+            start("payonce-keeper", move || commit.keep());
         }
     }
 
     /// What the keeper does, until the ledger is closed or poisoned.
-    fn keep(&self, every: u64) {
+    fn keep(&self) {
+        if !self.lock().upkeep.is_known
+            && let Err(error) = self.look_through()
+        {
+            tracing::warn!(%error, "the log could not be looked through");
+        }
         let mut front = self.lock();
         while front.check_open().is_ok() {
-            if front.bytes_since_snapshot < every {
+            let Some(due) = front.upkeep.due(&self.options) else {
                 front = wait(&self.keeper_called, front);
                 continue;
-            }
-            front.bytes_since_snapshot = 0;
-            let asked = front.query(State::image);
-            if let Ok(image) = self.settle(front, asked)
-                && let Err(error) = self.save(&image)
-            {
-                tracing::warn!(%error, "no snapshot was kept");
+            };
+            drop(front);
+            match due {
+                Due::Snapshot => self.save_by_itself(),
+                Due::Drop(stored) => self.drop_by_itself(stored),
             }
             front = self.lock();
         }
     }
 
-    /// Encodes and keeps a picture of the state.
-    fn save(&self, image: &Image) -> Result<Head, HouseError> {
-        let guest = self.visit()?;
-        let mut beside = lock(&self.snapshots);
-        if let Some(writer) = beside.as_mut() {
-            let saved = self.timed(image, |at, bytes| writer.save_snapshot(at, bytes));
-            return self.judge(saved.map_err(|error| Failed::Told(error.into())));
+    fn save_by_itself(&self) {
+        if let Err(error) = self.save_snapshot() {
+            let every = self.options.snapshot_every_bytes.unwrap_or(u64::MAX);
+            self.lock().upkeep.not_kept(every);
+            tracing::warn!(%error, "no snapshot was kept");
         }
-        drop(beside);
-        drop(guest);
-        self.keep_house(|store| self.save_in(store, image))
     }
 
-    fn save_in(&self, store: &mut S, image: &Image) -> Result<Head, Failed> {
-        let saved = self.timed(image, |at, bytes| store.save_snapshot(at, bytes));
-        saved.map_err(Failed::writing)
+    fn drop_by_itself(&self, stored: Head) {
+        self.lock().upkeep.tried(stored.seq);
+        // Whose hash tables they are is nobody's to guess.
+        let seed = RandomState::new().hash_one(stored.seq);
+        match self.drop_history(stored, seed) {
+            Ok(base) => tracing::info!(seq = base.seq, "history was dropped"),
+            Err(error) => tracing::warn!(%error, "no history was dropped"),
+        }
     }
 
-    fn timed(
-        &self,
-        image: &Image,
-        save: impl FnOnce(Head, &[u8]) -> Result<(), StoreError>,
-    ) -> Result<Head, StoreError> {
+    /// Finds out how much log there is.
+    fn look_through(&self) -> Result<(), StoreError> {
+        let log = History::until(self, self.durable());
+        let base_seq = log.base()?.map_or(0, |base| base.at.seq);
+        let snapshot_seq = log.load_snapshot(u64::MAX)?.map_or(0, |snapshot| snapshot.at.seq);
+        let mut bytes = 0;
+        log.replay_unchained(snapshot_seq + 1, &mut |entry| {
+            bytes += entry.bytes.len() as u64;
+            ControlFlow::Continue(())
+        })?;
+        self.lock().upkeep.found(base_seq, snapshot_seq, bytes);
+        Ok(())
+    }
+
+    fn verify(&self, seed: u64) -> Result<Head, HouseError> {
+        let _reading = lock(&self.reading);
+        History::until(self, self.durable()).verify(seed)
+    }
+
+    /// Takes a picture of the state, encodes it and keeps it.
+    fn save_snapshot(&self) -> Result<Head, HouseError> {
+        let mut front = self.enter()?;
+        let counted_bytes = front.upkeep.bytes_since_snapshot;
+        let asked = front.query(State::image);
+        let image = self.settle(front, asked)?;
+        let at = self.save(&image)?;
+        self.note(|upkeep| upkeep.kept(at.seq, counted_bytes));
+        Ok(at)
+    }
+
+    fn save(&self, image: &Image) -> Result<Head, HouseError> {
+        let _guest = self.visit()?;
+        let mut beside = lock(&self.snapshots);
         let span = tracing::debug_span!("payonce.snapshot", seq = image.head().seq);
         let _entered = span.enter();
         let begun = Instant::now();
-        let outcome = save(image.head(), &image.encode());
-        self.telemetry.snapshot(begun.elapsed(), outcome.is_ok());
-        outcome?;
-        Ok(image.head())
-    }
-
-    fn keep_house(
-        &self,
-        call: impl FnOnce(&mut S) -> Result<Head, Failed>,
-    ) -> Result<Head, HouseError> {
-        self.judge(self.with_store(call)?)
-    }
-
-    fn judge(&self, outcome: Result<Head, Failed>) -> Result<Head, HouseError> {
-        match outcome {
-            Ok(head) => Ok(head),
-            Err(Failed::Told(error)) => Err(HouseError::Ledger(Arc::new(error))),
-            Err(Failed::Poisons(error)) => {
-                self.poison(Some(error));
-                Err(self.lock().unavailable().into())
-            }
+        let (at, bytes) = (image.head(), image.encode());
+        let saved = match beside.as_mut() {
+            Some(writer) => self.write_beside(|| Ok(writer.save_snapshot(at, &bytes))),
+            None => self.write_beside(|| self.with_store(|store| store.save_snapshot(at, &bytes))),
+        };
+        self.telemetry.snapshot(begun.elapsed(), saved.is_ok());
+        if saved.is_err() && beside.is_some() {
+            // One that has failed may refuse everything from then on.
+            let fresh = self.with_store(|store| store.snapshot_writer());
+            *beside = fresh.ok().flatten();
         }
+        saved.map(|()| at)
+    }
+
+    fn drop_history(&self, stored: Head, seed: u64) -> Result<Head, HouseError> {
+        let _guest = self.visit()?;
+        let _reading = lock(&self.reading);
+        let _snapshots = lock(&self.snapshots);
+        let log = History::until(self, self.durable());
+        let base = log.check_base(stored, seed)?;
+        self.write_beside(|| self.with_store(|store| store.drop_history(base)))?;
+        self.note(|upkeep| upkeep.dropped(base.seq));
+        Ok(base)
+    }
+
+    fn durable(&self) -> Head {
+        self.lock().machine.durable()
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Upkeep)) {
+        let mut front = self.lock();
+        change(&mut front.upkeep);
+        self.telemetry.log(&front.upkeep, front.machine.durable().seq);
+    }
+
+    /// Writes something that is not the log. Should that leave the log in doubt, which the store says,
+    /// everything ends, and this is why.
+    fn write_beside(
+        &self,
+        write: impl FnOnce() -> Result<Result<(), StoreError>, Unavailable>,
+    ) -> Result<(), HouseError> {
+        let mut failed = lock(&self.failed_beside);
+        let Err(error) = write()? else { return Ok(()) };
+        let cause = Arc::new(error);
+        // Set before the lock is given back: an append may have met the doubt first.
+        *failed = Some(Arc::clone(&cause));
+        drop(failed);
+        match self.with_store(|store| store.head()) {
+            Ok(Err(StoreError::Poisoned | StoreError::Fenced)) => {
+                self.poison(Some(Arc::clone(&cause)));
+            }
+            _ => *lock(&self.failed_beside) = None,
+        }
+        let fault = self.lock().fault();
+        Err(fault.map_or(HouseError::Store(cause), HouseError::from))
     }
 }

@@ -11,7 +11,9 @@
 //! ```
 //! use std::thread;
 //!
-//! use payonce_core::{LedgerId, Msat, Opening, PaymentId, Preimage, Remember, Request, UnixMillis};
+//! use payonce_core::{
+//!     LedgerId, MaxFee, Msat, Opening, PaymentId, Preimage, Remember, Request, RetryPolicy, UnixMillis,
+//! };
 //! use payonce_runtime::{Options, SharedLedger};
 //! use payonce_store_memory::MemoryDisk;
 //!
@@ -23,7 +25,9 @@
 //!
 //! let hash = Preimage::from_bytes([1; 32]).payment_hash();
 //! let id = PaymentId::from_payment_hash(hash);
-//! let send = payonce_core::Send::new(id, Request::invoice(hash, Msat(50_000)));
+//! let max_fee = MaxFee::AtMost(Msat(500));
+//! let request = Request::invoice(hash, Msat(50_000), max_fee, RetryPolicy::Attempts(3));
+//! let send = payonce_core::Send::new(id, request);
 //! // A user clicks twice; two threads ask. One is told that it is accepted, the other that it was.
 //! let clicks = [ledger.clone(), ledger.clone()].map(|ledger| {
 //!     let send = send.clone();
@@ -38,10 +42,12 @@
 #![forbid(unsafe_code)]
 
 mod commit;
+mod driver;
 mod error;
 mod feed;
 mod gate;
 mod handle;
+mod history;
 mod keeper;
 mod options;
 mod outcome;
@@ -52,10 +58,12 @@ mod subscription;
 mod sync;
 mod tasks;
 mod telemetry;
+mod upkeep;
 mod waiter;
 mod writer;
 
 pub use crate::{
+    driver::Driver,
     error::{CallError, HouseError, OutcomeError, Unavailable},
     handle::SharedLedger,
     options::Options,

@@ -9,8 +9,16 @@ pub struct Options {
     /// call with several commands counts as many and is taken whole once there is any room.
     pub queue_commands: usize,
     /// After how many bytes of log a snapshot is saved by itself; 64 MiB by default, `None` for
-    /// never. What opening has to replay is a little more than this at most.
+    /// never. What opening has to replay is a little more than this at most, however short the runs:
+    /// what was there already counts.
     pub snapshot_every_bytes: Option<u64>,
+    /// Drops history by itself once the newest snapshot covers more than so many events of it; `None`,
+    /// the default, for never. Only up to the newest snapshot at or before the last head that the node
+    /// said it [has stored](crate::SharedLedger::head_stored), and never past that head. Since a store
+    /// keeps the newest snapshots alone, a node that tells its stored heads more rarely than snapshots
+    /// are taken drops nothing. It folds that history once, beside payments, and needs the memory of
+    /// one more state meanwhile.
+    pub history_events: Option<u64>,
     /// How many bytes of confirmed entries are kept in memory for subscribers, 1 MiB by default; one
     /// that reads more slowly is fed from the store.
     pub feed_bytes: usize,
@@ -18,8 +26,12 @@ pub struct Options {
 
 impl Options {
     /// What [`Default`] gives.
-    pub const DEFAULT: Self =
-        Self { queue_commands: 4_096, snapshot_every_bytes: Some(64 << 20), feed_bytes: 1 << 20 };
+    pub const DEFAULT: Self = Self {
+        queue_commands: 4_096,
+        snapshot_every_bytes: Some(64 << 20),
+        history_events: None,
+        feed_bytes: 1 << 20,
+    };
 
     /// With this many commands waiting at most.
     #[must_use]
@@ -32,6 +44,13 @@ impl Options {
     #[must_use]
     pub const fn snapshot_every_bytes(mut self, bytes: Option<u64>) -> Self {
         self.snapshot_every_bytes = bytes;
+        self
+    }
+
+    /// With history dropped once a snapshot covers more than so many events of it, or never.
+    #[must_use]
+    pub const fn history_events(mut self, events: Option<u64>) -> Self {
+        self.history_events = events;
         self
     }
 

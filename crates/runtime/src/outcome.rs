@@ -28,7 +28,7 @@ impl Outcomes {
 
     /// Who waited for these.
     pub(crate) fn end(&mut self, ended: &Ended) -> Vec<Waiter> {
-        if ended.gap_closed {
+        if ended.all {
             return self.end_all();
         }
         let waited = ended.payments.iter().filter_map(|id| self.waiting.remove(id));
@@ -46,35 +46,36 @@ impl Outcomes {
         self.tickets
     }
 
-    fn take_down(&mut self, id: PaymentId, ticket: u64) {
-        if let Slot::Occupied(mut slot) = self.waiting.entry(id) {
-            slot.get_mut().retain(|(other, _)| *other != ticket);
-            if slot.get().is_empty() {
-                slot.remove();
-            }
+    /// Takes a waiter down and gives it, if it was not told meanwhile.
+    fn take_down(&mut self, id: PaymentId, ticket: u64) -> Option<Waiter> {
+        let Slot::Occupied(mut slot) = self.waiting.entry(id) else { return None };
+        let waiters = slot.get_mut();
+        let place = waiters.iter().position(|(other, _)| *other == ticket)?;
+        let (_, waiter) = waiters.swap_remove(place);
+        if waiters.is_empty() {
+            slot.remove();
         }
+        Some(waiter)
     }
 }
 
-/// What a batch ends.
+/// Whose outcome a batch may bring: they look again.
 #[derive(Debug, Default)]
 pub(crate) struct Ended {
     payments: Vec<PaymentId>,
-    /// What was known to have failed before the gap is told only now.
-    gap_closed: bool,
+    /// Anybody's: what was known to have failed before the gap is told only now, or a hash is free.
+    all: bool,
 }
 
 impl Ended {
-    /// What these entries end. An entry that was just made decodes.
+    /// What these entries may end. An entry that was just made decodes.
     pub(crate) fn by(entries: &[Entry]) -> Self {
         let mut ended = Self::default();
         for entry in entries {
             let decoded = decode_events(entry.bytes(), |_, event| match event {
-                Event::PaymentSent { id, .. }
-                | Event::PaymentFailed { id, .. }
-                | Event::PaymentForgotten { id, .. } => ended.payments.push(id),
-                Event::GapClosed => ended.gap_closed = true,
-                _ => {}
+                Event::GapClosed | Event::HashReleased { .. } => ended.all = true,
+                Event::PartObserved { .. } | Event::PartsDispatched { .. } => {}
+                event => ended.payments.extend(event.payment()),
             });
             debug_assert!(decoded.is_ok(), "the core encodes nothing that would not decode");
         }
@@ -97,28 +98,31 @@ impl<'a, S> Watch<'a, S> {
 
 impl<S> Drop for Watch<'_, S> {
     fn drop(&mut self) {
-        self.commit.lock().outcomes.take_down(self.id, self.ticket);
+        let waiter = self.commit.lock().outcomes.take_down(self.id, self.ticket);
+        drop(waiter);
     }
 }
 
 /// What a look at a payment gives: its outcome, or that there is none yet.
-///
-/// In the gap of a restored log a failure is none: the payment may have been tried again, and paid.
 fn look(state: &State, id: PaymentId) -> Result<Option<Standing>, OutcomeError> {
     let standing = state.standing(&id).ok_or(OutcomeError::UnknownPayment { id })?;
-    let over = match standing.status {
-        Status::Fulfilled => true,
-        Status::Failed { .. } => !state.is_restored(),
-        Status::AwaitingInvoice | Status::Pending | Status::Abandoned { .. } => false,
-    };
-    Ok(over.then_some(standing))
+    Ok(has_outcome(state, &standing).then_some(standing))
+}
+
+/// Whether this is how it ended. A failure is no outcome in the gap of a restored log, where the
+/// payment may have been tried again and paid; nor while anything told under its id is out, which may
+/// still be paid.
+fn has_outcome(state: &State, standing: &Standing) -> bool {
+    let failed = matches!(standing.status, Status::Failed { .. });
+    standing.is_over() && !(failed && state.is_restored())
 }
 
 /// Waiting for a payment's outcome.
 impl<S: EventStore + Send + 'static> SharedLedger<S> {
-    /// Waits until a payment is Fulfilled or Failed, and tells how it stands then. Fulfilled is
-    /// final. Failed may be followed by a correction, which a notification tells; while the log is
-    /// restored it is not told at all, since the payment may have been paid in the gap.
+    /// Waits until a payment is Fulfilled, or Failed with nothing unresolved, and tells how it stands
+    /// then. Fulfilled is final. Failed may be followed by a correction, which a notification tells; it
+    /// is not told at all while the log is restored, since the payment may have been paid in the gap,
+    /// nor while a part that was told under its id is out again.
     ///
     /// # Errors
     /// [`OutcomeError::UnknownPayment`] if the ledger does not know the payment or forgets it
@@ -171,11 +175,12 @@ mod tests {
         let id = PaymentId::from_bytes([1; 32]);
         let first = outcomes.put(id, Waiter::Task(Sleeper::new()));
         let second = outcomes.put(id, Waiter::Task(Sleeper::new()));
-        outcomes.take_down(id, first);
+        assert!(outcomes.take_down(id, first).is_some());
+        assert!(outcomes.take_down(id, first).is_none());
         assert!(outcomes.are_awaited());
-        outcomes.take_down(id, second);
+        assert!(outcomes.take_down(id, second).is_some());
         assert!(!outcomes.are_awaited());
-        let ended = Ended { payments: vec![id], gap_closed: false };
+        let ended = Ended { payments: vec![id], all: false };
         assert!(outcomes.end(&ended).is_empty());
     }
 }

@@ -2,8 +2,9 @@
 //! events among them, while the log is not yet vouched for.
 
 use payonce_core::{
-    Acknowledge, AcknowledgeRefusal, AcknowledgeReply, Answer, Answers, EventStore, FinishRecovery,
-    Head, Ledger, OpenError, Opening, Recovery, State, UnixMillis, UnresolvedPart, WorkReply,
+    Acknowledge, AcknowledgeRefusal, AcknowledgeReply, AdoptPart, Answer, Answers, EventStore,
+    FinishRecovery, Head, Ledger, OpenError, Opening, PartId, Recovery, Replay, State, UnixMillis,
+    UnresolvedPart, WorkReply,
 };
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     handle::SharedLedger,
     options::Options,
     relay, replay,
+    upkeep::Upkeep,
 };
 
 /// A log that was opened and not yet vouched for; [`finish`](Self::finish) gives the ledger. As
@@ -25,6 +27,15 @@ impl<S: EventStore + Send + 'static> Clone for SharedRecovery<S> {
     fn clone(&self) -> Self {
         Self { ledger: self.ledger.clone(), lacks_known_head: self.lacks_known_head }
     }
+}
+
+/// The parts that the node vouches for: it drives them.
+fn adopted(answers: &[Answer]) -> Vec<PartId> {
+    let adopted = answers.iter().filter_map(|answer| match answer {
+        Answer::Adopted(AdoptPart { part, .. }) => Some(*part),
+        _ => None,
+    });
+    adopted.collect()
 }
 
 impl<S: EventStore + Send + 'static> SharedLedger<S> {
@@ -44,21 +55,36 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     ) -> Result<SharedRecovery<S>, OpenError> {
         let span = tracing::info_span!("payonce.open", ledger = %store.ledger_id());
         let _entered = span.enter();
-        let recovery = Ledger::open_by(store, opening, now, relay::beside, replay::run)?;
+        let mut upkeep = Upkeep::unknown();
+        let run = |replay: &mut Replay, store: &S, stored| {
+            let base_seq = store.base()?.map_or(0, |base| base.at.seq);
+            let snapshot_seq = replay.state().head().seq;
+            let bytes = replay::run_counted(replay, store, stored)?;
+            upkeep = Upkeep::new(base_seq, snapshot_seq, bytes);
+            Ok(())
+        };
+        let recovery = Ledger::open_by(store, opening, now, relay::beside, run)?;
         tracing::info!(head = %recovery.head(), restored = recovery.lacks_known_head(), "opened");
-        Ok(SharedRecovery::from_recovery(recovery, options))
+        if let Some(stored) = opening.known_head.filter(|_| !recovery.lacks_known_head()) {
+            upkeep.stored(stored);
+        }
+        Ok(SharedRecovery::new(recovery, options, upkeep))
     }
 }
 
 impl<S: EventStore + Send + 'static> SharedRecovery<S> {
-    /// Shares a recovery that was begun by itself.
+    /// Shares a recovery that was begun by itself, as [`SharedLedger::from_ledger`] does a ledger.
     ///
     /// # Panics
     /// If snapshots are to be taken and no thread can be started.
     #[must_use]
     pub fn from_recovery(recovery: Recovery<S>, options: Options) -> Self {
+        Self::new(recovery, options, Upkeep::unknown())
+    }
+
+    fn new(recovery: Recovery<S>, options: Options, upkeep: Upkeep) -> Self {
         let (machine, store, lacks_known_head) = recovery.into_parts();
-        Self { ledger: SharedLedger::new(machine, store, options), lacks_known_head }
+        Self { ledger: SharedLedger::new(machine, store, options, upkeep), lacks_known_head }
     }
 
     /// Whether the log lacks the head given at this opening.
@@ -84,6 +110,20 @@ impl<S: EventStore + Send + 'static> SharedRecovery<S> {
         self.ledger.query(State::is_restored)
     }
 
+    /// The parts in flight that nobody drives, as on a ledger
+    /// ([`undriven`](SharedLedger::undriven)).
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub fn undriven(&self) -> Result<Vec<UnresolvedPart>, Unavailable> {
+        self.ledger.undriven()
+    }
+
+    /// Takes parts over that are still in flight, as on a ledger ([`drive`](SharedLedger::drive)).
+    pub fn drive(&self, parts: impl IntoIterator<Item = PartId>) {
+        self.ledger.drive(parts);
+    }
+
     /// Takes a batch of answers, durable with one append when the call returns. Each has its own
     /// reply; a refused one records nothing.
     ///
@@ -94,7 +134,11 @@ impl<S: EventStore + Send + 'static> SharedRecovery<S> {
         answers: impl IntoIterator<Item = Answer>,
         now: UnixMillis,
     ) -> Result<Answers<Answer>, Unavailable> {
-        self.ledger.execute_all(answers, now)
+        let answers: Vec<_> = answers.into_iter().collect();
+        let adopted = adopted(&answers);
+        let replies = self.ledger.execute_all(answers, now)?;
+        self.ledger.drive(adopted);
+        Ok(replies)
     }
 
     /// [`answer`](Self::answer) for tasks.
@@ -106,7 +150,11 @@ impl<S: EventStore + Send + 'static> SharedRecovery<S> {
         answers: impl IntoIterator<Item = Answer>,
         now: UnixMillis,
     ) -> Result<Answers<Answer>, Unavailable> {
-        self.ledger.execute_all_async(answers, now).await
+        let answers: Vec<_> = answers.into_iter().collect();
+        let adopted = adopted(&answers);
+        let replies = self.ledger.execute_all_async(answers, now).await?;
+        self.ledger.drive(adopted);
+        Ok(replies)
     }
 
     /// Says that the user has handled notifications, as on a ledger.

@@ -1,9 +1,12 @@
 //! Replay on two threads: one reads and computes the chain, the other folds, and whichever has the
 //! time decodes.
 
-use std::{ops::ControlFlow, sync::mpsc, thread};
+use std::{cell::Cell, ops::ControlFlow, sync::mpsc, thread};
 
-use payonce_core::{EventSource, Head, Linker, Records, Replay, ReplayError, State};
+use payonce_core::{
+    EventSource, Head, LedgerId, Linker, Records, Replay, ReplayError, Snapshot, State, StoreError,
+    StoredEntry,
+};
 
 /// How many entries, or bytes of events, are handed over at a time: enough that handing over costs
 /// nothing, few enough to stay in a cache.
@@ -37,6 +40,69 @@ pub fn verify(source: &impl EventSource, seed: u64) -> Result<State, ReplayError
     let mut replay = Replay::from_beginning(source, seed)?;
     run(&mut replay, source, stored)?;
     replay.finish(stored)
+}
+
+/// Does what [`run`] does, and says how many bytes of entries that were.
+pub(crate) fn run_counted(
+    replay: &mut Replay,
+    store: &impl EventSource,
+    stored: Head,
+) -> Result<u64, ReplayError> {
+    let counted = Counted { store, bytes: Cell::new(0) };
+    run(replay, &counted, stored)?;
+    Ok(counted.bytes.get())
+}
+
+/// A store, and how many bytes of entries were read from it.
+struct Counted<'a, S> {
+    store: &'a S,
+    bytes: Cell<u64>,
+}
+
+impl<S: EventSource> Counted<'_, S> {
+    fn count<'a>(
+        &'a self,
+        visit: &'a mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> impl FnMut(StoredEntry<'_>) -> ControlFlow<()> + 'a {
+        |entry| {
+            self.bytes.set(self.bytes.get() + entry.bytes.len() as u64);
+            visit(entry)
+        }
+    }
+}
+
+impl<S: EventSource> EventSource for Counted<'_, S> {
+    fn ledger_id(&self) -> LedgerId {
+        self.store.ledger_id()
+    }
+
+    fn head(&self) -> Result<Head, StoreError> {
+        self.store.head()
+    }
+
+    fn replay(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.store.replay(from, &mut self.count(visit))
+    }
+
+    fn replay_unchained(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.store.replay_unchained(from, &mut self.count(visit))
+    }
+
+    fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
+        self.store.load_snapshot(at_most)
+    }
+
+    fn base(&self) -> Result<Option<Snapshot>, StoreError> {
+        self.store.base()
+    }
 }
 
 /// Does what [`Replay::run`] does, folding on a thread of its own.

@@ -34,6 +34,19 @@ pub enum SubscriptionError {
     /// The ledger is closed or poisoned. All that was confirmed before was told.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// The ledger is closed or poisoned, and not all that was confirmed before was told: what is
+    /// missing had left memory. Once the log is open again, subscribe from `next_seq`.
+    #[error(
+        "not told: what was confirmed from seq {next_seq} up to {confirmed_seq}; subscribe again from there"
+    )]
+    Lagged {
+        /// The first seq that was not told.
+        next_seq: u64,
+        /// The last seq that was confirmed.
+        confirmed_seq: u64,
+        /// Why it cannot be read any more.
+        source: Unavailable,
+    },
     /// The log no longer holds the seq: its history was dropped. Ask the state, and subscribe anew
     /// from the head.
     #[error("the log no longer holds seq {seq}: its history was dropped")]
@@ -129,8 +142,8 @@ impl<S: EventStore + Send + 'static> Subscription<S> {
                 Found::NotYet => return Ok(None),
                 Found::InStore(until) => {
                     let from = self.next_seq;
-                    let fetched = self.commit.with_store(|store| fetch(store, from, until))?;
-                    self.behind = fetched?;
+                    let fetched = self.commit.with_store(|store| fetch(store, from, until));
+                    self.behind = fetched.map_err(|source| self.lagged(until, source))??;
                 }
             }
         }
@@ -161,7 +174,8 @@ impl<S: EventStore + Send + 'static> Subscription<S> {
                     let from = self.next_seq;
                     let fetching =
                         self.commit.with_store_async(move |store| fetch(store, from, until));
-                    self.behind = fetching.await??;
+                    let fetched = fetching.await;
+                    self.behind = fetched.map_err(|source| self.lagged(until, source))??;
                 }
             }
         }
@@ -170,6 +184,11 @@ impl<S: EventStore + Send + 'static> Subscription<S> {
     fn give(&mut self, confirmed: Confirmed) -> Confirmed {
         self.next_seq = confirmed.header.last_seq() + 1;
         confirmed
+    }
+
+    /// The ledger ended before the rest was read.
+    const fn lagged(&self, confirmed_seq: u64, source: Unavailable) -> SubscriptionError {
+        SubscriptionError::Lagged { next_seq: self.next_seq, confirmed_seq, source }
     }
 
     fn look(&self) -> Result<Found, SubscriptionError> {

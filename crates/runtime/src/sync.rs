@@ -18,7 +18,7 @@ pub(crate) use std::{
     thread,
 };
 
-use std::sync::PoisonError;
+use std::{io, sync::PoisonError};
 
 /// Locks what stays sound when a thread panics: it is whole between any two of its changes.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -35,6 +35,11 @@ pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexG
 /// # Panics
 /// If the operating system starts none, as for any runtime.
 pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) {
+    try_start(name, run).expect("a thread can be started");
+}
+
+/// As [`start`], where the caller can do without.
+pub(crate) fn try_start(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let builder = thread::Builder::new().name(name.into());
-    builder.spawn(run).expect("a thread can be started");
+    builder.spawn(run).map(drop)
 }

@@ -17,6 +17,11 @@ use crate::{
 /// Calls for tasks, on any executor. What is submitted is recorded, also if the future is dropped
 /// before it is answered. If that was a [`Dispatch`](payonce_core::Dispatch), nobody has been given
 /// the right to offer its parts, and nobody will be: they are withdrawn.
+///
+/// Once the answer was given, dropping whatever awaited it withdraws nothing, since parts may have
+/// been offered by then: they stay in flight, and nobody drives them. Dispatch with
+/// [`dispatch_async`](Self::dispatch_async), whose [`Driver`](crate::Driver) notices that it is
+/// dropped; [`undriven`](Self::undriven) lists the parts.
 impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// [`execute`](Self::execute) for tasks.
     ///
@@ -58,7 +63,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
         let (asked, settled) = commit.enter_async(|front| ask_in(front, ask)).await?;
         let ticket = asked.unwrap_or_else(|panicked| resume_unwind(panicked));
         settled.wait().await;
-        commit.lock().release(ticket)
+        commit.read(ticket)
     }
 
     /// [`tick`](Self::tick) for tasks.
@@ -66,9 +71,9 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// # Errors
     /// As [`tick`](Self::tick).
     pub async fn tick_async(&self, now: UnixMillis) -> Result<TickReply, CallError<TickRefusal>> {
-        let mut sum = self.execute_async(Tick, now).await?;
+        let mut sum = self.execute_async(Tick::new(), now).await?;
         while sum.more {
-            sum = sum_of(sum, self.execute_async(Tick, now).await?);
+            sum = sum_of(sum, self.execute_async(Tick::new(), now).await?);
         }
         Ok(sum)
     }
@@ -102,7 +107,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
         let commit = self.commit();
         let submit = |front: &mut Guard<'_, S>| front.submit_all(operations, now);
         let (tickets, settled) = commit.enter_async(submit).await?;
-        let unread = Unread { commit, tickets };
+        let unread = Unread { commit, tickets, now };
         settled.wait().await;
         unread.read()
     }
@@ -112,12 +117,15 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
 struct Unread<'a, S: EventStore + Send + 'static, T: Release, E> {
     commit: &'a Arc<Commit<S>>,
     tickets: Vec<Ticket<Result<T, E>>>,
+    /// When they were asked for.
+    now: UnixMillis,
 }
 
 impl<S: EventStore + Send + 'static, T: Release, E> Unread<'_, S, T, E> {
     fn read(mut self) -> Result<Vec<Result<T, E>>, Unavailable> {
+        let tickets = mem::take(&mut self.tickets);
         let front = self.commit.lock();
-        mem::take(&mut self.tickets).into_iter().map(|ticket| front.release(ticket)).collect()
+        tickets.into_iter().map(|ticket| front.release(ticket)).collect()
     }
 }
 
@@ -128,14 +136,14 @@ impl<S: EventStore + Send + 'static, T: Release, E> Drop for Unread<'_, S, T, E>
             return;
         }
         let mut front = self.commit.lock();
-        front.forfeit(mem::take(&mut self.tickets));
+        front.forfeit(mem::take(&mut self.tickets), self.now);
         self.commit.call_writer(&mut front);
     }
 }
 
 impl<S: EventStore + Send + 'static> Commit<S> {
     /// Submits something as soon as there is room; it is answered once the sleeper is done.
-    async fn enter_async<T>(
+    pub(crate) async fn enter_async<T>(
         self: &Arc<Self>,
         submit: impl FnOnce(&mut Guard<'_, S>) -> (T, u64),
     ) -> Result<(T, Arc<Sleeper>), Unavailable> {
@@ -171,10 +179,11 @@ impl<S: EventStore + Send + 'static> Commit<S> {
     }
 
     async fn close_async(self: &Arc<Self>) -> Option<S> {
+        self.refuse_more();
         loop {
             let sleeper = Sleeper::new();
             {
-                let mut front = self.begin_to_close();
+                let mut front = self.lock();
                 if front.is_idle() {
                     break;
                 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Unit};
 use payonce_core::{Counts, LedgerId, State, StoreError, UnixMillis};
 
+use crate::upkeep::Upkeep;
+
 const APPENDS: &str = "payonce_appends_total";
 const ENTRIES: &str = "payonce_entries_total";
 const BYTES: &str = "payonce_bytes_total";
@@ -18,6 +20,9 @@ const OLDEST_UNRESOLVED: &str = "payonce_oldest_unresolved_seconds";
 const ANOMALIES_FOLDED: &str = "payonce_anomalies_folded";
 const RESTORED: &str = "payonce_restored";
 const POISONED: &str = "payonce_poisoned";
+const LOG_EVENTS: &str = "payonce_log_events";
+const HISTORY_EVENTS: &str = "payonce_history_events";
+const UNSNAPSHOTTED_BYTES: &str = "payonce_unsnapshotted_bytes";
 const SNAPSHOTS: &str = "payonce_snapshots_total";
 const SNAPSHOT_FAILURES: &str = "payonce_snapshot_failures_total";
 const SNAPSHOT_SECONDS: &str = "payonce_snapshot_seconds";
@@ -41,6 +46,9 @@ pub(crate) struct Telemetry {
     anomalies_folded: Gauge,
     restored: Gauge,
     poisoned: Gauge,
+    log_events: Gauge,
+    history_events: Gauge,
+    unsnapshotted_bytes: Gauge,
     snapshots: Counter,
     snapshot_failures: Counter,
     snapshot_seconds: Histogram,
@@ -69,6 +77,9 @@ impl Telemetry {
             anomalies_folded: metrics::gauge!(ANOMALIES_FOLDED, "ledger" => label.clone()),
             restored: metrics::gauge!(RESTORED, "ledger" => label.clone()),
             poisoned: metrics::gauge!(POISONED, "ledger" => label.clone()),
+            log_events: metrics::gauge!(LOG_EVENTS, "ledger" => label.clone()),
+            history_events: metrics::gauge!(HISTORY_EVENTS, "ledger" => label.clone()),
+            unsnapshotted_bytes: metrics::gauge!(UNSNAPSHOTTED_BYTES, "ledger" => label.clone()),
             snapshots: metrics::counter!(SNAPSHOTS, "ledger" => label.clone()),
             snapshot_failures: metrics::counter!(SNAPSHOT_FAILURES, "ledger" => label.clone()),
             snapshot_seconds: metrics::histogram!(SNAPSHOT_SECONDS, "ledger" => label),
@@ -102,15 +113,26 @@ impl Telemetry {
         }
     }
 
-    pub(crate) fn poisoned(&self) {
-        self.poisoned.set(1.0);
+    /// For where the fault is set.
+    pub(crate) fn poisoned(&self) -> Gauge {
+        self.poisoned.clone()
     }
 
     pub(crate) fn queued(&self, commands: usize) {
         self.queue_commands.set(count(commands));
     }
 
-    pub(crate) fn observe(&self, vitals: &Vitals, now: UnixMillis) {
+    /// How much log there is.
+    #[allow(clippy::cast_precision_loss, reason = "a gauge")]
+    pub(crate) fn log(&self, upkeep: &Upkeep, head_seq: u64) {
+        if upkeep.is_known {
+            self.log_events.set(head_seq.saturating_sub(upkeep.base_seq) as f64);
+            self.history_events.set(upkeep.history_events() as f64);
+            self.unsnapshotted_bytes.set(upkeep.bytes_since_snapshot as f64);
+        }
+    }
+
+    pub(crate) fn observe(&self, vitals: &Vitals, age: Duration) {
         let counts = &vitals.counts;
         self.pending.set(count(counts.pending));
         self.awaiting_invoice.set(count(counts.awaiting_invoice));
@@ -120,8 +142,32 @@ impl Telemetry {
         #[allow(clippy::cast_precision_loss, reason = "a gauge")]
         self.anomalies_folded.set(counts.anomalies_folded as f64);
         self.restored.set(if vitals.restored { 1.0 } else { 0.0 });
-        let age = vitals.oldest_unresolved.map_or(0, |since| now.0.saturating_sub(since.0));
-        self.oldest_unresolved.set(Duration::from_millis(age).as_secs_f64());
+        self.oldest_unresolved.set(age.as_secs_f64());
+    }
+}
+
+/// How old the oldest payment without an outcome is, although clocks are wrong at times.
+#[derive(Debug, Default)]
+pub(crate) struct Age {
+    /// A payment accepted in the future, by its clock, and the earliest time since at which it was
+    /// seen to be the oldest: it is at least as old.
+    ahead: Option<(UnixMillis, UnixMillis)>,
+}
+
+impl Age {
+    /// Its age by the latest clock, which may be wrong; the next right one puts it right.
+    pub(crate) fn of(&mut self, vitals: &Vitals, now: UnixMillis) -> Duration {
+        let accepted = vitals.oldest_unresolved.unwrap_or(now);
+        if accepted <= now {
+            // Kept, if this clock is the wrong one.
+            return Duration::from_millis(now.0 - accepted.0);
+        }
+        let since = match self.ahead {
+            Some((same, since)) if same == accepted => since.min(now),
+            _ => now,
+        };
+        self.ahead = Some((accepted, since));
+        Duration::from_millis(now.0 - since.0)
     }
 }
 
@@ -167,6 +213,16 @@ fn describe() {
     metrics::describe_gauge!(ANOMALIES_FOLDED, "anomalies that were only counted");
     metrics::describe_gauge!(RESTORED, "1 while the log lacks something that the node knew");
     metrics::describe_gauge!(POISONED, "1 once nothing is answered any more");
+    metrics::describe_gauge!(LOG_EVENTS, "events in the log since its base");
+    metrics::describe_gauge!(
+        HISTORY_EVENTS,
+        "of these the ones that a snapshot covers: what could be dropped"
+    );
+    metrics::describe_gauge!(
+        UNSNAPSHOTTED_BYTES,
+        Unit::Bytes,
+        "bytes of entries since the newest snapshot: what opening replays"
+    );
     metrics::describe_counter!(SNAPSHOTS, "snapshots kept");
     metrics::describe_counter!(SNAPSHOT_FAILURES, "snapshots that could not be kept");
     metrics::describe_histogram!(SNAPSHOT_SECONDS, Unit::Seconds, "how long a snapshot took");

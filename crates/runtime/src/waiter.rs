@@ -59,12 +59,16 @@ impl Sleeper {
     }
 
     fn poll(&self, context: &Context<'_>) -> Poll<()> {
+        // Cloned before the lock is taken, and the former one dropped after it is given back: a
+        // waker is its executor's code.
+        let waker = context.waker().clone();
         let mut sleep = lock(&self.0);
-        match &mut *sleep {
-            Sleep::Done => return Poll::Ready(()),
-            Sleep::Waiting(waker) => waker.clone_from(context.waker()),
-            Sleep::Unpolled => *sleep = Sleep::Waiting(context.waker().clone()),
+        if matches!(*sleep, Sleep::Done) {
+            return Poll::Ready(());
         }
+        let before = std::mem::replace(&mut *sleep, Sleep::Waiting(waker));
+        drop(sleep);
+        drop(before);
         Poll::Pending
     }
 
@@ -81,7 +85,7 @@ pub(crate) enum Waiter {
     Task(Arc<Sleeper>),
 }
 
-/// Tells all of them.
+/// Tells all of them. Runs what is not the ledger's own: never under a lock.
 pub(crate) fn done(waiters: Vec<Waiter>) {
     for waiter in waiters {
         match waiter {

@@ -1,37 +1,44 @@
-//! The writer thread: it commits and keeps house for tasks, which must not block. It is started
-//! with the first call of a task, so a program without tasks has no such thread.
+//! The writer thread: it commits and reads the store for tasks, which must not block. It is started
+//! with the first call of a task, so a program without tasks has no such thread. What takes long,
+//! keeping house, has a thread of its own for as long as it takes.
 
 use std::{
     any::Any,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
-use payonce_core::EventStore;
+use payonce_core::{EventStore, StoreError};
 
 use crate::{
     commit::{Commit, Guard, QUARTER, WriterPost},
-    error::Unavailable,
-    sync::{Mutex, lock, start, wait},
+    error::{HouseError, Unavailable},
+    sync::{Mutex, lock, start, try_start, wait},
     waiter::{Sleeper, done},
 };
 
-/// Something to do with the store, for a task.
-pub(crate) struct Errand<S>(Box<dyn FnOnce(&mut S) + Send>);
-
-/// What an errand brings back; empty if it was never run.
-struct Fetched<T> {
-    value: Mutex<Option<T>>,
-    sleeper: Arc<Sleeper>,
+/// Something to do with the store, for a task, which is woken when this is dropped, done or not.
+pub(crate) struct Errand<S> {
+    work: Box<dyn FnOnce(&mut S) + Send>,
+    alarm: Alarm,
 }
 
-/// Wakes who waits for an errand, run or not.
-struct Return<T>(Arc<Fetched<T>>);
+/// Wakes who waits.
+struct Alarm(Arc<Sleeper>);
 
-impl<T> Drop for Return<T> {
+impl Drop for Alarm {
     fn drop(&mut self) {
-        self.0.sleeper.done();
+        self.0.done();
     }
+}
+
+/// What is brought back; empty if it was never fetched.
+type Fetched<T> = Arc<Mutex<Option<T>>>;
+
+/// What failed for want of a thread.
+fn failed(error: io::Error) -> HouseError {
+    HouseError::Store(Arc::new(StoreError::Backend(Box::new(error))))
 }
 
 impl<S: EventStore + Send + 'static> Commit<S> {
@@ -56,9 +63,10 @@ impl<S: EventStore + Send + 'static> Commit<S> {
             } else if let Some(errand) = front.next_errand() {
                 drop(front);
                 self.run(errand);
+                let waiters = self.lock().leave();
+                done(waiters);
                 front = self.lock();
-                done(front.leave());
-            } else if front.closing {
+            } else if front.closing && !front.may_appoint() {
                 break;
             } else {
                 front = wait(&self.writer_called, front);
@@ -73,14 +81,16 @@ impl<S: EventStore + Send + 'static> Commit<S> {
     }
 
     /// A panic of the store ends everything, but not in silence.
-    fn run(&self, Errand(errand): Errand<S>) {
+    fn run(&self, Errand { work, alarm }: Errand<S>) {
         let mut store = lock(&self.store);
-        let store = store.as_mut().expect("the store is handed back only when it has no guests");
+        let present = store.as_mut().expect("the store is handed back only when it has no guests");
         let outcome: Result<(), Box<dyn Any + Send>> =
-            catch_unwind(AssertUnwindSafe(|| errand(store)));
+            catch_unwind(AssertUnwindSafe(|| work(present)));
+        drop(store);
         if outcome.is_err() {
             self.poison(None);
         }
+        drop(alarm);
     }
 
     /// Does something with the store on the writer thread; appends wait meanwhile.
@@ -88,21 +98,49 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         self: &Arc<Self>,
         call: impl FnOnce(&mut S) -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
-        let sleeper = Sleeper::new();
-        let result = Arc::new(Fetched { value: Mutex::new(None), sleeper: Arc::clone(&sleeper) });
-        let returned = Return(Arc::clone(&result));
-        {
-            let mut front = self.lock();
-            front.check_open()?;
-            self.staff(&mut front);
-            front.add_errand(Errand(Box::new(move |store| {
-                let value = call(store);
-                *lock(&returned.0.value) = Some(value);
-            })));
-            self.writer_called.notify_one();
-        }
+        let (sleeper, fetched) = (Sleeper::new(), Fetched::<T>::default());
+        let put = Arc::clone(&fetched);
+        let work = Box::new(move |store: &mut S| *lock(&put) = Some(call(store)));
+        let errand = Errand { work, alarm: Alarm(Arc::clone(&sleeper)) };
+        self.send(errand)?;
         sleeper.wait().await;
-        let value = lock(&result.value).take();
+        let value = lock(&fetched).take();
         value.ok_or_else(|| self.lock().unavailable())
+    }
+
+    /// Sends the writer thread.
+    fn send(self: &Arc<Self>, errand: Errand<S>) -> Result<(), Unavailable> {
+        let mut front = self.lock();
+        front.check_open()?;
+        self.staff(&mut front);
+        front.add_errand(errand);
+        drop(front);
+        self.writer_called.notify_one();
+        Ok(())
+    }
+
+    /// Does something that takes long on a thread of its own: the writer thread commits meanwhile,
+    /// and a task must not block its own. A dropped future leaves it to its end.
+    pub(crate) async fn apart<T: Send + 'static>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&Self) -> Result<T, HouseError> + Send + 'static,
+    ) -> Result<T, HouseError> {
+        let (sleeper, fetched) = (Sleeper::new(), Fetched::<Result<T, HouseError>>::default());
+        let (alarm, put) = (Alarm(Arc::clone(&sleeper)), Arc::clone(&fetched));
+        let commit = Arc::clone(self);
+        try_start("payonce-apart", move || {
+            // Dropped last, by a panic too.
+            let _alarm = alarm;
+            let outcome = act(&commit);
+            *lock(&put) = Some(outcome);
+        })
+        .map_err(failed)?;
+        sleeper.wait().await;
+        let outcome = lock(&fetched).take();
+        let fault = self.lock().fault();
+        outcome.unwrap_or_else(|| {
+            let panicked = || failed(io::Error::other("the thread that did it panicked"));
+            Err(fault.map_or_else(panicked, HouseError::from))
+        })
     }
 }

@@ -12,8 +12,9 @@ use std::{
 };
 
 use payonce_core::{
-    ClaimPart, Dispatch, DispatchReply, Fate, LedgerId, Msat, NewPart, Opening, PartId, PaymentId,
-    Preimage, Remember, Request, Send as SendPayment, SendReply, State, Status, UnixMillis,
+    Backoff, ClaimPart, Dispatch, DispatchReply, Fate, LedgerId, MaxFee, Msat, NewPart, Opening,
+    PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Send as SendPayment, SendReply,
+    State, Status, UnixMillis,
 };
 use payonce_runtime::{Options, SharedLedger};
 use payonce_store_fs::FsStore;
@@ -63,7 +64,9 @@ fn part(nth: u64) -> PartId {
 }
 
 fn send(nth: u64) -> SendPayment {
-    SendPayment::new(id(nth), Request::invoice(preimage(nth).payment_hash(), Msat(1_000)))
+    let hash = preimage(nth).payment_hash();
+    let request = Request::invoice(hash, Msat(1_000), MaxFee::Unlimited, RetryPolicy::Manual);
+    SendPayment::new(id(nth), request.backoff(Backoff::NONE))
 }
 
 fn dispatch(nth: u64) -> Dispatch {

@@ -9,13 +9,15 @@
 
 use std::{
     future::Future,
-    pin::pin,
-    task::{Context, Waker},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Wake, Waker},
 };
 
 use payonce_core::{
-    ClaimPart, Dispatch, Fate, LedgerId, Msat, NewPart, Opening, PartId, PaymentId, Preimage,
-    Remember, Request, Send as SendPayment, SendRefusal, SendReply, Status, UnixMillis,
+    Backoff, ClaimPart, Dispatch, Fate, LedgerId, MaxFee, Msat, NewPart, Opening, PartId,
+    PaymentId, Preimage, Remember, Request, RetryPolicy, Send as SendPayment, SendRefusal,
+    SendReply, Status, UnixMillis,
 };
 use payonce_runtime::{CallError, HouseError, Options, SharedLedger, Unavailable};
 use payonce_store_memory::{Failure, MemoryDisk, MemoryStore};
@@ -23,6 +25,7 @@ use shuttle::{
     Config, Runner,
     future::block_on,
     scheduler::{PctScheduler, RandomScheduler},
+    sync::Mutex,
     thread,
 };
 
@@ -70,7 +73,9 @@ fn part(nth: u8) -> PartId {
 }
 
 fn send(nth: u8) -> SendPayment {
-    SendPayment::new(id(nth), Request::invoice(preimage(nth).payment_hash(), Msat(1_000)))
+    let hash = preimage(nth).payment_hash();
+    let request = Request::invoice(hash, Msat(1_000), MaxFee::Unlimited, RetryPolicy::Manual);
+    SendPayment::new(id(nth), request.backoff(Backoff::NONE))
 }
 
 fn dispatch(nth: u8) -> Dispatch {
@@ -289,5 +294,128 @@ fn a_subscriber_misses_nothing() {
         accepted(&ledger, 1);
         let confirmed = reader.join().expect("no panic").expect("open");
         assert_eq!(confirmed.events.len(), 1);
+    });
+}
+
+/// A task of an executor that has shut down: told once, it is dropped, which may take locks of the
+/// ledger. Under one of them that is a deadlock.
+struct Gone(Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>);
+
+impl Gone {
+    /// Polls a task that may have to wait, and leaves it to its waker.
+    fn task(task: impl Future<Output = ()> + Send + 'static) -> Arc<Self> {
+        let gone = Arc::new(Self(Mutex::new(None)));
+        let waker = Waker::from(Arc::clone(&gone));
+        let mut task: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(task);
+        if task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+            *gone.0.lock().expect("nobody panics") = Some(task);
+        }
+        gone
+    }
+}
+
+impl Wake for Gone {
+    fn wake(self: Arc<Self>) {
+        let task = self.0.lock().expect("nobody panics").take();
+        drop(task);
+    }
+}
+
+/// Waits for an outcome, for the next entry, for an old one, for room, each as a task.
+fn waiting_tasks(ledger: &Shared) -> [Arc<Gone>; 4] {
+    let (one, two) = (ledger.clone(), ledger.clone());
+    let mut next = ledger.subscribe(ledger.head().seq + 1);
+    let mut old = ledger.subscribe(1);
+    [
+        Gone::task(async move { drop(one.outcome_async(id(1)).await) }),
+        Gone::task(async move { drop(next.read_async().await) }),
+        Gone::task(async move { drop(old.read_async().await) }),
+        Gone::task(async move { drop(two.execute_async(send(2), NOW).await) }),
+    ]
+}
+
+#[test]
+fn whoever_is_woken_by_closing_may_drop_its_task() {
+    many_orders(|| {
+        let (_disk, ledger) = new(1);
+        accepted(&ledger, 1);
+        let caller = sender(&ledger, 3);
+        let tasks = waiting_tasks(&ledger);
+        drop(ledger.close());
+        drop(caller.join().expect("no panic"));
+        drop(tasks);
+    });
+}
+
+#[test]
+fn whoever_is_woken_by_the_last_handle_may_drop_its_task() {
+    many_orders(|| {
+        let (disk, ledger) = new(16);
+        accepted(&ledger, 1);
+        let mut next = ledger.subscribe(ledger.head().seq + 1);
+        let mut old = ledger.subscribe(1);
+        let tasks = [
+            Gone::task(async move { drop(next.read_async().await) }),
+            Gone::task(async move { drop(old.read_async().await) }),
+        ];
+        let caller = sender(&ledger, 2);
+        drop(ledger);
+        assert_eq!(caller.join().expect("no panic").expect("accepted"), SendReply::Accepted);
+        drop(tasks);
+        assert_eq!(pending(&disk), 2);
+    });
+}
+
+#[test]
+fn whoever_is_woken_by_a_store_that_fails_may_drop_its_task() {
+    for nth in 1..=3 {
+        many_orders(move || {
+            let (disk, ledger) = new(16);
+            accepted(&ledger, 1);
+            disk.fail_nth(nth, Failure::BeforeEffect);
+            let tasks = waiting_tasks(&ledger);
+            let caller = sender(&ledger, 3);
+            drop(caller.join().expect("no panic"));
+            drop(ledger.close());
+            drop(tasks);
+        });
+    }
+}
+
+/// A verification beside payments, and one that closing ends.
+#[test]
+fn who_reads_history_holds_nobody_up() {
+    many_orders(|| {
+        let (disk, ledger) = new(16);
+        accepted(&ledger, 1);
+        let caller = sender(&ledger, 2);
+        let verifying = {
+            let ledger = ledger.clone();
+            thread::spawn(move || ledger.verify(1))
+        };
+        assert_eq!(caller.join().expect("no panic").expect("accepted"), SendReply::Accepted);
+        assert!(ledger.close().is_some());
+        match verifying.join().expect("no panic") {
+            Ok(_) | Err(HouseError::Unavailable(Unavailable::Closed)) => {}
+            Err(other) => panic!("{other:?}"),
+        }
+        assert_eq!(pending(&disk), 2);
+    });
+}
+
+/// A task that keeps house and is dropped, whenever that is.
+#[test]
+fn keeping_house_for_a_task_that_is_gone_ends_by_itself() {
+    many_orders(|| {
+        let (disk, ledger) = new(16);
+        accepted(&ledger, 1);
+        {
+            let mut given_up = pin!(ledger.save_snapshot_async());
+            let _ = given_up.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
+        let caller = sender(&ledger, 2);
+        drop(ledger);
+        assert_eq!(caller.join().expect("no panic").expect("accepted"), SendReply::Accepted);
+        assert_eq!(pending(&disk), 2);
     });
 }

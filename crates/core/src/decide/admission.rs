@@ -9,14 +9,15 @@ use crate::{
     config::SameHash,
     decide::{Context, Decision},
     event::{Event, Invoice},
-    ids::PaymentId,
+    faults::{self, Fault},
+    ids::{PaymentHash, PaymentId},
     limits,
     notification::NotificationId,
     payment::Payment,
     refusal::{ReceiveInvoiceRefusal, SendRefusal},
     reply::{FactReply, SendReply, Standing},
     request::{Deadline, Request, RequestField, Target},
-    state::{Place, State},
+    state::{Ending, HashHolder, Place, State},
     status::Status,
     tombstone::Outcome,
 };
@@ -38,15 +39,33 @@ pub(crate) fn send(
     if state.gap {
         return Err(SendRefusal::Restored);
     }
-    if context.config.same_hash == SameHash::Refuse
-        && let Some(hash) = request.target.payment_hash()
-        && let Some(other) = state.hash_holder(&hash, &id)
+    if let Some(hash) = request.target.payment_hash()
+        && let Some(other) = hash_in_use(state, context, &hash, &id)
     {
-        return Err(SendRefusal::HashInUse { other });
+        let same_payee = state.same_payee(&other, request.payee.as_ref());
+        return Err(SendRefusal::HashInUse { other, same_payee });
     }
     check_request(&request, context.now)?;
     let events = vec![Event::PaymentAccepted { id, request, again_after }];
     Ok(Decision { events, reply: SendReply::Accepted })
+}
+
+/// Who has this hash, so that it must not be promised to another id. Where two payments may have one
+/// hash: never one that is paid, a stray's or held, since what pays it a second time is lost.
+fn hash_in_use(
+    state: &State,
+    context: &Context<'_>,
+    payment_hash: &PaymentHash,
+    id: &PaymentId,
+) -> Option<HashHolder> {
+    if faults::is(Fault::PaidHashAccepted) {
+        return None;
+    }
+    match context.config.same_hash {
+        SameHash::Refuse => state.hash_holder(payment_hash, id),
+        SameHash::Allow => state.hash_over(payment_hash, id),
+    }
+    .or_else(|| state.known_paid_elsewhere(payment_hash))
 }
 
 /// Whether the command names the latest failure of an id that is over and has nothing out.
@@ -57,13 +76,14 @@ fn is_new_try(state: &State, id: &PaymentId, again_after: Option<NotificationId>
             let payment = state.payments.get(handle);
             matches!(payment.status, Status::Failed { .. })
                 && payment.is_resolved()
+                && !state.is_held(payment, Ending::Nothing)
                 && payment.failed_notification() == Some(named)
         }
         Some(Place::Tombstone(handle)) => matches!(
             state.tombstones.get(handle).outcome,
             Outcome::Failed { notice, .. } if notice == named
         ),
-        Some(Place::Stray(_)) | None => false,
+        Some(Place::Stray(_) | Place::HashPaid(_)) | None => false,
     }
 }
 
@@ -83,7 +103,7 @@ fn check_request(request: &Request, now: UnixMillis) -> Result<(), SendRefusal> 
     if request.amount == Msat::ZERO {
         return Err(SendRefusal::ZeroAmount);
     }
-    for amount in [Some(request.amount), request.max_fee].into_iter().flatten() {
+    for amount in [Some(request.amount), request.max_fee.limit()].into_iter().flatten() {
         if amount > Msat::MAX {
             return Err(SendRefusal::AmountTooLarge { amount, limit: Msat::MAX });
         }
@@ -134,9 +154,7 @@ pub(crate) fn receive_invoice(
     if state.gap {
         return Err(ReceiveInvoiceRefusal::Restored);
     }
-    if context.config.same_hash == SameHash::Refuse
-        && let Some(other) = state.hash_holder(&payment_hash, &id)
-    {
+    if let Some(other) = hash_in_use(state, context, &payment_hash, &id) {
         return Err(ReceiveInvoiceRefusal::HashInUse { other });
     }
     check_invoice(payment, &invoice, context.now)?;

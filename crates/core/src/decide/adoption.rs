@@ -1,23 +1,26 @@
-//! What the node knows and the log lacks (SEMANTICS 7): parts that are out, payments that were
-//! paid, hashes under which something is out. Facts, never refused for a limit.
+//! What the node knows and the log lacks (SEMANTICS 7): parts that are out, and hashes under which
+//! something is out. Facts, never refused for being unexpected.
 
 use alloc::{vec, vec::Vec};
 
 use crate::{
-    command::{AdoptPart, HoldHash, MarkPaid, ReleaseHash},
+    command::{AdoptPart, HoldHash, ListParts, ReleaseHash},
     decide::{
-        Context, Decision, Draft, Proof,
-        resolution::{Located, apart, deliver, home_of_hash, locate},
+        Context, Decision, apart, deliver,
+        draft::Draft,
+        others::{self, News},
+        whose::{self, Known},
     },
-    event::{AdoptedPart, Event, Home, Settlement, Word},
+    event::{AdoptedPart, Event, Home, Word},
+    evolve::At,
     ids::{PartId, PaymentHash, PaymentId},
+    limits,
     notification::Anomaly,
-    part::{Part, UNKNOWN_KIND},
+    part::{Fate, Part},
     payment::Payment,
     refusal::{FactRefusal, NeverRefused},
     reply::FactReply,
-    state::{PartPlace, Place, State},
-    status::Status,
+    state::{Ending, Place, State},
     stray::Stray,
 };
 
@@ -28,225 +31,206 @@ pub(crate) fn adopt(
 ) -> Result<Decision<FactReply>, NeverRefused> {
     let AdoptPart { id, part, payment_hash, amount, fee, kind } = command;
     let adopted = AdoptedPart { part, payment_hash, amount, fee, kind };
-    Ok(match state.part_place(&part) {
-        Some(PartPlace::Payment(handle, index)) => {
-            let payment = state.payments.get(handle);
-            of_known_part(state, context, payment, &payment.parts[index], adopted)
+    let adoption = Adoption { state, context, id, adopted };
+    Ok(match whose::known(state, &part, Some(&payment_hash)) {
+        Known::Own(payment, part) => adoption.of_own(payment, part),
+        Known::Stray(stray) => adoption.of_stray(stray),
+        Known::Former(place, former, _) if former.settled => {
+            // It paid its payment; that its HTLC is still on a channel is no news.
+            let id = state.id_at(place).copied();
+            let payment = id.and_then(|id| Some((id, state.standing(&id)?.status)));
+            Decision::nothing(FactReply { changed: false, payment })
         }
-        Some(PartPlace::Stray(handle)) => of_known_stray(state, state.strays.get(handle), adopted),
-        None => of_unknown_part(state, context, &id, adopted),
+        Known::Former(place, ..) => adoption.of_former(place),
+        Known::Nothing => adoption.of_unknown(),
     })
 }
 
-/// The log lacks what the node has: it is Restored from here on.
-fn found_gap(state: &State) -> Vec<Event> {
-    if state.gap { Vec::new() } else { vec![Event::GapFound] }
+/// A part that the node lists as out, while it looks for its payment.
+struct Adoption<'a> {
+    state: &'a State,
+    context: &'a Context<'a>,
+    id: PaymentId,
+    adopted: AdoptedPart,
 }
 
 /// What the node's word adds to a part that is recorded.
-struct News {
+struct Change {
     /// It is out again, or its terms were not known.
     changes: bool,
+    /// It was recorded as over.
+    out_again: bool,
     /// The log had never recorded that it went out.
     lacked: bool,
 }
 
-fn news(part: &Part, adopted: &AdoptedPart, recorded: bool) -> News {
-    let mut after = part.clone();
-    after.readopt(adopted, Word::Listed);
-    // A dispatched part that is out is no news.
-    let changes = if part.batch > 0 { after.fate != part.fate } else { after != *part };
-    News { changes, lacked: !recorded && part.batch == 0 && !part.adopted }
-}
+impl Adoption<'_> {
+    fn change(&self, part: &Part, learns_hash: bool) -> Change {
+        let mut after = part.clone();
+        // Its listing alone is recorded for many at once.
+        let at = At { epoch: part.details.listed_in, ..At::NOWHERE };
+        after.readopt(at, &self.adopted, Word::Listed);
+        // A dispatched part that is out is no news.
+        let changes = if part.batch > 0 { after.fate != part.fate } else { after != *part };
+        let known = part.batch > 0 || part.adopted || part.details.earlier_try;
+        Change {
+            changes: changes || learns_hash,
+            out_again: matches!(part.fate, Fate::Failed | Fate::Withdrawn),
+            lacked: !known,
+        }
+    }
 
-fn of_known_part(
-    state: &State,
-    context: &Context<'_>,
-    payment: &Payment,
-    part: &Part,
-    adopted: AdoptedPart,
-) -> Decision<FactReply> {
-    let news = news(part, &adopted, payment.is_former(&part.id));
-    // The node says that this part pays another hash: that one is out as well.
-    let other_hash = !payment.takes(&adopted.payment_hash);
-    let holds = other_hash && !state.held.contains(&adopted.payment_hash);
-    if !news.changes && !holds {
-        return Decision::nothing(FactReply::unchanged(Some(payment)));
+    /// That it is listed, if nobody knows yet since this opening: while recovery is not finished
+    /// nothing weaker counts against it.
+    fn listing(&self, part: &Part) -> Option<Event> {
+        let new = part.fate.is_unresolved() && !part.is_listed_since(self.state.recovery_since);
+        new.then(|| Event::PartsListed { parts: vec![part.id].into() })
     }
-    let mut draft = Draft::of(state, context, payment);
-    if news.changes {
-        let own = payment.payment_hash().filter(|_| other_hash);
-        let payment_hash = own.unwrap_or(adopted.payment_hash);
-        let part = AdoptedPart { payment_hash, ..adopted };
-        draft.adopt(part, &payment.id, Word::Listed);
-    }
-    if holds {
-        draft.note(Event::HashHeld { payment_hash: adopted.payment_hash });
-    }
-    with_gap(state, draft.finish(), news.lacked)
-}
 
-fn of_known_stray(state: &State, stray: &Stray, adopted: AdoptedPart) -> Decision<FactReply> {
-    let news = news(&stray.part, &adopted, state.is_former(&stray.part.id));
-    let mut events = Vec::new();
-    if news.changes {
-        let id = stray.payment;
-        let part = AdoptedPart { payment_hash: stray.payment_hash, ..adopted };
-        events.push(Event::PartAdopted { id, part, home: Home::Stray, word: Word::Listed });
-    }
-    let payment_hash = adopted.payment_hash;
-    if payment_hash != stray.payment_hash && !state.held.contains(&payment_hash) {
-        events.push(Event::HashHeld { payment_hash });
-    }
-    with_gap(state, apart(events), news.lacked)
-}
-
-fn of_unknown_part(
-    state: &State,
-    context: &Context<'_>,
-    id: &PaymentId,
-    part: AdoptedPart,
-) -> Decision<FactReply> {
-    let home = match state.place(id) {
-        None => home_of_hash(state, &part.payment_hash),
-        known => known,
-    };
-    let (mut draft, lacked) = match home {
-        Some(Place::Payment(handle)) => {
-            let payment = state.payments.get(handle);
-            if !payment.takes(&part.payment_hash) {
-                return stray(state, id, part);
+    fn of_own(&self, payment: &Payment, part: &Part) -> Decision<FactReply> {
+        let own = payment.part_hash(part).copied();
+        let told = self.adopted.payment_hash;
+        let change = self.change(part, own.is_none());
+        // The node says that this part pays another hash: that one is out as well.
+        let other = own.is_some_and(|own| own != told) && !self.state.held.contains(&told);
+        let mut draft = Draft::of(self.state, self.context, payment);
+        let news = change.changes || other;
+        if change.changes {
+            let part = AdoptedPart { payment_hash: own.unwrap_or(told), ..self.adopted };
+            draft.adopt(part, &payment.id, Word::Listed, false);
+            if change.out_again {
+                draft.tell_out_again(part.part);
             }
-            (Draft::of(state, context, payment), !payment.is_former(&part.part))
+        } else {
+            self.listing(part).into_iter().for_each(|event| draft.note(event));
         }
-        Some(Place::Tombstone(handle)) => {
-            let tombstone = state.tombstones.get(handle);
-            if !tombstone.takes(&part.payment_hash) {
-                return stray(state, id, part);
-            }
-            (Draft::recalled(state, context, tombstone), !tombstone.knows(&part.part))
+        if other {
+            draft.note(Event::HashHeld { payment_hash: told });
         }
-        Some(Place::Stray(_)) | None => {
-            (Draft::adopted(state, context, *id, Some(part.payment_hash)), true)
-        }
-    };
-    draft.adopt(part, id, Word::Listed);
-    with_gap(state, draft.finish(), lacked)
-}
-
-/// A hash that is not its payment's: the part stands on its own and blocks its own hash.
-fn stray(state: &State, id: &PaymentId, part: AdoptedPart) -> Decision<FactReply> {
-    let anomaly = Anomaly::Stray { payment: *id, part: part.part, payment_hash: part.payment_hash };
-    let noted = deliver(state, anomaly, &part.payment_hash);
-    let adopted = Event::PartAdopted { id: *id, part, home: Home::Stray, word: Word::Listed };
-    with_gap(state, apart(vec![adopted, noted]), !state.is_former(&part.part))
-}
-
-fn with_gap(state: &State, mut decision: Decision<FactReply>, lacked: bool) -> Decision<FactReply> {
-    if lacked {
-        decision.events.extend(found_gap(state));
+        self.with_gap(draft.finish(), change.lacked).news_if(news)
     }
-    decision
+
+    fn of_stray(&self, stray: &Stray) -> Decision<FactReply> {
+        let change = self.change(&stray.part, false);
+        let mut events = Vec::new();
+        let mut news = change.changes;
+        if change.changes {
+            let part = AdoptedPart { payment_hash: stray.payment_hash, ..self.adopted };
+            events.push(self.strays(stray.payment, part, stray.part.details.earlier_try));
+        } else {
+            events.extend(self.listing(&stray.part));
+        }
+        let payment_hash = self.adopted.payment_hash;
+        if payment_hash != stray.payment_hash && !self.state.held.contains(&payment_hash) {
+            events.push(Event::HashHeld { payment_hash });
+            news = true;
+        }
+        if change.out_again {
+            self.tell_out_again(stray.payment, &mut events);
+        }
+        self.with_gap(apart(events), change.lacked).news_if(news)
+    }
+
+    fn tell_out_again(&self, payment: PaymentId, events: &mut Vec<Event>) {
+        if let Some((_, live)) = self.state.live(&payment) {
+            let mut draft = Draft::of(self.state, self.context, live);
+            draft.tell_out_again(self.adopted.part);
+            events.append(&mut draft.events);
+        }
+    }
+
+    /// A part of an earlier try, or of a remembered payment, is out: under the payment's present hash
+    /// it counts among its parts, under another one it stands beside and holds it.
+    fn of_former(&self, place: Place) -> Decision<FactReply> {
+        let draft = Draft::at_place(self.state, self.context, place, Ending::Nothing);
+        let mut draft = draft.expect("a part of an earlier try belongs to a payment");
+        let id = draft.id();
+        if draft.payment.takes(&self.adopted.payment_hash) {
+            draft.adopt(self.adopted, &id, Word::Listed, true);
+        } else {
+            draft.note(self.strays(id, self.adopted, true));
+        }
+        draft.tell_out_again(self.adopted.part);
+        draft.finish()
+    }
+
+    /// Of a part of which the ledger knows nothing: under an id that it knows, that payment's, or a
+    /// stray of it; under none the payment's that has its hash.
+    fn of_unknown(&self) -> Decision<FactReply> {
+        let known = self.state.place(&self.id);
+        let place = known.or_else(|| self.state.owner_of_hash(&self.adopted.payment_hash));
+        let Some(place) = place else { return self.of_unknown_payment() };
+        let draft = Draft::at_place(self.state, self.context, place, Ending::Nothing);
+        let mut draft = draft.expect("a payment or a tombstone");
+        let id = draft.id();
+        if draft.payment.takes(&self.adopted.payment_hash) {
+            draft.adopt(self.adopted, &self.id, Word::Listed, false);
+        } else {
+            let (part, payment_hash) = (self.adopted.part, self.adopted.payment_hash);
+            draft.note(self.strays(id, self.adopted, false));
+            let anomaly = Anomaly::Stray { payment: id, part, payment_hash };
+            draft.note(deliver(self.state, anomaly));
+        }
+        self.with_gap(draft.finish(), true)
+    }
+
+    fn of_unknown_payment(&self) -> Decision<FactReply> {
+        let hash = self.adopted.payment_hash;
+        let mut draft = Draft::adopted(self.state, self.context, self.id, Some(hash), None);
+        draft.adopt(self.adopted, &self.id, Word::Listed, false);
+        if let Some(by) = self.state.payer_of(&hash, &self.id) {
+            draft.paid_elsewhere(&hash, by);
+        }
+        self.with_gap(draft.finish(), true)
+    }
+
+    fn strays(&self, id: PaymentId, part: AdoptedPart, earlier_try: bool) -> Event {
+        Event::PartAdopted { id, part, home: Home::Stray, word: Word::Listed, earlier_try }
+    }
+
+    /// The log lacks what the node has: it is Restored from here on.
+    fn with_gap(&self, mut decision: Decision<FactReply>, lacked: bool) -> Decision<FactReply> {
+        if lacked && !self.state.gap {
+            decision.events.push(Event::GapFound);
+        }
+        decision
+    }
 }
 
-pub(crate) fn mark_paid(
+impl Decision<FactReply> {
+    /// A mere listing is recorded and is no news.
+    fn news_if(mut self, news: bool) -> Self {
+        self.reply.changed &= news;
+        self
+    }
+}
+
+/// The node lists parts that the ledger knows as out.
+pub(crate) fn list(
     state: &State,
-    context: &Context<'_>,
-    command: MarkPaid,
+    _context: &Context<'_>,
+    command: ListParts,
 ) -> Result<Decision<FactReply>, FactRefusal> {
-    let MarkPaid { id, part, payment_hash, settlement } = command;
-    if let Some(part) = part {
-        match locate(state, &id, &part) {
-            Ok(Located::Own(payment, found)) => {
-                let told = (payment_hash, settlement);
-                return Ok(part_paid(state, context, payment, found, told));
-            }
-            Ok(Located::Stray(stray)) => return Ok(stray_paid(state, stray, settlement)),
-            Err(refusal @ FactRefusal::PartOfAnother { .. }) => return Err(refusal),
-            // The payment is paid all the same.
-            Ok(Located::Over) | Err(_) => {}
+    let ListParts { parts } = command;
+    if parts.len() > limits::LISTED_PARTS {
+        return Err(FactRefusal::TooMany { given: parts.len(), limit: limits::LISTED_PARTS });
+    }
+    let mut listed: Vec<PartId> = Vec::new();
+    for part in parts {
+        let place = state.part_place(&part).ok_or(FactRefusal::UnknownPart { part })?;
+        let known = state.part_at(place);
+        if matches!(known.fate, Fate::Failed | Fate::Withdrawn) {
+            return Err(FactRefusal::NotInFlight { part, fate: known.fate });
+        }
+        if known.fate.is_unresolved() && !known.is_listed_since(state.recovery_since) {
+            listed.push(part);
         }
     }
-    Ok(payment_paid(state, context, id, part, (payment_hash, settlement)))
-}
-
-fn part_paid(
-    state: &State,
-    context: &Context<'_>,
-    payment: &Payment,
-    part: &Part,
-    (payment_hash, settlement): (Option<PaymentHash>, Settlement),
-) -> Decision<FactReply> {
-    let mut draft = Draft::of(state, context, payment);
-    if !part.fate.is_settled() {
-        let known = settlement.amount.is_some() || settlement.fee.is_some();
-        draft.claim(part.id, Proof::Word(payment_hash), known.then_some(settlement));
-    }
-    hold_other(state, &mut draft, payment_hash);
-    draft.finish()
-}
-
-fn stray_paid(state: &State, stray: &Stray, settlement: Settlement) -> Decision<FactReply> {
-    if stray.part.fate.is_settled() {
-        return apart(Vec::new());
-    }
-    let (payment, part, payment_hash) = (stray.payment, stray.part.id, stray.payment_hash);
-    let settlement = Some(settlement);
-    let claimed = Event::PartClaimed { id: payment, part, preimage: None, settlement };
-    let anomaly = Anomaly::ForeignClaim { payment, part, payment_hash };
-    apart(vec![claimed, deliver(state, anomaly, &payment_hash)])
-}
-
-fn payment_paid(
-    state: &State,
-    context: &Context<'_>,
-    id: PaymentId,
-    part: Option<PartId>,
-    (payment_hash, settlement): (Option<PaymentHash>, Settlement),
-) -> Decision<FactReply> {
-    let home = match state.place(&id) {
-        None => payment_hash.and_then(|hash| home_of_hash(state, &hash)),
-        known => known,
-    };
-    let mut draft = match home {
-        Some(Place::Payment(handle)) => Draft::of(state, context, state.payments.get(handle)),
-        Some(Place::Tombstone(handle)) => {
-            let tombstone = state.tombstones.get(handle);
-            if tombstone.is_paid() {
-                let payment = Some((tombstone.id, Status::Fulfilled));
-                return Decision::nothing(FactReply { changed: false, payment });
-            }
-            Draft::recalled(state, context, tombstone)
-        }
-        Some(Place::Stray(_)) | None => Draft::adopted(state, context, id, payment_hash),
-    };
-    let own_hash = draft.payment.payment_hash().or(payment_hash);
-    // Else it is the same fact told again.
-    let new = |part: &PartId| !draft.payment.paid_before_with(part);
-    if let (Some(part), Some(payment_hash)) = (part.filter(new), own_hash) {
-        let Settlement { amount, fee } = settlement;
-        let adopted = AdoptedPart { part, payment_hash, amount, fee, kind: UNKNOWN_KIND };
-        let former = draft.payment.is_former(&part);
-        draft.adopt(adopted, &id, Word::Claimed);
-        draft.claim(part, Proof::Word(None), Some(settlement));
-        if home.is_some() && !former {
-            draft.found_unknown(part);
-        }
-    } else if draft.payment.status != Status::Fulfilled {
-        draft.sent(payment_hash, settlement.amount, settlement.fee, false);
-    }
-    hold_other(state, &mut draft, payment_hash);
-    draft.finish()
-}
-
-/// The node says that a hash was paid which is not the payment's: nobody may pay it again.
-fn hold_other(state: &State, draft: &mut Draft<'_>, payment_hash: Option<PaymentHash>) {
-    if let Some(payment_hash) = payment_hash
-        && draft.payment.payment_hash() != Some(payment_hash)
-        && !state.held.contains(&payment_hash)
-    {
-        draft.note(Event::HashHeld { payment_hash });
-    }
+    listed.sort_unstable();
+    listed.dedup();
+    let none = listed.is_empty();
+    let events = if none { Vec::new() } else { vec![Event::PartsListed { parts: listed.into() }] };
+    Ok(apart(events).news_if(false))
 }
 
 pub(crate) fn hold(
@@ -259,12 +243,27 @@ pub(crate) fn hold(
     Ok(apart(if held { Vec::new() } else { vec![Event::HashHeld { payment_hash }] }))
 }
 
+/// Ends what the node held; never what is known as paid.
 pub(crate) fn release(
     state: &State,
-    _context: &Context<'_>,
+    context: &Context<'_>,
     command: ReleaseHash,
 ) -> Result<Decision<FactReply>, NeverRefused> {
     let ReleaseHash { payment_hash } = command;
-    let held = state.held.contains(&payment_hash);
-    Ok(apart(if held { vec![Event::HashReleased { payment_hash }] } else { Vec::new() }))
+    if !state.held.contains(&payment_hash) {
+        return Ok(apart(Vec::new()));
+    }
+    let mut events = vec![Event::HashReleased { payment_hash }];
+    conclude_unheld(state, context, &mut events, &payment_hash);
+    Ok(apart(events))
+}
+
+fn conclude_unheld(
+    state: &State,
+    context: &Context<'_>,
+    events: &mut Vec<Event>,
+    payment_hash: &PaymentHash,
+) {
+    let news = News { paid: None, ending: Ending::Hold(payment_hash), done: &[] };
+    others::follow(state, context, events, &news);
 }

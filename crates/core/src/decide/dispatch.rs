@@ -4,17 +4,22 @@ use alloc::{vec, vec::Vec};
 
 use crate::{
     amount::{Msat, UnixMillis},
-    command::{Dispatch, NewPart},
-    decide::{Context, Decision},
+    command::{Dispatch, NewPart, SayAgain},
+    decide::{
+        Context, Decision,
+        draft::{Draft, with_allowance},
+        whose::{self, Known},
+    },
     event::Event,
+    faults::{self, Fault},
     ids::PartId,
     limits,
     part::{Fate, Part, PartKind, PartTerms},
     payment::Payment,
-    refusal::DispatchRefusal,
-    reply::{DispatchReply, Standing},
+    refusal::{DispatchRefusal, FactRefusal},
+    reply::{DispatchReply, FactReply, Standing},
     request::RetryPolicy,
-    state::State,
+    state::{HashHolder, State},
     status::Status,
 };
 
@@ -38,9 +43,9 @@ pub(crate) fn dispatch(
     }
     check_parts(state, &parts)?;
     check_open(state, payment, &parts)?;
-    check_time(payment, context.now)?;
+    check_time(state, payment, context.now)?;
     let expected = payment.attempts() + 1;
-    if attempt != expected {
+    if attempt != expected && !faults::is(Fault::StaleAttempts) {
         return Err(DispatchRefusal::StaleAttempt { stated: attempt, expected });
     }
     if payment.missing() == Msat::ZERO {
@@ -69,7 +74,8 @@ fn same_batch(payment: &Payment, parts: &[NewPart]) -> Option<Vec<(PartId, Fate)
 
 fn is_same(known: &Part, part: &NewPart) -> bool {
     match *part {
-        NewPart::Delegated { id } => known.id == id && known.kind == PartKind::Delegated,
+        // Its label is not compared: the first one stands.
+        NewPart::Delegated { id, .. } => known.id == id && known.kind == PartKind::Delegated,
         NewPart::Htlc { id, amount, fee, cltv_expiry, first_channel } => {
             let kind = PartKind::Htlc { cltv_expiry: Some(cltv_expiry), first_channel };
             known.id == id
@@ -84,7 +90,7 @@ fn check_parts(state: &State, parts: &[NewPart]) -> Result<(), DispatchRefusal> 
     if parts.is_empty() {
         return Err(DispatchRefusal::EmptyBatch);
     }
-    let known = |part: &PartId| state.part_place(part).is_some() || state.is_former(part);
+    let known = |part: &PartId| !matches!(whose::known(state, part, None), Known::Nothing);
     let in_use = match parts {
         [only] => Some(*only.id()).filter(known),
         _ => {
@@ -99,8 +105,14 @@ fn check_parts(state: &State, parts: &[NewPart]) -> Result<(), DispatchRefusal> 
     }
     for part in parts {
         match *part {
-            NewPart::Delegated { id } if parts.len() > 1 => {
+            NewPart::Delegated { id, .. } if parts.len() > 1 => {
                 return Err(DispatchRefusal::DelegatedNotAlone { part: id });
+            }
+            NewPart::Delegated { label: Some(ref label), .. }
+                if label.engine.len() > limits::LABEL_BYTES =>
+            {
+                let (bytes, limit) = (label.engine.len(), limits::LABEL_BYTES);
+                return Err(DispatchRefusal::LabelTooLong { bytes, limit });
             }
             NewPart::Delegated { .. } => {}
             NewPart::Htlc { id, amount, .. } if amount == Msat::ZERO => {
@@ -129,14 +141,27 @@ fn check_open(state: &State, payment: &Payment, parts: &[NewPart]) -> Result<(),
     if state.gap {
         return Err(DispatchRefusal::Restored);
     }
-    let blocker = payment.payment_hash().and_then(|hash| state.hash_blocker(&hash, &payment.id));
-    match blocker.or_else(|| state.former_part_out(payment)) {
-        Some(other) => Err(DispatchRefusal::HashInUse { other }),
+    match forbidden_by(state, payment) {
+        Some(Forbids::Hash(other)) => Err(DispatchRefusal::HashInUse { other }),
+        Some(Forbids::Part(part)) => Err(DispatchRefusal::PartOut { part }),
         None => Ok(()),
     }
 }
 
-fn check_time(payment: &Payment, now: UnixMillis) -> Result<(), DispatchRefusal> {
+/// What forbids to dispatch for an open payment, apart from time: money that is out or was paid for the
+/// same invoice or under the same id.
+pub(crate) enum Forbids {
+    Hash(HashHolder),
+    Part(PartId),
+}
+
+pub(crate) fn forbidden_by(state: &State, payment: &Payment) -> Option<Forbids> {
+    let blocker = payment.payment_hash().and_then(|hash| state.hash_blocker(&hash, &payment.id));
+    let part = || state.dispatch_holder(payment).map(Forbids::Part);
+    blocker.map(Forbids::Hash).or_else(part)
+}
+
+fn check_time(state: &State, payment: &Payment, now: UnixMillis) -> Result<(), DispatchRefusal> {
     if let Some(expiry) = payment.expires().filter(|expiry| expiry.is_past(now)) {
         return Err(DispatchRefusal::Expired { expiry, now });
     }
@@ -145,7 +170,7 @@ fn check_time(payment: &Payment, now: UnixMillis) -> Result<(), DispatchRefusal>
     {
         return Err(DispatchRefusal::AttemptsUsedUp { attempts: payment.attempts(), retries });
     }
-    match payment.retry_limit().filter(|until| until.is_past(now)) {
+    match payment.retry_limit().filter(|_| payment.retry_time_past(now, state.tick)) {
         Some(until) => Err(DispatchRefusal::RetryTimePast { until, now }),
         None => Ok(()),
     }
@@ -155,17 +180,19 @@ fn check_time(payment: &Payment, now: UnixMillis) -> Result<(), DispatchRefusal>
 /// use it.
 fn terms_of(payment: &Payment, parts: &[NewPart]) -> Vec<PartTerms> {
     let terms = |part: &NewPart| match *part {
-        NewPart::Delegated { id } => PartTerms {
+        NewPart::Delegated { id, ref label } => PartTerms {
             id,
             amount: payment.missing(),
             fee: payment.fee_budget().unwrap_or_default(),
             kind: PartKind::Delegated,
+            label: label.clone(),
         },
         NewPart::Htlc { id, amount, fee, cltv_expiry, first_channel } => PartTerms {
             id,
             amount,
             fee,
             kind: PartKind::Htlc { cltv_expiry: Some(cltv_expiry), first_channel },
+            label: None,
         },
     };
     parts.iter().map(terms).collect()
@@ -183,24 +210,22 @@ fn check_sums(
     let amount = payment.amount().unwrap_or_default();
     let limit = with_allowance(amount, overpay_percent);
     let added = sum(|part| part.amount);
-    if counted.amount.saturating_add(added) > limit {
+    let exceeds = counted.amount.saturating_add(added) > limit;
+    if exceeds && !faults::is(Fault::OverpaysUnchecked) {
         let in_flight = counted.amount;
         return Err(DispatchRefusal::Overpays { in_flight, added, amount, limit });
     }
-    let Some(limit) = payment.request().and_then(|request| request.max_fee) else { return Ok(()) };
+    let Some(limit) = payment.request().and_then(|request| request.max_fee.limit()) else {
+        return Ok(());
+    };
     // A part of unknown fee may spend all of it.
     let spent = if counted.fee_complete { Msat::ZERO } else { limit };
     let (in_flight, added) = (counted.fee.max(spent), sum(|part| part.fee));
-    if in_flight.saturating_add(added) > limit {
+    let exceeds = in_flight.saturating_add(added) > limit;
+    if exceeds && !faults::is(Fault::FeesUnchecked) {
         return Err(DispatchRefusal::FeesTooHigh { in_flight, added, limit });
     }
     Ok(())
-}
-
-/// An amount is at most 2.1 * 10^18, so a hundred and fifty-five percent more still fit.
-fn with_allowance(amount: Msat, percent: u8) -> Msat {
-    let allowance = u128::from(amount.0) * u128::from(percent) / 100;
-    amount.saturating_add(Msat(u64::try_from(allowance).unwrap_or(u64::MAX)))
 }
 
 fn check_count(payment: &Payment, added: usize) -> Result<(), DispatchRefusal> {
@@ -212,4 +237,28 @@ fn check_count(payment: &Payment, added: usize) -> Result<(), DispatchRefusal> {
         return Err(DispatchRefusal::TooManyParts { known, added, limit: limits::PAYMENT_PARTS });
     }
     Ok(())
+}
+
+/// Says a hand-over again: recorded first, so that every saying is counted. Only what is in flight.
+pub(crate) fn say_again(
+    state: &State,
+    context: &Context<'_>,
+    command: SayAgain,
+) -> Result<Decision<FactReply>, FactRefusal> {
+    let SayAgain { id, part } = command;
+    if state.gap {
+        return Err(FactRefusal::Restored);
+    }
+    match whose::known(state, &part, None) {
+        Known::Own(payment, known) => {
+            if known.fate != Fate::InFlight || known.kind != PartKind::Delegated {
+                return Err(FactRefusal::NotInFlight { part, fate: known.fate });
+            }
+            let mut draft = Draft::of(state, context, payment);
+            draft.record(Event::PartSaidAgain { id: payment.id, part });
+            Ok(draft.finish())
+        }
+        _ if state.place(&id).is_some() => Err(FactRefusal::UnknownPart { part }),
+        _ => Err(FactRefusal::UnknownPayment { id }),
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
     notification::NotificationId,
     refusal::AcknowledgeRefusal,
     reply::AcknowledgeReply,
-    state::State,
+    state::{Ending, State},
     status::Status,
 };
 
@@ -71,6 +71,8 @@ fn read_failures(state: &State, seqs: &BTreeSet<u64>) -> Vec<PaymentId> {
         state.live(id).is_some_and(|(_, payment)| {
             matches!(payment.status, Status::Failed { .. })
                 && payment.is_resolved()
+                && !payment.details.failure_superseded
+                && !state.is_held(payment, Ending::Nothing)
                 && payment.unread == count
         })
     };

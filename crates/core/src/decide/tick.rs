@@ -6,27 +6,47 @@ use alloc::vec::Vec;
 use crate::{
     amount::UnixMillis,
     command::Tick,
-    decide::{Context, Decision, forgotten},
+    config::Remember,
+    decide::{Context, Decision, clock, forgotten},
     event::Event,
-    ids::PaymentId,
+    faults::{self, Fault},
+    ids::{PaymentHash, PaymentId},
     limits,
     payment::Payment,
     refusal::TickRefusal,
     reply::TickReply,
-    state::State,
+    state::{Ending, State},
     status::FailureReason,
+    timing::Time,
 };
 
 pub(crate) fn tick(
     state: &State,
     context: &Context<'_>,
-    _command: Tick,
+    command: Tick,
 ) -> Result<Decision<TickReply>, TickRefusal> {
     if state.recovering {
         return Err(TickRefusal::Recovering);
     }
     let clock = Clock::read(state, context);
-    let work = Work::due(state, context, clock.tick);
+    let work = Work::due(state, context, clock.time());
+    let mut events = Vec::new();
+    if let Some(height) = command.height.filter(|height| tells_height(state, *height)) {
+        events.push(Event::HeightTold { height });
+    }
+    if !clock.believed {
+        // Nothing is concluded from it. It is kept only where somebody waits: the next reading that
+        // agrees with it is believed.
+        let waits = state.waits_by_ticks() || !work.is_empty();
+        if waits && clock::doubts_anew(state, context) {
+            let (tick, reference) =
+                (state.tick, state.tick_reference.unwrap_or(state.first_reading));
+            let (unfinished, doubted) = (state.tick_unfinished, Some(context.now));
+            events.push(Event::Ticked { tick, reference, unfinished, doubted });
+        }
+        let reply = TickReply { counted: false, failed: 0, forgotten: 0, more: false };
+        return Ok(Decision { events, reply });
+    }
     let more = work.more;
     let reply = TickReply {
         counted: clock.counts,
@@ -34,23 +54,34 @@ pub(crate) fn tick(
         forgotten: work.forgotten.len(),
         more,
     };
-    let mut events = Vec::new();
-    if clock.counts || clock.moves_back || more != state.tick_unfinished {
-        let reference = clock.reference;
-        events.push(Event::Ticked { tick: clock.tick, reference, unfinished: more });
+    if clock.counts || clock.moves || more != state.tick_unfinished {
+        let (tick, reference) = (clock.tick, clock.reference);
+        events.push(Event::Ticked { tick, reference, unfinished: more, doubted: None });
     }
     events.extend(work.forgotten.into_iter().map(|id| forgotten(id, context.config)));
+    let hashes = work.hashes.into_iter();
+    events.extend(hashes.map(|payment_hash| Event::HashForgotten { payment_hash }));
     let failed = work.lapsed.into_iter();
     events.extend(failed.map(|(id, reason)| Event::PaymentFailed { id, reason }));
     Ok(Decision { events, reply })
 }
 
-/// Whether this tick counts, and from when the next one is measured.
+/// A height matters once a part is at or past its own; each one is recorded once.
+fn tells_height(state: &State, height: u32) -> bool {
+    let higher = state.height.is_none_or(|known| height > known);
+    higher && state.is_overdue(height)
+}
+
+/// Whether this tick is believed and counts, and from when the next one is measured.
 struct Clock {
+    now: UnixMillis,
     tick: u64,
     reference: UnixMillis,
+    believed: bool,
     counts: bool,
-    moves_back: bool,
+    /// The reference moves although the tick does not count: back to a clock that is right again, or
+    /// on to a reading that a second one confirmed.
+    moves: bool,
 }
 
 impl Clock {
@@ -58,49 +89,77 @@ impl Clock {
         let now = context.now;
         // A call that only goes on with unfinished work counts nothing.
         let asked = state.waits_by_ticks() && !state.tick_unfinished;
+        let believed = clock::believes_tick(state, context);
         let moves_back = asked && state.tick_reference.is_some_and(|reference| now < reference);
+        let confirmed = believed && !clock::believes(state, context);
         let interval = context.config.min_tick_interval_ms;
         let far_enough =
             state.tick_reference.is_none_or(|reference| reference.plus(interval).is_past(now));
-        let counts = asked && !moves_back && far_enough;
+        let counts = asked && believed && !moves_back && far_enough;
+        let moves = moves_back || (confirmed && !counts);
         let reference = match state.tick_reference {
-            Some(reference) if !counts && !moves_back => reference,
+            Some(reference) if !counts && !moves => reference,
             _ => now,
         };
-        Self { tick: state.tick + u64::from(counts), reference, counts, moves_back }
+        let tick = state.tick + u64::from(counts);
+        Self { now, tick, reference, believed, counts, moves }
+    }
+
+    const fn time(&self) -> Time {
+        Time { now: self.now, tick: self.tick, believed: true }
     }
 }
 
 /// What is due at this tick, up to the most that one entry may change.
 struct Work {
     forgotten: Vec<PaymentId>,
+    hashes: Vec<PaymentHash>,
     lapsed: Vec<(PaymentId, FailureReason)>,
     more: bool,
 }
 
 impl Work {
-    fn due(state: &State, context: &Context<'_>, tick: u64) -> Self {
+    fn due(state: &State, context: &Context<'_>, time: Time) -> Self {
+        let mut work =
+            Self { forgotten: Vec::new(), hashes: Vec::new(), lapsed: Vec::new(), more: false };
+        // In the gap of a Restored log no payment fails, and nothing is forgotten: what is told of the
+        // gap may be about it.
+        if state.withholds_verdicts() {
+            return work;
+        }
         let keeps = u64::from(context.config.idempotency_ticks);
+        let at_once = faults::is(Fault::ForgetsAtOnce);
+        let long_since = |tick: u64| time.tick - tick > keeps || at_once;
         let quiet_enough =
-            |payment: &&Payment| payment.quiet().is_some_and(|quiet| tick - quiet.tick > keeps);
+            |payment: &&Payment| payment.quiet().is_some_and(|quiet| long_since(quiet.tick));
         let mut quiet = state.quiet().take_while(quiet_enough);
-        let forgotten: Vec<_> =
+        work.forgotten =
             quiet.by_ref().take(limits::WORK_PAYMENTS).map(|payment| payment.id).collect();
-        // In the gap of a Restored log no payment fails.
-        let lapses = !state.withholds_verdicts();
-        let lapsed = state.lapsed_by_tick(tick).chain(
-            state
-                .lapsed(context.now)
-                .filter(|payment| payment.lapses_above_tick().is_none_or(|limit| tick <= limit)),
-        );
-        let mut lapsed = lapsed.take_while(|_| lapses);
-        let room = limits::WORK_PAYMENTS - forgotten.len();
-        let taken: Vec<_> = lapsed
-            .by_ref()
-            .take(room)
-            .filter_map(|payment| Some((payment.id, payment.lapse(context.now, tick)?)))
-            .collect();
-        let more = quiet.next().is_some() || lapsed.next().is_some();
-        Self { forgotten, lapsed: taken, more }
+        work.more = quiet.next().is_some();
+        if context.config.remember == Remember::Window {
+            let idle = state.idle_hashes().take_while(|(since, ..)| long_since(*since));
+            let hashes = idle.map(|(.., paid)| paid.payment_hash);
+            let unneeded = hashes.filter(|hash| state.holders(hash).is_empty());
+            work.hashes = unneeded.take(work.room()).collect();
+        }
+        let lapsed =
+            state.lapsed_by_tick(time.tick).chain(state.lapsed(time.now).filter(|payment| {
+                payment.lapses_above_tick().is_none_or(|limit| time.tick <= limit)
+            }));
+        let mut lapsed = lapsed.filter(|payment| !state.is_held(payment, Ending::Nothing));
+        let room = work.room();
+        let taken = lapsed.by_ref().take(room);
+        work.lapsed =
+            taken.filter_map(|payment| Some((payment.id, payment.lapse(time)?))).collect();
+        work.more |= lapsed.next().is_some();
+        work
+    }
+
+    fn room(&self) -> usize {
+        limits::WORK_PAYMENTS.saturating_sub(self.forgotten.len() + self.hashes.len())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.forgotten.is_empty() && self.hashes.is_empty() && self.lapsed.is_empty()
     }
 }

@@ -11,13 +11,15 @@ use crate::{
     chain::Head,
     codec::EntryHeader,
     event::{AdoptedPart, Delivery, Event, Home, Settlement, Word},
-    ids::{PartId, PaymentId, Preimage},
+    faults::{self, Fault},
+    hash_paid::HashPaid,
+    ids::{PartId, PaymentHash, PaymentId, Preimage},
     notification::{Anomaly, NotificationId, Unread, UnreadContent},
-    part::{Failure, PartTerms},
+    part::{Failure, Fate, Part, PartTerms},
     payment::{Payment, VerdictDue},
-    request::{Request, ShortDigest},
+    request::Request,
     slab::Handle,
-    state::{PartPlace, Place, State},
+    state::{Ending, PartPlace, Place, State},
     status::Status,
     stray::Stray,
     tombstone::Tombstone,
@@ -48,8 +50,15 @@ impl State {
         }
     }
 
-    /// Folds the events of one entry and moves the head to its end.
+    /// Folds the events of one entry and moves the head to its end. An entry of another writer than
+    /// the one that opened the log last does not fit: two writers' entries must not merge into one
+    /// sound log.
     pub fn fold(&mut self, header: &EntryHeader, after: Head, events: &[Event]) {
+        let opens = matches!(events.first(), Some(Event::Opened { .. }));
+        let epoch = if opens { self.epoch.checked_add(1) } else { Some(self.epoch) };
+        if epoch != Some(header.epoch) && !faults::is(Fault::OtherEpochFolds) {
+            self.misfit = self.misfit.or(Some(header.first_seq));
+        }
         for (seq, event) in (header.first_seq..).zip(events) {
             let position =
                 Position { seq, now: header.now, epoch: header.epoch, chain: after.chain.prefix() };
@@ -58,7 +67,7 @@ impl State {
         self.head = after;
     }
 
-    pub(crate) const fn at(&self, position: &Position) -> At {
+    pub(crate) fn at(&self, position: &Position) -> At {
         At {
             seq: position.seq,
             now: position.now,
@@ -66,64 +75,105 @@ impl State {
             tick: self.tick,
             chain: position.chain,
             withheld: self.withholds_verdicts(),
+            reference: self.tick_reference.unwrap_or_default(),
+            held: false,
         }
     }
 
     fn try_evolve(&mut self, at: At, event: &Event) -> Result<(), Misfit> {
         match event {
-            Event::Opened { epoch, restored, .. } => self.on_opened(*epoch, *restored),
+            Event::Opened { epoch, restored, .. } => self.on_opened(at, *epoch, *restored),
             Event::Recovered => self.on_recovered(),
-            Event::GapFound => self.on_gap_found(),
+            Event::GapFound => self.on_gap_found(at),
             Event::GapClosed => self.on_gap_closed(),
-            Event::Ticked { tick, reference, unfinished } => {
-                self.on_ticked(*tick, *reference, *unfinished)
+            Event::Ticked { tick, reference, unfinished, doubted } => {
+                self.on_ticked((*tick, *reference), *unfinished, *doubted)
+            }
+            Event::HeightTold { height } => {
+                self.height = Some(*height);
+                Ok(())
             }
             Event::PaymentAccepted { id, request, .. } => self.on_accepted(at, id, request),
-            Event::PaymentAdopted { id, payment_hash } => {
+            Event::PaymentAdopted { id, payment_hash, request } => {
                 self.absent(id)?;
-                self.insert_payment(Payment::adopted(at, *id, *payment_hash));
+                let request = request.as_deref();
+                self.insert_payment(Payment::adopted(at, *id, *payment_hash, request));
                 Ok(())
             }
             Event::PaymentRecalled { id } => self.on_recalled(at, id),
             Event::PartsDispatched { id, parts, .. } => self.on_dispatched(at, id, parts, event),
-            Event::PartAdopted { id, part, home: Home::Stray, word } => {
-                self.on_stray(at, id, part, *word)
+            Event::PartAdopted { id, part, home: Home::Stray, word, earlier_try } => {
+                self.on_stray(at, id, part, (*word, *earlier_try))
             }
             Event::PartAdopted { id, part, .. } => {
                 self.change(at, id, self.part_place(&part.part), event).map(drop)
             }
+            Event::PartsListed { parts } => self.on_listed(at, parts),
+            Event::PartMoved { id, part } => self.on_moved(at, id, part),
+            Event::PartDisowned { part, .. } => self.on_disowned(at, part),
             Event::PartWithdrawn { id, part } => match self.part_place(part) {
-                Some(PartPlace::Stray(stray)) => self.change_stray(stray, Stray::withdraw),
+                Some(PartPlace::Stray(stray)) => {
+                    self.change_stray_at(at, stray, |stray| stray.withdraw(at))
+                }
                 own => self.change(at, id, own, event).map(drop),
             },
-            Event::PartClaimed { id, part, preimage, settlement } => {
+            Event::PartSaidAgain { id, part } => {
+                self.change(at, id, self.part_place(part), event).map(drop)
+            }
+            Event::PartClaimed { id, part, preimage, settlement, .. } => {
                 self.on_claimed(at, id, part, (*preimage, *settlement), event)
             }
             Event::PartFinalized { id, part, notify } => {
                 self.on_part_finalized(at, id, part, *notify, event)
             }
-            Event::PartFailed { id, part, failure, notify } => {
+            Event::PartFailed { id, part, failure, notify, .. } => {
                 self.on_part_failed(at, id, part, (failure, *notify), event)
             }
             Event::PaymentSent { id, amount, fee, correction, .. } => {
                 let (amount, fee, correction) = (*amount, *fee, *correction);
-                let handle = self.change(at, id, None, event)?;
-                self.supersede_failure(handle);
+                self.change(at, id, None, event)?;
+                self.supersede_failure(id);
                 let payment = *id;
                 self.post(at, UnreadContent::Sent { payment, amount, fee, correction })
             }
+            Event::PaymentSettled { id, amount, fee } => {
+                self.change(at, id, None, event)?;
+                let (payment, amount, fee) = (*id, *amount, *fee);
+                self.post(at, UnreadContent::Settled { payment, amount, fee })
+            }
             Event::PaymentFailed { id, reason } => {
                 let handle = self.change(at, id, None, event)?;
-                let (payment, hash) = (*id, self.payments.get(handle).payment_hash());
-                let (reason, superseded) = (*reason, false);
-                self.post(at, UnreadContent::Failed { payment, hash, reason, superseded })
+                let known = self.payments.get(handle);
+                let (payment, hash) = (*id, known.payment_hash());
+                let (reason, paid_elsewhere) = (*reason, known.details.paid_elsewhere);
+                let superseded = false;
+                self.post(
+                    at,
+                    UnreadContent::Failed { payment, hash, reason, superseded, paid_elsewhere },
+                )
             }
             Event::InvoiceReceived { id, .. }
+            | Event::InvoiceDropped { id }
+            | Event::PreimageLearned { id, .. }
+            | Event::PaidElsewhere { id, .. }
             | Event::PaymentAbandoned { id, .. }
             | Event::PartObserved { id, .. } => self.change(at, id, None, event).map(drop),
-            Event::PaymentForgotten { id, remembered } => self.on_forgotten(id, *remembered),
-            Event::HashHeld { payment_hash } => fits(self.held.insert(*payment_hash)),
-            Event::HashReleased { payment_hash } => fits(self.held.remove(payment_hash)),
+            Event::PaymentForgotten { id, remembered } => self.on_forgotten(at, id, *remembered),
+            Event::HashHeld { payment_hash } => {
+                fits(self.held.insert(*payment_hash))?;
+                self.review_holders(at, payment_hash);
+                Ok(())
+            }
+            Event::HashReleased { payment_hash } => {
+                fits(self.held.remove(payment_hash))?;
+                self.review_holders(at, payment_hash);
+                Ok(())
+            }
+            Event::HashPaid { payment_hash, preimage, payer } => {
+                self.on_hash_paid(at, payment_hash, (*preimage, *payer));
+                Ok(())
+            }
+            Event::HashForgotten { payment_hash } => self.on_hash_forgotten(payment_hash),
             Event::AnomalyNoted { anomaly, delivery } => {
                 self.on_anomaly(at, anomaly, *delivery, event)
             }
@@ -148,30 +198,83 @@ impl State {
             }
             Some(PartPlace::Stray(_)) => return Err(Misfit),
         };
+        let at = self.at_payment(at, handle);
+        let superseded = self.payments.get(handle).details.failure_superseded;
         self.change_payment(handle, part, |payment| payment.evolve(at, event))?;
+        if !superseded && self.payments.get(handle).details.failure_superseded {
+            self.supersede_failure(id);
+        }
         Ok(handle)
+    }
+
+    /// The same place, for one payment: whether something beside its parts holds it.
+    fn at_payment(&self, at: At, handle: Handle) -> At {
+        At { held: self.is_held(self.payments.get(handle), Ending::Nothing), ..at }
+    }
+
+    /// Something that holds this payment, beside its parts, began or ended.
+    fn review(&mut self, at: At, handle: Handle) {
+        let at = self.at_payment(at, handle);
+        let superseded = self.payments.get(handle).details.failure_superseded;
+        self.change_payment(handle, None, |payment| {
+            payment.mark_verdict(at, VerdictDue::Yes);
+            payment.review(at);
+        });
+        let payment = self.payments.get(handle);
+        if !superseded && payment.details.failure_superseded {
+            let id = payment.id;
+            self.supersede_failure(&id);
+        }
+    }
+
+    /// As [`review`](Self::review), for all that hold a hash.
+    fn review_holders(&mut self, at: At, payment_hash: &PaymentHash) {
+        for handle in self.holders(payment_hash) {
+            self.review(at, handle);
+        }
+    }
+
+    /// Changes a stray, and tells those whom it holds.
+    fn change_stray_at(
+        &mut self,
+        at: At,
+        handle: Handle,
+        change: impl FnOnce(&mut Stray) -> Result<(), Misfit>,
+    ) -> Result<(), Misfit> {
+        self.change_stray(handle, change)?;
+        let stray = self.strays.get(handle);
+        let (payment, payment_hash) = (stray.payment, stray.payment_hash);
+        self.review_held_by_stray(at, &payment, &payment_hash);
+        Ok(())
+    }
+
+    fn review_held_by_stray(&mut self, at: At, payment: &PaymentId, payment_hash: &PaymentHash) {
+        let named = self.live(payment).map(|(handle, _)| handle);
+        let holders = self.holders(payment_hash).into_iter();
+        for handle in named.into_iter().chain(holders.filter(|holder| Some(*holder) != named)) {
+            self.review(at, handle);
+        }
     }
 
     fn absent(&self, id: &PaymentId) -> Result<(), Misfit> {
         fits(self.place(id).is_none())
     }
 
-    fn stray(&self, part: &PartId) -> Option<Handle> {
-        match self.part_place(part)? {
-            PartPlace::Stray(handle) => Some(handle),
-            PartPlace::Payment(..) => None,
-        }
-    }
-
     fn post(&mut self, at: At, content: UnreadContent) -> Result<(), Misfit> {
         fits(self.outbox.push(at.seq, Unread { chain: at.chain, content }))
     }
 
-    fn on_opened(&mut self, epoch: u64, restored: bool) -> Result<(), Misfit> {
+    fn on_opened(&mut self, at: At, epoch: u64, restored: bool) -> Result<(), Misfit> {
         fits(self.epoch.checked_add(1) == Some(epoch))?;
         self.epoch = epoch;
+        // One that died before it finished its recovery leaves it to the next.
+        if !self.recovering {
+            self.recovery_since = epoch;
+        }
         self.recovering = true;
         self.gap |= restored;
+        let first = if epoch == 1 { at.now } else { self.first_reading };
+        self.first_reading = first.min(at.now);
         Ok(())
     }
 
@@ -182,9 +285,27 @@ impl State {
         Ok(())
     }
 
-    fn on_gap_found(&mut self) -> Result<(), Misfit> {
+    /// What the log lacks may have happened to any part that an earlier writer dispatched: *never
+    /// sent* is not known of it any more. Only those of this opening are taken back.
+    fn on_gap_found(&mut self, at: At) -> Result<(), Misfit> {
         fits(!self.gap)?;
         self.gap = true;
+        let (at, since) = (At { withheld: true, ..at }, self.recovery_since);
+        let doubtful =
+            |part: &Part| part.fate == Fate::Withdrawn && part.details.withdrawn_in >= since;
+        let places = self
+            .payments
+            .handles()
+            .filter(|handle| self.payments.get(*handle).parts.iter().any(doubtful));
+        for handle in places.collect::<alloc::vec::Vec<_>>() {
+            let at = self.at_payment(at, handle);
+            let id = self.payments.get(handle).id;
+            let taken =
+                self.change_parts(handle, |payment| payment.take_back_never_sent(at, since));
+            if taken && self.payments.get(handle).details.failure_superseded {
+                self.supersede_failure(&id);
+            }
+        }
         Ok(())
     }
 
@@ -209,14 +330,15 @@ impl State {
 
     fn on_ticked(
         &mut self,
-        tick: u64,
-        reference: UnixMillis,
+        (tick, reference): (u64, UnixMillis),
         unfinished: bool,
+        doubted: Option<UnixMillis>,
     ) -> Result<(), Misfit> {
         fits(tick == self.tick || Some(tick) == self.tick.checked_add(1))?;
         self.tick = tick;
         self.tick_reference = Some(reference);
         self.tick_unfinished = unfinished;
+        self.tick_doubted = doubted;
         Ok(())
     }
 
@@ -228,21 +350,18 @@ impl State {
             }
             Some(Place::Payment(handle)) => {
                 let old = self.payments.get(handle);
-                fits(matches!(old.status, Status::Failed { .. }) && old.is_resolved())?;
-                let parts = old.parts.iter().map(|part| ShortDigest::of(&part.id));
-                let former = old.rare.former.iter().copied().chain(parts).collect();
-                payment.unread = old.unread;
-                let rare = payment.rare.kept();
-                rare.former = former;
-                rare.failed_notice = old.failed_notification();
+                let over = old.is_resolved() && !self.is_held(old, Ending::Nothing);
+                fits(matches!(old.status, Status::Failed { .. }) && over)?;
+                payment.follows(old);
+                self.supersede_failure(id);
                 self.replace_payment(handle, payment);
             }
             Some(Place::Tombstone(handle)) => {
                 fits(!self.tombstones.get(handle).is_paid())?;
-                payment.rare.kept().former = self.remove_tombstone(handle).parts;
+                payment.details.kept().former = self.remove_tombstone(handle).tries;
                 self.insert_payment(payment);
             }
-            Some(Place::Stray(_)) => return Err(Misfit),
+            Some(Place::Stray(_) | Place::HashPaid(_)) => return Err(Misfit),
         }
         Ok(())
     }
@@ -271,14 +390,89 @@ impl State {
         at: At,
         id: &PaymentId,
         part: &AdoptedPart,
-        word: Word,
+        (word, earlier_try): (Word, bool),
     ) -> Result<(), Misfit> {
         match self.part_place(&part.part) {
-            None => self.insert_stray(Stray::adopted(at, *id, part, word)),
-            Some(PartPlace::Stray(handle)) => {
-                self.change_stray(handle, |stray| stray.readopt(part, word));
+            None => {
+                self.insert_stray(Stray::adopted(at, *id, part, word, earlier_try));
+                self.review_held_by_stray(at, id, &part.payment_hash);
+                Ok(())
             }
-            Some(PartPlace::Payment(..)) => return Err(Misfit),
+            Some(PartPlace::Stray(handle)) => self.change_stray_at(at, handle, |stray| {
+                stray.readopt(at, part, word);
+                Ok(())
+            }),
+            Some(PartPlace::Payment(..)) => Err(Misfit),
+        }
+    }
+
+    fn on_listed(&mut self, at: At, parts: &[PartId]) -> Result<(), Misfit> {
+        for part in parts {
+            match self.part_place(part).ok_or(Misfit)? {
+                PartPlace::Stray(handle) => self.change_stray(handle, |stray| stray.part.list(at)),
+                PartPlace::Payment(handle, index) => {
+                    self.change_payment(handle, Some(index), |payment| payment.list(at, index));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_moved(&mut self, at: At, id: &PaymentId, part: &PartId) -> Result<(), Misfit> {
+        let Some(PartPlace::Stray(handle)) = self.part_place(part) else { return Err(Misfit) };
+        let (owner, _) = self.live(id).ok_or(Misfit)?;
+        let stray = self.remove_stray(handle);
+        let own = self.at_payment(at, owner);
+        self.change_payment(owner, None, |payment| payment.take_stray(own, &stray));
+        self.review_held_by_stray(at, &stray.payment, &stray.payment_hash);
+        Ok(())
+    }
+
+    fn on_disowned(&mut self, at: At, part: &PartId) -> Result<(), Misfit> {
+        let Some(PartPlace::Stray(handle)) = self.part_place(part) else { return Err(Misfit) };
+        self.change_stray_at(at, handle, Stray::disown)?;
+        let stray = self.strays.get(handle);
+        let (payment_hash, preimage) = (stray.payment_hash, stray.preimage);
+        self.on_hash_paid(at, &payment_hash, (preimage, None));
+        Ok(())
+    }
+
+    /// A hash is paid of which no payment tells. Known once; a proof is filled in.
+    fn on_hash_paid(
+        &mut self,
+        at: At,
+        payment_hash: &PaymentHash,
+        (preimage, payer): (Option<Preimage>, Option<PaymentId>),
+    ) {
+        if let Some(handle) = self.hash_paid(payment_hash) {
+            self.change_hash_paid(handle, |paid| {
+                paid.preimage = paid.preimage.or(preimage);
+                paid.payer = paid.payer.or(payer);
+                paid.idle_since = paid.idle_since.filter(|_| payer.is_none());
+            });
+            return;
+        }
+        // Without a payment it is needed until its anomaly has been read for long enough.
+        let told = self.index.notices.contains_key(&(0, *payment_hash));
+        let idle_since = (payer.is_none() && !told).then_some(at.tick);
+        self.insert_hash_paid(HashPaid {
+            created_seq: at.seq,
+            payment_hash: *payment_hash,
+            preimage,
+            payer,
+            idle_since,
+        });
+    }
+
+    fn on_hash_forgotten(&mut self, payment_hash: &PaymentHash) -> Result<(), Misfit> {
+        let handle = self.hash_paid(payment_hash).ok_or(Misfit)?;
+        self.remove_hash_paid(handle);
+        let disowned = self.places_of(payment_hash).filter_map(|place| match place {
+            Place::Stray(handle) if self.strays.get(handle).disowned => Some(handle),
+            _ => None,
+        });
+        for handle in disowned.collect::<alloc::vec::Vec<_>>() {
+            self.remove_stray(handle);
         }
         Ok(())
     }
@@ -297,8 +491,10 @@ impl State {
         };
         let own = self.strays.get(handle).payment_hash;
         fits(preimage.is_none_or(|preimage| preimage.payment_hash() == own))?;
-        self.change_stray(handle, |stray| stray.claim(preimage, settlement));
-        Ok(())
+        self.change_stray_at(at, handle, |stray| {
+            stray.claim(preimage, settlement);
+            Ok(())
+        })
     }
 
     fn on_part_finalized(
@@ -310,7 +506,9 @@ impl State {
         event: &Event,
     ) -> Result<(), Misfit> {
         match self.part_place(part) {
-            Some(PartPlace::Stray(handle)) => return self.change_stray(handle, Stray::finalize),
+            Some(PartPlace::Stray(handle)) => {
+                return self.change_stray_at(at, handle, Stray::finalize);
+            }
             own => self.change(at, id, own, event)?,
         };
         if notify {
@@ -329,7 +527,7 @@ impl State {
     ) -> Result<(), Misfit> {
         match self.part_place(part) {
             Some(PartPlace::Stray(handle)) => {
-                return self.change_stray(handle, |stray| stray.fail(failure));
+                return self.change_stray_at(at, handle, |stray| stray.fail(failure));
             }
             own => self.change(at, id, own, event)?,
         };
@@ -341,8 +539,8 @@ impl State {
     }
 
     /// A failure that the user has not read is no longer true.
-    fn supersede_failure(&mut self, handle: Handle) {
-        let notice = self.payments.get(handle).failed_notification();
+    fn supersede_failure(&mut self, id: &PaymentId) {
+        let notice = self.live(id).and_then(|(_, payment)| payment.failed_notification());
         if let Some(NotificationId { seq, .. }) = notice
             && let Some(Unread { content: UnreadContent::Failed { superseded, .. }, .. }) =
                 self.outbox.get_mut(seq)
@@ -351,15 +549,36 @@ impl State {
         }
     }
 
-    fn on_forgotten(&mut self, id: &PaymentId, remembered: bool) -> Result<(), Misfit> {
+    fn on_forgotten(&mut self, at: At, id: &PaymentId, remembered: bool) -> Result<(), Misfit> {
         let (handle, payment) = self.live(id).ok_or(Misfit)?;
-        fits(payment.is_resolved() && payment.unread == 0)?;
+        let over = payment.is_resolved() && !self.is_held(payment, Ending::Nothing);
+        fits(over && payment.unread == 0)?;
         let outcome = Tombstone::outcome(payment).ok_or(Misfit)?;
+        // What was told under its id and failed goes with it.
+        let gone = self.strays_of(id).filter(|(_, stray)| !stray.blocks_hash());
+        let gone: alloc::vec::Vec<_> = gone.map(|(handle, _)| handle).collect();
+        let mut strays: alloc::vec::Vec<_> =
+            gone.into_iter().map(|handle| self.remove_stray(handle)).collect();
+        strays.sort_by_key(|stray| stray.created_seq);
         let payment = self.remove_payment(handle);
         if remembered {
-            self.insert_tombstone(Tombstone::of(&payment, outcome));
+            self.insert_tombstone(Tombstone::of(&payment, outcome, &strays));
+        } else {
+            self.pays_no_more(at, id);
         }
         Ok(())
+    }
+
+    /// The payment with which a hash was told as paid is forgotten.
+    fn pays_no_more(&mut self, at: At, payer: &PaymentId) {
+        let told = self.hashes_paid.handles();
+        let told = told.filter(|handle| self.hashes_paid.get(*handle).payer == Some(*payer));
+        for handle in told.collect::<alloc::vec::Vec<_>>() {
+            self.change_hash_paid(handle, |paid| {
+                paid.payer = None;
+                paid.idle_since = Some(at.tick);
+            });
+        }
     }
 
     fn on_anomaly(
@@ -371,12 +590,13 @@ impl State {
     ) -> Result<(), Misfit> {
         match delivery {
             Delivery::Notify => {
-                if anomaly.is_of_payment() {
-                    self.change(at, anomaly.payment(), None, event)?;
-                } else {
-                    self.anomalies_unread += 1;
-                    let stray = self.stray(anomaly.part()).ok_or(Misfit)?;
-                    self.change_stray(stray, |stray| stray.notice = Some(at.seq));
+                match anomaly.repeats_by() {
+                    None => drop(self.change(at, anomaly.payment(), None, event)?),
+                    Some(key) => {
+                        self.anomalies_unread += 1;
+                        fits(self.index.notices.insert(key, at.seq).is_none())?;
+                        self.needs_hash(&key);
+                    }
                 }
                 let anomaly = Arc::new(anomaly.clone());
                 self.post(at, UnreadContent::Anomaly { anomaly, repeats: 0 })?;
@@ -392,16 +612,32 @@ impl State {
         Ok(())
     }
 
+    /// A paid hash of which an anomaly is unread stays known.
+    fn needs_hash(&mut self, (_, payment_hash): &(u8, PaymentHash)) {
+        if let Some(handle) = self.hash_paid(payment_hash) {
+            self.change_hash_paid(handle, |paid| paid.idle_since = None);
+        }
+    }
+
     fn on_acknowledged(&mut self, at: At, seq: u64) -> Result<(), Misfit> {
         let unread = self.outbox.remove(seq).ok_or(Misfit)?;
-        match unread.content.owner() {
-            Some(id) => {
-                let (handle, _) = self.live(id).ok_or(Misfit)?;
-                self.change_payment(handle, None, |payment| payment.on_acknowledged(at))
-            }
-            None => {
+        match &unread.content {
+            UnreadContent::Anomaly { anomaly, .. } if !anomaly.is_of_payment() => {
                 self.anomalies_unread = self.anomalies_unread.checked_sub(1).ok_or(Misfit)?;
+                let key = anomaly.repeats_by().ok_or(Misfit)?;
+                self.index.notices.remove(&key);
+                if let Some(handle) = self.hash_paid(&key.1) {
+                    self.change_hash_paid(handle, |paid| {
+                        paid.idle_since = paid.payer.is_none().then_some(at.tick);
+                    });
+                }
                 Ok(())
+            }
+            content => {
+                let id = content.owner().ok_or(Misfit)?;
+                let (handle, _) = self.live(id).ok_or(Misfit)?;
+                let at = self.at_payment(at, handle);
+                self.change_payment(handle, None, |payment| payment.on_acknowledged(at))
             }
         }
     }

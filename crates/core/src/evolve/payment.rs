@@ -3,16 +3,20 @@
 use core::mem;
 
 use crate::{
-    amount::{Msat, UnixMillis},
+    amount::UnixMillis,
+    details::{Detail, Details, Rest, Since, Told},
     event::{AdoptedPart, Event, Home, Invoice, Settlement, Word},
+    faults::{self, Fault},
+    former,
+    hash_paid::PaidElsewhere,
     ids::{PartId, PaymentHash, PaymentId, Preimage},
     notification::NotificationId,
-    part::{Failure, Fate, Part, PartTerms},
+    part::{Assertion, Failure, Fate, Part, PartTerms},
     parts::Parts,
     payment::{Payment, Quiet, Terms, VerdictDue, WaitsUntil},
-    rare::{Aside, Rare},
-    request::{Deadline, Request, ShortDigest, Target},
+    request::{Deadline, Request, RetryPolicy, ShortDigest, Target},
     status::{FailureReason, Status},
+    timing::ticks_of,
     tombstone::{Outcome, Tombstone},
 };
 
@@ -26,6 +30,24 @@ pub(crate) struct At {
     pub(crate) chain: [u8; 8],
     /// No verdicts are drawn: recovery is not finished, or the gap is not closed.
     pub(crate) withheld: bool,
+    /// The reading of the last counted tick, below which no other reading is believed.
+    pub(crate) reference: UnixMillis,
+    /// Something beside the payment's own parts holds it: a stray of it, a blocked hash.
+    pub(crate) held: bool,
+}
+
+impl At {
+    /// For asking what a change would do: the beginning of an empty log.
+    pub(crate) const NOWHERE: Self = Self {
+        seq: 0,
+        now: UnixMillis(0),
+        epoch: 0,
+        tick: 0,
+        chain: [0; 8],
+        withheld: false,
+        reference: UnixMillis(0),
+        held: false,
+    };
 }
 
 /// An event that does not fit the state it is folded into.
@@ -33,7 +55,7 @@ pub(crate) struct At {
 pub(crate) struct Misfit;
 
 impl Payment {
-    fn blank(at: At, id: PaymentId, status: Status, terms: Terms, rare: Aside) -> Self {
+    fn blank(at: At, id: PaymentId, status: Status, terms: Terms, details: Details) -> Self {
         Self {
             id,
             created_seq: at.seq,
@@ -45,15 +67,15 @@ impl Payment {
             batches: 0,
             unread: 0,
             verdict_due: VerdictDue::No,
-            rare,
+            details,
         }
     }
 
     pub(crate) fn accepted(at: At, id: PaymentId, request: Request) -> Self {
-        let mut rare = Aside::default();
+        let mut details = Details::default();
         let status = match &request.target {
             Target::Offer { deadline, .. } => {
-                rare.kept().waits_until = Some(match deadline {
+                details.kept().waits_until = Some(match deadline {
                     Deadline::Ticks(ticks) => {
                         WaitsUntil::Tick(at.tick.saturating_add(u64::from(*ticks)))
                     }
@@ -62,34 +84,54 @@ impl Payment {
                 Status::AwaitingInvoice
             }
             Target::Spontaneous { preimage } => {
-                rare.kept().payment_hash = Some(preimage.payment_hash());
+                details.kept().payment_hash = Some(preimage.payment_hash());
                 Status::Pending
             }
             Target::Invoice { .. } => Status::Pending,
         };
-        Self::blank(at, id, status, Terms::Full(request), rare)
+        if matches!(request.retry, RetryPolicy::Until(_)) {
+            let since = Since { at: at.now.max(at.reference), tick: at.tick };
+            details.kept().retries_since = Some(since);
+        }
+        Self::blank(at, id, status, Terms::Full(request), details)
     }
 
-    pub(crate) fn adopted(at: At, id: PaymentId, payment_hash: Option<PaymentHash>) -> Self {
+    pub(crate) fn adopted(
+        at: At,
+        id: PaymentId,
+        payment_hash: Option<PaymentHash>,
+        request: Option<&Request>,
+    ) -> Self {
         let status = Status::Abandoned { reason: FailureReason::Adopted };
-        let rare = Rare { payment_hash, ..Rare::default() };
-        Self::blank(at, id, status, Terms::None, rare.into())
+        let detail = Detail { payment_hash, ..Detail::default() };
+        let mut payment = Self::blank(at, id, status, Terms::None, detail.into());
+        if let Some(request) = request {
+            // What is known of a request that was paid elsewhere is for comparing repeats alone.
+            payment.terms = Terms::Digests(request.digests().into());
+            let own = request.target.payment_hash().or(payment_hash);
+            payment.details.kept().payment_hash = own;
+        }
+        payment
     }
 
     pub(crate) fn recalled(at: At, tombstone: &Tombstone) -> Self {
-        let mut rare = Rare {
+        let mut detail = Detail {
             payment_hash: tombstone.payment_hash,
-            former: tombstone.parts.clone(),
-            ..Rare::default()
+            former: tombstone.tries.clone(),
+            ..Detail::default()
         };
         let status = match tombstone.outcome {
-            Outcome::Paid { preimage, amount, fee } => {
-                rare.preimage = preimage;
-                rare.reported = Some(Settlement { amount, fee });
+            Outcome::Paid { preimage, proven_hash, amount, fee } => {
+                let settlement = Settlement { amount, fee };
+                detail.preimage = preimage;
+                detail.proven_hash = proven_hash;
+                detail.remembered = Some(settlement);
+                detail.told = Some(Told { settlement, proof: preimage.is_some() });
                 Status::Fulfilled
             }
-            Outcome::Failed { reason, notice } => {
-                rare.failed_notice = Some(notice);
+            Outcome::Failed { reason, notice, paid_elsewhere } => {
+                detail.failed_notice = Some(notice);
+                detail.paid_elsewhere = paid_elsewhere;
                 Status::Failed { reason }
             }
         };
@@ -97,36 +139,57 @@ impl Payment {
             Some(digests) => Terms::Digests(digests.clone()),
             None => Terms::None,
         };
-        Self::blank(at, tombstone.id, status, terms, rare.into())
+        let payment = Self::blank(at, tombstone.id, status, terms, detail.into());
+        Self { created_seq: at.seq, ..payment }
+    }
+
+    /// A new try in place of one that failed: what was told under the id goes on belonging to it.
+    pub(crate) fn follows(&mut self, old: &Self) {
+        self.unread = old.unread;
+        let detail = self.details.kept();
+        detail.former = old.tries();
+        detail.failed_notice = old.failed_notification();
     }
 
     /// Folds one event into the payment.
     pub(crate) fn evolve(&mut self, at: At, event: &Event) -> Result<(), Misfit> {
+        self.correct_clock(at);
         match event {
             Event::InvoiceReceived { invoice, .. } => self.on_invoice(at, *invoice)?,
+            Event::InvoiceDropped { .. } => self.on_invoice_dropped(at)?,
             Event::PartsDispatched { parts, .. } => self.on_dispatched(at, parts)?,
+            Event::PartSaidAgain { part, .. } => self.on_said_again(part)?,
             Event::PartWithdrawn { part, .. } => self.on_withdrawn(at, part)?,
-            Event::PartAdopted { part, home, word, .. } => self.on_adopted(at, part, *home, *word),
-            Event::PartClaimed { part, preimage, settlement, .. } => {
-                self.on_claimed(part, *preimage, *settlement)?;
+            Event::PartAdopted { part, home, word, earlier_try, .. } => {
+                self.on_adopted(at, part, (*home, *word, *earlier_try));
+            }
+            Event::PartClaimed { part, preimage, payment_hash, settlement, .. } => {
+                self.on_claimed(part, (*preimage, *payment_hash), *settlement)?;
             }
             Event::PartFinalized { part, notify, .. } => self.on_finalized(part, *notify)?,
-            Event::PartFailed { part, failure, notify, .. } => {
-                self.on_failed_part(at, part, failure, *notify)?;
+            Event::PartFailed { part, failure, notify, rest_ms, .. } => {
+                self.on_failed_part(at, part, (failure, *notify, *rest_ms))?;
             }
             Event::PartObserved { observation, .. } => {
-                self.rare.kept().observations.push(observation.clone());
+                self.details.kept().observations.push(observation.clone());
             }
-            Event::PaymentSent { payment_hash, amount, fee, .. } => {
+            Event::PreimageLearned { payment_hash, preimage, .. } => {
+                self.on_preimage(*payment_hash, *preimage)?;
+            }
+            Event::PaymentSent { payment_hash, amount, fee, assertion, .. } => {
                 let told = Settlement { amount: *amount, fee: *fee };
-                self.on_sent(at, *payment_hash, told)?;
+                self.on_sent(at, *payment_hash, told, assertion.as_ref())?;
             }
+            Event::PaymentSettled { amount, fee, .. } => {
+                self.on_settled(Settlement { amount: *amount, fee: *fee })?;
+            }
+            Event::PaidElsewhere { by, .. } => self.on_paid_elsewhere(*by)?,
             Event::PaymentAbandoned { reason, .. } => self.on_abandoned(at, *reason)?,
             Event::PaymentFailed { reason, .. } => self.on_failed(at, *reason)?,
             Event::AnomalyNoted { .. } => self.unread += 1,
             _ => return Err(Misfit),
         }
-        self.settle_quiet(at);
+        self.review(at);
         Ok(())
     }
 
@@ -136,15 +199,32 @@ impl Payment {
         if matches!(self.status, Status::Failed { .. }) {
             self.mark_verdict(at, VerdictDue::Yes);
         }
-        self.settle_quiet(at);
+        self.review(at);
         Ok(())
     }
 
-    /// Any unquiet moment clears the quiet mark; it never moves otherwise.
-    fn settle_quiet(&mut self, at: At) {
-        let quiet = self.status == Status::Fulfilled && self.unread == 0 && self.is_resolved();
-        if quiet != self.rare.quiet.is_some() {
-            self.rare.kept().quiet = quiet.then_some(Quiet { tick: at.tick, seq: at.seq });
+    /// What follows from what is out, beside it and of it. A failure that was told is superseded once
+    /// anything is out again: who believed it would pay a second time.
+    pub(crate) fn review(&mut self, at: At) {
+        let over = self.is_resolved() && !at.held;
+        let stands = faults::is(Fault::FailureStands);
+        if matches!(self.status, Status::Failed { .. }) && !over && !stands {
+            self.details.kept().failure_superseded = true;
+        }
+        let quiet = self.status == Status::Fulfilled && self.unread == 0 && over;
+        if quiet != self.details.quiet.is_some() {
+            self.details.kept().quiet = quiet.then_some(Quiet { tick: at.tick, seq: at.seq });
+        }
+    }
+
+    /// A later reading that lies before the one at acceptance shows that this one was wrong: the time
+    /// for retries counts from the earlier one, or they would go on for years.
+    fn correct_clock(&mut self, at: At) {
+        let now = at.now.max(at.reference);
+        if let Some(since) = self.details.retries_since
+            && now < since.at
+        {
+            self.details.kept().retries_since = Some(Since { at: now, ..since });
         }
     }
 
@@ -158,15 +238,31 @@ impl Payment {
         self.parts.get_mut(index).ok_or(Misfit)
     }
 
+    fn each_part(&mut self, mut change: impl FnMut(&mut Part)) {
+        for index in 0..self.parts.len() {
+            change(self.parts.get_mut(index).expect("it is below their number"));
+        }
+    }
+
     fn on_invoice(&mut self, at: At, invoice: Invoice) -> Result<(), Misfit> {
         if self.status != Status::AwaitingInvoice {
             return Err(Misfit);
         }
-        let rare = self.rare.kept();
-        rare.payment_hash = Some(invoice.payment_hash);
-        rare.invoice = Some(invoice);
-        rare.waits_until = None;
+        let detail = self.details.kept();
+        detail.payment_hash = Some(invoice.payment_hash);
+        detail.invoice = Some(invoice);
         self.enter(at, Status::Pending);
+        Ok(())
+    }
+
+    fn on_invoice_dropped(&mut self, at: At) -> Result<(), Misfit> {
+        if self.status != Status::Pending || !self.is_offer() || !self.is_resolved() {
+            return Err(Misfit);
+        }
+        let detail = self.details.kept();
+        detail.payment_hash = None;
+        detail.invoice = None;
+        self.enter(at, Status::AwaitingInvoice);
         Ok(())
     }
 
@@ -175,77 +271,147 @@ impl Payment {
             return Err(Misfit);
         }
         self.batches += 1;
+        // An offer may let its hash go: its parts keep theirs.
+        let own_hash = self.hash().copied().filter(|_| self.is_offer());
         for terms in parts {
-            self.parts.push(Part {
-                id: terms.id,
-                amount: Some(terms.amount),
-                fee: Some(terms.fee),
-                kind: terms.kind,
-                fate: Fate::InFlight,
-                batch: self.batches,
-                epoch: at.epoch,
-                recorded_at: at.now,
-                failed_channel: None,
-                permanent: false,
-                lost: Msat::ZERO,
-                corrected: false,
-                adopted: false,
-                told_as: None,
-            });
+            let mut part = Part::dispatched(at, terms, self.batches);
+            if own_hash.is_some() {
+                part.details.change(|detail| detail.payment_hash = own_hash);
+            }
+            self.parts.push(part);
         }
+        self.details.if_kept(|detail| detail.rests_until = None);
+        Ok(())
+    }
+
+    fn on_said_again(&mut self, part: &PartId) -> Result<(), Misfit> {
+        let part = self.part_mut(part)?;
+        if part.fate != Fate::InFlight {
+            return Err(Misfit);
+        }
+        part.details.change(|detail| detail.said_again = detail.said_again.saturating_add(1));
         Ok(())
     }
 
     /// Something that may end the payment happened: where verdicts are withheld, one is due.
-    fn mark_verdict(&mut self, at: At, why: VerdictDue) {
+    pub(crate) fn mark_verdict(&mut self, at: At, why: VerdictDue) {
         if at.withheld && self.status != Status::Fulfilled {
             self.verdict_due = self.verdict_due.max(why);
         }
     }
 
     fn on_withdrawn(&mut self, at: At, part: &PartId) -> Result<(), Misfit> {
-        let part = self.part_mut(part)?;
-        if part.fate != Fate::InFlight {
-            return Err(Misfit);
-        }
-        part.fate = Fate::Withdrawn;
+        self.part_mut(part)?.withdraw(at)?;
         self.mark_verdict(at, VerdictDue::Yes);
         Ok(())
     }
 
-    fn on_adopted(&mut self, at: At, adopted: &AdoptedPart, home: Home, word: Word) {
-        if let Ok(part) = self.part_mut(&adopted.part) {
-            part.readopt(adopted, word);
-        } else {
-            let told_as = match home {
-                Home::HashHolder { told_as } => Some(told_as),
-                Home::Payment | Home::Stray => None,
-            };
-            self.parts.push(Part::adopted(at, adopted, word, told_as));
+    fn on_adopted(
+        &mut self,
+        at: At,
+        adopted: &AdoptedPart,
+        (home, word, earlier_try): (Home, Word, bool),
+    ) {
+        // An adopted payment has no request of its own: the first hash that becomes known is its.
+        if self.hash().is_none() && matches!(self.terms, Terms::None) {
+            self.details.kept().payment_hash = Some(adopted.payment_hash);
         }
-        self.learn_hash(adopted.payment_hash);
+        if let Ok(part) = self.part_mut(&adopted.part) {
+            part.readopt(at, adopted, word);
+        } else {
+            let mut part = Part::adopted(at, adopted, word);
+            if let Home::HashHolder { told_as } = home {
+                part.details.change(|detail| detail.named_id = Some(told_as));
+            }
+            part.details.change(|detail| detail.earlier_try = earlier_try);
+            self.parts.push(part);
+        }
+        self.learn_part_hash(&adopted.part, adopted.payment_hash);
         if self.status == Status::AwaitingInvoice {
-            self.wait_no_more();
             self.enter(at, Status::Pending);
         }
+    }
+
+    /// A part whose hash was not known has one; it keeps it by itself where the payment may have
+    /// another.
+    fn learn_part_hash(&mut self, part: &PartId, payment_hash: PaymentHash) {
+        let own = self.is_offer() || self.hash() != Some(&payment_hash);
+        if let Ok(part) = self.part_mut(part)
+            && own
+            && part.details.payment_hash.is_none()
+        {
+            part.details.change(|detail| detail.payment_hash = Some(payment_hash));
+        }
+    }
+
+    /// A stray of it, or of another payment, turned out to be this one's part.
+    pub(crate) fn take_stray(&mut self, at: At, stray: &crate::stray::Stray) {
+        let mut part = stray.part.clone();
+        let own = self.is_offer() || self.hash() != Some(&stray.payment_hash);
+        part.details.change(|detail| {
+            detail.payment_hash = own.then_some(stray.payment_hash);
+            detail.preimage = stray.preimage.filter(|_| own);
+            if stray.payment != self.id {
+                detail.named_id = Some(stray.payment);
+            }
+        });
+        self.parts.push(part);
+        self.review(at);
     }
 
     fn on_claimed(
         &mut self,
         part: &PartId,
-        preimage: Option<Preimage>,
+        (preimage, told_hash): (Option<Preimage>, Option<PaymentHash>),
         settlement: Option<Settlement>,
     ) -> Result<(), Misfit> {
+        if let Some(told) = told_hash {
+            if self.hash().is_none() && matches!(self.terms, Terms::None) {
+                self.details.kept().payment_hash = Some(told);
+            }
+            self.learn_part_hash(part, told);
+        }
+        let whole = self.hash().is_some();
+        let own_hash = self.hash().copied();
+        let index = self.parts.iter().position(|own| own.id == *part).ok_or(Misfit)?;
+        let hash = self.part_hash(&self.parts[index]).copied();
         if let Some(preimage) = preimage {
-            let hash = preimage.payment_hash();
-            if !self.takes(&hash) {
+            // What is folded as proof is one: a log that says otherwise is not ours.
+            if hash != Some(preimage.payment_hash()) {
                 return Err(Misfit);
             }
-            self.rare.kept().preimage = Some(preimage);
-            self.learn_hash(hash);
+            if self.details.preimage.is_none() {
+                let detail = self.details.kept();
+                detail.preimage = Some(preimage);
+                detail.proven_hash = hash.filter(|_| hash != own_hash);
+            }
         }
-        let part = self.part_mut(part)?;
-        part.claim(settlement);
+        let foreign = hash != own_hash;
+        let part = self.parts.get_mut(index).ok_or(Misfit)?;
+        if foreign && preimage.is_some() {
+            part.details.change(|detail| detail.preimage = preimage);
+        }
+        part.claim(settlement, whole);
+        Ok(())
+    }
+
+    fn on_preimage(&mut self, payment_hash: PaymentHash, preimage: Preimage) -> Result<(), Misfit> {
+        if preimage.payment_hash() != payment_hash {
+            return Err(Misfit);
+        }
+        let own = self.hash() == Some(&payment_hash);
+        let detail = self.details.kept();
+        if detail.preimage.is_none() {
+            detail.preimage = Some(preimage);
+            detail.proven_hash = (!own).then_some(payment_hash);
+        }
+        if own {
+            detail.own_hash_paid = true;
+        } else {
+            let of = former::group(&mut detail.former, Some(payment_hash));
+            of.paid = true;
+            of.preimage = Some(preimage);
+        }
         Ok(())
     }
 
@@ -263,12 +429,16 @@ impl Payment {
         &mut self,
         at: At,
         part: &PartId,
-        failure: &Failure,
-        notify: bool,
+        (failure, notify, rest_ms): (&Failure, bool, u64),
     ) -> Result<(), Misfit> {
         self.part_mut(part)?.fail(failure)?;
         self.unread += u32::from(notify);
         self.mark_verdict(at, VerdictDue::PartFailed);
+        if rest_ms > 0 && self.status.is_open() {
+            // Bounded by ticks as well: one reading in the far future must not end all retries.
+            let tick = at.tick.saturating_add(ticks_of(rest_ms));
+            self.details.kept().rests_until = Some(Rest { at: at.now.plus(rest_ms), tick });
+        }
         Ok(())
     }
 
@@ -276,20 +446,53 @@ impl Payment {
         &mut self,
         at: At,
         payment_hash: Option<PaymentHash>,
-        told: Settlement,
+        settlement: Settlement,
+        assertion: Option<&Assertion>,
     ) -> Result<(), Misfit> {
-        if self.status == Status::Fulfilled {
+        if self.status == Status::Fulfilled && !faults::is(Fault::TwoPaymentsSent) {
             return Err(Misfit);
         }
-        if let Some(payment_hash) = payment_hash {
-            self.learn_hash(payment_hash);
+        if self.hash().is_none() && payment_hash.is_some() {
+            self.details.kept().payment_hash = payment_hash;
         }
-        if !self.has_settled_part() {
-            self.rare.kept().reported = Some(told);
+        let by_part = self.has_settled_part();
+        let own = payment_hash.is_none() || payment_hash.as_ref() == self.hash();
+        let detail = self.details.kept();
+        if !by_part {
+            detail.reported = Some(settlement);
         }
+        // Paid without a part and without a proof: on somebody's word, for its own hash or the one told.
+        match payment_hash.filter(|_| !own) {
+            _ if by_part || detail.preimage.is_some() => {}
+            None => detail.own_hash_paid = true,
+            told => former::group(&mut detail.former, told).paid = true,
+        }
+        detail.told = Some(Told { settlement, proof: detail.preimage.is_some() });
+        detail.asserted = assertion.cloned();
+        detail.failure_superseded = false;
+        detail.paid_elsewhere = None;
         self.enter(at, Status::Fulfilled);
         self.unread += 1;
         self.close();
+        Ok(())
+    }
+
+    fn on_settled(&mut self, settlement: Settlement) -> Result<(), Misfit> {
+        if self.status != Status::Fulfilled {
+            return Err(Misfit);
+        }
+        let detail = self.details.kept();
+        detail.told = Some(Told { settlement, proof: detail.preimage.is_some() });
+        self.unread += 1;
+        Ok(())
+    }
+
+    fn on_paid_elsewhere(&mut self, by: PaidElsewhere) -> Result<(), Misfit> {
+        if self.status == Status::Fulfilled {
+            return Err(Misfit);
+        }
+        let detail = self.details.kept();
+        detail.paid_elsewhere = Some(by);
         Ok(())
     }
 
@@ -298,18 +501,21 @@ impl Payment {
             return Err(Misfit);
         }
         self.enter(at, Status::Abandoned { reason });
-        self.wait_no_more();
+        self.rest_no_more();
         self.mark_verdict(at, VerdictDue::Yes);
         Ok(())
     }
 
     fn on_failed(&mut self, at: At, reason: FailureReason) -> Result<(), Misfit> {
+        let again = matches!(self.status, Status::Failed { .. }) && self.details.failure_superseded;
         let undecided = self.status.is_open() || matches!(self.status, Status::Abandoned { .. });
-        if !undecided || !self.is_resolved() {
+        if !(undecided || again) || !self.is_resolved() || at.held {
             return Err(Misfit);
         }
         self.enter(at, Status::Failed { reason });
-        self.rare.kept().failed_notice = Some(NotificationId { seq: at.seq, chain: at.chain });
+        let detail = self.details.kept();
+        detail.failed_notice = Some(NotificationId { seq: at.seq, chain: at.chain });
+        detail.failure_superseded = false;
         self.unread += 1;
         self.close();
         Ok(())
@@ -318,23 +524,36 @@ impl Payment {
     /// The payment is over: nothing waits any more, and nobody resumes it.
     fn close(&mut self) {
         self.verdict_due = VerdictDue::No;
-        self.wait_no_more();
+        self.rest_no_more();
         if let Terms::Full(request) = &mut self.terms
             && !request.instructions.is_empty()
         {
             let dropped = mem::take(&mut request.instructions);
-            self.rare.kept().instructions = Some(ShortDigest::of(&dropped));
+            self.details.kept().instructions = Some(ShortDigest::of(&dropped));
         }
     }
 
-    fn wait_no_more(&mut self) {
-        self.rare.if_kept(|rare| rare.waits_until = None);
+    fn rest_no_more(&mut self) {
+        self.details.if_kept(|detail| {
+            detail.waits_until = None;
+            detail.rests_until = None;
+        });
     }
 
-    /// The first hash that becomes known stays.
-    fn learn_hash(&mut self, payment_hash: PaymentHash) {
-        if self.hash().is_none() {
-            self.rare.kept().payment_hash = Some(payment_hash);
+    /// The node listed a part of it as out.
+    pub(crate) fn list(&mut self, at: At, index: usize) {
+        if let Some(part) = self.parts.get_mut(index) {
+            part.list(at);
         }
+    }
+
+    /// Takes back each *never sent* that is not known any more; whether there was one.
+    pub(crate) fn take_back_never_sent(&mut self, at: At, since: u64) -> bool {
+        let mut taken = false;
+        self.each_part(|part| taken |= part.take_back_never_sent(since));
+        if taken {
+            self.review(at);
+        }
+        taken
     }
 }

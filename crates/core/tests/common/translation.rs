@@ -13,19 +13,20 @@
 use std::{fmt::Write, sync::LazyLock};
 
 use payonce_core::{
-    Abandon, Acknowledge, AdoptPart, Anomaly, Assertion, Blob, ChainHash, ClaimPart, CloseGap,
-    Command, Config, Context, Deadline, Decision, Dispatch, DispatchReply, Entry, EntryHeader,
-    Event, FORMAT_VERSION, FactReply, FailPart, Failure, FailureReason, FinalizePart,
-    FinishRecovery, Head, HoldHash, LedgerId, MarkPaid, Msat, NewPart, Notice, NotificationId,
-    ObservationKind, ObservePart, OfferHash, Operation, PartId, PartKind, PaymentHash, PaymentId,
-    Preimage, ReceiveInvoice, Refusal, ReleaseHash, Remember, Replay, Reply, Request, RetryPolicy,
-    SameHash, Send, SendReply, Settlement, State, StatusKind, StoredEntry, Target as CoreTarget,
-    Tick, UnixMillis, WithdrawPart, WorkReply,
+    Abandon, Acknowledge, AdoptPart, Anomaly, Assertion, Backoff, Blob, ChainHash, ClaimPart,
+    CloseGap, Command, Config, Context, Deadline, Decision, DisownPart, Dispatch, DispatchReply,
+    Entry, EntryHeader, Event, FORMAT_VERSION, FactReply, FailPart, Failure, FailureReason,
+    FinalizePart, FinishRecovery, Head, HoldHash, Label, LedgerId, ListParts, MarkPaid, MaxFee,
+    Msat, NewPart, Notice, NotificationId, ObservationKind, ObservePart, OfferHash, Operation,
+    PartId, PartKind, PaymentHash, PaymentId, Preimage, ReceiveInvoice, Refusal, ReleaseHash,
+    Remember, Replay, Reply, Request, RetryPolicy, SameHash, SayAgain, Send, SendReply, Settlement,
+    State, StatusKind, StoredEntry, Stray, Target as CoreTarget, Tick, UnixMillis, WithdrawPart,
+    WorkReply,
 };
 
 use crate::judge::{
-    self, Act, Answers, DISPATCHED_EXPIRY, Note, Outcome, Retry, Rules, Says, Standing, Status,
-    Target, Terms, Which,
+    self, Act, Answers, DISPATCHED_EXPIRY, Failed, Note, Outcome, Retry, Rules, Says, Standing,
+    Status, Sums, Target, Terms, Which, Why,
 };
 
 const LEDGER: LedgerId = LedgerId::from_bytes([0x1e; 32]);
@@ -88,13 +89,14 @@ fn request(terms: &Terms) -> Request {
             deadline: Deadline::Ticks(deadline_ticks),
         },
     };
-    let mut request = Request::new(target, Msat(terms.amount));
-    request.max_fee = terms.max_fee.map(Msat);
-    request.retry = match terms.retry {
+    let max_fee = terms.max_fee.map_or(MaxFee::Unlimited, |limit| MaxFee::AtMost(Msat(limit)));
+    let retry = match terms.retry {
         Retry::Manual => RetryPolicy::Manual,
         Retry::Attempts(retries) => RetryPolicy::Attempts(retries),
         Retry::Until(millis) => RetryPolicy::Until(millis),
     };
+    let mut request = Request::new(target, Msat(terms.amount), max_fee, retry);
+    request.backoff = Backoff { first_ms: terms.rest, max_ms: terms.rest };
     request.expiry = terms.expiry.map(UnixMillis);
     if terms.variant > 0 {
         request.metadata = (&[terms.variant]).into();
@@ -110,13 +112,18 @@ fn kind(delegated: bool) -> PartKind {
     }
 }
 
-fn failure(permanent: bool, word: Option<judge::Word>) -> Failure {
-    let assertion = word.map(|word| Assertion {
-        by: "an operator".into(),
-        why: "the channel is gone".into(),
-        height: word.height,
-    });
-    Failure { permanent, assertion, ..Failure::default() }
+fn assertion(although_listed: bool) -> Assertion {
+    Assertion { although_listed, ..Assertion::new("an operator", "the channel is gone") }
+}
+
+fn failure(how: Failed) -> Failure {
+    Failure {
+        permanent: how.permanent,
+        mark: how.mark,
+        sayings: how.sayings,
+        assertion: how.word.map(|word| assertion(word.contradicts)),
+        ..Failure::default()
+    }
 }
 
 /// Where something is when a step begins, for the table of rows.
@@ -347,7 +354,9 @@ impl Core {
                     StatusKind::Failed => "Failed",
                 },
             },
-            Act::Withdraw { part: of, .. }
+            Act::SayAgain { part: of, .. }
+            | Act::Withdraw { part: of, .. }
+            | Act::Disown { part: of, .. }
             | Act::Claim { part: of, .. }
             | Act::Finalize { part: of, .. }
             | Act::Fail { part: of, .. }
@@ -382,12 +391,13 @@ impl Core {
                 expiry: expiry.map(UnixMillis),
             }
             .into(),
-            Act::Dispatch { id, ref parts, delegated, stale } => {
+            Act::Dispatch { id, ref parts, delegated, stale, mark } => {
                 let next = self.state.missing(&payment(id)).map_or(1, |missing| missing.attempt);
                 let offered = |offered: &judge::Offered| {
                     let (id, fee) = (part(offered.part), Msat(offered.fee));
                     if delegated {
-                        NewPart::Delegated { id }
+                        let label = mark.map(|mark| Label { mark: Some(mark), ..Label::default() });
+                        NewPart::Delegated { id, label }
                     } else {
                         NewPart::htlc(id, Msat(offered.amount), fee, DISPATCHED_EXPIRY)
                     }
@@ -395,21 +405,27 @@ impl Core {
                 let parts = parts.iter().map(offered).collect();
                 Dispatch { id: payment(id), attempt: next + u32::from(stale), parts }.into()
             }
+            Act::SayAgain { id, part: of } => SayAgain { id: payment(id), part: part(of) }.into(),
             Act::Withdraw { id, part: of } => {
                 WithdrawPart { id: payment(id), part: part(of) }.into()
             }
-            Act::Claim { id, part: of, hash, brings: _, amount } => {
-                let settlement =
-                    amount.map(|amount| Settlement { amount: Some(Msat(amount)), fee: None });
-                let (id, part, preimage) = (payment(id), part(of), preimage(hash));
-                ClaimPart { id, part, preimage, settlement }.into()
+            Act::Claim { id, part: of, hash: label, brings, amount, fee } => {
+                let reported =
+                    Settlement { amount: amount.map(Msat), fee: fee.map(Msat) };
+                ClaimPart {
+                    id: payment(id),
+                    part: part(of),
+                    preimage: preimage(label),
+                    payment_hash: brings.map(hash),
+                    settlement: (amount.is_some() || fee.is_some()).then_some(reported),
+                }
+                .into()
             }
             Act::Finalize { id, part: of } => {
                 FinalizePart { id: payment(id), part: part(of) }.into()
             }
-            Act::Fail { id, part: of, permanent, word } => {
-                let failure = failure(permanent, word);
-                FailPart { id: payment(id), part: part(of), failure }.into()
+            Act::Fail { id, part: of, how } => {
+                FailPart { id: payment(id), part: part(of), failure: failure(how) }.into()
             }
             Act::Observe { id, part: of } => ObservePart {
                 id: payment(id),
@@ -427,23 +443,31 @@ impl Core {
                 kind: kind(delegated),
             }
             .into(),
-            Act::Paid { id, part: of, hash: label } => MarkPaid {
+            Act::Paid { id, part: of, hash: label, asserted, terms } => MarkPaid {
                 id: payment(id),
                 part: of.map(part),
                 payment_hash: label.map(hash),
                 settlement: Settlement::default(),
+                assertion: asserted.then(|| assertion(false)),
+                request: terms.map(|terms| Box::new(request(&terms))),
             }
             .into(),
+            Act::List { ref parts } => {
+                ListParts { parts: parts.iter().map(|of| part(*of)).collect() }.into()
+            }
+            Act::Disown { part: of, .. } => {
+                DisownPart { part: part(of), assertion: assertion(false) }.into()
+            }
             Act::Block { hash: label } => HoldHash { payment_hash: hash(label) }.into(),
             Act::Unblock { hash: label } => ReleaseHash { payment_hash: hash(label) }.into(),
             Act::Abandon { id } => {
                 Abandon { id: payment(id), reason: FailureReason::UserAbandoned }.into()
             }
             Act::Acknowledge { which } => Acknowledge { ids: self.unread(which) }.into(),
-            Act::Tick { height: _ } => Tick.into(),
+            Act::Tick { height } => Tick { height }.into(),
             Act::Finish => FinishRecovery.into(),
             Act::CloseGap => CloseGap.into(),
-            Act::Disown { .. } | Act::Open { .. } | Act::Mark { .. } | Act::PutBack { .. } => {
+            Act::Clock { .. } | Act::Open { .. } | Act::Mark { .. } | Act::PutBack { .. } => {
                 return None;
             }
         })
@@ -484,7 +508,7 @@ impl Core {
                 continue;
             };
             _ = write!(text, "|{:?}{:?}{}{}", at.status, at.paid, at.adopted, at.remembered);
-            _ = write!(text, "{}", at.failed.is_some());
+            _ = write!(text, "{}{}{:?}", at.failed.is_some(), at.held, at.paid_elsewhere);
             let Some(live) = state.payment(&id) else { continue };
             let missing = live.shortfall();
             _ = write!(
@@ -503,9 +527,16 @@ impl Core {
             _ = write!(text, "{}", live.observations().len());
         }
         for stray in state.strays() {
-            _ = write!(text, "|{}{}{:?}", stray.payment, stray.payment_hash, stray.preimage);
+            let Stray { payment, payment_hash, preimage, disowned, .. } = stray;
+            _ = write!(text, "|{payment}{payment_hash}{preimage:?}{disowned}");
             text += &part_text(&stray.part);
         }
+        let mut paid: Vec<_> = state.hashes_paid().collect();
+        paid.sort_unstable_by_key(|paid| paid.payment_hash);
+        for paid in paid {
+            _ = write!(text, "|{}{:?}{:?}", paid.payment_hash, paid.preimage, paid.payer);
+        }
+        _ = write!(text, "|{:?}", state.height());
         state.held().for_each(|hash| _ = write!(text, "|{hash}"));
         state.outbox().for_each(|told| _ = write!(text, "|{:?}", note(0, &told.notice)));
         let failures = state
@@ -534,16 +565,22 @@ impl Core {
 
 fn part_text(part: &payonce_core::Part) -> String {
     format!(
-        "{}{}{:?}{:?}{}{:?}{}{}{}",
+        "{}{}{:?}{:?}{}{:?}{:?}{}{}",
         label(part.id.as_bytes()),
         part.fate,
         part.amount,
         part.fee,
         part.batch,
         part.kind,
-        part.permanent,
+        part.failure(),
         part.adopted,
         part.corrected
+    ) + &format!(
+        "{:?}{:?}{}{}",
+        part.label(),
+        part.own_hash(),
+        part.is_of_earlier_try(),
+        part.sayings()
     )
 }
 
@@ -558,15 +595,18 @@ fn act_name(act: &Act) -> &'static str {
         Act::Invoice { .. } => "invoice",
         Act::Dispatch { delegated: true, .. } => "delegate",
         Act::Dispatch { .. } => "dispatch",
+        Act::SayAgain { .. } => "say again",
         Act::Withdraw { .. } => "withdraw",
         Act::Claim { .. } => "claim",
         Act::Finalize { .. } => "finalize",
-        Act::Fail { word: Some(_), .. } => "fail on a word",
+        Act::Fail { how: Failed { word: Some(_), .. }, .. } => "fail on a word",
         Act::Fail { .. } => "fail",
         Act::Observe { .. } => "observe",
         Act::Adopt { .. } => "adopt",
+        Act::Paid { asserted: true, .. } => "paid on a word",
         Act::Paid { part: Some(_), .. } => "paid part",
         Act::Paid { .. } => "paid",
+        Act::List { .. } => "list",
         Act::Disown { .. } => "disown",
         Act::Block { .. } => "block",
         Act::Unblock { .. } => "unblock",
@@ -575,6 +615,7 @@ fn act_name(act: &Act) -> &'static str {
         Act::Tick { .. } => "tick",
         Act::Finish => "finish",
         Act::CloseGap => "close the gap",
+        Act::Clock { .. } => "clock",
         Act::Open { .. } => "open",
         Act::Mark { .. } => "mark",
         Act::PutBack { .. } => "put back",
@@ -636,28 +677,53 @@ fn standing(at: &payonce_core::Standing, held: Option<PaymentHash>) -> Standing 
         remembered: at.remembered,
         hash: held.map(|hash| hash_label(&hash)),
         proof: at.paid.and_then(|paid| paid.preimage).map(|proof| label(proof.as_bytes())),
-        // A repeat tells of none today.
-        unresolved: 0,
+        unresolved: at.unresolved,
+        held: at.held,
+        sums: at.paid.map_or((None, None), |paid| sums(paid.amount, paid.fee)),
     }
+}
+
+fn sums(amount: Option<Msat>, fee: Option<Msat>) -> Sums {
+    (amount.map(|amount| amount.0), fee.map(|fee| fee.0))
 }
 
 fn note(seq: u64, notice: &Notice) -> Note {
     let id = label(notice.payment().as_bytes());
     let of = |id: &PartId| label(id.as_bytes());
+    let proof = |preimage: &Option<Preimage>| preimage.map(|proof| label(proof.as_bytes()));
     let says = match notice {
-        Notice::PaymentSent { .. } => Says::Sent { id },
-        Notice::PaymentFailed { .. } => Says::Failed { id },
+        Notice::PaymentSent { preimage, amount, fee, .. } => {
+            Says::Sent { id, proof: proof(preimage), sums: sums(*amount, *fee) }
+        }
+        Notice::PaymentSettled { preimage, amount, fee, .. } => {
+            Says::Settled { id, proof: proof(preimage), sums: sums(*amount, *fee) }
+        }
+        Notice::PaymentFailed { reason, paid_elsewhere, .. } => Says::Failed {
+            id,
+            why: match reason {
+                _ if paid_elsewhere.is_some() => Why::PaidElsewhere,
+                FailureReason::RetriesExhausted
+                | FailureReason::PaymentExpired
+                | FailureReason::InvoiceRequestExpired => Why::Late,
+                _ => Why::Other,
+            },
+        },
         Notice::PartSucceeded { part, .. } => Says::PartSucceeded { id, part: of(part) },
         Notice::PartFailed { part, .. } => Says::PartFailed { id, part: of(part) },
         Notice::Anomaly { anomaly, .. } => {
-            let (mut parts, mut hashes) = (vec![of(anomaly.part())], Vec::new());
+            let mut parts: Vec<judge::Part> = anomaly.part().map(of).into_iter().collect();
+            let mut hashes = Vec::new();
             match anomaly {
                 Anomaly::Correction { in_flight, .. } => parts.extend(in_flight.iter().map(of)),
+                Anomaly::OutAgain { others, .. } => parts.extend(others.iter().map(of)),
+                Anomaly::PaidTwice { first_part, .. } => parts.extend(first_part.iter().map(of)),
                 Anomaly::ForeignClaim { payment_hash, .. }
+                | Anomaly::FalsePreimage { payment_hash, .. }
                 | Anomaly::Stray { payment_hash, .. } => hashes.push(hash_label(payment_hash)),
                 _ => {}
             }
-            Says::Anomaly { id, parts, hashes }
+            let spent_more = matches!(anomaly, Anomaly::SpentMore { .. });
+            Says::Anomaly { id, spent_more, parts, hashes }
         }
         _ => Says::Other { id },
     };
@@ -702,7 +768,7 @@ impl Answers for Core {
         let id = payment(id);
         let Some(missing) = self.state.missing(&id) else { return false };
         let parts = if missing.status.kind() == StatusKind::AwaitingInvoice {
-            vec![NewPart::Delegated { id: part(PROBE) }]
+            vec![NewPart::delegated(part(PROBE))]
         } else {
             vec![NewPart::htlc(part(PROBE), missing.amount, Msat(0), DISPATCHED_EXPIRY)]
         };

@@ -27,6 +27,8 @@ pub struct Trial {
     pub core: Core,
     pub judge: Judge,
     pub now: u64,
+    /// What a wrong clock reads, and for how many acts more.
+    clock: Option<(u64, u8)>,
     swaps: Swaps,
     marks: Vec<Mark>,
     /// Since the log was opened: how it was, and what was told.
@@ -65,6 +67,7 @@ impl Trial {
             core,
             judge: Judge::new(rules),
             now: BEGIN,
+            clock: None,
             swaps,
             marks: Vec::new(),
             recovery: None,
@@ -79,6 +82,11 @@ impl Trial {
     pub fn play(&mut self, now: u64, act: &Act) -> Result<Outcome, Conviction> {
         self.now = now;
         match *act {
+            Act::Clock { reads, acts } => {
+                self.clock = Some((reads, acts));
+                self.judge.misread();
+                return Ok(Outcome::Unchanged);
+            }
             Act::Mark { name } => {
                 let (moment, judge) = (self.core.moment(), self.judge.clone());
                 self.marks.retain(|mark| mark.name != name);
@@ -91,15 +99,14 @@ impl Trial {
                 };
                 self.core.put_back(mark.moment);
                 self.marks.retain(|other| other.moment <= mark.moment);
-                let reached = self.judge.reached;
-                self.judge = mark.judge;
-                self.judge.reached = reached;
+                self.judge.put_back(mark.judge);
                 return self.play(now, &Act::Open { restored: true });
             }
             Act::Finish => self.compare_orders(now)?,
             _ => {}
         }
-        let told = self.tell(act, now)?;
+        let read = self.read(now);
+        let told = self.tell(act, now, read)?;
         if !self.core.is_recovering() && !self.core.is_restored() {
             self.told.clear();
         } else if self.core.encodes() {
@@ -113,16 +120,25 @@ impl Trial {
             Act::Finish => self.recovery = None,
             _ => {
                 if let Some((_, facts)) = &mut self.recovery {
-                    facts.push((now, act.clone()));
+                    facts.push((read, act.clone()));
                 }
             }
         }
         Ok(told.outcome)
     }
 
-    fn tell(&mut self, act: &Act, now: u64) -> Result<Told, Conviction> {
-        let told = self.core.tell(act, now);
-        let done = Done { act, now, outcome: &told.outcome, notes: &told.notes };
+    /// What the clock reads now.
+    fn read(&mut self, now: u64) -> u64 {
+        let Some((reads, acts)) = self.clock.take() else { return now };
+        if acts > 1 {
+            self.clock = Some((reads, acts - 1));
+        }
+        reads
+    }
+
+    fn tell(&mut self, act: &Act, now: u64, read: u64) -> Result<Told, Conviction> {
+        let told = self.core.tell(act, read);
+        let done = Done { act, now, read, outcome: &told.outcome, notes: &told.notes };
         self.judge.step(&done, &self.core)?;
         if self.swaps == Swaps::All {
             self.judge.probe_all(now, &self.core)?;
@@ -172,6 +188,7 @@ impl Trial {
     /// The node resolves everything, the user reads everything, and time passes: what is not over then
     /// is due.
     pub fn come_to_rest(&mut self) -> Judged {
+        self.clock = None;
         if self.core.is_recovering() {
             self.play(self.now, &Act::Finish)?;
         }
@@ -185,7 +202,7 @@ impl Trial {
         for (id, part, place) in self.judge.unresolved() {
             let act = match place {
                 Place::Claimed => Act::Finalize { id, part },
-                _ => Act::Fail { id, part, permanent: false, word: None },
+                _ => Act::Fail { id, part, how: self.judge.end_of(part) },
             };
             self.play(self.now, &act)?;
         }
@@ -228,6 +245,7 @@ pub fn are_facts(one: &Act, other: &Act) -> bool {
                 | Act::Finalize { .. }
                 | Act::Fail { .. }
                 | Act::Adopt { .. }
+                | Act::List { .. }
                 | Act::Paid { .. }
                 | Act::Block { .. }
         )

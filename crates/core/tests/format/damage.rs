@@ -2,8 +2,8 @@
 //! allocation that the bytes do not warrant.
 
 use payonce_core::{
-    DecodeError, Entry, EntryHeader, Event, Head, Msat, PartTerms, PaymentHash, PaymentId, Request,
-    State, Text, decode_events, limits,
+    DecodeError, Entry, EntryHeader, Event, Head, MaxFee, Msat, PartTerms, PaymentHash, PaymentId,
+    Request, RetryPolicy, State, Text, decode_events, limits,
 };
 
 use crate::{LEDGER, NOW, first_entry, golden, oracle, samples, states};
@@ -107,7 +107,7 @@ fn bytes_left_over() {
 /// An entry with one event whose seq is written in `seq`.
 fn acknowledged(seq: &[u8]) -> Vec<u8> {
     // Format, first seq, now, epoch, one event: Acknowledged.
-    [&[1, 1, 0, 1, 1, 23], seq].concat()
+    [&[1, 1, 0, 1, 1, 34], seq].concat()
 }
 
 #[test]
@@ -184,18 +184,24 @@ fn counts() -> Vec<(&'static str, Vec<u8>, usize)> {
     let header = [1, 1, 0, 1, 1];
     let id = [7; 32];
     let event = |number: u8, rest: &[&[u8]]| [&header[..], &[number], &rest.concat()].concat();
-    // A request up to its instructions: an invoice, 1 msat, no payee, no maximum, manual, no expiry.
-    let request: &[&[u8]] = &[&id, &[0], &id, &[1, 0, 0, 0, 0]];
-    let failure: &[&[u8]] = &[&id, &id, &[0, 0, 0, 0, 1]];
+    // A request up to its instructions: an invoice, 1 msat, no payee, no maximum, manual, no rest, no
+    // expiry.
+    let request: &[&[u8]] = &[&id, &[0], &id, &[1, 0, 0, 0, 0, 0, 0]];
+    let failure: &[&[u8]] = &[&id, &id, &[0, 0, 0, 0, 0, 0, 0, 1]];
+    // A batch up to the label of its part.
+    let label: &[&[u8]] = &[&id, &[1, 1], &id, &[1, 1, 1, 1]];
     vec![
         ("program", event(0, &[&[1, 0]]), limits::PROGRAM_BYTES),
-        ("instructions", event(5, request), limits::INSTRUCTIONS_BYTES),
-        ("metadata", event(5, &[request, &[&[0]]].concat()), limits::METADATA_BYTES),
-        ("parts", event(9, &[&id, &[1]]), limits::BATCH_PARTS),
-        ("by", event(14, failure), limits::ASSERTED_BY_BYTES),
-        ("why", event(14, &[failure, &[&[0]]].concat()), limits::ASSERTED_WHY_BYTES),
-        ("observation", event(15, &[&id, &id, &[0]]), limits::OBSERVATION_BYTES),
-        ("in flight", event(22, &[&[0], &id, &id]), limits::PAYMENT_PARTS),
+        ("instructions", event(6, request), limits::INSTRUCTIONS_BYTES),
+        ("metadata", event(6, &[request, &[&[0]]].concat()), limits::METADATA_BYTES),
+        ("parts", event(11, &[&id, &[1]]), limits::BATCH_PARTS),
+        ("by", event(20, failure), limits::ASSERTED_BY_BYTES),
+        ("why", event(20, &[failure, &[&[0]]].concat()), limits::ASSERTED_WHY_BYTES),
+        ("observation", event(21, &[&id, &id, &[0]]), limits::OBSERVATION_BYTES),
+        ("in flight", event(33, &[&[0], &id, &id]), limits::PAYMENT_PARTS),
+        ("others", event(33, &[&[4], &id, &id]), limits::PAYMENT_PARTS),
+        ("label", event(11, label), limits::LABEL_BYTES),
+        ("listed", event(13, &[]), limits::LISTED_PARTS),
     ]
 }
 
@@ -203,7 +209,8 @@ fn counts() -> Vec<(&'static str, Vec<u8>, usize)> {
 #[test]
 fn limits_are_reached_and_not_passed() {
     let sized = |instructions: usize, metadata: usize| {
-        let request = Request::invoice(PaymentHash::from_bytes([7; 32]), Msat(1));
+        let hash = PaymentHash::from_bytes([7; 32]);
+        let request = Request::invoice(hash, Msat(1), MaxFee::Unlimited, RetryPolicy::Manual);
         let request = request.instructions(vec![1; instructions]).metadata(vec![1; metadata]);
         let id = PaymentId::from_bytes([7; 32]);
         let events = [Event::PaymentAccepted { id, request, again_after: None }];
@@ -272,7 +279,7 @@ fn random_bytes_never_panic() {
         assert!(!reads(&bytes) || oracle::entry(&bytes).is_ok());
         reads_state(&bytes);
         // Past the version and into the events.
-        let head = [1, 1, 0, 1, 1 + (garbage.byte() & 3), garbage.byte() % 24];
+        let head = [1, 1, 0, 1, 1 + (garbage.byte() & 3), garbage.byte() % 35];
         bytes.splice(..0, head);
         assert_eq!(reads(&bytes), oracle::entry(&bytes).is_ok(), "round {round}: {bytes:02x?}");
     }

@@ -104,7 +104,7 @@ fn the_samples_leave_out_no_event() {
     let samples = samples::entries();
     let events = samples.iter().flat_map(|(_, events)| events);
     let names: BTreeSet<_> = events.map(Event::name).collect();
-    assert_eq!(names.len(), 24, "as many as docs/FORMAT.md lists: {names:?}");
+    assert_eq!(names.len(), 35, "as many as docs/FORMAT.md lists: {names:?}");
 }
 
 /// Chapter 8 of the document: its entries are read, and its chain follows from them.
@@ -131,6 +131,20 @@ fn the_example_in_the_document_is_true() {
     assert_eq!(head.seq, 3);
 }
 
+/// The hash of a payment's request or invoice; where it has none, that of a part that is settled, else
+/// of one that is out.
+fn hash_of(payment: &Value) -> Value {
+    let own = &payment["payment_hash"];
+    let of = |fates: &[&str]| {
+        let mut parts = payment["parts"].as_array().expect("a list").iter();
+        let counts = |part: &&Value| fates.iter().any(|fate| part["fate"] == *fate);
+        let has_hash = |part: &&Value| part.get("payment_hash").is_some_and(Value::is_string);
+        parts.find(|part| counts(part) && has_hash(part)).map(|part| part["payment_hash"].clone())
+    };
+    let handed = || of(&["claimed", "finalized"]).or_else(|| of(&["in_flight", "claimed"]));
+    if own.is_null() { handed().unwrap_or(Value::Null) } else { own.clone() }
+}
+
 /// Compares what the state tells through its queries.
 fn assert_same_state(name: &str, state: &State, read: &Value) {
     let head = json!({ "seq": read["seq"], "chain": read["chain"] });
@@ -141,6 +155,10 @@ fn assert_same_state(name: &str, state: &State, read: &Value) {
     assert_eq!(read["recovering"], json!(state.is_recovering()), "{name}");
     assert_eq!(read["gap"], json!(state.is_restored()), "{name}");
     assert_eq!(read["held"], json!(state.held().collect::<Vec<_>>()), "{name}");
+    assert_eq!(read["height"], json!(state.height()), "{name}");
+    let mut paid: Vec<_> = state.hashes_paid().collect();
+    paid.sort_by_key(|paid| paid.payment_hash);
+    assert_eq!(read["hashes_paid"], json!(paid), "{name}");
     assert_eq!(read["strays"], json!(state.strays().collect::<Vec<_>>()), "{name}");
     let counts = state.counts();
     assert_eq!(read["tombstones"].as_array().map(Vec::len), Some(counts.remembered), "{name}");
@@ -163,7 +181,7 @@ fn assert_same_state(name: &str, state: &State, read: &Value) {
         let id = read["id"].as_str().expect("hex").parse().expect("an id");
         let payment = state.payment(&id).expect("the state holds it");
         assert_eq!(read["status"], json!(payment.status()), "{name} {id}");
-        assert_eq!(read["payment_hash"], json!(payment.payment_hash()), "{name} {id}");
+        assert_eq!(hash_of(read), json!(payment.payment_hash()), "{name} {id}");
         assert_eq!(read["preimage"], json!(payment.preimage()), "{name} {id}");
         assert_eq!(read["parts"], json!(payment.parts()), "{name} {id}");
         assert_eq!(read["observations"], json!(payment.observations()), "{name} {id}");

@@ -42,7 +42,7 @@ fn files(prefix: &str) -> Vec<(String, Vec<u8>)> {
 /// The golden entries. A decoder that is tested on none is not tested.
 pub(crate) fn entries() -> Vec<(String, Vec<u8>)> {
     let entries = files("entry-");
-    assert!(entries.len() >= 54, "golden entries are missing");
+    assert!(entries.len() >= 80, "golden entries are missing");
     entries
 }
 

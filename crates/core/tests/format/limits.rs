@@ -2,9 +2,9 @@
 //! above it.
 
 use payonce_core::{
-    Anomaly, Assertion, DecodeError, Delivery, EncodeError, Entry, Event, Failure, Head, Msat,
-    Observation, ObservationKind, PartId, PartKind, PartTerms, PaymentHash, PaymentId, Request,
-    decode_events, limits,
+    Anomaly, Assertion, DecodeError, Delivery, EncodeError, Entry, Event, Failure, Head, Label,
+    MaxFee, Msat, Observation, ObservationKind, PartId, PartKind, PartTerms, PaymentHash,
+    PaymentId, Request, RetryPolicy, decode_events, limits,
 };
 
 use crate::{LEDGER, NOW};
@@ -15,20 +15,24 @@ const PART: PartId = PartId::from_bytes([0x01; 32]);
 type Sized = (&'static str, usize, fn(usize) -> Event);
 
 fn request(change: impl FnOnce(&mut Request)) -> Event {
-    let mut request = Request::invoice(PaymentHash::from_bytes([0x4a; 32]), Msat(1_000));
+    let hash = PaymentHash::from_bytes([0x4a; 32]);
+    let (max_fee, retry) = (MaxFee::Unlimited, RetryPolicy::Manual);
+    let mut request = Request::invoice(hash, Msat(1_000), max_fee, retry);
     change(&mut request);
     Event::PaymentAccepted { id: ID, request, again_after: None }
 }
 
 fn asserted(by: usize, why: usize) -> Event {
     let (by, why) = ("b".repeat(by).as_str().into(), "w".repeat(why).as_str().into());
-    let assertion = Some(Assertion { by, why, height: 1 });
+    let assertion = Some(Assertion { by, why, although_listed: false });
     let failure = Failure { assertion, ..Failure::default() };
-    Event::PartFailed { id: ID, part: PART, failure, notify: false }
+    Event::PartFailed { id: ID, part: PART, failure, notify: false, rest_ms: 0 }
 }
 
-fn dispatched(parts: usize) -> Event {
-    let terms = PartTerms { id: PART, amount: Msat(1), fee: Msat(1), kind: PartKind::Delegated };
+fn dispatched(parts: usize, engine: usize) -> Event {
+    let label = Some(Label { engine: vec![1; engine].into(), mark: None });
+    let (amount, fee, kind) = (Msat(1), Msat(1), PartKind::Delegated);
+    let terms = PartTerms { id: PART, amount, fee, kind, label };
     let parts = vec![terms; parts].into();
     Event::PartsDispatched { id: ID, attempt: 1, parts }
 }
@@ -39,7 +43,7 @@ fn corrected(parts: usize) -> Event {
     Event::AnomalyNoted { anomaly, delivery: Delivery::Notify }
 }
 
-const ALL: [Sized; 8] = [
+const ALL: [Sized; 10] = [
     ("program", limits::PROGRAM_BYTES, |len| Event::Opened {
         epoch: 1,
         restored: false,
@@ -51,7 +55,11 @@ const ALL: [Sized; 8] = [
     ("metadata", limits::METADATA_BYTES, |len| {
         request(|request| request.metadata = vec![1; len].into())
     }),
-    ("parts of a batch", limits::BATCH_PARTS, dispatched),
+    ("parts of a batch", limits::BATCH_PARTS, |len| dispatched(len, 1)),
+    ("label", limits::LABEL_BYTES, |len| dispatched(1, len)),
+    ("parts listed", limits::LISTED_PARTS, |len| Event::PartsListed {
+        parts: vec![PART; len].into(),
+    }),
     ("who asserts", limits::ASSERTED_BY_BYTES, |len| asserted(len, 1)),
     ("why", limits::ASSERTED_WHY_BYTES, |len| asserted(1, len)),
     ("observation", limits::OBSERVATION_BYTES, |len| Event::PartObserved {

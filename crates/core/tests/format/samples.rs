@@ -2,10 +2,10 @@
 //! Golden files are made of them: a sample never changes, new ones are added under new names.
 
 use payonce_core::{
-    AdoptedPart, Anomaly, Assertion, Deadline, Delivery, Event, Failure, FailureReason, Home,
-    Invoice, Msat, NodeId, NotificationId, Observation, ObservationKind, OfferHash, PartId,
-    PartKind, PartTerms, PaymentHash, PaymentId, Preimage, Request, RetryPolicy, Settlement,
-    ShortChannelId, Target, UnixMillis, Word,
+    AdoptedPart, Anomaly, Assertion, Backoff, Deadline, Delivery, Event, Failure, FailureReason,
+    Home, Invoice, Label, MaxFee, Msat, NodeId, NotificationId, Observation, ObservationKind,
+    OfferHash, PaidElsewhere, PartId, PartKind, PartTerms, PaymentHash, PaymentId, Preimage,
+    Request, RetryPolicy, Settlement, ShortChannelId, Target, UnixMillis, Word,
 };
 
 /// Numbers of each width that a varint has.
@@ -28,7 +28,7 @@ const UNKNOWN_HTLC: PartKind = PartKind::Htlc { cltv_expiry: None, first_channel
 
 /// The entries: their names and events.
 pub(crate) fn entries() -> Vec<(&'static str, Vec<Event>)> {
-    [ledger_wide(), admission(), parts(), resolution(), outcomes(), apart()].concat()
+    [ledger_wide(), admission(), parts(), resolution(), outcomes(), apart(), anomalies()].concat()
 }
 
 fn one(name: &'static str, event: Event) -> (&'static str, Vec<Event>) {
@@ -36,7 +36,8 @@ fn one(name: &'static str, event: Event) -> (&'static str, Vec<Event>) {
 }
 
 fn ledger_wide() -> Vec<(&'static str, Vec<Event>)> {
-    let ticked = |tick, unfinished| Event::Ticked { tick, reference: NOW, unfinished };
+    let ticked =
+        |tick, unfinished, doubted| Event::Ticked { tick, reference: NOW, unfinished, doubted };
     vec![
         one("opened", Event::Opened { epoch: 1, restored: false, program: "payonce 0.1".into() }),
         one(
@@ -47,8 +48,10 @@ fn ledger_wide() -> Vec<(&'static str, Vec<Event>)> {
         one("recovered", Event::Recovered),
         one("gap-found", Event::GapFound),
         one("gap-closed", Event::GapClosed),
-        one("ticked", ticked(ONE_BYTE, false)),
-        one("ticked-unfinished", ticked(NINE_BYTES, true)),
+        one("ticked", ticked(ONE_BYTE, false, None)),
+        one("ticked-unfinished", ticked(NINE_BYTES, true, None)),
+        one("ticked-doubted", ticked(THREE_BYTES, false, Some(NOW.plus(3_600_001)))),
+        one("height-told", Event::HeightTold { height: 900_000 }),
         one("acknowledged", Event::Acknowledged { seq: FIVE_BYTES }),
     ]
 }
@@ -58,8 +61,9 @@ fn full_request() -> Request {
         target: Target::Invoice { payment_hash: HASH },
         amount: Msat::MAX,
         payee: Some(NodeId::from_bytes([0x03; 33])),
-        max_fee: Some(Msat(50_000)),
+        max_fee: MaxFee::AtMost(Msat(50_000)),
         retry: RetryPolicy::Attempts(3),
+        backoff: Backoff { first_ms: ONE_BYTE, max_ms: NINE_BYTES },
         expiry: Some(NOW.plus(3_600_000)),
         instructions: vec![0x11; 300].into(),
         metadata: "order 66".into(),
@@ -68,11 +72,14 @@ fn full_request() -> Request {
 
 fn admission() -> Vec<(&'static str, Vec<Event>)> {
     let accepted = |name, target, retry| {
-        let request = Request::new(target, Msat(1)).retry(retry);
+        let request = Request::new(target, Msat(1), MaxFee::Unlimited, retry);
         one(name, Event::PaymentAccepted { id: A, request, again_after: None })
     };
     let offer =
         |deadline| Target::Offer { offer_hash: OfferHash::from_bytes([0x0f; 32]), deadline };
+    let adopted = |name, payment_hash, request: Option<Request>| {
+        one(name, Event::PaymentAdopted { id: A, payment_hash, request: request.map(Box::new) })
+    };
     let invoice = Invoice { payment_hash: HASH, amount: Msat(NINE_BYTES), expiry: None };
     vec![
         accepted(
@@ -95,65 +102,94 @@ fn admission() -> Vec<(&'static str, Vec<Event>)> {
             "payment-accepted-full",
             Event::PaymentAccepted { id: A, request: full_request(), again_after: Some(NOTICE) },
         ),
-        one("payment-adopted", Event::PaymentAdopted { id: A, payment_hash: Some(HASH) }),
-        one("payment-adopted-unknown", Event::PaymentAdopted { id: A, payment_hash: None }),
+        adopted("payment-adopted", Some(HASH), None),
+        adopted("payment-adopted-unknown", None, None),
+        adopted("payment-adopted-asserted", Some(HASH), Some(full_request())),
         one("payment-recalled", Event::PaymentRecalled { id: A }),
         one("invoice-received", Event::InvoiceReceived { id: A, invoice }),
         one(
             "invoice-received-expiring",
             Event::InvoiceReceived { id: A, invoice: Invoice { expiry: Some(NOW), ..invoice } },
         ),
+        one("invoice-dropped", Event::InvoiceDropped { id: A }),
     ]
 }
 
 fn parts() -> Vec<(&'static str, Vec<Event>)> {
-    let terms = |id, kind| PartTerms { id, amount: Msat(1_000_000), fee: Msat(1_000), kind };
+    let (amount, fee) = (Msat(1_000_000), Msat(1_000));
+    let terms = |id, kind| PartTerms { id, amount, fee, kind, label: None };
+    let labelled = |engine: &str, mark| {
+        let label = Some(Label { engine: engine.into(), mark });
+        PartTerms { label, ..terms(PART, PartKind::Delegated) }
+    };
     let dispatched = |name, attempt, parts: Vec<PartTerms>| {
         one(name, Event::PartsDispatched { id: A, attempt, parts: parts.into() })
     };
     let adopted = |name, amount, kind, home, word| {
         let part = AdoptedPart { part: PART, payment_hash: HASH, amount, fee: amount, kind };
-        one(name, Event::PartAdopted { id: A, part, home, word })
+        let earlier_try = word == Word::Claimed;
+        one(name, Event::PartAdopted { id: A, part, home, word, earlier_try })
     };
     let told = Home::HashHolder { told_as: B };
     vec![
         dispatched("parts-dispatched", 1, vec![terms(PART, HTLC), terms(OTHER_PART, UNKNOWN_HTLC)]),
         dispatched("parts-dispatched-delegated", 300, vec![terms(PART, PartKind::Delegated)]),
+        dispatched("parts-dispatched-labelled", 2, vec![labelled("lnd 2", Some(NINE_BYTES))]),
+        dispatched("parts-dispatched-label-alone", 2, vec![labelled("", None)]),
+        one("part-said-again", Event::PartSaidAgain { id: A, part: PART }),
+        one("parts-listed", Event::PartsListed { parts: vec![PART, OTHER_PART].into() }),
         adopted("part-adopted", Some(Msat(5)), HTLC, Home::Payment, Word::Listed),
         adopted("part-adopted-hash-holder", None, PartKind::Delegated, told, Word::Listed),
         adopted("part-adopted-stray", None, UNKNOWN_HTLC, Home::Stray, Word::Claimed),
+        one("part-moved", Event::PartMoved { id: A, part: PART }),
+        one(
+            "part-disowned",
+            Event::PartDisowned { id: A, part: PART, assertion: Assertion::new("me", "theirs") },
+        ),
     ]
 }
 
 fn resolution() -> Vec<(&'static str, Vec<Event>)> {
-    let claimed = |name, preimage, settlement| {
-        one(name, Event::PartClaimed { id: A, part: PART, preimage, settlement })
+    let claimed = |name, preimage, payment_hash, settlement| {
+        one(name, Event::PartClaimed { id: A, part: PART, preimage, payment_hash, settlement })
     };
-    let failed =
-        |name, failure, notify| one(name, Event::PartFailed { id: A, part: PART, failure, notify });
+    let failed = |name, failure, notify, rest_ms| {
+        one(name, Event::PartFailed { id: A, part: PART, failure, notify, rest_ms })
+    };
     let observed = |name, kind, bytes: &[u8]| {
         let observation = Observation { part: PART, kind, bytes: bytes.into() };
         one(name, Event::PartObserved { id: A, observation })
     };
     let settled = |amount, fee| Some(Settlement { amount, fee });
-    let assertion =
-        Assertion { by: "operator".into(), why: "the channel is lost".into(), height: 800_000 };
+    let assertion = Assertion {
+        by: "operator".into(),
+        why: "the channel is lost".into(),
+        although_listed: true,
+    };
     let full = Failure {
         permanent: true,
         channel: Some(CHANNEL),
         code: Some(0x4015),
         lost: Some(Msat(354_000)),
+        mark: Some(FIVE_BYTES),
+        sayings: 2,
+        retry_after_ms: Some(60_000),
         assertion: Some(assertion),
     };
     vec![
         one("part-withdrawn", Event::PartWithdrawn { id: A, part: PART }),
-        claimed("part-claimed", Some(PREIMAGE), None),
-        claimed("part-claimed-settled", Some(PREIMAGE), settled(Some(Msat(9)), Some(Msat(0)))),
-        claimed("part-claimed-without-proof", None, settled(None, None)),
+        claimed("part-claimed", Some(PREIMAGE), None, None),
+        claimed(
+            "part-claimed-settled",
+            Some(PREIMAGE),
+            Some(HASH),
+            settled(Some(Msat(9)), Some(Msat(0))),
+        ),
+        claimed("part-claimed-without-proof", None, None, settled(None, None)),
         one("part-finalized", Event::PartFinalized { id: A, part: PART, notify: true }),
         one("part-finalized-silent", Event::PartFinalized { id: A, part: PART, notify: false }),
-        failed("part-failed", Failure::default(), true),
-        failed("part-failed-full", full, false),
+        failed("part-failed", Failure::default(), true, 0),
+        failed("part-failed-full", full, false, 60_000),
         observed("part-observed-path-succeeded", ObservationKind::PathSucceeded, b""),
         observed("part-observed-path-failed", ObservationKind::PathFailed, &[0xee; 260]),
         observed("part-observed-other", ObservationKind::Other(255), b"hold time"),
@@ -161,8 +197,13 @@ fn resolution() -> Vec<(&'static str, Vec<Event>)> {
 }
 
 fn outcomes() -> Vec<(&'static str, Vec<Event>)> {
-    let sent = |name, payment_hash, amount, fee, correction| {
-        one(name, Event::PaymentSent { id: A, payment_hash, amount, fee, correction })
+    let sent = |name, payment_hash, amount, fee, correction: bool| {
+        let assertion = correction.then(|| Assertion::new("me", "the shop has shipped"));
+        one(name, Event::PaymentSent { id: A, payment_hash, amount, fee, correction, assertion })
+    };
+    let settled = |name, amount, fee| one(name, Event::PaymentSettled { id: A, amount, fee });
+    let elsewhere = |name, payer, proven| {
+        one(name, Event::PaidElsewhere { id: A, by: PaidElsewhere { payer, proven } })
     };
     let given_up = |name, reason| {
         let abandoned = Event::PaymentAbandoned { id: A, reason };
@@ -171,6 +212,14 @@ fn outcomes() -> Vec<(&'static str, Vec<Event>)> {
     vec![
         sent("payment-sent", None, Some(Msat(1_000_000)), Some(Msat(1_000)), false),
         sent("payment-sent-correction", Some(HASH), None, None, true),
+        settled("payment-settled", Some(Msat(1_000_000)), Some(Msat(0))),
+        settled("payment-settled-unknown", None, None),
+        one(
+            "preimage-learned",
+            Event::PreimageLearned { id: A, payment_hash: HASH, preimage: PREIMAGE },
+        ),
+        elsewhere("paid-elsewhere", Some(B), true),
+        elsewhere("paid-elsewhere-by-nobody", None, false),
         given_up("failed-user-abandoned", FailureReason::UserAbandoned),
         given_up("failed-recipient-rejected", FailureReason::RecipientRejected),
         given_up("failed-retries-exhausted", FailureReason::RetriesExhausted),
@@ -179,6 +228,7 @@ fn outcomes() -> Vec<(&'static str, Vec<Event>)> {
         given_up("failed-route-not-found", FailureReason::RouteNotFound),
         given_up("failed-unexpected-error", FailureReason::UnexpectedError),
         given_up("failed-adopted", FailureReason::Adopted),
+        given_up("failed-paid-elsewhere", FailureReason::PaidElsewhere),
         one("payment-forgotten", Event::PaymentForgotten { id: A, remembered: false }),
         one("payment-forgotten-remembered", Event::PaymentForgotten { id: A, remembered: true }),
     ]
@@ -187,6 +237,7 @@ fn outcomes() -> Vec<(&'static str, Vec<Event>)> {
 fn apart() -> Vec<(&'static str, Vec<Event>)> {
     let noted = |name, anomaly, delivery| one(name, Event::AnomalyNoted { anomaly, delivery });
     let in_flight = vec![OTHER_PART, PartId::from_bytes([0x03; 32])].into();
+    let paid = |payment_hash, preimage, payer| Event::HashPaid { payment_hash, preimage, payer };
     let correction = Anomaly::Correction { payment: A, part: PART, in_flight };
     let alone = Anomaly::Correction { payment: A, part: PART, in_flight: vec![].into() };
     let foreign = Anomaly::ForeignClaim { payment: A, part: PART, payment_hash: HASH };
@@ -194,6 +245,9 @@ fn apart() -> Vec<(&'static str, Vec<Event>)> {
     vec![
         one("hash-held", Event::HashHeld { payment_hash: HASH }),
         one("hash-released", Event::HashReleased { payment_hash: HASH }),
+        one("hash-paid", paid(HASH, Some(PREIMAGE), Some(A))),
+        one("hash-paid-without-proof", paid(HASH, None, None)),
+        one("hash-forgotten", Event::HashForgotten { payment_hash: HASH }),
         noted("anomaly-correction", correction, Delivery::Notify),
         noted("anomaly-correction-alone", alone, Delivery::Notify),
         noted(
@@ -203,5 +257,30 @@ fn apart() -> Vec<(&'static str, Vec<Event>)> {
         ),
         noted("anomaly-foreign-claim", foreign, Delivery::Repeat(THREE_BYTES)),
         noted("anomaly-stray", stray, Delivery::Folded),
+    ]
+}
+
+fn anomalies() -> Vec<(&'static str, Vec<Event>)> {
+    let noted =
+        |name, anomaly| one(name, Event::AnomalyNoted { anomaly, delivery: Delivery::Notify });
+    let twice = |first_payment, first_part| Anomaly::PaidTwice {
+        payment: A,
+        part: PART,
+        first_payment,
+        first_part,
+    };
+    let more = |amount, fee| Anomaly::SpentMore { payment: A, part: PART, amount, fee };
+    let others = vec![OTHER_PART].into();
+    vec![
+        noted("anomaly-out-again", Anomaly::OutAgain { payment: A, part: PART, others }),
+        noted("anomaly-paid-twice", twice(Some(B), Some(OTHER_PART))),
+        noted("anomaly-paid-twice-by-a-word", twice(None, None)),
+        noted("anomaly-spent-more", more(Some(Msat(NINE_BYTES)), Some(Msat(THREE_BYTES)))),
+        noted("anomaly-spent-more-in-fees", more(None, Some(Msat(1)))),
+        noted("anomaly-paid-with-another", Anomaly::PaidWithAnother { payment: A, named: B }),
+        noted(
+            "anomaly-false-preimage",
+            Anomaly::FalsePreimage { payment: A, part: PART, payment_hash: HASH },
+        ),
     ]
 }

@@ -18,7 +18,7 @@ fn reads_back(bytes: &[u8]) -> bool {
 #[test]
 fn no_number_of_a_state_can_be_written_longer() {
     let (mut others, mut refused) = (0, 0);
-    for (name, state) in states::all() {
+    for (name, state) in states::different() {
         let bytes = state.encode();
         assert!(reads_back(&bytes), "{name}");
         for at in 0..bytes.len() {
@@ -47,7 +47,7 @@ fn widened(bytes: &[u8]) -> [Vec<u8>; 3] {
 /// Numbers that take three bytes or more, as longer ones.
 #[test]
 fn no_long_number_of_a_state_can_be_written_longer() {
-    for (_, state) in states::all() {
+    for (_, state) in states::different() {
         let bytes = state.encode();
         for at in 0..bytes.len().saturating_sub(5) {
             let (width, len, longer) = match bytes[at] {
@@ -68,7 +68,7 @@ fn no_long_number_of_a_state_can_be_written_longer() {
 #[test]
 fn whatever_is_changed_reads_back_as_itself_or_not_at_all() {
     let (mut read, mut refused) = (0, 0);
-    for (_, state) in states::all() {
+    for (_, state) in states::different() {
         let mut bytes = state.encode();
         for at in 0..bytes.len() {
             let was = bytes[at];

@@ -4,11 +4,12 @@ use std::fmt::Debug;
 
 use payonce_core::{
     Abandon, Acknowledge, AdoptPart, Anomaly, Assertion, ClaimPart, CloseGap, Config, Deadline,
-    Delivery, Dispatch, Entry, EntryHeader, Event, FailPart, Failure, FailureReason, FinalizePart,
-    FinishRecovery, HoldHash, Machine, MarkPaid, Msat, NewPart, NodeId, NotificationId,
-    ObservationKind, ObservePart, OfferHash, Operation, PartId, PartKind, PaymentHash, PaymentId,
-    Preimage, ReceiveInvoice, Remember, Request, RetryPolicy, Send, Settlement, ShortChannelId,
-    State, Step, Target, Tick, UnixMillis, WithdrawPart,
+    Delivery, DisownPart, Dispatch, Entry, EntryHeader, Event, FailPart, Failure, FailureReason,
+    FinalizePart, FinishRecovery, HoldHash, Label, ListParts, Machine, MarkPaid, MaxFee, Msat,
+    NewPart, NodeId, NotificationId, ObservationKind, ObservePart, OfferHash, Operation, PartId,
+    PartKind, PaymentHash, PaymentId, Preimage, ReceiveInvoice, Remember, Request, RetryPolicy,
+    SayAgain, Send, Settlement, ShortChannelId, State, Step, Target, Tick, UnixMillis,
+    WithdrawPart,
 };
 
 use crate::{LEDGER, NOW};
@@ -16,23 +17,34 @@ use crate::{LEDGER, NOW};
 /// The states and their names.
 pub(crate) fn all() -> Vec<(&'static str, State)> {
     let empty = State::new(LEDGER, 0);
-    let recovering = Script::open(empty.clone()).state();
-    let mut full = Script::open(empty.clone());
+    let forever = Remember::Forever;
+    let recovering = Script::open(empty.clone(), forever).state();
+    let mut full = Script::open(empty.clone(), forever);
     full.run(FinishRecovery);
     full.tell_everything();
     full.run(CloseGap);
     let full = full.state();
-    let mut restored = Script::open(full.clone());
+    let mut restored = Script::open(full.clone(), forever);
     restored.run(FinishRecovery);
     restored.leave_a_gap();
     let folded = fold_one(full.clone());
+    let mut window = Script::open(empty.clone(), Remember::Window);
+    window.run(FinishRecovery);
+    window.stray();
     vec![
         ("empty", empty),
         ("recovering", recovering),
         ("full", full),
         ("restored", restored.state()),
         ("folded", folded),
+        ("window", window.state()),
     ]
+}
+
+/// Those of which none holds all that another one holds.
+pub(crate) fn different() -> Vec<(&'static str, State)> {
+    let contained = ["full", "folded"];
+    all().into_iter().filter(|(name, _)| !contained.contains(name)).collect()
 }
 
 /// An anomaly that is only counted, which takes a thousand unread ones to reach by commands.
@@ -64,12 +76,13 @@ fn hash(byte: u8) -> PaymentHash {
 
 /// A request of 1,000 msat for the payment with this number.
 fn request(byte: u8) -> Request {
-    Request::invoice(hash(byte), Msat(1_000))
+    Request::invoice(hash(byte), Msat(1_000), MaxFee::Unlimited, RetryPolicy::Manual)
 }
 
 fn offer(byte: u8, deadline: Deadline) -> Request {
     let offer_hash = OfferHash::from_bytes([byte; 32]);
-    Request::new(Target::Offer { offer_hash, deadline }, Msat(1_000))
+    let target = Target::Offer { offer_hash, deadline };
+    Request::new(target, Msat(1_000), MaxFee::Unlimited, RetryPolicy::Manual)
 }
 
 /// A machine whose every entry is durable at once.
@@ -79,8 +92,8 @@ struct Script {
 }
 
 impl Script {
-    fn open(state: State) -> Self {
-        let config = Config::new(Remember::Forever);
+    fn open(state: State, remember: Remember) -> Self {
+        let config = Config::new(remember);
         let (mut machine, opened) = Machine::open(state, config, "samples", false, NOW);
         machine.confirmed([opened]).expect("in order");
         Self { machine, now: NOW }
@@ -134,7 +147,12 @@ impl Script {
         self.pend();
         self.end();
         self.try_again();
+        self.hand_over();
+        self.pay_elsewhere();
         self.adopt();
+        self.run(ListParts { parts: vec![part(12), part(70)] });
+        self.now = self.now.plus(7_200_000);
+        self.run(Tick::new());
     }
 
     /// Tombstones: paid, and failed. Then payments that are quiet.
@@ -149,7 +167,7 @@ impl Script {
         self.fail(3, Failure::permanent());
         self.acknowledge(3);
         for _ in 0..8 {
-            self.run(Tick);
+            self.run(Tick::new());
             self.now = self.now.plus(60_000);
         }
         self.out(4);
@@ -162,7 +180,7 @@ impl Script {
     fn pend(&mut self) {
         let full = request(10)
             .payee(NodeId::from_bytes([2; 33]))
-            .max_fee(Msat(500))
+            .max_fee(MaxFee::AtMost(Msat(500)))
             .retry(RetryPolicy::Attempts(2))
             .expiry(NOW.plus(86_400_000))
             .instructions("lnbc1")
@@ -179,7 +197,7 @@ impl Script {
         };
         self.fail(10, lost);
         self.run(Send::new(id(12), request(12).retry(RetryPolicy::Until(60_000))));
-        self.dispatch(12, 1, &[NewPart::Delegated { id: part(12) }]);
+        self.dispatch(12, 1, &[NewPart::delegated(part(12))]);
         let kinds = [ObservationKind::PathFailed, ObservationKind::Other(9)];
         for kind in kinds {
             self.run(ObservePart { id: id(12), part: part(12), kind, bytes: "path".into() });
@@ -209,11 +227,18 @@ impl Script {
         self.fail(23, Failure::permanent());
         self.claim(23);
         self.out(24);
-        let assertion = Assertion { by: "me".into(), why: "lost".into(), height: 1_000_000 };
+        self.run(Tick::at_height(1_000_000));
+        let assertion = Assertion::new("me", "lost");
         self.fail(24, Failure { assertion: Some(assertion), ..Failure::default() });
         let settlement = Settlement { amount: Some(Msat(7)), fee: None };
-        let (part, payment_hash) = (None, Some(hash(25)));
-        self.run(MarkPaid { id: id(25), part, payment_hash, settlement });
+        self.run(MarkPaid::new(id(25)).payment_hash(hash(25)).settlement(settlement));
+        self.out(26);
+        self.run(MarkPaid::new(id(26)).asserted(Assertion::new("me", "shipped")));
+        self.run(Send::new(id(27), request(27)));
+        let half = |byte| NewPart::htlc(part(byte), Msat(500), Msat(10), 900_000);
+        self.dispatch(27, 1, &[half(27), half(28)]);
+        self.claim(27);
+        self.run(FailPart { id: id(27), part: part(28), failure: Failure::default() });
     }
 
     /// What the log lacked: parts, payments, strays, held hashes.
@@ -251,6 +276,55 @@ impl Script {
                 self.acknowledge(byte);
             }
             self.run(Send::new(id(byte), request(byte)).again_after(failed));
+        }
+    }
+
+    /// Parts of an earlier try: listed again, under the present hash and under another one.
+    fn hand_over(&mut self) {
+        let label = Some(Label { engine: "lnd 1".into(), mark: Some(300) });
+        self.run(Send::new(id(70), request(70).retry(RetryPolicy::Until(60_000))));
+        self.dispatch(70, 1, &[NewPart::Delegated { id: part(70), label: label.clone() }]);
+        self.run(SayAgain { id: id(70), part: part(70) });
+        self.run(Send::new(id(71), request(71)));
+        self.dispatch(71, 1, &[NewPart::Delegated { id: part(71), label }]);
+        self.fail(71, Failure { mark: Some(301), sayings: 1, ..Failure::default() });
+        let kind = PartKind::Delegated;
+        let (amount, fee) = (Some(Msat(1_000)), None);
+        let listed =
+            AdoptPart { id: id(50), part: part(50), payment_hash: hash(50), amount, fee, kind };
+        self.run(listed.clone());
+        self.out(72);
+        self.fail(72, Failure::permanent());
+        let failed = self.state().standing(&id(72)).and_then(|standing| standing.failed);
+        self.run(Send::new(id(72), request(73)).again_after(failed.expect("it failed")));
+        let (payment_hash, listed) = (hash(72), AdoptPart { id: id(72), ..listed });
+        self.run(AdoptPart { part: part(72), payment_hash, ..listed });
+    }
+
+    /// Hashes that others hold, or nobody, and that are paid.
+    fn pay_elsewhere(&mut self) {
+        self.run(Send::new(id(74), offer(74, Deadline::Ticks(5))));
+        self.dispatch(74, 1, &[NewPart::delegated(part(74))]);
+        self.run(Send::new(id(75), request(75)));
+        self.run(ClaimPart::new(id(74), part(74), preimage(75)).payment_hash(hash(75)));
+        self.out(76);
+        self.run(ClaimPart::new(id(76), part(76), preimage(77)).payment_hash(hash(77)));
+        self.run(ClaimPart::new(id(76), part(76), preimage(78)));
+    }
+
+    /// Claims of parts that may be of an earlier obligation: one awaits a word, one has it.
+    fn stray(&mut self) {
+        for byte in [80, 81] {
+            self.run(Send::new(id(byte), request(byte)));
+            self.run(ClaimPart::new(id(byte), part(byte), preimage(byte + 10)));
+        }
+        self.run(DisownPart { part: part(81), assertion: Assertion::new("me", "theirs") });
+        self.run(MarkPaid::new(id(82)).payment_hash(hash(82)));
+        let ids = self.state().outbox().map(|unread| unread.id).collect();
+        self.run(Acknowledge { ids });
+        for _ in 0..3 {
+            self.run(Tick::new());
+            self.now = self.now.plus(60_000);
         }
     }
 

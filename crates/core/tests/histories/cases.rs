@@ -2,7 +2,7 @@
 //! The judge must have nothing to say about any of them, whichever way the ledger remembers.
 
 use crate::{
-    judge::{Act, Hash, Id, Offered, Part, Retry, Rules, Target, Terms, Which, Word},
+    judge::{Act, Failed, Hash, Id, Offered, Part, Retry, Rules, Target, Terms, Which, Word},
     shrink,
     trial::BEGIN,
 };
@@ -26,6 +26,7 @@ fn invoice(hash: Hash) -> Terms {
         max_fee: None,
         retry: Retry::Manual,
         expiry: None,
+        rest: 0,
         variant: 0,
     }
 }
@@ -64,12 +65,12 @@ impl Script {
 
     fn dispatch(self, id: Id, part: Part) -> Self {
         let parts = vec![Offered { part, amount: 100, fee: 1 }];
-        self.act(Act::Dispatch { id, parts, delegated: false, stale: false })
+        self.act(Act::Dispatch { id, parts, delegated: false, stale: false, mark: None })
     }
 
     fn delegate(self, id: Id, part: Part) -> Self {
         let parts = vec![Offered { part, amount: 100, fee: 1 }];
-        self.act(Act::Dispatch { id, parts, delegated: true, stale: false })
+        self.act(Act::Dispatch { id, parts, delegated: true, stale: false, mark: None })
     }
 
     fn fail(self, id: Id, part: Part) -> Self {
@@ -118,11 +119,11 @@ impl Script {
 }
 
 fn fail(id: Id, part: Part) -> Act {
-    Act::Fail { id, part, permanent: false, word: None }
+    Act::Fail { id, part, how: Failed::default() }
 }
 
 fn claim(id: Id, part: Part, hash: Hash) -> Act {
-    Act::Claim { id, part, hash, brings: None, amount: None }
+    Act::Claim { id, part, hash, brings: None, amount: None, fee: None }
 }
 
 fn adopt(id: Id, part: Part, hash: Hash) -> Act {
@@ -130,7 +131,7 @@ fn adopt(id: Id, part: Part, hash: Hash) -> Act {
 }
 
 fn paid(id: Id, part: Option<Part>, hash: Option<Hash>) -> Act {
-    Act::Paid { id, part, hash }
+    Act::Paid { id, part, hash, asserted: false, terms: None }
 }
 
 /// The part decides whose it is; what is told under an id holds it.
@@ -201,7 +202,7 @@ fn proofs() -> Vec<Case> {
             .reopen([listed])
             .fail(1, 11)
             .delegate(1, 12)
-            .act(Act::Claim { id: 1, part: 12, hash: 2, brings: Some(2), amount: None })
+            .act(Act::Claim { id: 1, part: 12, hash: 2, brings: Some(2), amount: None, fee: None })
             .case("4: the second invoice of an offer"),
         Script::begin()
             .pay(1, invoice(1))
@@ -281,15 +282,15 @@ fn places() -> Vec<Case> {
             .abandon(1)
             .later(20 * DAY)
             .act(Act::Adopt { id: 1, part: 11, hash: 1, amount: Some(100), delegated: true })
-            .act(Act::Fail { id: 1, part: 11, permanent: false, word: Some(WORD) })
+            .act(Act::Fail { id: 1, part: 11, how: Failed { word: Some(WORD), ..Failed::default() } })
             .case("11: a word against what the node has just listed"),
         out()
-            .act(Act::Fail { id: 1, part: 11, permanent: false, word: Some(WORD) })
+            .act(Act::Fail { id: 1, part: 11, how: Failed { word: Some(WORD), ..Failed::default() } })
             .case("11: a height that nobody but the operator states"),
     ]
 }
 
-const WORD: Word = Word { height: 8_000_000, contradicts: false };
+const WORD: Word = Word { contradicts: false };
 
 fn remembered() -> Vec<Case> {
     let paid = || {

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use crate::judge::{
-    Act, Answers, Hash, Id, Offered, Outcome, Part, Retry, Rules, Status, Target, Terms, Which,
+    Act, Answers, Failed, Hash, Id, Offered, Outcome, Part, Retry, Rules, Status, Target, Terms, Which,
     Word,
 };
 
@@ -36,6 +36,9 @@ struct Piece {
     amount: u64,
     delegated: bool,
     truth: Truth,
+    /// Of a hand-over: the last mark before it, and how often it was said.
+    mark: Option<u64>,
+    sayings: u32,
 }
 
 pub struct World {
@@ -49,6 +52,8 @@ pub struct World {
     recovering: bool,
     /// How often things go wrong in this history, of 100.
     trouble: u64,
+    /// How often the clock may yet be wrong.
+    misreads: u32,
 }
 
 impl World {
@@ -70,10 +75,12 @@ impl World {
             queue: VecDeque::new(),
             recovering: true,
             trouble: 0,
+            misreads: 0,
         };
         world.rules.forever = world.one_in(2);
         world.rules.same_hash = world.one_in(3);
         world.trouble = [0, 5, 20, 60][world.below(4)];
+        world.misreads = [0, 1, 1, 9][world.below(4)];
         world
     }
 
@@ -114,6 +121,9 @@ impl World {
     /// What happens next, and when.
     pub fn next(&mut self, ledger: &impl Answers) -> (u64, Act) {
         if let Some(act) = self.queue.pop_front() {
+            if matches!(act, Act::Tick { .. }) {
+                self.now += 31_000;
+            }
             return (self.now, act);
         }
         if ledger.is_recovering() {
@@ -127,23 +137,31 @@ impl World {
         if ledger.is_restored() && self.one_in(4) {
             return (self.now, Act::CloseGap);
         }
+        if self.misreads > 0 && self.one_in(25) {
+            self.misreads -= 1;
+            let act = self.misread();
+            return (self.now, act);
+        }
         let act = self.choose(ledger);
-        let now = self.time(&act);
-        (now, act)
+        self.pass(&act);
+        (self.now, act)
     }
 
-    fn time(&mut self, act: &Act) -> u64 {
+    /// The clock stands still for a while, where it should not be. (Two readings that agree are believed,
+    /// so it does not go on from there.)
+    fn misread(&mut self) -> Act {
+        let far = self.now + 40 * 24 * 60 * 60 * 1_000;
+        let reads = [0, self.now - 500_000, far, 4_070_908_800_000][self.below(4)];
+        let acts = 1 + self.small(5);
+        Act::Clock { reads, acts }
+    }
+
+    fn pass(&mut self, act: &Act) {
         if matches!(act, Act::Tick { .. }) {
-            let step = [31_000, 31_000, 31_000, 90_000, 10_000][self.below(5)];
-            self.now += step;
+            self.now += [31_000, 31_000, 31_000, 90_000, 10_000][self.below(5)];
         } else if self.one_in(6) {
             self.now += 1_000;
         }
-        if self.wrong() && self.one_in(20) {
-            let strange = [0, self.now - 500_000, 4_070_908_800_000, u64::MAX];
-            return strange[self.below(4)];
-        }
-        self.now
     }
 
     fn choose(&mut self, ledger: &impl Answers) -> Act {
@@ -155,7 +173,7 @@ impl World {
                 36..55 => self.resolve(),
                 55..62 => self.finalize(),
                 62..67 => self.tell_again(),
-                67..69 => self.correct(),
+                67..69 => self.again_or_back(),
                 69..72 => Some(self.intrude()),
                 72..74 => Some(self.word()),
                 74 => Some(Act::Block { hash: self.label(HASHES) }),
@@ -200,6 +218,7 @@ impl World {
             max_fee: (!self.one_in(4)).then_some(10),
             retry,
             expiry: self.one_in(8).then_some(self.now + 120_000),
+            rest: if self.one_in(4) { 60_000 } else { 0 },
             variant: self.small(2),
         }
     }
@@ -253,12 +272,13 @@ impl World {
         if let (Some(at), [(amount, fee)]) = (known, batch) {
             let part = self.pieces[at].part;
             let parts = vec![Offered { part, amount: *amount, fee: *fee }];
-            return Some(Act::Dispatch { id, parts, delegated, stale: false });
+            return Some(Act::Dispatch { id, parts, delegated, stale: false, mark: None });
         }
         let offered =
             |(amount, fee): &(u64, u64)| Offered { part: self.fresh(), amount: *amount, fee: *fee };
         let parts = batch.iter().map(offered).collect();
-        Some(Act::Dispatch { id, parts, delegated, stale: self.one_in(40) })
+        let mark = self.one_in(2).then_some(7);
+        Some(Act::Dispatch { id, parts, delegated, stale: self.one_in(40), mark })
     }
 
     /// A part that is out comes to its end, and the node says so.
@@ -298,10 +318,22 @@ impl World {
         match piece.truth {
             Truth::Recorded | Truth::Never => Act::Withdraw { id, part },
             Truth::Out => self.list(piece),
-            Truth::Failed => Act::Fail { id, part, permanent: self.one_in(8), word: None },
+            Truth::Failed => Act::Fail { id, part, how: self.how(piece) },
             Truth::Gone if self.one_in(2) => Act::Finalize { id, part },
             Truth::Claimed | Truth::Gone => self.claim(id, piece),
         }
+    }
+
+    /// The end of a part; of a hand-over also one that is not its own, or not all of it.
+    fn how(&mut self, piece: Piece) -> Failed {
+        let stale = self.wrong() && self.one_in(3);
+        let mark = if stale && self.one_in(2) {
+            None
+        } else {
+            piece.mark.map(|mark| mark + u64::from(!stale))
+        };
+        let sayings = if stale { 1 } else { piece.sayings };
+        Failed { permanent: self.one_in(8), word: None, mark, sayings }
     }
 
     fn claim(&mut self, id: Id, piece: Piece) -> Act {
@@ -310,11 +342,30 @@ impl World {
             hash = self.label(HASHES + 1);
         }
         let brings = (piece.delegated || !self.one_in(3)).then_some(hash);
-        let amount = (piece.delegated && self.one_in(2)).then_some(piece.amount);
-        Act::Claim { id, part: piece.part, hash, brings, amount }
+        let (mut amount, mut fee) = (None, None);
+        if piece.delegated && !self.one_in(3) {
+            let less = piece.amount - 40;
+            amount = [None, Some(piece.amount), Some(piece.amount + 11), Some(less)][self.below(4)];
+            fee = [None, Some(1), Some(12)][self.below(3)];
+        }
+        Act::Claim { id, part: piece.part, hash, brings, amount, fee }
+    }
+
+    /// A hand-over is said again, or something that was over is not.
+    fn again_or_back(&mut self) -> Option<Act> {
+        if self.one_in(2) {
+            return self.correct();
+        }
+        let at = self.some(|piece| piece.delegated && piece.truth == Truth::Out)?;
+        let piece = self.pieces[at];
+        Some(Act::SayAgain { id: piece.id, part: piece.part })
     }
 
     fn list(&mut self, piece: Piece) -> Act {
+        if self.one_in(4) {
+            let out = self.pieces.iter().filter(|piece| piece.truth == Truth::Out);
+            return Act::List { parts: out.map(|piece| piece.part).collect() };
+        }
         let hash = if self.wrong() && self.one_in(10) { self.label(HASHES) } else { piece.hash };
         Act::Adopt {
             id: self.named(piece),
@@ -355,23 +406,37 @@ impl World {
         let amount = if self.one_in(2) { AMOUNT } else { AMOUNT / 2 };
         let part = self.fresh();
         let delegated = self.one_in(4);
-        self.pieces.push(Piece { part, id, hash, amount, delegated, truth });
+        let (mark, sayings) = (None, 1);
+        self.pieces.push(Piece { part, id, hash, amount, delegated, truth, mark, sayings });
         self.say(self.pieces.len() - 1)
     }
 
     /// The node's word that something was paid.
     fn word(&mut self) -> Act {
+        if self.one_in(4) {
+            let claimed = |piece: &Piece| matches!(piece.truth, Truth::Claimed | Truth::Gone);
+            if let Some(at) = self.some(claimed) {
+                let piece = self.pieces[at];
+                return Act::Disown { id: piece.id, part: piece.part };
+            }
+        }
         let id = if self.one_in(5) { IDS + self.label(2) } else { self.label(IDS) };
+        let asserted = self.one_in(4);
+        let mut terms = None;
+        if self.one_in(4) {
+            terms = Some(self.new_terms(id % IDS));
+        }
         if self.one_in(2)
             && let Some(at) = self.some(|piece| matches!(piece.truth, Truth::Claimed | Truth::Out))
         {
             let piece = self.pieces[at];
             self.pieces[at].truth = Truth::Claimed;
             let hash = self.one_in(2).then_some(piece.hash);
-            return Act::Paid { id: self.named(piece), part: Some(piece.part), hash };
+            let (id, part) = (self.named(piece), Some(piece.part));
+            return Act::Paid { id, part, hash, asserted, terms };
         }
         let hash = self.one_in(2).then(|| self.label(HASHES));
-        Act::Paid { id, part: None, hash }
+        Act::Paid { id, part: None, hash, asserted, terms }
     }
 
     fn acknowledge(&mut self) -> Act {
@@ -409,8 +474,9 @@ impl World {
         if self.one_in(3) {
             self.now += self.rules.assertion_age_ms;
         }
-        let word = Word { height: [400, 700][self.below(2)], contradicts: self.one_in(4) };
-        Some(Act::Fail { id: piece.id, part: piece.part, permanent: false, word: Some(word) })
+        let word = Some(Word { contradicts: self.one_in(4) });
+        let how = Failed { word, ..Failed::default() };
+        Some(Act::Fail { id: piece.id, part: piece.part, how })
     }
 
     fn die(&mut self) -> Act {
@@ -459,8 +525,11 @@ impl World {
                 self.list(piece)
             }
             2 => Act::Withdraw { id, part },
-            3 => Act::Fail { id, part, permanent: false, word: None },
-            4 => Act::Paid { id, part: Some(part), hash: self.one_in(2).then_some(piece.hash) },
+            3 => Act::Fail { id, part, how: self.how(piece) },
+            4 => {
+                let hash = self.one_in(2).then_some(piece.hash);
+                Act::Paid { id, part: Some(part), hash, asserted: false, terms: None }
+            }
             _ => self.claim(id, piece),
         }
     }
@@ -471,7 +540,12 @@ impl World {
             (Act::Pay { id, terms, .. }, Outcome::Accepted) => {
                 self.terms[usize::from(*id)] = Some(*terms);
             }
-            (Act::Dispatch { id, parts, delegated, .. }, Outcome::Recorded) => {
+            (Act::SayAgain { part, .. }, Outcome::Changed) => {
+                for piece in self.pieces.iter_mut().filter(|piece| piece.part == *part) {
+                    piece.sayings += 1;
+                }
+            }
+            (Act::Dispatch { id, parts, delegated, mark, .. }, Outcome::Recorded) => {
                 let hash = self.terms[usize::from(*id)].and_then(|terms| terms.hash());
                 for offered in parts {
                     self.pieces.retain(|piece| piece.part != offered.part);
@@ -484,7 +558,8 @@ impl World {
                     let amount = if *delegated { AMOUNT } else { offered.amount };
                     let part = offered.part;
                     let (id, delegated) = (*id, *delegated);
-                    self.pieces.push(Piece { part, id, hash, amount, delegated, truth });
+                    let (mark, sayings) = (mark.filter(|_| delegated), 1);
+                    self.pieces.push(Piece { part, id, hash, amount, delegated, truth, mark, sayings });
                 }
             }
             (Act::Open { .. } | Act::PutBack { .. }, Outcome::Changed) => {

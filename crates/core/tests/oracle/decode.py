@@ -118,6 +118,22 @@ def record(**fields):
     return lambda reader: {name: inner(reader) for name, inner in fields.items()}
 
 
+def extended(more, **fields):
+    """A record and a record behind it that is there only if there is anything in it: their fields
+    stand side by side."""
+
+    def read(reader):
+        value = record(**fields)(reader)
+        if boolean(reader):
+            before = reader.at
+            value |= more(reader)
+            if not any(reader.data[before : reader.at]):
+                raise Bad("a record that is there with nothing in it")
+        return value
+
+    return read
+
+
 def enum(*variants, tag=None):
     """Variants in the order of their numbers: a name, or a name and what it holds. With a tag the
     name stands beside the fields."""
@@ -148,23 +164,29 @@ REQUEST = record(
     target=TARGET,
     amount=u64,
     payee=option(NODE_ID),
-    max_fee=option(u64),
+    max_fee=enum("unlimited", ("at_most", u64)),
     retry=enum("manual", ("attempts", u32), ("until", u64)),
+    backoff=record(first_ms=u64, max_ms=u64),
     expiry=option(u64),
     instructions=blob(16384),
     metadata=blob(1024),
 )
 INVOICE = record(payment_hash=ID, amount=u64, expiry=option(u64))
 KIND = enum(("htlc", record(cltv_expiry=option(u32), first_channel=option(u64))), "delegated")
-TERMS = record(id=ID, amount=u64, fee=u64, kind=KIND)
+LABEL = option(record(engine=blob(64), mark=option(u64)))
+TERMS = record(id=ID, amount=u64, fee=u64, kind=KIND, label=LABEL)
 ADOPTED = record(part=ID, payment_hash=ID, amount=option(u64), fee=option(u64), kind=KIND)
 SETTLEMENT = record(amount=option(u64), fee=option(u64))
+ASSERTION = record(by=text(64), why=text(512), although_listed=boolean)
 FAILURE = record(
     permanent=boolean,
     channel=option(u64),
     code=option(u16),
     lost=option(u64),
-    assertion=option(record(by=text(64), why=text(512), height=u32)),
+    mark=option(u64),
+    sayings=u32,
+    retry_after_ms=option(u64),
+    assertion=option(ASSERTION),
 )
 OBSERVATION = record(
     part=ID, kind=enum("path_succeeded", "path_failed", ("other", u8)), bytes=blob(512)
@@ -178,12 +200,22 @@ REASON = enum(
     "route_not_found",
     "unexpected_error",
     "adopted",
+    "paid_elsewhere",
 )
+PAID_ELSEWHERE = record(payer=option(ID), proven=boolean)
 ANOMALY = enum(
     ("correction", record(payment=ID, part=ID, in_flight=listed(ID, 1024))),
     ("unknown_part", record(payment=ID, part=ID)),
     ("foreign_claim", record(payment=ID, part=ID, payment_hash=ID)),
     ("stray", record(payment=ID, part=ID, payment_hash=ID)),
+    ("out_again", record(payment=ID, part=ID, others=listed(ID, 1024))),
+    (
+        "paid_twice",
+        record(payment=ID, part=ID, first_payment=option(ID), first_part=option(ID)),
+    ),
+    ("spent_more", record(payment=ID, part=ID, amount=option(u64), fee=option(u64))),
+    ("paid_with_another", record(payment=ID, named=ID)),
+    ("false_preimage", record(payment=ID, part=ID, payment_hash=ID)),
     tag="anomaly",
 )
 
@@ -194,12 +226,16 @@ EVENT = enum(
     "recovered",
     "gap_found",
     "gap_closed",
-    ("ticked", record(tick=u64, reference=u64, unfinished=boolean)),
+    ("ticked", record(tick=u64, reference=u64, unfinished=boolean, doubted=option(u64))),
+    ("height_told", record(height=u32)),
     ("payment_accepted", record(id=ID, request=REQUEST, again_after=option(notification_id))),
-    ("payment_adopted", record(id=ID, payment_hash=option(ID))),
+    ("payment_adopted", record(id=ID, payment_hash=option(ID), request=option(REQUEST))),
     ("payment_recalled", record(id=ID)),
     ("invoice_received", record(id=ID, invoice=INVOICE)),
+    ("invoice_dropped", record(id=ID)),
     ("parts_dispatched", record(id=ID, attempt=u32, parts=listed(TERMS, 256))),
+    ("part_said_again", record(id=ID, part=ID)),
+    ("parts_listed", record(parts=listed(ID, 4096))),
     ("part_withdrawn", record(id=ID, part=ID)),
     (
         "part_adopted",
@@ -208,26 +244,45 @@ EVENT = enum(
             part=ADOPTED,
             home=enum("payment", ("hash_holder", record(told_as=ID)), "stray"),
             word=enum("listed", "claimed"),
+            earlier_try=boolean,
         ),
     ),
+    ("part_moved", record(id=ID, part=ID)),
+    ("part_disowned", record(id=ID, part=ID, assertion=ASSERTION)),
     (
         "part_claimed",
-        record(id=ID, part=ID, preimage=option(preimage), settlement=option(SETTLEMENT)),
+        record(
+            id=ID,
+            part=ID,
+            preimage=option(preimage),
+            payment_hash=option(ID),
+            settlement=option(SETTLEMENT),
+        ),
     ),
     ("part_finalized", record(id=ID, part=ID, notify=boolean)),
-    ("part_failed", record(id=ID, part=ID, failure=FAILURE, notify=boolean)),
+    ("part_failed", record(id=ID, part=ID, failure=FAILURE, notify=boolean, rest_ms=u64)),
     ("part_observed", record(id=ID, observation=OBSERVATION)),
+    ("preimage_learned", record(id=ID, payment_hash=ID, preimage=preimage)),
     (
         "payment_sent",
         record(
-            id=ID, payment_hash=option(ID), amount=option(u64), fee=option(u64), correction=boolean
+            id=ID,
+            payment_hash=option(ID),
+            amount=option(u64),
+            fee=option(u64),
+            correction=boolean,
+            assertion=option(ASSERTION),
         ),
     ),
+    ("payment_settled", record(id=ID, amount=option(u64), fee=option(u64))),
+    ("paid_elsewhere", record(id=ID, by=PAID_ELSEWHERE)),
     ("payment_abandoned", record(id=ID, reason=REASON)),
     ("payment_failed", record(id=ID, reason=REASON)),
     ("payment_forgotten", record(id=ID, remembered=boolean)),
     ("hash_held", record(payment_hash=ID)),
     ("hash_released", record(payment_hash=ID)),
+    ("hash_paid", record(payment_hash=ID, preimage=option(preimage), payer=option(ID))),
+    ("hash_forgotten", record(payment_hash=ID)),
     (
         "anomaly_noted",
         record(anomaly=ANOMALY, delivery=enum("notify", ("repeat", u64), "folded")),
@@ -238,7 +293,18 @@ EVENT = enum(
 
 # Chapter 6.
 
-PART = record(
+PART = extended(
+    record(
+        named_id=option(ID),
+        payment_hash=option(ID),
+        preimage=option(preimage),
+        failure=option(FAILURE),
+        earlier_try=boolean,
+        listed_in=u64,
+        withdrawn_in=u64,
+        label=LABEL,
+        said_again=u32,
+    ),
     id=ID,
     amount=option(u64),
     fee=option(u64),
@@ -247,12 +313,17 @@ PART = record(
     batch=u32,
     epoch=u64,
     recorded_at=u64,
-    failed_channel=option(u64),
-    permanent=boolean,
-    lost=u64,
     adopted=boolean,
     corrected=boolean,
-    told_as=option(ID),
+)
+TRIES = listed(
+    record(
+        payment_hash=option(ID),
+        named_seq=option(u64),
+        paid=boolean,
+        preimage=option(preimage),
+        parts=listed(record(digest=DIGEST, settled=boolean)),
+    )
 )
 DIGESTS = record(
     target=DIGEST,
@@ -272,6 +343,7 @@ STATUS = enum(
     ("failed", record(reason=REASON)),
     tag="status",
 )
+MOMENT = option(record(at=u64, tick=u64))
 PAYMENT = record(
     id=ID,
     created_seq=u64,
@@ -281,33 +353,53 @@ PAYMENT = record(
     ),
     payment_hash=option(ID),
     preimage=option(preimage),
+    proven_hash=option(ID),
+    own_hash_paid=boolean,
     status=STATUS,
     status_seq=u64,
     amount=option(u64),
     expiry=option(u64),
-    until=option(u64),
     waits_until=option(enum(("tick", u64), ("at", u64))),
     invoice=option(INVOICE),
     parts=listed(PART),
-    former=listed(DIGEST),
+    former=TRIES,
     batches=u32,
     unread=u32,
     failed_notice=option(notification_id),
+    failure_superseded=boolean,
     quiet=option(record(tick=u64, seq=u64)),
     verdict_due=enum("no", "yes", "part_failed"),
     observations=listed(OBSERVATION),
     reported=option(SETTLEMENT),
+    remembered=option(SETTLEMENT),
+    told=option(record(amount=option(u64), fee=option(u64), proof=boolean)),
+    asserted=option(ASSERTION),
+    paid_elsewhere=option(PAID_ELSEWHERE),
+    retries_since=MOMENT,
+    rests_until=MOMENT,
 )
 OUTCOME = enum(
-    ("paid", record(preimage=option(preimage), amount=option(u64), fee=option(u64))),
-    ("failed", record(reason=REASON, notice=notification_id)),
+    (
+        "paid",
+        record(
+            preimage=option(preimage),
+            proven_hash=option(ID),
+            amount=option(u64),
+            fee=option(u64),
+        ),
+    ),
+    (
+        "failed",
+        record(reason=REASON, notice=notification_id, paid_elsewhere=option(PAID_ELSEWHERE)),
+    ),
 )
 TOMBSTONE = record(
     id=ID,
+    accepted_seq=u64,
     payment_hash=option(ID),
     outcome=OUTCOME,
     request=option(DIGESTS),
-    parts=listed(DIGEST),
+    tries=TRIES,
 )
 STRAY = record(
     created_seq=u64,
@@ -315,11 +407,28 @@ STRAY = record(
     payment_hash=ID,
     preimage=option(preimage),
     part=PART,
-    notice=option(u64),
+    disowned=boolean,
+)
+HASH_PAID = record(
+    created_seq=u64,
+    payment_hash=ID,
+    preimage=option(preimage),
+    payer=option(ID),
+    idle_since=option(u64),
 )
 CONTENT = enum(
     ("sent", record(payment=ID, amount=option(u64), fee=option(u64), correction=boolean)),
-    ("failed", record(payment=ID, hash=option(ID), reason=REASON, superseded=boolean)),
+    ("settled", record(payment=ID, amount=option(u64), fee=option(u64))),
+    (
+        "failed",
+        record(
+            payment=ID,
+            hash=option(ID),
+            reason=REASON,
+            superseded=boolean,
+            paid_elsewhere=option(PAID_ELSEWHERE),
+        ),
+    ),
     ("part_succeeded", record(payment=ID, part=ID)),
     ("part_failed", record(payment=ID, part=ID, failure=FAILURE)),
     ("anomaly", record(anomaly=ANOMALY, repeats=u32)),
@@ -336,11 +445,15 @@ SNAPSHOT = record(
     tick=u64,
     tick_reference=option(u64),
     tick_unfinished=boolean,
+    tick_doubted=option(u64),
+    first_reading=u64,
+    height=option(u32),
     anomalies_unread=u32,
     anomalies_folded=u64,
     payments=listed(PAYMENT),
     tombstones=listed(TOMBSTONE),
     strays=listed(STRAY),
+    hashes_paid=listed(HASH_PAID),
     held=listed(ID),
     outbox=listed(record(seq=u64, chain=DIGEST, content=CONTENT)),
 )
@@ -389,6 +502,7 @@ def snapshot(data, secrets):
     ascending(state["payments"], "created_seq")
     ascending(state["tombstones"], "id")
     ascending(state["strays"], "created_seq")
+    ascending(state["hashes_paid"], "payment_hash")
     ascending(state["held"], None)
     ascending(state["outbox"], "seq")
     return state

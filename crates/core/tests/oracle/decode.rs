@@ -26,14 +26,17 @@ enum Type {
     Option(&'static Type),
     List(u64, &'static Type),
     Record(Fields),
+    /// A record and a record behind it that is there only if there is anything in it: their fields
+    /// stand side by side.
+    Extended(Fields, Fields),
     Enum(Variants),
     /// The variant's name stands beside its fields, under this key.
     Tagged(&'static str, Variants),
 }
 
 use Type::{
-    Blob, Bool, Enum, List, NotificationId, Number, Option as Maybe, Preimage, Raw, Record, Tagged,
-    Text, U8,
+    Blob, Bool, Enum, Extended, List, NotificationId, Number, Option as Maybe, Preimage, Raw,
+    Record, Tagged, Text, U8,
 };
 
 const U16: &Type = &Number(16);
@@ -59,8 +62,9 @@ const REQUEST: &Type = &Record(&[
     ("target", TARGET),
     ("amount", U64),
     ("payee", &Maybe(&Raw(33))),
-    ("max_fee", SOME_U64),
+    ("max_fee", &Enum(&[("unlimited", None), ("at_most", Some(U64))])),
     ("retry", &Enum(&[("manual", None), ("attempts", Some(U32)), ("until", Some(U64))])),
+    ("backoff", &Record(&[("first_ms", U64), ("max_ms", U64)])),
     ("expiry", SOME_U64),
     ("instructions", &Blob(16_384)),
     ("metadata", &Blob(1_024)),
@@ -70,7 +74,9 @@ const KIND: &Type = &Enum(&[
     ("htlc", Some(&Record(&[("cltv_expiry", SOME_U32), ("first_channel", SOME_U64)]))),
     ("delegated", None),
 ]);
-const TERMS: &Type = &Record(&[("id", ID), ("amount", U64), ("fee", U64), ("kind", KIND)]);
+const LABEL: &Type = &Maybe(&Record(&[("engine", &Blob(64)), ("mark", SOME_U64)]));
+const TERMS: &Type =
+    &Record(&[("id", ID), ("amount", U64), ("fee", U64), ("kind", KIND), ("label", LABEL)]);
 const ADOPTED: &Type = &Record(&[
     ("part", ID),
     ("payment_hash", ID),
@@ -79,13 +85,18 @@ const ADOPTED: &Type = &Record(&[
     ("kind", KIND),
 ]);
 const SETTLEMENT: &Type = &Maybe(&Record(&[("amount", SOME_U64), ("fee", SOME_U64)]));
-const ASSERTION: &Type = &Record(&[("by", &Text(64)), ("why", &Text(512)), ("height", U32)]);
+const ASSERTION: &Type =
+    &Record(&[("by", &Text(64)), ("why", &Text(512)), ("although_listed", BOOL)]);
+const SOME_ASSERTION: &Type = &Maybe(ASSERTION);
 const FAILURE: &Type = &Record(&[
     ("permanent", BOOL),
     ("channel", SOME_U64),
     ("code", &Maybe(U16)),
     ("lost", SOME_U64),
-    ("assertion", &Maybe(ASSERTION)),
+    ("mark", SOME_U64),
+    ("sayings", U32),
+    ("retry_after_ms", SOME_U64),
+    ("assertion", SOME_ASSERTION),
 ]);
 const OBSERVED: &Type =
     &Enum(&[("path_succeeded", None), ("path_failed", None), ("other", Some(&U8))]);
@@ -99,10 +110,17 @@ const REASON: &Type = &Enum(&[
     ("route_not_found", None),
     ("unexpected_error", None),
     ("adopted", None),
+    ("paid_elsewhere", None),
 ]);
+const PAID_ELSEWHERE: &Type = &Record(&[("payer", SOME_ID), ("proven", BOOL)]);
 const OTHER_HASH: &Type = &Record(&[("payment", ID), ("part", ID), ("payment_hash", ID)]);
 const CORRECTION: &Type =
     &Record(&[("payment", ID), ("part", ID), ("in_flight", &List(1_024, ID))]);
+const OUT_AGAIN: &Type = &Record(&[("payment", ID), ("part", ID), ("others", &List(1_024, ID))]);
+const PAID_TWICE: &Type =
+    &Record(&[("payment", ID), ("part", ID), ("first_payment", SOME_ID), ("first_part", SOME_ID)]);
+const SPENT_MORE: &Type =
+    &Record(&[("payment", ID), ("part", ID), ("amount", SOME_U64), ("fee", SOME_U64)]);
 const ANOMALY: &Type = &Tagged(
     "anomaly",
     &[
@@ -110,6 +128,11 @@ const ANOMALY: &Type = &Tagged(
         ("unknown_part", Some(&Record(&[("payment", ID), ("part", ID)]))),
         ("foreign_claim", Some(OTHER_HASH)),
         ("stray", Some(OTHER_HASH)),
+        ("out_again", Some(OUT_AGAIN)),
+        ("paid_twice", Some(PAID_TWICE)),
+        ("spent_more", Some(SPENT_MORE)),
+        ("paid_with_another", Some(&Record(&[("payment", ID), ("named", ID)]))),
+        ("false_preimage", Some(OTHER_HASH)),
     ],
 );
 const HOME: &Type = &Enum(&[
@@ -122,6 +145,7 @@ const DELIVERY: &Type = &Enum(&[("notify", None), ("repeat", Some(U64)), ("folde
 
 // Chapter 4.
 
+const ONE_PAYMENT: &Type = &Record(&[("id", ID)]);
 const ONE_PART: &Type = &Record(&[("id", ID), ("part", ID)]);
 const ONE_HASH: &Type = &Record(&[("payment_hash", ID)]);
 const GIVEN_UP: &Type = &Record(&[("id", ID), ("reason", REASON)]);
@@ -132,38 +156,72 @@ const EVENT: &Type = &Tagged(
         ("recovered", None),
         ("gap_found", None),
         ("gap_closed", None),
-        ("ticked", Some(&Record(&[("tick", U64), ("reference", U64), ("unfinished", BOOL)]))),
+        (
+            "ticked",
+            Some(&Record(&[
+                ("tick", U64),
+                ("reference", U64),
+                ("unfinished", BOOL),
+                ("doubted", SOME_U64),
+            ])),
+        ),
+        ("height_told", Some(&Record(&[("height", U32)]))),
         (
             "payment_accepted",
             Some(&Record(&[("id", ID), ("request", REQUEST), ("again_after", SOME_NOTIFICATION)])),
         ),
-        ("payment_adopted", Some(&Record(&[("id", ID), ("payment_hash", SOME_ID)]))),
-        ("payment_recalled", Some(&Record(&[("id", ID)]))),
+        (
+            "payment_adopted",
+            Some(&Record(&[("id", ID), ("payment_hash", SOME_ID), ("request", &Maybe(REQUEST))])),
+        ),
+        ("payment_recalled", Some(ONE_PAYMENT)),
         ("invoice_received", Some(&Record(&[("id", ID), ("invoice", INVOICE)]))),
+        ("invoice_dropped", Some(ONE_PAYMENT)),
         (
             "parts_dispatched",
             Some(&Record(&[("id", ID), ("attempt", U32), ("parts", &List(256, TERMS))])),
         ),
+        ("part_said_again", Some(ONE_PART)),
+        ("parts_listed", Some(&Record(&[("parts", &List(4_096, ID))]))),
         ("part_withdrawn", Some(ONE_PART)),
         (
             "part_adopted",
-            Some(&Record(&[("id", ID), ("part", ADOPTED), ("home", HOME), ("word", WORD)])),
+            Some(&Record(&[
+                ("id", ID),
+                ("part", ADOPTED),
+                ("home", HOME),
+                ("word", WORD),
+                ("earlier_try", BOOL),
+            ])),
         ),
+        ("part_moved", Some(ONE_PART)),
+        ("part_disowned", Some(&Record(&[("id", ID), ("part", ID), ("assertion", ASSERTION)]))),
         (
             "part_claimed",
             Some(&Record(&[
                 ("id", ID),
                 ("part", ID),
                 ("preimage", SOME_PREIMAGE),
+                ("payment_hash", SOME_ID),
                 ("settlement", SETTLEMENT),
             ])),
         ),
         ("part_finalized", Some(&Record(&[("id", ID), ("part", ID), ("notify", BOOL)]))),
         (
             "part_failed",
-            Some(&Record(&[("id", ID), ("part", ID), ("failure", FAILURE), ("notify", BOOL)])),
+            Some(&Record(&[
+                ("id", ID),
+                ("part", ID),
+                ("failure", FAILURE),
+                ("notify", BOOL),
+                ("rest_ms", U64),
+            ])),
         ),
         ("part_observed", Some(&Record(&[("id", ID), ("observation", OBSERVATION)]))),
+        (
+            "preimage_learned",
+            Some(&Record(&[("id", ID), ("payment_hash", ID), ("preimage", &Preimage)])),
+        ),
         (
             "payment_sent",
             Some(&Record(&[
@@ -172,13 +230,21 @@ const EVENT: &Type = &Tagged(
                 ("amount", SOME_U64),
                 ("fee", SOME_U64),
                 ("correction", BOOL),
+                ("assertion", SOME_ASSERTION),
             ])),
         ),
+        ("payment_settled", Some(&Record(&[("id", ID), ("amount", SOME_U64), ("fee", SOME_U64)]))),
+        ("paid_elsewhere", Some(&Record(&[("id", ID), ("by", PAID_ELSEWHERE)]))),
         ("payment_abandoned", Some(GIVEN_UP)),
         ("payment_failed", Some(GIVEN_UP)),
         ("payment_forgotten", Some(&Record(&[("id", ID), ("remembered", BOOL)]))),
         ("hash_held", Some(ONE_HASH)),
         ("hash_released", Some(ONE_HASH)),
+        (
+            "hash_paid",
+            Some(&Record(&[("payment_hash", ID), ("preimage", SOME_PREIMAGE), ("payer", SOME_ID)])),
+        ),
+        ("hash_forgotten", Some(ONE_HASH)),
         ("anomaly_noted", Some(&Record(&[("anomaly", ANOMALY), ("delivery", DELIVERY)]))),
         ("acknowledged", Some(&Record(&[("seq", U64)]))),
     ],
@@ -189,7 +255,6 @@ const EVENT: &Type = &Tagged(
 const MANY: u64 = (1 << 32) - 1;
 const DIGEST: &Type = &Raw(8);
 const SOME_DIGEST: &Type = &Maybe(DIGEST);
-const ALL_DIGESTS: &Type = &List(MANY, DIGEST);
 const FATE: &Type = &Enum(&[
     ("in_flight", None),
     ("claimed", None),
@@ -197,22 +262,41 @@ const FATE: &Type = &Enum(&[
     ("failed", None),
     ("withdrawn", None),
 ]);
-const PART: &Type = &Record(&[
-    ("id", ID),
-    ("amount", SOME_U64),
-    ("fee", SOME_U64),
-    ("kind", KIND),
-    ("fate", FATE),
-    ("batch", U32),
-    ("epoch", U64),
-    ("recorded_at", U64),
-    ("failed_channel", SOME_U64),
-    ("permanent", BOOL),
-    ("lost", U64),
-    ("adopted", BOOL),
-    ("corrected", BOOL),
-    ("told_as", SOME_ID),
-]);
+const PART: &Type = &Extended(
+    &[
+        ("id", ID),
+        ("amount", SOME_U64),
+        ("fee", SOME_U64),
+        ("kind", KIND),
+        ("fate", FATE),
+        ("batch", U32),
+        ("epoch", U64),
+        ("recorded_at", U64),
+        ("adopted", BOOL),
+        ("corrected", BOOL),
+    ],
+    &[
+        ("named_id", SOME_ID),
+        ("payment_hash", SOME_ID),
+        ("preimage", SOME_PREIMAGE),
+        ("failure", &Maybe(FAILURE)),
+        ("earlier_try", BOOL),
+        ("listed_in", U64),
+        ("withdrawn_in", U64),
+        ("label", LABEL),
+        ("said_again", U32),
+    ],
+);
+const TRIES: &Type = &List(
+    MANY,
+    &Record(&[
+        ("payment_hash", SOME_ID),
+        ("named_seq", SOME_U64),
+        ("paid", BOOL),
+        ("preimage", SOME_PREIMAGE),
+        ("parts", &List(MANY, &Record(&[("digest", DIGEST), ("settled", BOOL)]))),
+    ]),
+);
 const DIGESTS: &Type = &Record(&[
     ("target", DIGEST),
     ("amount", DIGEST),
@@ -240,6 +324,7 @@ const STATUS: &Type = &Tagged(
     ],
 );
 const WAIT: &Type = &Enum(&[("tick", Some(U64)), ("at", Some(U64))]);
+const MOMENT: &Type = &Maybe(&Record(&[("at", U64), ("tick", U64)]));
 const PAYMENT: &Type = &Record(&[
     ("id", ID),
     ("created_seq", U64),
@@ -247,35 +332,55 @@ const PAYMENT: &Type = &Record(&[
     ("terms", PAYMENT_TERMS),
     ("payment_hash", SOME_ID),
     ("preimage", SOME_PREIMAGE),
+    ("proven_hash", SOME_ID),
+    ("own_hash_paid", BOOL),
     ("status", STATUS),
     ("status_seq", U64),
     ("amount", SOME_U64),
     ("expiry", SOME_U64),
-    ("until", SOME_U64),
     ("waits_until", &Maybe(WAIT)),
     ("invoice", &Maybe(INVOICE)),
     ("parts", &List(MANY, PART)),
-    ("former", ALL_DIGESTS),
+    ("former", TRIES),
     ("batches", U32),
     ("unread", U32),
     ("failed_notice", SOME_NOTIFICATION),
+    ("failure_superseded", BOOL),
     ("quiet", &Maybe(&Record(&[("tick", U64), ("seq", U64)]))),
     ("verdict_due", &Enum(&[("no", None), ("yes", None), ("part_failed", None)])),
     ("observations", &List(MANY, OBSERVATION)),
     ("reported", SETTLEMENT),
+    ("remembered", SETTLEMENT),
+    ("told", &Maybe(&Record(&[("amount", SOME_U64), ("fee", SOME_U64), ("proof", BOOL)]))),
+    ("asserted", SOME_ASSERTION),
+    ("paid_elsewhere", &Maybe(PAID_ELSEWHERE)),
+    ("retries_since", MOMENT),
+    ("rests_until", MOMENT),
 ]);
-const PAID: &Type =
-    &Record(&[("preimage", SOME_PREIMAGE), ("amount", SOME_U64), ("fee", SOME_U64)]);
+const PAID: &Type = &Record(&[
+    ("preimage", SOME_PREIMAGE),
+    ("proven_hash", SOME_ID),
+    ("amount", SOME_U64),
+    ("fee", SOME_U64),
+]);
 const OUTCOME: &Type = &Enum(&[
     ("paid", Some(PAID)),
-    ("failed", Some(&Record(&[("reason", REASON), ("notice", &NotificationId)]))),
+    (
+        "failed",
+        Some(&Record(&[
+            ("reason", REASON),
+            ("notice", &NotificationId),
+            ("paid_elsewhere", &Maybe(PAID_ELSEWHERE)),
+        ])),
+    ),
 ]);
 const TOMBSTONE: &Type = &Record(&[
     ("id", ID),
+    ("accepted_seq", U64),
     ("payment_hash", SOME_ID),
     ("outcome", OUTCOME),
     ("request", &Maybe(DIGESTS)),
-    ("parts", ALL_DIGESTS),
+    ("tries", TRIES),
 ]);
 const STRAY: &Type = &Record(&[
     ("created_seq", U64),
@@ -283,7 +388,14 @@ const STRAY: &Type = &Record(&[
     ("payment_hash", ID),
     ("preimage", SOME_PREIMAGE),
     ("part", PART),
-    ("notice", SOME_U64),
+    ("disowned", BOOL),
+]);
+const HASH_PAID: &Type = &Record(&[
+    ("created_seq", U64),
+    ("payment_hash", ID),
+    ("preimage", SOME_PREIMAGE),
+    ("payer", SOME_ID),
+    ("idle_since", SOME_U64),
 ]);
 const CONTENT: &Type = &Enum(&[
     (
@@ -295,6 +407,7 @@ const CONTENT: &Type = &Enum(&[
             ("correction", BOOL),
         ])),
     ),
+    ("settled", Some(&Record(&[("payment", ID), ("amount", SOME_U64), ("fee", SOME_U64)]))),
     (
         "failed",
         Some(&Record(&[
@@ -302,6 +415,7 @@ const CONTENT: &Type = &Enum(&[
             ("hash", SOME_ID),
             ("reason", REASON),
             ("superseded", BOOL),
+            ("paid_elsewhere", &Maybe(PAID_ELSEWHERE)),
         ])),
     ),
     ("part_succeeded", Some(&Record(&[("payment", ID), ("part", ID)]))),
@@ -321,11 +435,15 @@ const SNAPSHOT: &Type = &Record(&[
     ("tick", U64),
     ("tick_reference", SOME_U64),
     ("tick_unfinished", BOOL),
+    ("tick_doubted", SOME_U64),
+    ("first_reading", U64),
+    ("height", SOME_U32),
     ("anomalies_unread", U32),
     ("anomalies_folded", U64),
     ("payments", &List(MANY, PAYMENT)),
     ("tombstones", &List(MANY, TOMBSTONE)),
     ("strays", &List(MANY, STRAY)),
+    ("hashes_paid", &List(MANY, HASH_PAID)),
     ("held", &List(MANY, ID)),
     ("outbox", &List(MANY, UNREAD)),
 ]);
@@ -390,9 +508,18 @@ fn read(what: &Type, rest: &mut &[u8]) -> Result<Value, Bad> {
             let count = count(rest, *limit)?;
             (0..count).map(|_| read(inner, rest)).collect::<Result<Vec<_>, _>>()?.into()
         }
-        Record(fields) => {
-            let read = |(name, inner): &(&str, &Type)| Ok(((*name).to_owned(), read(inner, rest)?));
-            fields.iter().map(read).collect::<Result<Map<_, _>, _>>()?.into()
+        Record(fields) => record(fields, rest)?.into(),
+        Extended(fields, more) => {
+            let mut all = record(fields, rest)?;
+            if flag(rest)? {
+                let before = *rest;
+                all.extend(record(more, rest)?);
+                let said = &before[..before.len() - rest.len()];
+                if said.iter().all(|byte| *byte == 0) {
+                    return Err(Bad("a record that is there with nothing in it"));
+                }
+            }
+            all.into()
         }
         Enum(variants) => match variant(rest, variants)? {
             (name, None) => (*name).into(),
@@ -405,6 +532,11 @@ fn read(what: &Type, rest: &mut &[u8]) -> Result<Value, Bad> {
             fields
         }
     })
+}
+
+fn record(fields: Fields, rest: &mut &[u8]) -> Result<Map<String, Value>, Bad> {
+    let read = |(name, inner): &(&str, &Type)| Ok(((*name).to_owned(), read(inner, rest)?));
+    fields.iter().map(read).collect()
 }
 
 fn take<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], Bad> {

@@ -67,6 +67,8 @@ pub struct Terms {
     pub max_fee: Option<u64>,
     pub retry: Retry,
     pub expiry: Option<u64>,
+    /// How long it rests after a failure, in milliseconds.
+    pub rest: u64,
     /// Makes two requests differ that are alike otherwise.
     pub variant: u8,
 }
@@ -121,6 +123,13 @@ pub enum Act {
         parts: Vec<Offered>,
         delegated: bool,
         stale: bool,
+        /// The last mark that the engine had shown.
+        mark: Option<u64>,
+    },
+    /// A hand-over is said once more.
+    SayAgain {
+        id: Id,
+        part: Part,
     },
     Withdraw {
         id: Id,
@@ -134,6 +143,7 @@ pub enum Act {
         /// The hash that an engine tells with it.
         brings: Option<Hash>,
         amount: Option<u64>,
+        fee: Option<u64>,
     },
     Finalize {
         id: Id,
@@ -142,8 +152,7 @@ pub enum Act {
     Fail {
         id: Id,
         part: Part,
-        permanent: bool,
-        word: Option<Word>,
+        how: Failed,
     },
     Observe {
         id: Id,
@@ -160,6 +169,14 @@ pub enum Act {
         id: Id,
         part: Option<Part>,
         hash: Option<Hash>,
+        /// An operator's word, and not the node's.
+        asserted: bool,
+        /// The request that was paid.
+        terms: Option<Terms>,
+    },
+    /// The node lists parts that the ledger knows.
+    List {
+        parts: Vec<Part>,
     },
     /// The caller's word that a claimed stray is not of this payment.
     Disown {
@@ -183,6 +200,11 @@ pub enum Act {
     },
     Finish,
     CloseGap,
+    /// The clock is wrong: the next acts read this.
+    Clock {
+        reads: u64,
+        acts: u8,
+    },
     /// The process dies and the log is opened again.
     Open {
         restored: bool,
@@ -197,11 +219,21 @@ pub enum Act {
     },
 }
 
+/// How a part failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Failed {
+    pub permanent: bool,
+    /// An operator's word in place of the channel's.
+    pub word: Option<Word>,
+    /// The engine's mark of the try that ended.
+    pub mark: Option<u64>,
+    /// How many sayings are over.
+    pub sayings: u32,
+}
+
 /// An operator's word on a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word {
-    /// The height that he states.
-    pub height: u32,
     /// He says that he contradicts a listing.
     pub contradicts: bool,
 }
@@ -231,16 +263,35 @@ pub struct Standing {
     pub proof: Option<Hash>,
     /// How many unresolved parts it tells of.
     pub unresolved: usize,
+    /// Something beside its own parts holds it.
+    pub held: bool,
+    /// What was paid, if it is.
+    pub sums: Sums,
+}
+
+/// What is told to have been paid; none where it is not known.
+pub type Sums = (Option<u64>, Option<u64>);
+
+/// Why a payment is over, unpaid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Its time is up.
+    Late,
+    /// Its hash is paid, and not by it.
+    PaidElsewhere,
+    Other,
 }
 
 /// What a notification says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Says {
-    Sent { id: Id },
-    Failed { id: Id },
+    Sent { id: Id, proof: Option<Hash>, sums: Sums },
+    /// What was told before has changed.
+    Settled { id: Id, proof: Option<Hash>, sums: Sums },
+    Failed { id: Id, why: Why },
     PartSucceeded { id: Id, part: Part },
     PartFailed { id: Id, part: Part },
-    Anomaly { id: Id, parts: Vec<Part>, hashes: Vec<Hash> },
+    Anomaly { id: Id, spent_more: bool, parts: Vec<Part>, hashes: Vec<Hash> },
     Other { id: Id },
 }
 
@@ -269,7 +320,10 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Done<'a> {
     pub act: &'a Act,
+    /// When it was.
     pub now: u64,
+    /// What the clock read.
+    pub read: u64,
     pub outcome: &'a Outcome,
     /// The notifications that it put into the outbox.
     pub notes: &'a [Note],
@@ -353,8 +407,26 @@ verdicts! {
     WordTooEarly,
     /// Notifications are told out of their order.
     OutOfOrder,
-    /// Something is forgotten that is not over.
+    /// Something is forgotten that is not over, or too early.
     Vanished,
+    /// What was told to be paid is not what a repeat tells, and nothing is in flight.
+    ToldOtherwise,
+    /// What a repeat tells to be paid is not what was paid.
+    SumsWrong,
+    /// An engine spent more than it was allowed to, and nobody is told.
+    OverspentUntold,
+    /// A failure was told, became untrue and true again, and is not told again.
+    FailureUntold,
+    /// A limit in time acts before its time.
+    TimeCutShort,
+    /// A limit in time does not act.
+    TimeLifted,
+    /// A payment is due while it rests.
+    RestIgnored,
+    /// A request is answered as the repeat of another one.
+    FalseRepeat,
+    /// A hand-over ends by an end of another, or while a saying of it waits.
+    StaleEnd,
 }
 
 /// A verdict and whom it is about.
@@ -393,17 +465,30 @@ pub struct Judge {
     last_note: u64,
     /// Which id and which hash is probed next, whatever the step was about.
     round: usize,
+    /// How often the clock was wrong.
+    misread: u32,
     pub reached: Reached,
 }
 
 impl Judge {
     pub fn new(rules: Rules) -> Self {
         let reached = [false; Verdict::ALL.len()];
-        Self { book: Book::new(rules), last_note: 0, round: 0, reached }
+        Self { book: Book::new(rules), last_note: 0, round: 0, misread: 0, reached }
     }
 
     fn reach(&mut self, verdict: Verdict) {
         self.reached[verdict as usize] = true;
+    }
+
+    /// The clock is wrong for a while.
+    pub fn misread(&mut self) {
+        self.misread += 1;
+    }
+
+    /// The log is put back to where another judge kept it.
+    pub fn put_back(&mut self, then: Self) {
+        let Self { misread, reached, .. } = *self;
+        *self = Self { misread, reached, ..then };
     }
 
     /// Hears of a step and judges it.
@@ -416,6 +501,7 @@ impl Judge {
         self.notes(done)?;
         self.standings(ask)?;
         self.facts(done)?;
+        self.ends_and_sums(done)?;
         if self.book.settled_parts() != settled_before {
             self.paid_twice()?;
         }
@@ -479,15 +565,35 @@ impl Judge {
             }
             (Act::Dispatch { id, parts, delegated, .. }, Outcome::Recorded) => {
                 unbroken(self.forbids_dispatch(*id), || format!("{:?}", done.act))?;
-                self.limits(*id, parts, *delegated, done.now)
+                self.limits(*id, parts, *delegated, done)
             }
-            (Act::Fail { part, word: Some(word), .. }, Outcome::Changed) => {
-                self.reach(Verdict::WordTooEarly);
-                let in_time = self.book.word_counts(*part, *word, done.now);
-                demand(in_time, Verdict::WordTooEarly, || format!("part {part}, {word:?}"))
+            (Act::Fail { part, how, .. }, Outcome::Changed) => self.ends(*part, how, done.read),
+            (Act::Paid { id, part, hash, asserted: true, terms }, outcome) => {
+                let known = self.book.payment(*id).is_some_and(|payment| payment.known);
+                let says_what = hash.is_some() || terms.is_some();
+                let taken = *outcome != Outcome::Refused;
+                let in_time = known || (self.book.restored && says_what);
+                demand(!taken || in_time, Verdict::WordTooEarly, || format!("id {id}, {part:?}"))?;
+                demand(taken || !in_time, Verdict::WordLost, || format!("id {id}, {part:?}"))
             }
             _ => Ok(()),
         }
+    }
+
+    /// What is needed to end a part that may be out.
+    fn ends(&mut self, part: Part, how: &Failed, read: u64) -> Judged {
+        if self.book.place(part) != Place::Out {
+            return Ok(());
+        }
+        if let Some(word) = how.word {
+            self.reach(Verdict::WordTooEarly);
+            let in_time = self.book.word_counts(part, word, read);
+            return demand(in_time, Verdict::WordTooEarly, || format!("part {part}, {word:?}"));
+        }
+        if self.book.ends(part) != Failed::default() {
+            self.reach(Verdict::StaleEnd);
+        }
+        demand(self.book.is_end(part, how), Verdict::StaleEnd, || format!("part {part}, {how:?}"))
     }
 
     /// What accepting a request would break, and why.
@@ -522,7 +628,7 @@ impl Judge {
     }
 
     /// The limits of the request, on a batch that was recorded.
-    fn limits(&mut self, id: Id, parts: &[Offered], delegated: bool, now: u64) -> Judged {
+    fn limits(&mut self, id: Id, parts: &[Offered], delegated: bool, done: &Done<'_>) -> Judged {
         let book = &self.book;
         let about = || format!("a batch of id {id}");
         for offered in parts {
@@ -545,8 +651,20 @@ impl Judge {
         let tries = book.tries(id);
         let used_up = matches!(terms.retry, Retry::Attempts(retries) if tries > retries);
         demand(!used_up, Verdict::TooManyTries, about)?;
-        let expired = terms.expiry.is_some_and(|expiry| expiry <= now);
-        demand(!expired, Verdict::TooManyTries, about)
+        let stale = matches!(done.act, Act::Dispatch { stale: true, .. });
+        demand(!stale, Verdict::TooManyTries, about)?;
+        let expired = terms.expiry.is_some_and(|expiry| expiry <= done.read);
+        demand(!expired, Verdict::TimeLifted, about)?;
+        if let Retry::Until(millis) = terms.retry
+            && tries > 0
+        {
+            self.reach(Verdict::TimeLifted);
+            let payment = self.book.payment(id).expect("it was there");
+            let by_clock = self.misread == 0 && payment.accepted.0.saturating_add(millis) <= done.now;
+            let by_ticks = self.book.ticks_since(id) >= ticks_of(millis);
+            demand(!by_clock && !by_ticks, Verdict::TimeLifted, about)?;
+        }
+        Ok(())
     }
 
     /// What the user is told in this step.
@@ -554,9 +672,18 @@ impl Judge {
         for note in done.notes {
             demand(note.seq > self.last_note, Verdict::OutOfOrder, || format!("{note:?}"))?;
             self.last_note = note.seq;
+            self.book.unread(note);
             match &note.says {
-                Says::Sent { id } => self.sent(*id, note.seq)?,
-                Says::Failed { id } => self.failed(*id, note.seq)?,
+                Says::Sent { id, proof, sums } => {
+                    self.sent(*id, note.seq)?;
+                    self.book.payment_mut(*id).told = Some((*sums, *proof));
+                }
+                Says::Settled { id, proof, sums } => {
+                    let sent = self.book.payment(*id).is_some_and(|at| at.sent.is_some());
+                    demand(sent, Verdict::OutOfOrder, || format!("{note:?}"))?;
+                    self.book.payment_mut(*id).told = Some((*sums, *proof));
+                }
+                Says::Failed { id, why } => self.failed(*id, note.seq, *why, done.now)?,
                 Says::PartSucceeded { id, .. } => {
                     let sent = self.book.payment(*id).is_some_and(|at| at.sent.is_some());
                     demand(sent, Verdict::OutOfOrder, || format!("{note:?}"))?;
@@ -568,7 +695,10 @@ impl Judge {
                     let before = told.is_some_and(|failure| failure.seq >= first);
                     demand(!before, Verdict::OutOfOrder, || format!("{note:?}"))?;
                 }
-                Says::Anomaly { parts, hashes, .. } => self.book.noted(note.seq, parts, hashes),
+                Says::Anomaly { parts, hashes, spent_more, .. } => {
+                    self.book.noted(note.seq, parts, hashes);
+                    self.book.overspent_told |= spent_more;
+                }
                 Says::Other { .. } => {}
             }
         }
@@ -585,7 +715,7 @@ impl Judge {
         demand(proven, Verdict::SentUnproven, || format!("id {id}"))
     }
 
-    fn failed(&mut self, id: Id, seq: u64) -> Judged {
+    fn failed(&mut self, id: Id, seq: u64, why: Why, now: u64) -> Judged {
         self.reach(Verdict::FailedTwice);
         let (recovering, restored) = (self.book.recovering, self.book.restored);
         let about = || format!("id {id}");
@@ -593,8 +723,38 @@ impl Judge {
         let payment = self.book.payment_mut(id);
         demand(payment.sent.is_none(), Verdict::OutcomeTakenBack, about)?;
         demand(!payment.failed(), Verdict::FailedTwice, about)?;
-        payment.failure = Some(money::Failure { seq, superseded: false, read: false });
-        self.not_over(id, "is told as failed")
+        payment.failure = Some(money::Failure { seq, superseded: false, read: false, untrue: false });
+        self.not_over(id, "is told as failed")?;
+        let paid = self.book.hash_of(id).is_some_and(|hash| self.book.is_paid(hash));
+        demand(!paid || why == Why::PaidElsewhere, Verdict::ToldFailed, || {
+            format!("id {id} is told as failed, and not that its hash is paid")
+        })?;
+        if why == Why::Late { self.late(id, now) } else { Ok(()) }
+    }
+
+    /// It was given up for time: that must be so, whatever the clock once read.
+    fn late(&mut self, id: Id, now: u64) -> Judged {
+        let Some(payment) = self.book.payment(id) else { return Ok(()) };
+        let Some(terms) = payment.terms else { return Ok(()) };
+        if self.misread > 1 || matches!(terms.retry, Retry::Attempts(_)) {
+            return Ok(());
+        }
+        let ticks = self.book.ticks_since(id);
+        let past = |limit: Option<u64>| limit.is_some_and(|limit| limit <= now);
+        let retries = match terms.retry {
+            Retry::Until(millis) => {
+                past(payment.accepted.0.checked_add(millis)) || ticks >= ticks_of(millis)
+            }
+            _ => false,
+        };
+        let waited = match terms.target {
+            Target::Offer { deadline_ticks, .. } => ticks > u64::from(deadline_ticks),
+            _ => false,
+        };
+        let over = retries || waited || past(terms.expiry) || past(payment.invoice_expiry);
+        let misread = self.misread > 0;
+        self.reached[Verdict::TimeCutShort as usize] |= misread;
+        demand(over, Verdict::TimeCutShort, || format!("id {id} at {now}, {ticks} ticks"))
     }
 
     /// Nothing of it is out or settled.
@@ -639,6 +799,7 @@ impl Judge {
         demand(now.status != Status::Failed || failed, Verdict::Vanished, about)?;
         if now.remembered && before.is_some_and(|before| !before.remembered) {
             self.reach(Verdict::Vanished);
+            self.long_enough(id)?;
             let holds = self.book.holds(id);
             let about = || format!("id {id} is remembered with {holds:?}");
             demand(!holds.out, Verdict::IdFree, about)?;
@@ -655,8 +816,19 @@ impl Judge {
         let about = || format!("id {id} is forgotten with {holds:?}");
         demand(!holds.out && (sent || !holds.settled), Verdict::IdFree, about)?;
         demand(over, Verdict::Vanished, about)?;
+        self.long_enough(id)?;
         self.book.forget(id);
         Ok(())
+    }
+
+    /// A paid payment is known for as long as the configuration says after everything is over.
+    fn long_enough(&self, id: Id) -> Judged {
+        let Some(payment) = self.book.payment(id).filter(|at| at.sent.is_some()) else {
+            return Ok(());
+        };
+        let ticks = self.book.tick() - payment.busy;
+        let long = ticks > self.book.rules.idempotency_ticks;
+        demand(long, Verdict::Vanished, || format!("id {id} is forgotten after {ticks} ticks"))
     }
 
     /// Facts about money are taken, and what they prove is kept.
@@ -672,13 +844,14 @@ impl Judge {
             Act::Claim { .. } | Act::Adopt { .. } | Act::Block { .. } | Act::Unblock { .. } => {
                 demand(!refused, Verdict::FactRefused, || format!("{:?}", done.act))
             }
-            Act::Paid { id, part, hash } => {
+            Act::Paid { asserted: true, .. } if refused => Ok(()),
+            Act::Paid { id, part, hash, .. } => {
                 self.reach(Verdict::WordLost);
                 demand(!refused, Verdict::WordLost, || format!("{:?}", done.act))?;
                 self.is_paid(id, part, hash)
             }
-            Act::Fail { part, word: None, .. } if refused => {
-                let out = self.book.place(part).is_unresolved();
+            Act::Fail { part, ref how, .. } if refused && how.word.is_none() => {
+                let out = self.book.place(part).is_unresolved() && self.book.is_end(part, how);
                 demand(!out, Verdict::FactRefused, || format!("{:?}", done.act))
             }
             Act::Finalize { part, .. } if refused => {
@@ -720,6 +893,37 @@ impl Judge {
         demand(holders.is_empty() || holders.into_iter().any(paid), Verdict::WordLost, about)
     }
 
+    /// What is told to have been paid is what was paid, and what was told before is what is told.
+    fn ends_and_sums(&mut self, done: &Done<'_>) -> Judged {
+        let overspent = std::mem::take(&mut self.book.overspent);
+        let told = std::mem::take(&mut self.book.overspent_told);
+        if overspent {
+            self.reach(Verdict::OverspentUntold);
+            demand(told, Verdict::OverspentUntold, || format!("{:?}", done.act))?;
+        }
+        for id in 0..self.book.payments() {
+            let Some(payment) = self.book.payment(id) else { continue };
+            let Some(now) = payment.standing else { continue };
+            if now.status != Status::Fulfilled || now.remembered || self.book.is_out(id) {
+                continue;
+            }
+            let told = payment.told;
+            let own = self.book.sums_of(id);
+            self.reach(Verdict::ToldOtherwise);
+            let same = told.is_some_and(|(sums, proof)| {
+                sums == now.sums && proof.is_some() == now.proof.is_some()
+            });
+            demand(same, Verdict::ToldOtherwise, || format!("id {id}: {told:?}, now {now:?}"))?;
+            if let Some(own) = own {
+                self.reach(Verdict::SumsWrong);
+                demand(own == now.sums, Verdict::SumsWrong, || {
+                    format!("id {id}: {own:?} paid, told {:?}", now.sums)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     fn paid_twice(&mut self) -> Judged {
         let twice = self.book.paid_twice();
         for money::Twice { what, parts } in twice {
@@ -743,10 +947,11 @@ impl Judge {
                 continue;
             }
             self.reach(Verdict::ToldFailed);
-            let silent = failed.is_some_and(|at| at.unresolved == 0);
+            let silent = failed.is_some_and(|at| at.unresolved == 0 && !at.held);
             demand(!silent, Verdict::ToldFailed, || format!("a repeat of id {id} with {holds:?}"))?;
             let payment = self.book.payment_mut(id);
             let Some(failure) = &mut payment.failure else { continue };
+            failure.untrue |= holds.out;
             if failure.superseded {
                 continue;
             }
@@ -762,10 +967,15 @@ impl Judge {
 
     /// What a repeat is told.
     fn answered(&mut self, done: &Done<'_>) -> Judged {
-        let (Act::Pay { id, .. }, Outcome::Duplicate(at)) = (done.act, done.outcome) else {
+        let (Act::Pay { id, terms, .. }, Outcome::Duplicate(at)) = (done.act, done.outcome) else {
             return Ok(());
         };
-        if at.status == Status::Failed && at.unresolved == 0 {
+        self.reach(Verdict::FalseRepeat);
+        let known = self.book.payment(*id).and_then(|payment| payment.compared);
+        demand(known.is_none_or(|known| known == *terms), Verdict::FalseRepeat, || {
+            format!("id {id}: {known:?}")
+        })?;
+        if at.status == Status::Failed && at.unresolved == 0 && !at.held {
             return self.not_out(*id);
         }
         Ok(())
@@ -786,6 +996,10 @@ impl Judge {
         for id in 0..self.book.payments() {
             if due[usize::from(id / 64) % 4] >> (id % 64) & 1 == 1 {
                 unbroken(self.forbids_dispatch(id), || format!("id {id} is due"))?;
+                let rests = self.book.rests(id, now);
+                demand(!rests, Verdict::RestIgnored, || format!("id {id} is due at {now}"))?;
+            } else if self.book.rests(id, now) {
+                self.reach(Verdict::RestIgnored);
             }
         }
         self.round += 1;
@@ -883,6 +1097,14 @@ impl Judge {
             let Some(at) = ask.standing(id) else { continue };
             let over = matches!(at.status, Status::Fulfilled | Status::Failed);
             let waits = holds.out || holds.settled;
+            let failure = self.book.payment(id).and_then(|payment| payment.failure);
+            if let (Status::Failed, Some(failure)) = (at.status, failure) {
+                if failure.untrue {
+                    self.reach(Verdict::FailureUntold);
+                }
+                let told = waits || !failure.untrue;
+                demand(told, Verdict::FailureUntold, || format!("id {id}"))?;
+            }
             demand(over || waits || due.contains(&id), Verdict::Stuck, || {
                 format!("id {id} is {:?}", at.status)
             })?;
@@ -898,6 +1120,11 @@ impl Judge {
     /// Claimed strays that hold a payment which is not paid.
     pub fn undecided(&self) -> Vec<(Id, Part)> {
         self.book.undecided()
+    }
+
+    /// The end that ends a part.
+    pub fn end_of(&self, part: Part) -> Failed {
+        self.book.ends(part)
     }
 
     pub fn blocked(&self) -> Vec<Hash> {
@@ -940,6 +1167,11 @@ impl Judge {
     }
 }
 
+/// How many counted ticks bound a duration.
+const fn ticks_of(millis: u64) -> u64 {
+    millis.div_ceil(30_000) + 1
+}
+
 /// A request that asks for nothing but this hash.
 pub const fn probe_terms(hash: Hash) -> Terms {
     Terms {
@@ -948,6 +1180,7 @@ pub const fn probe_terms(hash: Hash) -> Terms {
         max_fee: Some(10),
         retry: Retry::Manual,
         expiry: None,
+        rest: 0,
         variant: 9,
     }
 }
@@ -962,6 +1195,7 @@ fn about(act: &Act) -> (Option<Id>, Option<Hash>) {
         Act::Paid { id, hash, .. } => (Some(id), hash),
         Act::Block { hash } | Act::Unblock { hash } => (None, Some(hash)),
         Act::Dispatch { id, .. }
+        | Act::SayAgain { id, .. }
         | Act::Withdraw { id, .. }
         | Act::Finalize { id, .. }
         | Act::Fail { id, .. }

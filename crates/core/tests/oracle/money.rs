@@ -6,7 +6,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Act, Done, Hash, Id, Offered, Outcome, Part, Rules, Standing, Target, Terms, Word};
+use super::{
+    Act, Done, Failed, Hash, Id, Note, Offered, Outcome, Part, Rules, Says, Standing, Sums, Target,
+    Terms, Word, ticks_of,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -56,6 +59,11 @@ struct Piece {
     /// The batch with which it was dispatched; 0 if it was not.
     batch: u32,
     delegated: bool,
+    /// The height at which it expires is known.
+    expires: bool,
+    /// The last mark that its engine had shown, and how often it was said.
+    mark: Option<u64>,
+    sayings: u32,
     /// The opening in which it became known.
     epoch: u32,
     since: u64,
@@ -81,6 +89,9 @@ const NO_PIECE: Piece = Piece {
     of_try: 0,
     batch: 0,
     delegated: false,
+    expires: false,
+    mark: None,
+    sayings: 1,
     epoch: 0,
     since: 0,
     said: (0, Said::Nothing),
@@ -97,6 +108,8 @@ pub struct Failure {
     pub seq: u64,
     pub superseded: bool,
     pub read: bool,
+    /// Something was out afterwards.
+    pub untrue: bool,
 }
 
 /// An obligation.
@@ -105,6 +118,18 @@ pub struct Payment {
     /// The ledger holds or remembers it.
     pub known: bool,
     pub terms: Option<Terms>,
+    /// What a repeat is compared with.
+    pub compared: Option<Terms>,
+    /// When it was accepted, and at which tick.
+    pub accepted: (u64, u64),
+    pub invoice_expiry: Option<u64>,
+    /// Until when it rests, and until which tick.
+    rests: Option<(u64, u64)>,
+    /// The last tick at which something of it was out or unread.
+    pub busy: u64,
+    unread: Vec<u64>,
+    /// What was last told to be paid, and by which proof.
+    pub told: Option<(Sums, Option<Hash>)>,
     /// What must arrive: the request's amount, or the invoice's.
     amount: u64,
     /// The hashes of its own requests and invoices, in all its tries.
@@ -183,6 +208,9 @@ pub struct Book {
     /// A preimage was told that no hash fits, of a part without one: the ledger may take it for this
     /// payment's, or not.
     pub may_prove: Option<Id>,
+    /// An engine spent more than it was allowed to in this step; that was told.
+    pub overspent: bool,
+    pub overspent_told: bool,
     payments: Vec<Payment>,
     parts: Vec<Piece>,
     hashes: Vec<Sheet>,
@@ -202,6 +230,8 @@ impl Book {
             restored: false,
             heard_true: false,
             may_prove: None,
+            overspent: false,
+            overspent_told: false,
             payments: Vec::new(),
             parts: Vec::new(),
             hashes: Vec::new(),
@@ -412,11 +442,83 @@ impl Book {
         if piece.listed == Some(self.epoch) && !word.contradicts {
             return false;
         }
-        if piece.batch > 0 && !piece.delegated {
+        if piece.expires {
             let from = DISPATCHED_EXPIRY.saturating_add(self.rules.assertion_blocks);
             return self.height.is_some_and(|height| height >= from);
         }
         piece.since.saturating_add(self.rules.assertion_age_ms) <= now
+    }
+
+    /// The end that ends a part that is out.
+    pub fn ends(&self, part: Part) -> Failed {
+        let piece = self.piece(part);
+        let sayings = if piece.sayings > 1 { piece.sayings } else { 0 };
+        Failed { mark: piece.mark.map(|mark| mark + 1), sayings, ..Failed::default() }
+    }
+
+    /// Whether an end is this part's, and all of it.
+    pub fn is_end(&self, part: Part, how: &Failed) -> bool {
+        let piece = self.piece(part);
+        let later = piece.mark.is_none_or(|seen| how.mark.is_some_and(|mark| mark > seen));
+        later && how.sayings.max(1) >= piece.sayings
+    }
+
+    pub const fn tick(&self) -> u64 {
+        self.tick
+    }
+
+    pub fn ticks_since(&self, id: Id) -> u64 {
+        self.payment(id).map_or(0, |payment| self.tick.saturating_sub(payment.accepted.1))
+    }
+
+    /// Whether a payment waits before it is tried again.
+    pub fn rests(&self, id: Id, now: u64) -> bool {
+        let rests = self.payment(id).and_then(|payment| payment.rests);
+        rests.is_some_and(|(until, tick)| now < until && self.tick < tick)
+    }
+
+    pub fn is_paid(&self, hash: Hash) -> bool {
+        self.sheet(hash).paid
+    }
+
+    /// Whether a part of it may be out.
+    pub fn is_out(&self, id: Id) -> bool {
+        self.parts.iter().any(|piece| piece.owner == Some(id) && piece.place == Place::Out)
+    }
+
+    /// What it paid, where each part is one that it dispatched, in this try, for an invoice.
+    pub fn sums_of(&self, id: Id) -> Option<Sums> {
+        let payment = self.payment(id)?;
+        let mut parts = self.parts.iter().filter(|piece| piece.owner == Some(id)).peekable();
+        if payment.is_offer() || payment.terms.is_none() || payment.word {
+            return None;
+        }
+        parts.peek()?;
+        let (mut settled, mut sums) = (false, (Some(0_u64), Some(0_u64)));
+        for piece in parts {
+            if piece.loose || piece.of_try != payment.of_try || piece.other.is_some() {
+                return None;
+            }
+            if !piece.place.is_settled() {
+                continue;
+            }
+            if piece.batch == 0 {
+                return None;
+            }
+            settled = true;
+            let add = |sum: Option<u64>, more: Option<u64>| sum?.checked_add(more?);
+            sums = (add(sums.0, piece.amount), add(sums.1, piece.fee));
+        }
+        settled.then_some(sums)
+    }
+
+    pub fn unread(&mut self, note: &Note) {
+        let (Says::Sent { id, .. } | Says::Settled { id, .. } | Says::PartSucceeded { id, .. }) =
+            note.says
+        else {
+            return;
+        };
+        self.payment_mut(id).unread.push(note.seq);
     }
 
     /// Whether something that was told says that it is paid.
@@ -526,7 +628,11 @@ impl Book {
         let mut text = format!("{}{}{:?}", self.recovering, self.restored, self.height);
         for payment in self.payments.iter().filter(|at| at.known || at.sent.is_some()) {
             let asked: Vec<Hash> = payment.asked.iter().map(|(hash, _)| *hash).collect();
-            let failure = payment.failure.map(|failure| (failure.superseded, failure.read));
+            let failure = payment.failure;
+            let failure = failure.map(|failure| (failure.superseded, failure.read, failure.untrue));
+            let rests = payment.rests.map(|(until, tick)| (until, tick.saturating_sub(self.tick)));
+            let quiet = payment.sent.map(|_| (payment.unread.len(), self.tick - payment.busy));
+            _ = write!(text, "{:?}{rests:?}{quiet:?}{:?}", payment.compared, payment.told);
             _ = write!(
                 text,
                 "|{:?}{}{asked:?}{}{}{}{}{failure:?}{:?}",
@@ -561,7 +667,7 @@ impl Book {
         let now = |epoch: u32| epoch == self.epoch;
         let owner = piece.owner.and_then(|owner| self.payment(owner));
         format!(
-            "|{:?}{:?}{:?}{:?}{:?}{:?}{}{}{}{}{:?}{:?}{:?}{}{}",
+            "|{:?}{:?}{:?}{:?}{:?}{:?}{}{}{}{}{:?}{:?}{:?}{}{}{:?}",
             piece.place,
             piece.owner,
             piece.hash,
@@ -576,7 +682,8 @@ impl Book {
             piece.listed.map(now),
             piece.withdrawn.map(now),
             piece.loose,
-            piece.noted
+            piece.noted,
+            (piece.mark, piece.sayings)
         )
     }
 
@@ -611,22 +718,33 @@ impl Book {
         (self.heard_true, self.may_prove) = (false, None);
         match done.act {
             Act::Pay { id, terms, .. } if *done.outcome == Outcome::Accepted => {
-                self.accepted(*id, terms);
+                self.accepted(*id, terms, done.now);
             }
-            Act::Invoice { id, hash, amount, .. } if *done.outcome == Outcome::Changed => {
+            Act::Invoice { id, hash, amount, expiry } if *done.outcome == Outcome::Changed => {
                 let age = self.next_age();
                 let payment = self.payment_mut(*id);
-                payment.amount = *amount;
+                (payment.amount, payment.invoice_expiry) = (*amount, *expiry);
                 payment.asked.push((*hash, age));
                 self.sheet_mut(*hash);
             }
-            Act::Dispatch { id, parts, delegated, .. } if *done.outcome == Outcome::Recorded => {
-                self.dispatched(*id, parts, *delegated, done.now);
+            Act::Dispatch { id, parts, delegated, mark, .. }
+                if *done.outcome == Outcome::Recorded =>
+            {
+                self.dispatched(*id, parts, (*delegated, *mark), done.read);
             }
-            Act::Claim { id, part, hash, brings, amount } => {
-                self.claimed(*id, *part, *hash, *brings, *amount, done);
+            Act::SayAgain { part, .. } if *done.outcome == Outcome::Changed => {
+                self.piece_mut(*part).sayings += 1;
             }
-            Act::Paid { id, part, hash } => self.word(*id, *part, *hash, done),
+            Act::Claim { id, part, hash, brings, amount, fee } => {
+                self.claimed(*id, *part, *hash, *brings, (*amount, *fee), done);
+            }
+            Act::Paid { asserted: true, .. } if *done.outcome == Outcome::Refused => {}
+            Act::Paid { id, part, hash, terms, .. } => self.word(*id, *part, (*hash, *terms), done),
+            Act::List { parts } if *done.outcome != Outcome::Refused => {
+                for part in parts {
+                    self.list(*part);
+                }
+            }
             Act::Adopt { id, part, hash, amount, delegated } => {
                 self.listed(*id, *part, *hash, (*amount, *delegated), done);
             }
@@ -637,6 +755,7 @@ impl Book {
                 }
             }
             Act::Fail { part, .. } if *done.outcome == Outcome::Changed => {
+                self.rest_after(*part, done);
                 self.weakened(*part, Said::Failed);
             }
             Act::Withdraw { part, .. } if *done.outcome == Outcome::Changed => {
@@ -647,7 +766,9 @@ impl Book {
             }
             Act::Block { hash } => self.sheet_mut(*hash).blocked = true,
             Act::Unblock { hash } => self.sheet_mut(*hash).blocked = false,
-            Act::Tick { height } => self.height = self.height.max(*height),
+            Act::Tick { height } if *done.outcome != Outcome::Refused => {
+                self.height = self.height.max(*height);
+            }
             Act::Open { .. } | Act::PutBack { .. } => self.epoch += 1,
             _ => {}
         }
@@ -661,9 +782,26 @@ impl Book {
         self.age
     }
 
-    fn accepted(&mut self, id: Id, terms: &Terms) {
-        let age = self.next_age();
+    /// A part of this try failed: the next attempt waits.
+    fn rest_after(&mut self, part: Part, done: &Done<'_>) {
+        let piece = self.piece(part);
+        let ended = matches!(piece.place, Place::Out | Place::NeverSent) && piece.batch > 0;
+        let (Some(owner), of_try, tick) = (piece.owner.filter(|_| ended), piece.of_try, self.tick)
+        else {
+            return;
+        };
+        let payment = self.payment_mut(owner);
+        let rest = payment.terms.map_or(0, |terms| terms.rest);
+        let right = done.now == done.read && payment.of_try == of_try && rest > 0;
+        let until = (done.now.saturating_add(rest), tick + ticks_of(rest));
+        payment.rests = right.then_some(until);
+    }
+
+    fn accepted(&mut self, id: Id, terms: &Terms, now: u64) {
+        let (age, tick) = (self.next_age(), self.tick);
         let payment = self.payment_mut(id);
+        (payment.compared, payment.accepted) = (Some(*terms), (now, tick));
+        (payment.invoice_expiry, payment.rests) = (None, None);
         payment.of_try += 1;
         (payment.terms, payment.amount) = (Some(*terms), terms.amount);
         (payment.batches, payment.failure, payment.anew) = (0, None, true);
@@ -674,12 +812,13 @@ impl Book {
         }
     }
 
-    fn dispatched(&mut self, id: Id, parts: &[Offered], delegated: bool, now: u64) {
+    fn dispatched(&mut self, id: Id, parts: &[Offered], (delegated, mark): (bool, Option<u64>), now: u64) {
         let hash = self.hash_of(id);
         let counted = self.counted(id);
         let (epoch, age) = (self.epoch, self.next_age());
         let payment = self.payment_mut(id);
         payment.batches += 1;
+        payment.rests = None;
         let (batch, of_try) = (payment.batches, payment.of_try);
         let missing = payment.amount.saturating_sub(counted.amount);
         let budget = payment.terms.and_then(|terms| terms.max_fee).unwrap_or_default();
@@ -696,6 +835,8 @@ impl Book {
                 of_try,
                 batch,
                 delegated,
+                expires: !delegated,
+                mark: mark.filter(|_| delegated),
                 epoch,
                 since: now,
                 age,
@@ -706,10 +847,19 @@ impl Book {
 
     /// Whose an unknown part is.
     fn home(&self, named: Id, hash: Option<Hash>) -> (Option<Id>, bool) {
-        if self.payment(named).is_some_and(|payment| payment.known) {
-            return (Some(named), false);
-        }
+        let known = self.payment(named).filter(|payment| payment.known);
         let Some(hash) = hash else { return (Some(named), false) };
+        if let Some(payment) = known {
+            // What is known by its parts alone does not beat a request.
+            let adopted = payment.compared.is_none();
+            let asks = |id: &Id| *id != named && self.payments[usize::from(*id)].compared.is_some();
+            let askers: Vec<Id> = self.askers(hash).into_iter().filter(asks).collect();
+            return match askers[..] {
+                [only] if adopted => (Some(only), false),
+                [first, ..] if adopted => (Some(first), true),
+                _ => (Some(named), false),
+            };
+        }
         let holders: Vec<Id> = (0..self.payments()).filter(|id| self.has(*id, hash)).collect();
         match holders[..] {
             [] => (Some(named), !self.askers(hash).is_empty()),
@@ -771,13 +921,13 @@ impl Book {
         done: &Done<'_>,
     ) {
         let new = !self.is_known(part);
-        self.take_in(id, part, Some(hash), done.now);
+        self.take_in(id, part, Some(hash), done.read);
         self.say(part, Said::Listed);
         let epoch = self.epoch;
         let piece = self.piece_mut(part);
         piece.listed = Some(epoch);
         if new {
-            piece.delegated = delegated;
+            (piece.delegated, piece.expires) = (delegated, !delegated);
         }
         if piece.amount.is_none() {
             (piece.amount, piece.fee) = (amount, amount.map(|_| 1));
@@ -787,13 +937,19 @@ impl Book {
         }
     }
 
+    fn list(&mut self, part: Part) {
+        self.say(part, Said::Listed);
+        let epoch = self.epoch;
+        self.piece_mut(part).listed = Some(epoch);
+    }
+
     fn claimed(
         &mut self,
         id: Id,
         part: Part,
         hash: Hash,
         brings: Option<Hash>,
-        amount: Option<u64>,
+        reported: Sums,
         done: &Done<'_>,
     ) {
         let known = self.is_known(part);
@@ -816,7 +972,7 @@ impl Book {
             }
             if !known && *done.outcome == Outcome::Changed {
                 // The ledger believes it; nothing follows from it.
-                self.take_in(id, part, Some(hash), done.now);
+                self.take_in(id, part, Some(hash), done.read);
                 let piece = self.piece_mut(part);
                 (piece.place, piece.loose) = (Place::Claimed, true);
             }
@@ -829,12 +985,38 @@ impl Book {
             self.paid(hash);
             return;
         }
-        self.take_in(id, part, Some(hash), done.now);
-        if amount.is_some() {
-            self.piece_mut(part).amount = amount;
-        }
+        self.take_in(id, part, Some(hash), done.read);
+        self.report(part, reported);
         self.settle(part);
         self.paid(hash);
+    }
+
+    /// What an engine reports is believed where nothing is known better. More than it was allowed must be
+    /// told.
+    fn report(&mut self, part: Part, (amount, fee): Sums) {
+        let percent = self.rules.overpay_percent;
+        let piece = self.piece(part).clone();
+        if piece.place.is_settled() || !piece.delegated || piece.batch == 0 {
+            let piece = self.piece_mut(part);
+            (piece.amount, piece.fee) = (piece.amount.or(amount), piece.fee.or(fee));
+            return;
+        }
+        let payment = piece.owner.and_then(|owner| self.payment(owner));
+        let limited = payment.and_then(|at| at.terms).is_some_and(|terms| terms.max_fee.is_some());
+        let this_try = payment.is_some_and(|at| at.of_try == piece.of_try);
+        let known = payment.is_some_and(|at| !at.is_offer());
+        let most = piece.amount.map(|most| most + most * percent / 100);
+        let more = amount.is_some_and(|amount| most.is_some_and(|most| amount > most));
+        let dear = limited && fee.is_some_and(|fee| piece.fee.is_some_and(|most| fee > most));
+        self.overspent |= this_try && (more || dear);
+        let less = known && piece.amount.is_some() && amount.is_none_or(|amount| Some(amount) < piece.amount);
+        let whole = piece.amount;
+        let piece = self.piece_mut(part);
+        (piece.amount, piece.fee) = if less {
+            (whole, fee.filter(|_| amount.is_none()))
+        } else {
+            (amount, fee)
+        };
     }
 
     /// Whether the ledger can know the hash.
@@ -883,8 +1065,18 @@ impl Book {
         }
     }
 
-    fn word(&mut self, id: Id, part: Option<Part>, hash: Option<Hash>, done: &Done<'_>) {
-        self.payment_mut(id).word = true;
+    fn word(
+        &mut self,
+        id: Id,
+        part: Option<Part>,
+        (hash, terms): (Option<Hash>, Option<Terms>),
+        done: &Done<'_>,
+    ) {
+        let payment = self.payment_mut(id);
+        if !payment.known {
+            payment.compared = terms;
+        }
+        payment.word = true;
         self.settled += 1;
         if let Some(hash) = hash {
             self.sheet_mut(hash);
@@ -897,7 +1089,7 @@ impl Book {
             // Nothing that the ledger could keep of it.
             return;
         }
-        self.take_in(id, part, own, done.now);
+        self.take_in(id, part, own, done.read);
         self.settle(part);
         if let Some(hash) = self.piece(part).hash {
             self.paid(hash);
@@ -927,8 +1119,19 @@ impl Book {
         };
     }
 
+    /// What of a payment was out or unread until now.
+    fn note_busy(&mut self) {
+        for id in 0..self.payments() {
+            let busy = !self.payments[usize::from(id)].unread.is_empty() || self.holds(id).out;
+            if busy {
+                self.payments[usize::from(id)].busy = self.tick;
+            }
+        }
+    }
+
     /// How the log stands after the step; a gap takes back what was told never sent.
     pub fn opened(&mut self, recovering: bool, restored: bool, tick: u64) {
+        self.note_busy();
         self.forgot |= tick != self.tick;
         (self.recovering, self.tick) = (recovering, tick);
         if restored && !self.restored {
@@ -951,6 +1154,7 @@ impl Book {
             }
         }
         for payment in &mut self.payments {
+            payment.unread.retain(|seq| !seqs.contains(seq));
             if let Some(failure) = &mut payment.failure {
                 failure.read |= seqs.contains(&failure.seq);
             }

@@ -6,7 +6,8 @@ use payonce_core::{
 };
 
 use crate::support::{
-    T0, delegated, forever, hash, htlc, id, live, offer, pay, play, preimage, seconds, window,
+    T0, delegated, forever, hash, htlc, id, live, offer, pay, play, preimage, seconds, unlimited,
+    window,
 };
 
 /// Every combination of what may be wrong: the first in the documented order wins.
@@ -71,7 +72,7 @@ fn a_conflict_names_the_first_field_in_order() {
         (RequestField::Target, |request| request.target = pay("x", 1).target),
         (RequestField::Amount, |request| request.amount = Msat(1)),
         (RequestField::Payee, |request| request.payee = Some(NodeId::from_bytes([3; 33]))),
-        (RequestField::MaxFee, |request| request.max_fee = Some(Msat(1))),
+        (RequestField::MaxFee, |request| request.max_fee = Msat(1).into()),
         (RequestField::Retry, |request| request.retry = RetryPolicy::Attempts(1)),
         (RequestField::Expiry, |request| request.expiry = Some(T0)),
         (RequestField::Instructions, |request| request.instructions = (&[1, 2]).into()),
@@ -113,7 +114,7 @@ fn what_is_not_a_request() {
         let too_much = Msat(Msat::MAX.0 + 1);
         let refusal = SendRefusal::AmountTooLarge { amount: too_much, limit: Msat::MAX };
         s.send("A", pay("a", too_much.0)).refused(refusal);
-        s.send("A", Request { max_fee: Some(too_much), ..pay("a", 1) }).refused(refusal);
+        s.send("A", Request { max_fee: too_much.into(), ..pay("a", 1) }).refused(refusal);
         s.send("A", pay("a", 0)).refused(SendRefusal::ZeroAmount);
         let (bytes, limit) = (16_385, 16_384);
         let field = RequestField::Instructions;
@@ -136,7 +137,7 @@ fn what_is_not_a_request() {
 fn a_spontaneous_payment_has_its_hash_from_the_start() {
     play(window(), |s| {
         let target = Target::Spontaneous { preimage: preimage("a") };
-        s.send("A", Request::new(target, Msat(10))).accepted();
+        s.send("A", unlimited(target, 10)).accepted();
         assert_eq!(s.missing("A").payment_hash, Some(hash("a")));
         s.send("B", pay("a", 10)).hash_in_use("A");
     });
@@ -257,7 +258,10 @@ fn a_policy_may_allow_one_hash_twice_but_never_two_parts_of_it() {
         s.dispatch("B", 1, [htlc("q", 10, 0)]).hash_in_use("A");
         s.claim("A", "p", "a").recorded();
         s.finalize("A", "p").recorded();
-        s.dispatch("B", 1, [htlc("q", 10, 0)]).hash_in_use("A");
+        // The invoice is settled: nothing of B went out, and nothing will.
+        s.is("B", "Failed(PaidElsewhere)");
+        s.unread(&["A sent 10 fee 0", "B failed PaidElsewhere by A", "A part p succeeded"]);
+        s.send("C", pay("a", 10)).hash_in_use("A");
         s.due(&[]);
     });
 }

@@ -1,19 +1,14 @@
 //! Anomalies are bounded; claims are not (SEMANTICS 4).
 
-use payonce_core::{ClaimPart, HashHolder, Msat, PartId, Preimage, Request, SendRefusal};
+use payonce_core::{ClaimPart, HashHolder, PartId, Preimage, SendRefusal, Target};
 
-use crate::support::{id, live, pay, play, window};
+use crate::support::{id, live, pay, play, unlimited, window};
 
 /// The n-th claim of money that left under no payment's hash.
 fn foreign(n: u32) -> ClaimPart {
     let mut bytes = [1; 32];
     bytes[..4].copy_from_slice(&n.to_be_bytes());
-    ClaimPart {
-        id: id("A"),
-        part: PartId::from_bytes(bytes),
-        preimage: Preimage::from_bytes(bytes),
-        settlement: None,
-    }
+    ClaimPart::new(id("A"), PartId::from_bytes(bytes), Preimage::from_bytes(bytes))
 }
 
 #[test]
@@ -27,8 +22,11 @@ fn beyond_1024_unread_only_a_counter_grows() {
         assert_eq!(s.state().counts().anomalies_folded, 6);
         assert_eq!(s.state().counts().strays, 1_030, "every claim is recorded");
         let last = foreign(1_029);
-        s.send("B", Request::invoice(last.preimage.payment_hash(), Msat(1)))
-            .refused(SendRefusal::HashInUse { other: HashHolder::Stray(last.part) });
+        s.send("B", unlimited(Target::Invoice { payment_hash: last.preimage.payment_hash() }, 1))
+            .refused(SendRefusal::HashInUse {
+                other: HashHolder::Stray(last.part),
+                same_payee: None,
+            });
         s.restart();
         assert_eq!(s.state().counts().anomalies_folded, 6);
         s.acknowledge_all();

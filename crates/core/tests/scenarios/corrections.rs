@@ -3,7 +3,7 @@
 
 use payonce_core::{
     Assertion, AssertionLimit, FactRefusal, FailPart, Failure, Fate, FinalizePart, MarkPaid, Msat,
-    ObservationKind, ObservePart, Request, RetryPolicy, Settlement,
+    ObservationKind, ObservePart, Request, RetryPolicy, Settlement, Tick,
 };
 
 use crate::support::{
@@ -71,6 +71,7 @@ fn a_correction_when_it_is_paid_already_says_so_once() {
             "A part p failed",
             "A sent 500 fee 1",
             "A anomaly: part p paid after all, in flight []",
+            "A settled 1000 fee 2 by a",
         ]);
         s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 2");
     });
@@ -129,18 +130,6 @@ fn facts_that_do_not_fit_are_refused() {
         s.fail("A", "u").refused(not_here());
         s.finalize("A", "u").refused(not_here());
         s.withdraw("A", "u").refused(not_here());
-        let foreign = || FactRefusal::PartOfAnother { part: part("p"), owner: id("A") };
-        s.fail("B", "p").refused(foreign());
-        s.finalize("B", "p").refused(foreign());
-        s.withdraw("B", "p").refused(foreign());
-        s.claim("B", "p", "b").refused(foreign());
-        s.run(MarkPaid {
-            id: id("B"),
-            part: Some(part("p")),
-            payment_hash: None,
-            settlement: Settlement::default(),
-        })
-        .refused(foreign());
         let early = |fate| FactRefusal::NotClaimed { part: part("p"), fate };
         s.finalize("A", "p").refused(early(Fate::InFlight));
         s.fail("A", "p").recorded();
@@ -162,8 +151,8 @@ fn per_part_notifications_can_be_switched_off() {
     });
 }
 
-fn word(height: u32) -> Failure {
-    let assertion = Assertion { by: "ops".into(), why: "channel lost".into(), height };
+fn word() -> Failure {
+    let assertion = Assertion::new("ops", "channel lost");
     Failure { assertion: Some(assertion), ..Failure::default() }
 }
 
@@ -173,11 +162,15 @@ fn an_operators_word_on_an_htlc() {
         s.send("A", Request { retry: RetryPolicy::Attempts(0), ..pay("a", 1_000) }).accepted();
         s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
         let from = AssertionLimit::Height(800_144);
-        s.fail_with("A", "p", word(800_143))
-            .refused(FactRefusal::AssertedTooEarly { part: part("p"), from });
-        s.fail_with("A", "p", word(800_144)).recorded();
+        let early = || FactRefusal::AssertedTooEarly { part: part("p"), from };
+        s.fail_with("A", "p", word()).refused(early());
+        s.run(Tick::at_height(800_143)).ticked();
+        s.fail_with("A", "p", word()).refused(early());
+        s.run(Tick::at_height(800_144)).ticked();
+        s.run(Tick::at_height(800_100)).ticked();
+        s.fail_with("A", "p", word()).recorded();
         s.unread(&["A part p failed on the word of ops", "A failed RetriesExhausted"]);
-        s.fail_with("A", "p", word(900_000)).no_change();
+        s.fail_with("A", "p", word()).no_change();
         s.claim("A", "p", "a").recorded();
         s.is("A", "Fulfilled");
     });
@@ -189,12 +182,12 @@ fn an_operators_word_on_a_delegated_part() {
         s.send("A", pay("a", 1_000)).accepted();
         s.dispatch("A", 1, [delegated("d")]).recorded();
         let moment = s.now().plus(14 * 24 * 60 * 60 * 1_000);
-        s.fail_with("A", "d", word(u32::MAX)).refused(FactRefusal::AssertedTooEarly {
+        s.fail_with("A", "d", word()).refused(FactRefusal::AssertedTooEarly {
             part: part("d"),
             from: AssertionLimit::Moment(moment),
         });
         s.set_clock(moment);
-        s.fail_with("A", "d", word(0)).recorded();
+        s.fail_with("A", "d", word()).recorded();
         s.unread(&["A part d failed on the word of ops"]);
     });
 }
@@ -204,7 +197,7 @@ fn an_operators_word_has_its_limits() {
     live(window(), |s| {
         one_part_out(s);
         let long = "x".repeat(513);
-        let assertion = Assertion { by: "ops".into(), why: long.as_str().into(), height: u32::MAX };
+        let assertion = Assertion::new("ops", &long);
         let failure = Failure { assertion: Some(assertion), ..Failure::default() };
         s.run(FailPart { id: id("A"), part: part("p"), failure })
             .refused(FactRefusal::TooLong { bytes: 513, limit: 512 });
@@ -238,7 +231,8 @@ fn observations_are_kept_and_bounded() {
 
 fn told(hash_name: &str, settlement: Settlement) -> MarkPaid {
     let (part, payment_hash) = (Some(part("d")), Some(hash(hash_name)));
-    MarkPaid { id: id("A"), part, payment_hash, settlement }
+    let word = MarkPaid::new(id("A")).settlement(settlement);
+    MarkPaid { part, payment_hash, ..word }
 }
 
 /// Paid, proof unknown: the claim fills in what is missing and is no second PaymentSent.
@@ -249,12 +243,12 @@ fn a_later_claim_fills_the_proof_in() {
         s.dispatch("A", 1, [delegated("d")]).recorded();
         s.run(told("a", Settlement::default())).recorded();
         s.run(told("a", Settlement::default())).no_change();
-        s.unread(&["A sent ? fee ?"]);
-        s.send("A", pay("a", 1_000)).duplicate("Fulfilled by ? ? fee ?");
+        s.unread(&["A sent 1000 fee ?"]);
+        s.send("A", pay("a", 1_000)).duplicate("Fulfilled by ? 1000 fee ?");
         s.claim_of("A", "d", "a", (1_000, 7)).recorded();
         s.claim_of("A", "d", "a", (1_000, 7)).no_change();
         s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 7");
-        s.unread(&["A sent ? fee ?"]);
+        s.unread(&["A sent 1000 fee ?", "A settled 1000 fee 7 by a"]);
     });
 }
 
@@ -271,6 +265,6 @@ fn the_hash_of_a_payment_told_as_paid_is_blocked() {
         s.send("A", pay("a", 1_000)).accepted();
         s.dispatch("A", 1, [delegated("d")]).recorded();
         s.run(told("x", Settlement::default())).recorded();
-        s.send("B", pay("x", 1_000)).hash_in_use("held");
+        s.send("B", pay("x", 1_000)).hash_in_use("A");
     });
 }

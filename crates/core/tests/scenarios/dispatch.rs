@@ -49,7 +49,7 @@ fn dispatch_with(is: impl Fn(Wrong) -> bool) {
     live(window(), |s| {
         let expiry = s.now().plus(seconds(10));
         let retry = RetryPolicy::Attempts(u32::from(!is(Wrong::UsedUp)));
-        let max_fee = Some(Msat(100));
+        let max_fee = Msat(100).into();
         s.send("A", Request { expiry: Some(expiry), retry, max_fee, ..pay("a", 1_000) }).accepted();
         let first = if is(Wrong::NothingMissing) { 1_000 } else { 600 };
         s.dispatch("A", 1, [htlc("p", first, 10)]).recorded();
@@ -179,7 +179,7 @@ fn an_offer_without_its_invoice_takes_delegated_parts_only() {
 #[test]
 fn a_delegated_part_counts_all_that_is_left() {
     play(window(), |s| {
-        s.send("A", Request { max_fee: Some(Msat(50)), ..pay("a", 1_000) }).accepted();
+        s.send("A", Request { max_fee: Msat(50).into(), ..pay("a", 1_000) }).accepted();
         s.dispatch("A", 1, [htlc("p", 400, 10)]).recorded();
         s.dispatch("A", 2, [delegated("d")]).recorded();
         let delegated = s.state().payment(&id("A")).and_then(|at| at.part(&part("d"))).cloned();
@@ -309,7 +309,7 @@ fn overdue_parts_are_found_by_their_height() {
 fn fees_that_are_out_above_the_maximum_leave_no_room() {
     for added in [0, 1] {
         play(window(), |s| {
-            s.send("A", Request { max_fee: Some(Msat(50)), ..pay("a", 1_000) }).accepted();
+            s.send("A", Request { max_fee: Msat(50).into(), ..pay("a", 1_000) }).accepted();
             s.crash();
             s.adopt("A", "u", "a", (600, 60)).recorded();
             s.finish();
@@ -330,7 +330,7 @@ fn fees_that_are_out_above_the_maximum_leave_no_room() {
 #[test]
 fn an_unknown_fee_that_is_out_leaves_no_room() {
     play(window(), |s| {
-        s.send("A", Request { max_fee: Some(Msat(50)), ..pay("a", 1_000) }).accepted();
+        s.send("A", Request { max_fee: Msat(50).into(), ..pay("a", 1_000) }).accepted();
         s.crash();
         let kind = PartKind::Htlc { cltv_expiry: Some(900_000), first_channel: None };
         let (amount, fee) = (Some(Msat(600)), None);

@@ -1,8 +1,8 @@
 //! One hash is paid under one id (scenarios 24, 25).
 
-use payonce_core::{FactRefusal, SameHash};
+use payonce_core::{Fate, SameHash};
 
-use crate::support::{Scenario, htlc, part, pay, play, window};
+use crate::support::{Scenario, htlc, pay, play, window};
 
 fn one_part_out(s: &mut Scenario) {
     s.send("A", pay("a", 1_000)).accepted();
@@ -13,8 +13,11 @@ fn one_part_out(s: &mut Scenario) {
 fn s24_wrong_preimage() {
     play(window(), |s| {
         one_part_out(s);
-        s.claim("A", "p", "x").refused(FactRefusal::WrongPreimage { part: part("p") });
-        s.unread(&[]);
+        s.claim("A", "p", "x").recorded();
+        s.unread(&["A anomaly: no preimage for part p"]);
+        s.fate("p", Fate::InFlight);
+        s.is("A", "Pending");
+        s.send("X", pay("x", 5)).accepted();
     });
 }
 

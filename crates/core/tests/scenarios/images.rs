@@ -85,7 +85,7 @@ fn live(machine: &mut Machine, n: u32, now: UnixMillis) {
             .collect()
     });
     run(machine, Acknowledge { ids }, now);
-    run(machine, Tick, now);
+    run(machine, Tick::new(), now);
 }
 
 /// Every image gives what the state had given when it was taken, whatever happened since, and so
@@ -186,7 +186,7 @@ fn other_replies_forfeit_nothing() {
     assert_eq!(machine.forfeit(duplicate.ticket), [], "a duplicate never is the right to offer");
     let refused = machine.submit(Dispatch { id: id("B"), attempt: 1, parts: vec![] }, T0);
     assert_eq!(machine.forfeit(refused.ticket), []);
-    let tick = machine.submit(Tick, T0);
+    let tick = machine.submit(Tick::new(), T0);
     assert_eq!(machine.forfeit(tick.ticket), []);
 }
 

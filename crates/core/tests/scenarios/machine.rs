@@ -186,11 +186,7 @@ fn a_batch_overtaken_before_its_release() {
             Abandon { id: id("A"), reason: FailureReason::UserAbandoned }.into(),
             Some(Status::Abandoned { reason: FailureReason::UserAbandoned }),
         ),
-        (
-            ClaimPart { id: id("A"), part: part("p"), preimage: preimage("a"), settlement: None }
-                .into(),
-            Some(Status::Fulfilled),
-        ),
+        (ClaimPart::new(id("A"), part("p"), preimage("a")).into(), Some(Status::Fulfilled)),
         (WithdrawPart { id: id("A"), part: part("p") }.into(), Some(Status::Pending)),
         (
             FailPart { id: id("A"), part: part("p"), failure: Failure::default() }.into(),

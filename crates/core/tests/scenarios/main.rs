@@ -13,6 +13,7 @@ mod translation;
 #[path = "../common/trial.rs"]
 mod trial;
 
+mod acceptance;
 mod admission;
 mod adoption;
 mod anomalies;
@@ -27,10 +28,12 @@ mod machine;
 mod obligations;
 mod offers;
 mod orders;
+mod orders_of_facts;
 mod recovery;
 mod replays;
 mod retries;
 mod stalls;
+mod sums;
 mod time;
 mod tombstones;
 mod window;

@@ -2,17 +2,18 @@
 //! what is paid is over for everybody (SEMANTICS 4 and 7).
 
 use payonce_core::{
-    Assertion, Command, Deadline, FailPart, Failure, MarkPaid, SameHash, Settlement,
+    Assertion, Command, Deadline, FailPart, Failure, HoldHash, MarkPaid, RequestField, SameHash,
+    SendRefusal,
 };
 
 use crate::support::{
-    Scenario, delegated, forever, hash, htlc, id, offer, part, pay, permanent, play, window,
+    Scenario, delegated, forever, hash, htlc, id, live, offer, part, pay, permanent, play, window,
 };
 
 /// The node's word about a payment, by what it knows.
 fn paid(payment: &str, name: Option<&str>, hash_name: Option<&str>) -> Command {
     let (part, payment_hash) = (name.map(part), hash_name.map(hash));
-    MarkPaid { id: id(payment), part, payment_hash, settlement: Settlement::default() }.into()
+    MarkPaid { part, payment_hash, ..MarkPaid::new(id(payment)) }.into()
 }
 
 /// A is tried under hash a with part p, which fails.
@@ -102,7 +103,10 @@ fn a_part_of_a_try_that_the_log_lost_holds_the_id() {
             s.close_gap().recorded();
             let failed = s.state().standing(&id("A")).and_then(|standing| standing.failed);
             let failed = failed.expect("it is failed until the part is resolved");
-            s.send_again("A", pay("c", 1_000), failed).duplicate("Failed(RecipientRejected)");
+            // It is no new try, so it is compared with the first one.
+            let field = RequestField::Target;
+            let conflict = SendRefusal::Conflict { id: id("A"), field };
+            s.send_again("A", pay("c", 1_000), failed).refused(conflict);
         });
     }
 }
@@ -130,6 +134,7 @@ fn paid_on_the_nodes_word_is_paid_in_both_orders() {
 fn the_word_with_the_own_hash_of_a_stray_pays() {
     play(forever(), |s| {
         s.send("A", pay("a", 1_000)).accepted();
+        s.run(HoldHash { payment_hash: hash("c") }).recorded();
         s.adopt("A", "p", "c", (1_000, 10)).recorded();
         s.run(paid("A", Some("p"), Some("a"))).recorded();
         s.is("A", "Fulfilled");
@@ -282,10 +287,10 @@ fn a_second_payment_of_a_remembered_id_is_told() {
 /// The node listed it as out just now; the height is whatever the operator types.
 #[test]
 fn an_operators_word_does_not_beat_what_the_node_lists() {
-    let assertion = Assertion { by: "op".into(), why: "a typo".into(), height: 8_000_000 };
+    let assertion = Assertion::new("op", "a typo");
     let failure = Failure { assertion: Some(assertion), ..Failure::default() };
     let said = FailPart { id: id("A"), part: part("d"), failure };
-    play(forever(), |s| {
+    live(forever(), |s| {
         s.send("A", pay("a", 1_000)).accepted();
         s.dispatch("A", 1, [delegated("d")]).recorded();
         s.fail_with("A", "d", permanent()).recorded();

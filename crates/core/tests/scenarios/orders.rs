@@ -47,7 +47,8 @@ fn fails(name: &str, failure: Failure) -> Command {
 
 fn claims(payment: &str, name: &str, proof: &str) -> Command {
     let settlement = None;
-    ClaimPart { id: id(payment), part: part(name), preimage: preimage(proof), settlement }.into()
+    let claim = ClaimPart::new(id(payment), part(name), preimage(proof));
+    ClaimPart { settlement, ..claim }.into()
 }
 
 fn adopts(payment: &str, name: &str, hash_name: &str) -> Command {
@@ -65,7 +66,8 @@ fn adopts(payment: &str, name: &str, hash_name: &str) -> Command {
 fn paid(payment: &str) -> Command {
     let settlement = Settlement { amount: Some(Msat(400)), fee: None };
     let (part, payment_hash) = (None, Some(hash("z")));
-    MarkPaid { id: id(payment), part, payment_hash, settlement }.into()
+    let word = MarkPaid::new(id(payment)).settlement(settlement);
+    MarkPaid { part, payment_hash, ..word }.into()
 }
 
 /// Tells the facts in every order, in recovery and live, and compares what comes of it.

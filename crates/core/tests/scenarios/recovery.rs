@@ -14,7 +14,7 @@ fn one_part_out(s: &mut Scenario) {
 #[test]
 fn s12_maybe_sent() {
     play(window(), |s| {
-        let request = Request { max_fee: Some(Msat(10)), ..pay("a", 1_000) };
+        let request = Request { max_fee: Msat(10).into(), ..pay("a", 1_000) };
         s.send("A", request.clone()).accepted();
         s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
         for _ in 0..3 {
@@ -37,7 +37,7 @@ fn s12_maybe_sent() {
 fn s15_retries_survive_a_restart() {
     play(window(), |s| {
         let retry = RetryPolicy::Attempts(2);
-        s.send("A", Request { max_fee: Some(Msat(50)), retry, ..pay("a", 1_000) }).accepted();
+        s.send("A", Request { max_fee: Msat(50).into(), retry, ..pay("a", 1_000) }).accepted();
         s.dispatch("A", 1, [htlc("p", 600, 5), htlc("q", 400, 3)]).recorded();
         s.fail_with("A", "p", routed_over(5)).recorded();
         let before = s.missing("A");
@@ -154,7 +154,7 @@ fn lost_an_entry(s: &mut Scenario) {
 }
 
 #[test]
-fn s18_its_failure_makes_no_second_payment_failed() {
+fn s18_its_failure_is_told_again_because_it_was_superseded() {
     play(window(), |s| {
         s.send("A", pay("a", 1_000)).accepted();
         s.abandon("A").recorded();
@@ -164,11 +164,12 @@ fn s18_its_failure_makes_no_second_payment_failed() {
         s.finish();
         s.close_gap().recorded();
         s.is("A", "Failed(UserAbandoned)");
-        s.send("A", pay("a", 1_000)).duplicate("Failed(UserAbandoned)");
+        s.send("A", pay("a", 1_000)).duplicate("Failed(UserAbandoned) 1 out");
+        s.unread(&["A failed UserAbandoned superseded"]);
         s.acknowledge_all();
         s.is("A", "Failed(UserAbandoned)");
         s.fail("A", "u").recorded();
-        s.unread(&["A part u failed"]);
+        s.unread(&["A part u failed", "A failed UserAbandoned"]);
         s.acknowledge_all();
         s.is("A", "unknown");
     });

@@ -11,7 +11,7 @@ fn retrying(attempts: u32) -> Request {
 #[test]
 fn s09_partial_retry_with_budget() {
     play(window(), |s| {
-        let request = Request { max_fee: Some(Msat(50_000)), ..pay("a", 2_000_000) };
+        let request = Request { max_fee: Msat(50_000).into(), ..pay("a", 2_000_000) };
         s.send("A", request).accepted();
         s.dispatch("A", 1, [htlc("p", 1_000_000, 1_000), htlc("q", 1_000_000, 1_000)]).recorded();
         s.fail_with("A", "p", routed_over(77)).recorded();
@@ -55,7 +55,7 @@ fn s11_no_retries_at_all() {
 #[test]
 fn s13_overpay_and_fee_limits() {
     play(window(), |s| {
-        let request = Request { max_fee: Some(Msat(100)), ..pay("a", 1_000) };
+        let request = Request { max_fee: Msat(100).into(), ..pay("a", 1_000) };
         s.send("A", request).accepted();
         s.dispatch("A", 1, [htlc("p", 600, 40)]).recorded();
         s.restart();

@@ -29,7 +29,6 @@ fn facts_told_again_of_a_remembered_payment_change_nothing() {
     play(forever(), |s| {
         remembered(s);
         s.claim("A", "p", "a").no_change();
-        s.claim("A", "u", "a").no_change();
         s.finalize("A", "p").no_change();
         s.fail("A", "p").no_change();
         s.fail("B", "q").no_change();
@@ -82,6 +81,7 @@ fn a_new_try_names_the_failure_that_it_follows() {
             let other = NotificationId { seq: first.seq, chain: [0; 8] };
             s.send_again("A", pay("a", 1_000), other).duplicate("Failed(UserAbandoned)");
             s.send_again("A", pay("b", 900), first).accepted();
+            s.unread(&["A failed UserAbandoned superseded"]);
             s.is("A", "Pending");
             s.send_again("A", pay("b", 900), first).duplicate("Pending missing 900");
             let field = RequestField::Target;
@@ -90,7 +90,7 @@ fn a_new_try_names_the_failure_that_it_follows() {
             s.restart();
             s.abandon("A").recorded();
             s.send_again("A", pay("b", 900), first).duplicate("Failed(UserAbandoned)");
-            s.acknowledge("A failed UserAbandoned");
+            s.acknowledge("A failed UserAbandoned superseded");
             s.acknowledge("A failed UserAbandoned");
         });
     }
@@ -103,7 +103,7 @@ fn a_new_try_is_still_checked() {
         s.send_again("B", pay("a", 500), failure).hash_in_use("A");
         s.send_again("B", pay("b", 0), failure).refused(SendRefusal::ZeroAmount);
         s.is("B", "remembered Failed(UserAbandoned)");
-        let request = Request { max_fee: Some(Msat(3)), ..pay("d", 700) };
+        let request = Request { max_fee: Msat(3).into(), ..pay("d", 700) };
         s.send_again("B", request, failure).accepted();
         assert_eq!(s.missing("B").amount, Msat(700));
     });
@@ -121,8 +121,11 @@ fn no_new_try_while_anything_is_out() {
         s.crash();
         s.adopt("A", "p", "a", (1_000, 1)).recorded();
         s.finish();
-        s.send_again("A", pay("a", 1_000), failure).duplicate("Failed(UserAbandoned)");
+        s.send_again("A", pay("a", 1_000), failure).duplicate("Failed(UserAbandoned) 1 out");
+        s.acknowledge("A failed UserAbandoned superseded");
         s.fail("A", "p").recorded();
+        s.send_again("A", pay("a", 1_000), failure).duplicate("Failed(UserAbandoned)");
+        let failure = s.notification("A failed UserAbandoned");
         s.send_again("A", pay("a", 1_000), failure).accepted();
     });
 }
@@ -154,7 +157,7 @@ fn a_remembered_failure_told_paid_and_then_claimed() {
     play(forever(), |s| {
         remembered(s);
         let settlement = Settlement { amount: Some(Msat(500)), fee: Some(Msat(5)) };
-        s.run(MarkPaid { id: id("B"), part: None, payment_hash: None, settlement }).recorded();
+        s.run(MarkPaid::new(id("B")).settlement(settlement)).recorded();
         s.send("B", pay("b", 500)).duplicate("Fulfilled by ? 500 fee 5");
         s.claim_of("B", "q", "b", (500, 5)).recorded();
         s.send("B", pay("b", 500)).duplicate("Fulfilled by b 500 fee 5");
@@ -207,9 +210,9 @@ fn the_proof_of_a_remembered_payment_comes_late() {
             } else {
                 s.claim("A", "p", "a").recorded();
             }
-            s.unread(&[]);
+            s.unread(&["A settled 1000 fee 10 by a"]);
             s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10");
-            s.finalize("A", "p").recorded();
+            s.finalize("A", "p").no_change();
             s.acknowledge_all();
             s.ticks(8);
             s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10 remembered");
@@ -217,43 +220,48 @@ fn the_proof_of_a_remembered_payment_comes_late() {
     }
 }
 
-/// An older channel lists the part that paid once more.
-fn listed_again(s: &mut Scenario) {
-    remembered_paid(s, true);
-    s.crash();
-    s.adopt("A", "p", "a", (1_000, 10)).recorded();
-    s.finish();
-}
-
-/// And its claim is seen once more.
+/// An older channel lists the part that paid once more, and its claim is seen once more. It is in the
+/// books.
 #[test]
 fn what_paid_a_remembered_payment_is_listed_and_claimed_again() {
     play(forever(), |s| {
-        listed_again(s);
-        s.out(&["p"]);
-        s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10");
-        s.claim("A", "p", "a").recorded();
+        remembered_paid(s, true);
+        s.crash();
+        s.adopt("A", "p", "a", (1_000, 10)).no_change();
+        s.finish();
+        s.out(&[]);
+        s.claim("A", "p", "a").no_change();
         s.unread(&[]);
-        s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10");
-        s.finalize("A", "p").recorded();
-        s.acknowledge_all();
-        s.ticks(8);
         s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10 remembered");
     });
 }
 
-/// Listed again, failed this time, and claimed after all: that is a correction, and it is counted
-/// once.
+/// A second payment of a remembered id is recorded and told, whichever part made it.
 #[test]
-fn what_paid_a_remembered_payment_fails_and_pays_again() {
-    play(forever(), |s| {
-        listed_again(s);
-        s.fail("A", "p").recorded();
-        s.unread(&[]);
-        s.claim("A", "p", "a").recorded();
-        s.unread(&["A anomaly: part p paid after all, in flight []"]);
-        s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10");
-    });
+fn another_part_of_a_remembered_payment_is_a_second_payment() {
+    for known in [true, false] {
+        play(forever(), |s| {
+            s.send("A", pay("a", 1_000)).accepted();
+            s.dispatch("A", 1, [htlc("f", 1_000, 10)]).recorded();
+            s.fail("A", "f").recorded();
+            s.dispatch("A", 2, [htlc("p", 1_000, 10)]).recorded();
+            s.claim("A", "p", "a").recorded();
+            s.finalize("A", "p").recorded();
+            s.acknowledge_all();
+            s.ticks(8);
+            let part = if known { "f" } else { "u" };
+            s.claim_of("A", part, "a", (1_000, 10)).recorded();
+            let told: &[&str] =
+                if known { &["A anomaly: part f paid after all, in flight []"] } else { &[] };
+            let twice = format!("A anomaly: part {part} paid a second time, first A by ?");
+            let more = ["A settled 2000 fee 20 by a", "A anomaly: unknown part u paid"];
+            let more = if known { &more[..1] } else { &more[..] };
+            let all: Vec<_> =
+                told.iter().copied().chain([&*twice]).chain(more.iter().copied()).collect();
+            s.unread(&all);
+            s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 2000 fee 20");
+        });
+    }
 }
 
 /// The node's word about the part that paid, once the payment has come back through another one.
@@ -284,7 +292,7 @@ fn a_remembered_failure_told_paid_with_its_part_is_corrected_once() {
         let told = ["B sent ? fee ? correction", "B anomaly: part q paid after all, in flight []"];
         s.unread(&told);
         s.claim("B", "q", "b").recorded();
-        s.unread(&told);
+        s.unread(&[told[0], told[1], "B settled ? fee ? by b"]);
         s.claim("B", "q", "b").no_change();
     });
 }

@@ -9,7 +9,7 @@ fn r1() -> Request {
 }
 
 fn r2() -> Request {
-    Request { max_fee: Some(Msat(5)), ..pay("a", 1_000) }
+    Request { max_fee: Msat(5).into(), ..pay("a", 1_000) }
 }
 
 fn conflict() -> SendRefusal {

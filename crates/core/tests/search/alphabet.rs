@@ -6,7 +6,7 @@
 
 #![allow(unreachable_pub, reason = "a module of a test crate")]
 
-use crate::judge::{Act, Hash, Id, Offered, Part, Retry, Rules, Target, Terms, Which, Word};
+use crate::judge::{Act, Failed, Hash, Id, Offered, Part, Retry, Rules, Target, Terms, Which, Word};
 
 pub const IDS: Id = 3;
 pub const EARLY: u64 = 1_000_000;
@@ -51,6 +51,7 @@ fn invoice(hash: Hash, retry: Retry) -> Terms {
         max_fee: Some(10),
         retry,
         expiry: Some(EXPIRY),
+        rest: 0,
         variant: 0,
     }
 }
@@ -75,7 +76,7 @@ fn batch(id: Id, parts: &[(Part, u64, u64)], delegated: bool) -> Act {
         amount: *amount,
         fee: *fee,
     };
-    Act::Dispatch { id, parts: parts.iter().map(offered).collect(), delegated, stale: false }
+    Act::Dispatch { id, parts: parts.iter().map(offered).collect(), delegated, stale: false, mark: None }
 }
 
 fn half(id: Id, part: Part) -> Act {
@@ -91,11 +92,11 @@ fn delegate(id: Id, part: Part) -> Act {
 }
 
 fn claim(id: Id, part: Part, hash: Hash) -> Act {
-    Act::Claim { id, part, hash, brings: Some(hash), amount: None }
+    Act::Claim { id, part, hash, brings: Some(hash), amount: None, fee: None }
 }
 
 fn bare_claim(id: Id, part: Part, hash: Hash) -> Act {
-    Act::Claim { id, part, hash, brings: None, amount: None }
+    Act::Claim { id, part, hash, brings: None, amount: None, fee: None }
 }
 
 fn finalize(id: Id, part: Part) -> Act {
@@ -103,15 +104,16 @@ fn finalize(id: Id, part: Part) -> Act {
 }
 
 fn fail(id: Id, part: Part) -> Act {
-    Act::Fail { id, part, permanent: false, word: None }
+    Act::Fail { id, part, how: Failed::default() }
 }
 
 fn refused(id: Id, part: Part) -> Act {
-    Act::Fail { id, part, permanent: true, word: None }
+    Act::Fail { id, part, how: Failed { permanent: true, ..Failed::default() } }
 }
 
 fn word(id: Id, part: Part) -> Act {
-    Act::Fail { id, part, permanent: false, word: Some(Word { height: 1_000, contradicts: false }) }
+    let word = Some(Word { contradicts: false });
+    Act::Fail { id, part, how: Failed { word, ..Failed::default() } }
 }
 
 fn adopt(id: Id, part: Part, hash: Hash) -> Act {
@@ -123,7 +125,7 @@ fn adopt_unknown(id: Id, part: Part, hash: Hash) -> Act {
 }
 
 fn paid(id: Id, part: Option<Part>, hash: Option<Hash>) -> Act {
-    Act::Paid { id, part, hash }
+    Act::Paid { id, part, hash, asserted: false, terms: None }
 }
 
 fn withdraw(id: Id, part: Part) -> Act {
@@ -166,7 +168,7 @@ pub fn parts_of_invoices(states: usize) -> Profile {
             batch(id, &[(one, 0, 1)], false),
         ]);
         if let Act::Dispatch { id, parts, delegated, .. } = half(id, one) {
-            acts.push(Act::Dispatch { id, parts, delegated, stale: true });
+            acts.push(Act::Dispatch { id, parts, delegated, stale: true, mark: None });
         }
         for part in [one, two] {
             acts.extend([half(id, part), withdraw(id, part), claim(id, part, id)]);

@@ -25,7 +25,7 @@ use std::{
 
 use crate::{
     alphabet::{EARLY, IDS, LATE, Move, Profile},
-    judge::{Act, Answers, Conviction, Outcome, Verdict},
+    judge::{Act, Answers, Conviction, Failed, Outcome, Verdict},
     trial::{Trial, are_facts, finished},
 };
 
@@ -201,7 +201,7 @@ fn compare_orders(profile: &Profile, node: &Node, seen: &mut Seen) {
 fn are_of_two_parts(one: &Act, other: &Act) -> bool {
     let part = |act: &Act| match *act {
         Act::Claim { id, part, hash, .. } if id == hash && part / 3 == id => Some(part),
-        Act::Fail { id, part, word: None, .. } | Act::Finalize { id, part } if part / 3 == id => {
+        Act::Fail { id, part, how: Failed { word: None, .. } } | Act::Finalize { id, part } if part / 3 == id => {
             Some(part)
         }
         _ => None,

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use payonce_core::{
     Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, Command, Config, Context, Decision,
-    Dispatch, FailPart, Failure, FailureReason, FinalizePart, FinishRecovery, HoldHash, Msat,
-    NewPart, Operation, PartId, PartKind, PaymentHash, PaymentId, Preimage, Refusal, ReleaseHash,
-    Remember, Reply, Request, Send, State, StatusKind, Tick, UnixMillis, WithdrawPart,
-    decode_events,
+    Dispatch, FailPart, Failure, FailureReason, FinalizePart, FinishRecovery, HoldHash, MaxFee,
+    Msat, NewPart, Operation, PartId, PartKind, PaymentHash, PaymentId, Preimage, Refusal,
+    ReleaseHash, Remember, Reply, Request, RetryPolicy, Send, State, StatusKind, Tick, UnixMillis,
+    WithdrawPart, decode_events,
 };
 use payonce_store_memory::Image;
 use serde_json::Value;
@@ -116,8 +116,12 @@ fn decide(state: &State, command: Command, now: UnixMillis) -> Result<Decision<R
 /// Commands whose answer may hang on the time.
 fn timed(state: &State, named: &Named) -> Vec<Command> {
     let ids = state.outbox().map(|notification| notification.id).collect();
-    let mut commands: Vec<Command> =
-        vec![Tick.into(), FinishRecovery.into(), CloseGap.into(), Acknowledge { ids }.into()];
+    let mut commands: Vec<Command> = vec![
+        Tick::new().into(),
+        FinishRecovery.into(),
+        CloseGap.into(),
+        Acknowledge { ids }.into(),
+    ];
     let fresh = PartId::from_bytes([0xfe; 32]);
     for id in named.keys.iter().map(|key| PaymentId::from_bytes(*key)) {
         if let Some(payment) = state.payment(&id) {
@@ -137,7 +141,8 @@ fn timeless(state: &State, named: &Named) -> Vec<Command> {
     let mut commands: Vec<Command> = Vec::new();
     for key in &named.keys {
         let (id, payment_hash) = (PaymentId::from_bytes(*key), PaymentHash::from_bytes(*key));
-        let request = Request::invoice(payment_hash, Msat(1_000));
+        let request =
+            Request::invoice(payment_hash, Msat(1_000), MaxFee::Unlimited, RetryPolicy::Manual);
         commands.push(Send::new(STRANGER, request.clone()).into());
         commands.push(Send::new(id, request).into());
         commands.push(Abandon { id, reason: FailureReason::UserAbandoned }.into());

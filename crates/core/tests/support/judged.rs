@@ -4,13 +4,13 @@
 //! A script that says what those words cannot (an absolute deadline, very many names) is not judged.
 
 use payonce_core::{
-    Acknowledge, AdoptPart, ClaimPart, Command, Config, Deadline, Dispatch, FailPart, MarkPaid,
-    NewPart, PartKind, PaymentHash, PaymentId, Remember, Request, RetryPolicy, SameHash, Send,
-    Target, UnixMillis,
+    Acknowledge, AdoptPart, ClaimPart, Command, Config, Deadline, Dispatch, FailPart,
+    Failure, MarkPaid, NewPart, PartKind, PaymentHash, PaymentId, Remember, Request, RetryPolicy,
+    SameHash, Send, Settlement, Target, UnixMillis,
 };
 
 use crate::{
-    judge::{self, Act, Offered, Retry, Rules, Terms, Which, Word},
+    judge::{self, Act, DISPATCHED_EXPIRY, Failed, Offered, Retry, Rules, Terms, Which, Word},
     trial::{Swaps, Trial},
 };
 
@@ -36,6 +36,16 @@ fn label<T: PartialEq + Copy>(names: &mut Vec<T>, name: &T) -> u16 {
         names.len() - 1
     });
     u16::try_from(at).expect("a script has few names")
+}
+
+/// How a part failed, if the judge has words for it.
+fn how(failure: &Failure) -> Option<Failed> {
+    let Failure { permanent, mark, sayings, ref assertion, retry_after_ms: None, .. } = *failure
+    else {
+        return None;
+    };
+    let word = assertion.as_ref().map(|word| Word { contradicts: word.although_listed });
+    Some(Failed { permanent, word, mark, sayings })
 }
 
 impl Film {
@@ -109,9 +119,10 @@ impl Film {
         Some(Terms {
             target,
             amount: request.amount.0,
-            max_fee: request.max_fee.map(|fee| fee.0),
+            max_fee: request.max_fee.limit().map(|fee| fee.0),
             retry,
             expiry: request.expiry.map(|expiry| expiry.0),
+            rest: Some(request.backoff).filter(|rest| rest.first_ms == rest.max_ms)?.first_ms,
             variant: u8::try_from(variant).ok()?,
         })
     }
@@ -128,7 +139,10 @@ impl Film {
                 let expiry = got.expiry.map(|expiry| expiry.0);
                 Act::Invoice { id, hash, amount: got.amount.0, expiry }
             }
-            Command::Dispatch(batch) => self.batch(batch),
+            Command::Dispatch(batch) => self.batch(batch)?,
+            Command::SayAgain(again) => {
+                Act::SayAgain { id: self.id(&again.id), part: self.part(&again.part) }
+            }
             Command::WithdrawPart(fact) => {
                 Act::Withdraw { id: self.id(&fact.id), part: self.part(&fact.part) }
             }
@@ -137,24 +151,20 @@ impl Film {
                 Act::Finalize { id: self.id(&fact.id), part: self.part(&fact.part) }
             }
             Command::FailPart(FailPart { id, part, failure }) => {
-                let word = failure.assertion.as_ref();
-                let word = word.map(|word| Word { height: word.height, contradicts: false });
-                let (id, part) = (self.id(id), self.part(part));
-                Act::Fail { id, part, permanent: failure.permanent, word }
+                let how = how(failure)?;
+                Act::Fail { id: self.id(id), part: self.part(part), how }
             }
             Command::ObservePart(fact) => {
                 Act::Observe { id: self.id(&fact.id), part: self.part(&fact.part) }
             }
-            Command::AdoptPart(AdoptPart { id, part, payment_hash, amount, kind, .. }) => {
-                let delegated = *kind == PartKind::Delegated;
-                let (id, part) = (self.id(id), self.part(part));
-                let (hash, amount) = (self.hash(payment_hash), amount.map(|amount| amount.0));
-                Act::Adopt { id, part, hash, amount, delegated }
+            Command::AdoptPart(fact) => self.adopt(fact)?,
+            Command::MarkPaid(word) => self.paid(word)?,
+            Command::ListParts(fact) => {
+                Act::List { parts: fact.parts.iter().map(|part| self.part(part)).collect() }
             }
-            Command::MarkPaid(MarkPaid { id, part, payment_hash, .. }) => {
-                let part = part.as_ref().map(|part| self.part(part));
-                let hash = payment_hash.as_ref().map(|hash| self.hash(hash));
-                Act::Paid { id: self.id(id), part, hash }
+            Command::DisownPart(word) => {
+                // The judge names an id with it; the core does not ask for one.
+                Act::Disown { id: 0, part: self.part(&word.part) }
             }
             Command::HoldHash(block) => Act::Block { hash: self.hash(&block.payment_hash) },
             Command::ReleaseHash(block) => Act::Unblock { hash: self.hash(&block.payment_hash) },
@@ -163,7 +173,7 @@ impl Film {
                 let read = ids.iter().map(|id| Act::Acknowledge { which: Which::Seq(id.seq) });
                 return Some(read.collect());
             }
-            Command::Tick(_) => Act::Tick { height: None },
+            Command::Tick(tick) => Act::Tick { height: tick.height },
             Command::FinishRecovery(_) => Act::Finish,
             Command::CloseGap(_) => Act::CloseGap,
             _ => return None,
@@ -171,27 +181,61 @@ impl Film {
         Some(vec![act])
     }
 
-    fn batch(&mut self, batch: &Dispatch) -> Act {
-        let delegated = batch.parts.iter().any(|part| matches!(part, NewPart::Delegated { .. }));
-        let offered = |part: &NewPart| {
+    fn batch(&mut self, batch: &Dispatch) -> Option<Act> {
+        let (mut parts, mut delegated, mut mark) = (Vec::new(), false, None);
+        for part in &batch.parts {
             let label = self.part(part.id());
-            match part {
-                NewPart::Htlc { amount, fee, .. } => {
+            parts.push(match part {
+                NewPart::Htlc { amount, fee, cltv_expiry, .. } => {
+                    (*cltv_expiry == DISPATCHED_EXPIRY).then_some(())?;
                     Offered { part: label, amount: amount.0, fee: fee.0 }
                 }
-                NewPart::Delegated { .. } => Offered { part: label, amount: 0, fee: 0 },
-            }
-        };
-        let parts = batch.parts.iter().map(offered).collect();
-        Act::Dispatch { id: self.id(&batch.id), parts, delegated, stale: false }
+                NewPart::Delegated { label: engine, .. } => {
+                    delegated = true;
+                    mark = engine.as_ref().and_then(|engine| engine.mark);
+                    Offered { part: label, amount: 0, fee: 0 }
+                }
+            });
+        }
+        Some(Act::Dispatch { id: self.id(&batch.id), parts, delegated, stale: false, mark })
     }
 
     fn claim(&mut self, claim: &ClaimPart) -> Act {
         let (id, part) = (self.id(&claim.id), self.part(&claim.part));
         let hash = self.hash(&claim.preimage.payment_hash());
-        let amount = claim.settlement.and_then(|reported| reported.amount);
-        let brings = claim.settlement.map(|_| hash);
-        Act::Claim { id, part, hash, brings, amount: amount.map(|amount| amount.0) }
+        let brings = claim.payment_hash.map(|hash| self.hash(&hash));
+        let reported = claim.settlement.unwrap_or_default();
+        let (amount, fee) =
+            (reported.amount.map(|amount| amount.0), reported.fee.map(|fee| fee.0));
+        Act::Claim { id, part, hash, brings, amount, fee }
+    }
+
+    /// What a node lists, in the words of the judge: one fee, one expiry.
+    fn adopt(&mut self, fact: &AdoptPart) -> Option<Act> {
+        let delegated = match fact.kind {
+            PartKind::Delegated => true,
+            PartKind::Htlc { cltv_expiry: Some(DISPATCHED_EXPIRY), .. } => false,
+            PartKind::Htlc { .. } => return None,
+        };
+        let amount = fact.amount.map(|amount| amount.0);
+        (fact.fee.map(|fee| fee.0) == amount.map(|_| 1)).then_some(())?;
+        let (id, part) = (self.id(&fact.id), self.part(&fact.part));
+        Some(Act::Adopt { id, part, hash: self.hash(&fact.payment_hash), amount, delegated })
+    }
+
+    fn paid(&mut self, word: &MarkPaid) -> Option<Act> {
+        (word.settlement == Settlement::default()).then_some(())?;
+        let terms = match &word.request {
+            Some(request) => Some(self.terms(request)?),
+            None => None,
+        };
+        Some(Act::Paid {
+            id: self.id(&word.id),
+            part: word.part.as_ref().map(|part| self.part(part)),
+            hash: word.payment_hash.as_ref().map(|hash| self.hash(hash)),
+            asserted: word.assertion.is_some(),
+            terms,
+        })
     }
 
     /// Plays all of it under the judge.

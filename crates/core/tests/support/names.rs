@@ -1,8 +1,9 @@
 //! Names for everything that a script mentions: an id is its name, padded with zeros.
 
 use payonce_core::{
-    Deadline, Failure, Msat, NewPart, OfferHash, PartId, PaymentHash, PaymentId, Preimage, Request,
-    ShortChannelId, Target, UnixMillis,
+    AdoptPart, Backoff, ClaimPart, Deadline, Failure, MaxFee, Msat, NewPart, OfferHash, PartId,
+    PartKind, PaymentHash, PaymentId, Preimage, Request, RetryPolicy, ShortChannelId, Target,
+    UnixMillis,
 };
 
 /// When every script begins.
@@ -39,13 +40,20 @@ pub(crate) fn hash(name: &str) -> PaymentHash {
 
 /// A request to pay the invoice with the hash of this name.
 pub(crate) fn pay(name: &str, amount: u64) -> Request {
-    Request::invoice(hash(name), Msat(amount))
+    let target = Target::Invoice { payment_hash: hash(name) };
+    unlimited(target, amount)
 }
 
 /// A request to pay an offer.
 pub(crate) fn offer(name: &str, amount: u64, deadline: Deadline) -> Request {
     let offer_hash = OfferHash::from_bytes(padded(name));
-    Request::new(Target::Offer { offer_hash, deadline }, Msat(amount))
+    unlimited(Target::Offer { offer_hash, deadline }, amount)
+}
+
+/// Fees without limit, retries by hand, at once.
+pub(crate) fn unlimited(target: Target, amount: u64) -> Request {
+    let request = Request::new(target, Msat(amount), MaxFee::Unlimited, RetryPolicy::Manual);
+    request.backoff(Backoff::NONE)
 }
 
 /// A part of the node's own, expiring at height 800,000.
@@ -61,7 +69,7 @@ pub(crate) fn htlc(name: &str, amount: u64, fee: u64) -> NewPart {
 
 /// A part handed over to an engine.
 pub(crate) fn delegated(name: &str) -> NewPart {
-    NewPart::Delegated { id: part(name) }
+    NewPart::delegated(part(name))
 }
 
 /// The payee refused.
@@ -76,4 +84,21 @@ pub(crate) fn routed_over(channel: u64) -> Failure {
 
 pub(crate) const fn seconds(count: u64) -> u64 {
     count * 1_000
+}
+
+/// The node has this HTLC of 1,000 out.
+pub(crate) fn adopted(payment: &str, name: &str, hash_name: &str) -> AdoptPart {
+    AdoptPart {
+        id: id(payment),
+        part: part(name),
+        payment_hash: hash(hash_name),
+        amount: Some(Msat(1_000)),
+        fee: Some(Msat(10)),
+        kind: PartKind::Htlc { cltv_expiry: Some(800_000), first_channel: None },
+    }
+}
+
+/// The payee took this part.
+pub(crate) fn claimed(payment: &str, name: &str, proof: &str) -> ClaimPart {
+    ClaimPart::new(id(payment), part(name), preimage(proof))
 }

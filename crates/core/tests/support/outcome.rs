@@ -83,6 +83,12 @@ impl Outcome {
         assert!(unchanged, "expected: no change; got {self:?}");
     }
 
+    /// A tick was taken.
+    #[track_caller]
+    pub(crate) fn ticked(self) {
+        assert!(matches!(self.result, Ok(Reply::Tick(_))), "expected: ticked; got {self:?}");
+    }
+
     /// The batch was recorded before; these are the fates of its parts.
     #[track_caller]
     pub(crate) fn duplicate_batch(self, expected: &[(&str, Fate)]) {
@@ -111,7 +117,7 @@ impl Outcome {
     pub(crate) fn hash_in_use(self, expected: &str) {
         let other = match &self.result {
             Err(
-                Refusal::Send(SendRefusal::HashInUse { other })
+                Refusal::Send(SendRefusal::HashInUse { other, .. })
                 | Refusal::ReceiveInvoice(ReceiveInvoiceRefusal::HashInUse { other })
                 | Refusal::Dispatch(DispatchRefusal::HashInUse { other }),
             ) => text::holder(other),

@@ -44,9 +44,12 @@ pub(super) fn standing(standing: &Standing) -> String {
         let proof = paid.preimage.as_ref().map_or_else(|| "?".into(), preimage_name);
         format!("by {proof} {} fee {}", msat(paid.amount), msat(paid.fee))
     });
+    let failed = matches!(standing.status, Status::Failed { .. });
+    let out = (standing.unresolved > 0 && failed).then(|| format!("{} out", standing.unresolved));
+    let held = standing.held.then(|| "held".into());
     let adopted = standing.adopted.then(|| "adopted".into());
     let remembered = standing.remembered.then(|| "remembered".into());
-    let words = [Some(status(standing.status)), missing, paid, adopted, remembered];
+    let words = [Some(status(standing.status)), missing, paid, out, held, adopted, remembered];
     words.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
@@ -67,9 +70,17 @@ pub(super) fn notice(notice: &Notice) -> String {
             let correction = if *correction { " correction" } else { "" };
             format!("{of} sent {} fee {}{correction}", msat(*amount), msat(*fee))
         }
-        Notice::PaymentFailed { reason, superseded, .. } => {
+        Notice::PaymentSettled { preimage, amount, fee, .. } => {
+            let proof = preimage.as_ref().map_or_else(|| "?".into(), preimage_name);
+            format!("{of} settled {} fee {} by {proof}", msat(*amount), msat(*fee))
+        }
+        Notice::PaymentFailed { reason, superseded, paid_elsewhere, .. } => {
             let superseded = if *superseded { " superseded" } else { "" };
-            format!("{of} failed {reason:?}{superseded}")
+            let by = paid_elsewhere.map(|by| {
+                let payer = by.payer.map_or_else(|| "nobody".into(), |id| payment(&id));
+                format!(" by {payer}{}", if by.proven { "" } else { " on a word" })
+            });
+            format!("{of} failed {reason:?}{}{superseded}", by.unwrap_or_default())
         }
         Notice::PartSucceeded { part: id, .. } => format!("{of} part {} succeeded", part(id)),
         Notice::PartFailed { part: id, failure, .. } => {
@@ -85,6 +96,10 @@ pub(super) fn notice(notice: &Notice) -> String {
     }
 }
 
+fn optional<T>(value: Option<&T>, name: impl Fn(&T) -> String) -> String {
+    value.map_or_else(|| "?".into(), name)
+}
+
 fn anomaly_text(anomaly: &Anomaly) -> String {
     match anomaly {
         Anomaly::Correction { part: id, in_flight, .. } => {
@@ -95,6 +110,20 @@ fn anomaly_text(anomaly: &Anomaly) -> String {
         Anomaly::ForeignClaim { part: id, payment_hash, .. } => {
             format!("part {} paid {}", part(id), hash_name(payment_hash))
         }
+        Anomaly::OutAgain { part: id, others, .. } => {
+            let others: Vec<_> = others.iter().map(part).collect();
+            format!("part {} is out again, others [{}]", part(id), others.join(" "))
+        }
+        Anomaly::PaidTwice { part: id, first_payment, first_part, .. } => {
+            let first = optional(first_payment.as_ref(), payment);
+            let by = optional(first_part.as_ref(), part);
+            format!("part {} paid a second time, first {first} by {by}", part(id))
+        }
+        Anomaly::SpentMore { part: id, amount, fee, .. } => {
+            format!("part {} spent more: {} fee {}", part(id), msat(*amount), msat(*fee))
+        }
+        Anomaly::PaidWithAnother { named, .. } => format!("paid with {}", payment(named)),
+        Anomaly::FalsePreimage { part: id, .. } => format!("no preimage for part {}", part(id)),
         Anomaly::Stray { part: id, payment_hash, .. } => {
             format!("part {} is out under {}", part(id), hash_name(payment_hash))
         }

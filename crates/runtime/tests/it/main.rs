@@ -1,7 +1,9 @@
 //! The shared handle: group commit, tasks, poison, shutdown, outcomes, subscriptions, snapshots,
 //! replay on two threads.
 
+mod beside;
 mod close;
+mod drivers;
 mod group_commit;
 mod late;
 mod metrics;
@@ -15,3 +17,4 @@ mod support;
 mod tasks;
 mod ticks;
 mod verify;
+mod wakers;

@@ -141,3 +141,48 @@ fn a_failure_is_not_told_while_the_log_is_restored() {
     let told = waiting.join().expect("no panic").expect("known");
     assert_eq!(told.status, Status::Failed { reason: FailureReason::RecipientRejected });
 }
+
+/// Its node lists a part of it as out again: the payment may still be paid.
+#[test]
+fn a_failure_is_not_told_while_a_part_is_out_again() {
+    for paid in [true, false] {
+        let disk = disk();
+        let ledger = open(&disk);
+        out(&ledger, 1);
+        let failed = FailPart { id: id(1), part: part(1), failure: Failure::permanent() };
+        ledger.execute(failed.clone(), NOW).expect("known");
+        assert!(matches!(ledger.outcome(id(1)).expect("known").status, Status::Failed { .. }));
+        let listed = AdoptPart {
+            id: id(1),
+            part: part(1),
+            payment_hash: preimage(1).payment_hash(),
+            amount: Some(Msat(1_000)),
+            fee: None,
+            kind: PartKind::Delegated,
+        };
+        ledger.execute(listed, NOW).expect("never refused");
+        if ledger.query(payonce_core::State::is_restored).expect("open") {
+            ledger.close_gap(NOW).expect("there is one");
+        }
+        assert_eq!(ledger.query(|state| state.unresolved().len()).expect("open"), 1);
+        let waiting = {
+            let ledger = ledger.clone();
+            thread::spawn(move || ledger.outcome(id(1)))
+        };
+        let mut task = pin!(ledger.outcome_async(id(1)));
+        for _ in 0..3 {
+            assert!(poll_once(task.as_mut()).is_pending(), "it is out");
+            ledger.query(|_| ()).expect("open");
+        }
+        if paid {
+            ledger.execute(claim(1), NOW).expect("the proof");
+        } else {
+            ledger.execute(failed, NOW).expect("known");
+        }
+        let told = [futures_executor::block_on(task), waiting.join().expect("no panic")];
+        for standing in told {
+            let status = standing.expect("known").status;
+            assert_eq!(status == Status::Fulfilled, paid, "{status:?}");
+        }
+    }
+}

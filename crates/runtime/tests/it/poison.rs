@@ -136,3 +136,116 @@ fn being_shut_out_is_told_as_the_store_tells_it() {
     assert!(matches!(*Arc::clone(&cause), StoreError::Fenced));
     assert_eq!(other.execute(send(1), NOW).expect("the writer"), SendReply::Accepted);
 }
+
+/// Collects what the log is told.
+#[derive(Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        use std::fmt::Write;
+        let mut line = event.metadata().level().to_string();
+        event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+            let _ = write!(line, " {field}={value:?}");
+        });
+        self.0.lock().expect("nobody panics").push(line);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// The snapshot failed and left the log in doubt, and an append met that first: what failed is told,
+/// and not that something did.
+#[test]
+fn the_first_cause_is_told_to_everybody_and_to_the_log() {
+    let lines = Lines::default();
+    let poisoned = || -> Vec<String> {
+        let lines = lines.0.lock().expect("nobody panics");
+        lines.iter().filter(|line| line.starts_with("ERROR")).cloned().collect()
+    };
+    let disk = disk();
+    let doubt = Arc::new(AtomicBool::new(false));
+    let ledger = open_wrapped(Wrapped::new(&disk).leaves_doubt_when(&doubt));
+    ledger.execute(send(0), NOW).expect("accepted");
+    doubt.store(true, Ordering::Relaxed);
+    let saved = tracing::subscriber::with_default(lines.clone(), || ledger.save_snapshot());
+    let told = saved.expect_err("told to fail");
+    let HouseError::Unavailable(first) = told else { panic!("{told:?}") };
+    let CallError::Unavailable(later) = ledger.execute(send(1), NOW).expect_err("poisoned") else {
+        panic!("not refused")
+    };
+    let asked = ledger.check().expect_err("poisoned");
+    let kept = ledger.save_snapshot().expect_err("poisoned");
+    let HouseError::Unavailable(kept) = kept else { panic!("{kept:?}") };
+    for told in [first, later, asked, kept] {
+        let Unavailable::Poisoned { cause: Some(cause) } = told else { panic!("{told:?}") };
+        assert!(cause.to_string().contains("the sync of a name failed"), "{cause}");
+    }
+    assert_eq!(poisoned().len(), 1, "{:?}", poisoned());
+    assert!(poisoned()[0].contains("the sync of a name failed"), "{:?}", poisoned());
+}
+
+/// As above, where an append learns of the doubt while the snapshot's failure is on its way.
+#[test]
+fn an_append_that_meets_the_doubt_first_waits_for_its_cause() {
+    let disk = disk();
+    let doubt = Arc::new(AtomicBool::new(false));
+    let (failing, fails) = std::sync::mpsc::channel();
+    let (answered, answer) = std::sync::mpsc::channel();
+    let (appended, appends) = std::sync::mpsc::channel();
+    let store = Wrapped::new(&disk)
+        .leaves_doubt_when(&doubt)
+        .after_append(move || appended.send(()).expect("the test listens"))
+        .saves_beside(move || {
+            failing.send(()).expect("the test listens");
+            answer.recv().expect("the test answers");
+        });
+    let ledger = open_wrapped(store);
+    ledger.execute(send(0), NOW).expect("accepted");
+    while appends.try_recv().is_ok() {}
+    doubt.store(true, Ordering::Relaxed);
+    let saving = {
+        let ledger = ledger.clone();
+        std::thread::spawn(move || ledger.save_snapshot())
+    };
+    // The store is in doubt, and has not said why.
+    fails.recv().expect("it saves");
+    let caller = sender(&ledger, 1);
+    appends.recv().expect("it appends");
+    answered.send(()).expect("it waits");
+    let error = caller.join().expect("no panic").expect_err("poisoned");
+    let CallError::Unavailable(Unavailable::Poisoned { cause: Some(cause) }) = error else {
+        panic!("{error:?}")
+    };
+    assert!(cause.to_string().contains("the sync of a name failed"), "{cause}");
+    saving.join().expect("no panic").expect_err("told to fail");
+}
+
+#[test]
+fn a_store_that_panics_while_history_is_read_ends_the_ledger() {
+    let disk = disk();
+    for as_a_task in [false, true] {
+        let panics = Arc::new(AtomicBool::new(false));
+        let ledger = open_wrapped(Wrapped::new(&disk).panics_when_read(&panics));
+        ledger.execute(send(1), NOW).expect("accepted");
+        panics.store(true, Ordering::Relaxed);
+        if as_a_task {
+            let told = futures_executor::block_on(ledger.verify_async(1));
+            assert!(matches!(told, Err(HouseError::Unavailable(at)) if is_poisoned(&at)));
+        } else {
+            let verifying = ledger.clone();
+            let panicked = std::thread::spawn(move || verifying.verify(1)).join();
+            assert!(panicked.is_err(), "the panic is the caller's whose call met it");
+        }
+        assert!(is_poisoned(&ledger.check().expect_err("ended")));
+        drop(ledger.close());
+    }
+}

@@ -1,7 +1,12 @@
 //! Snapshots beside appends, dropped history, verification.
 
-use payonce_core::{EventSource, SendReply, StoreError};
-use payonce_runtime::{HouseError, SharedLedger, Unavailable};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use payonce_core::{EventSource, Ledger, SendReply, StoreError};
+use payonce_runtime::{HouseError, SharedLedger, SharedRecovery, Unavailable};
 use payonce_store_memory::Failure;
 
 use crate::support::{
@@ -74,12 +79,80 @@ fn a_writer_of_snapshots_that_fails_leaves_the_ledger_alone() {
     ledger.execute(send(1), NOW).expect("accepted");
     disk.fail_nth(2, Failure::BeforeEffect);
     let error = ledger.save_snapshot().expect_err("told to fail");
-    assert!(matches!(error, HouseError::Ledger(_)), "{error:?}");
+    assert!(matches!(error, HouseError::Store(_)), "{error:?}");
     assert_eq!(ledger.execute(send(2), NOW).expect("goes on"), SendReply::Accepted);
+    assert_eq!(ledger.save_snapshot().expect("the next one is kept"), ledger.head());
+}
+
+/// A store that says of itself that a snapshot that failed left the log as it was.
+#[test]
+fn a_failure_beside_the_log_is_one_of_that_call_alone() {
+    let disk = disk();
+    let fails = Arc::new(AtomicBool::new(false));
+    let ledger = open_wrapped(Wrapped::new(&disk).fails_beside_when(&fails));
+    ledger.execute(send(1), NOW).expect("accepted");
+    let base = ledger.save_snapshot().expect("kept");
+    fails.store(true, Ordering::Relaxed);
+    for told in [ledger.save_snapshot(), ledger.drop_history(base, 1)] {
+        let error = told.expect_err("told to fail");
+        let HouseError::Store(cause) = error else { panic!("{error:?}") };
+        assert!(matches!(*cause, StoreError::Backend(_)), "{cause:?}");
+        ledger.check().expect("the ledger goes on");
+    }
+    assert_eq!(ledger.execute(send(2), NOW).expect("goes on"), SendReply::Accepted);
+    fails.store(false, Ordering::Relaxed);
+    assert_eq!(ledger.save_snapshot().expect("kept"), ledger.head());
+    assert_eq!(ledger.drop_history(base, 1).expect("dropped"), base);
+}
+
+/// Runs that each write less than a snapshot is due after: what opening replays stays bounded.
+#[test]
+fn short_runs_take_snapshots_too() {
+    let every = 16 << 10;
+    for opened in ["itself", "a recovery of its own", "a ledger of its own"] {
+        let disk = disk();
+        for run in 0..20 {
+            let options = options().snapshot_every_bytes(Some(every));
+            let ledger = match opened {
+                "itself" => open_with(&disk, options),
+                "a recovery of its own" => {
+                    let recovery = Ledger::open(disk.open(), &opening(), NOW).expect("sound");
+                    let shared = SharedRecovery::from_recovery(recovery, options);
+                    shared.finish(NOW).expect("nothing fails")
+                }
+                _ => {
+                    let recovery = Ledger::open(disk.open(), &opening(), NOW).expect("sound");
+                    let own = recovery.finish(NOW).expect("nothing fails");
+                    SharedLedger::from_ledger(own, options)
+                }
+            };
+            let mut large = send(run);
+            large.request.instructions = vec![1; 12_000].into();
+            let before = newest(&disk);
+            ledger.execute(large, NOW).expect("accepted");
+            // One is due in every second run at least: it is waited for, and so must come.
+            while run % 2 == 1 && newest(&disk) == before {
+                std::thread::yield_now();
+            }
+            drop(ledger.close());
+        }
+        let mut bytes = 0;
+        let each = &mut |entry: payonce_core::StoredEntry<'_>| {
+            bytes += entry.bytes.len() as u64;
+            std::ops::ControlFlow::Continue(())
+        };
+        disk.open().replay(newest(&disk) + 1, each).expect("sound");
+        assert!(bytes < 3 * every, "opening replays {bytes} bytes");
+    }
+}
+
+fn newest(disk: &payonce_store_memory::MemoryDisk) -> u64 {
+    let snapshot = disk.open().load_snapshot(u64::MAX).expect("sound");
+    snapshot.map_or(0, |snapshot| snapshot.at.seq)
 }
 
 #[test]
-fn a_store_without_one_saves_itself_and_poisons_when_it_fails() {
+fn a_store_without_one_saves_itself_and_poisons_if_it_says_so() {
     let disk = disk();
     let ledger = open_wrapped(Wrapped::new(&disk));
     ledger.execute(send(1), NOW).expect("accepted");

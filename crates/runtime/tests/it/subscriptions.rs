@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, pin::pin, thread};
 
 use payonce_core::{EventSource, LedgerId, history};
-use payonce_runtime::{Confirmed, SharedLedger, Subscription, SubscriptionError};
+use payonce_runtime::{Confirmed, SharedLedger, Subscription, SubscriptionError, Unavailable};
 use payonce_store_fs::FsStore;
 
 use crate::support::{
@@ -163,4 +163,63 @@ fn a_log_on_disk_feeds_a_subscriber_that_lags_behind() {
     let told = drain(&mut subscription);
     let store = ledger.close().expect("the first to close");
     assert_eq!(told, held(&store, 7));
+}
+
+/// What was confirmed and not told is named, with where to go on once the log is open again.
+#[test]
+fn who_lagged_when_the_ledger_closed_is_told_so() {
+    for as_a_task in [false, true] {
+        let disk = disk();
+        let ledger = open_with(&disk, options().feed_bytes(64));
+        let mut subscription = ledger.subscribe(1);
+        live(&ledger, 0..3);
+        let confirmed = ledger.head().seq;
+        drop(ledger.close());
+        let mut told = 0;
+        let end = loop {
+            let read = if as_a_task {
+                futures_executor::block_on(subscription.read_async())
+            } else {
+                subscription.read()
+            };
+            match read {
+                Ok(entry) => told = entry.header.last_seq(),
+                Err(end) => break end,
+            }
+        };
+        assert!(told < confirmed, "it lags");
+        let SubscriptionError::Lagged { next_seq, confirmed_seq, source } = end else {
+            panic!("{end:?}")
+        };
+        assert_eq!((next_seq, confirmed_seq), (told + 1, confirmed));
+        assert!(matches!(source, Unavailable::Closed), "{source:?}");
+        let reopened = open(&disk);
+        let mut anew = reopened.subscribe(next_seq);
+        assert_eq!(anew.read().expect("open").header.first_seq, next_seq);
+    }
+}
+
+#[test]
+fn who_lagged_when_the_ledger_was_poisoned_is_told_so() {
+    let disk = disk();
+    let ledger = open_with(&disk, options().feed_bytes(64));
+    let mut subscription = ledger.subscribe(1);
+    live(&ledger, 0..3);
+    disk.fail_nth(1, payonce_store_memory::Failure::BeforeEffect);
+    ledger.execute(send(9), NOW).expect_err("the store failed");
+    let end = subscription.try_read().expect_err("it lags");
+    let SubscriptionError::Lagged { next_seq: 1, source, .. } = end else { panic!("{end:?}") };
+    assert!(matches!(source, Unavailable::Poisoned { cause: Some(_) }), "{source:?}");
+}
+
+#[test]
+fn who_lags_by_nothing_is_told_of_the_end_alone() {
+    let disk = disk();
+    let ledger = open(&disk);
+    let mut subscription = ledger.subscribe(ledger.head().seq + 1);
+    live(&ledger, 0..3);
+    drop(ledger.close());
+    assert_eq!(std::iter::from_fn(|| subscription.read().ok()).count(), 6);
+    let end = subscription.read().expect_err("closed");
+    assert!(matches!(end, SubscriptionError::Unavailable(Unavailable::Closed)), "{end:?}");
 }

@@ -5,7 +5,7 @@ use std::{
     ops::ControlFlow,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
         mpsc::Sender,
     },
@@ -14,9 +14,10 @@ use std::{
 };
 
 use payonce_core::{
-    Dispatch, Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Msat, NewPart, Opening,
-    PartId, PaymentId, Preimage, Remember, Request, Send as SendPayment, SendRefusal, SendReply,
-    Snapshot, StoreError, StoredEntry, UnixMillis,
+    Backoff, Dispatch, Entry, EventSource, EventStore, Exclusion, Head, LedgerId, MaxFee, Msat,
+    NewPart, Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy,
+    Send as SendPayment, SendRefusal, SendReply, Snapshot, SnapshotWriter, StoreError, StoredEntry,
+    UnixMillis,
 };
 use payonce_runtime::{CallError, Options, SharedLedger};
 use payonce_store_memory::{MemoryDisk, MemoryStore};
@@ -64,7 +65,9 @@ pub(crate) fn part(nth: u32) -> PartId {
 }
 
 pub(crate) fn send(nth: u32) -> SendPayment {
-    SendPayment::new(id(nth), Request::invoice(preimage(nth).payment_hash(), Msat(1_000)))
+    let hash = preimage(nth).payment_hash();
+    let request = Request::invoice(hash, Msat(1_000), MaxFee::Unlimited, RetryPolicy::Manual);
+    SendPayment::new(id(nth), request.backoff(Backoff::NONE))
 }
 
 pub(crate) fn dispatch(nth: u32) -> Dispatch {
@@ -73,8 +76,8 @@ pub(crate) fn dispatch(nth: u32) -> Dispatch {
 }
 
 /// Starts a thread that sends a payment.
-pub(crate) fn sender(
-    ledger: &Shared,
+pub(crate) fn sender<S: EventStore + Send + 'static>(
+    ledger: &SharedLedger<S>,
     nth: u32,
 ) -> JoinHandle<Result<SendReply, CallError<SendRefusal>>> {
     let ledger = ledger.clone();
@@ -103,17 +106,66 @@ pub(crate) fn wait_for_queue<S: EventStore + Send + 'static>(
     }
 }
 
+type Act = Arc<Mutex<dyn FnMut() + Send>>;
+
+/// A snapshot whose failure leaves the log itself in doubt.
+#[derive(Clone, Default)]
+struct Doubt {
+    to_come: Arc<AtomicBool>,
+    is_here: Arc<AtomicBool>,
+}
+
+impl Doubt {
+    fn check(&self) -> Result<(), StoreError> {
+        if self.is_here.load(Ordering::SeqCst) { Err(StoreError::Poisoned) } else { Ok(()) }
+    }
+
+    fn save(&self) -> Result<(), StoreError> {
+        if !self.to_come.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.is_here.store(true, Ordering::SeqCst);
+        Err(StoreError::Backend(Box::new(std::io::Error::other("the sync of a name failed"))))
+    }
+}
+
+/// Saves nothing.
+struct Beside {
+    doubt: Doubt,
+    before_answer: Act,
+}
+
+impl SnapshotWriter for Beside {
+    fn save_snapshot(&mut self, _: Head, _: &[u8]) -> Result<(), StoreError> {
+        let outcome = self.doubt.save();
+        (self.before_answer.lock().expect("nobody panics"))();
+        outcome
+    }
+}
+
 /// The reference store as one that keeps others out by a lock, and so needs no asking, and that
 /// saves no snapshots beside appends; with what a test wants to happen.
 pub(crate) struct Wrapped {
     store: MemoryStore,
     after_append: Box<dyn FnMut() + Send>,
+    before_reading: Box<dyn Fn() + Send>,
+    fails_beside: Arc<AtomicBool>,
+    doubt: Doubt,
+    saves_beside: Option<Act>,
     dropped: Option<Sender<String>>,
 }
 
 impl Wrapped {
     pub(crate) fn new(disk: &MemoryDisk) -> Self {
-        Self { store: disk.open(), after_append: Box::new(|| {}), dropped: None }
+        Self {
+            store: disk.open(),
+            after_append: Box::new(|| {}),
+            before_reading: Box::new(|| {}),
+            fails_beside: Arc::default(),
+            doubt: Doubt::default(),
+            saves_beside: None,
+            dropped: None,
+        }
     }
 
     pub(crate) fn after_append(mut self, act: impl FnMut() + Send + 'static) -> Self {
@@ -124,6 +176,39 @@ impl Wrapped {
     pub(crate) fn panics_when(self, panics: &Arc<AtomicBool>) -> Self {
         let panics = Arc::clone(panics);
         self.after_append(move || assert!(!panics.load(Ordering::Relaxed), "told to panic"))
+    }
+
+    pub(crate) fn before_reading(mut self, act: impl Fn() + Send + 'static) -> Self {
+        self.before_reading = Box::new(act);
+        self
+    }
+
+    pub(crate) fn panics_when_read(self, panics: &Arc<AtomicBool>) -> Self {
+        let panics = Arc::clone(panics);
+        self.before_reading(move || assert!(!panics.load(Ordering::Relaxed), "told to panic"))
+    }
+
+    /// Snapshots and dropping fail as on a full disk, which leaves the log alone.
+    pub(crate) fn fails_beside_when(mut self, fails: &Arc<AtomicBool>) -> Self {
+        self.fails_beside = Arc::clone(fails);
+        self
+    }
+
+    pub(crate) fn leaves_doubt_when(mut self, doubt: &Arc<AtomicBool>) -> Self {
+        self.doubt.to_come = Arc::clone(doubt);
+        self
+    }
+
+    /// Snapshots are saved beside appends, by who does this before it answers.
+    pub(crate) fn saves_beside(mut self, before_answer: impl FnMut() + Send + 'static) -> Self {
+        self.saves_beside = Some(Arc::new(Mutex::new(before_answer)));
+        self
+    }
+
+    fn beside(&self) -> Result<(), StoreError> {
+        let fails = self.fails_beside.load(Ordering::Relaxed);
+        let full = || StoreError::Backend(Box::new(std::io::Error::other("the disk is full")));
+        if fails { Err(full()) } else { Ok(()) }
     }
 
     pub(crate) fn tells_when_dropped(mut self, tell: Sender<String>) -> Self {
@@ -146,6 +231,7 @@ impl EventSource for Wrapped {
         self.store.ledger_id()
     }
     fn head(&self) -> Result<Head, StoreError> {
+        self.doubt.check()?;
         self.store.head()
     }
     fn replay(
@@ -153,6 +239,7 @@ impl EventSource for Wrapped {
         from: u64,
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
+        (self.before_reading)();
         self.store.replay(from, visit)
     }
     fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
@@ -171,7 +258,7 @@ impl EventStore for Wrapped {
         self.store.fence()
     }
     fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
-        let outcome = self.store.append(entries);
+        let outcome = self.doubt.check().and_then(|()| self.store.append(entries));
         (self.after_append)();
         outcome
     }
@@ -179,9 +266,16 @@ impl EventStore for Wrapped {
         panic!("a store with a lock needs no asking")
     }
     fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
+        self.beside()?;
+        self.doubt.save()?;
         self.store.save_snapshot(at, bytes)
     }
+    fn snapshot_writer(&self) -> Option<Box<dyn SnapshotWriter + Send>> {
+        let before_answer = Arc::clone(self.saves_beside.as_ref()?);
+        Some(Box::new(Beside { doubt: self.doubt.clone(), before_answer }))
+    }
     fn drop_history(&mut self, base: Head) -> Result<(), StoreError> {
+        self.beside()?;
         self.store.drop_history(base)
     }
 }

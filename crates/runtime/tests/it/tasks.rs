@@ -3,7 +3,7 @@
 
 use std::{pin::pin, sync::Arc};
 
-use payonce_core::{DispatchReply, Fate, SendReply, Tick};
+use payonce_core::{DispatchReply, Fate, SendReply, Status, Tick, UnixMillis};
 use payonce_runtime::CallError;
 
 use crate::support::{
@@ -85,6 +85,30 @@ fn a_right_to_offer_that_was_durable_but_never_read_is_given_back_too() {
         while !ledger.query(|state| state.part(&part(1)).is_some()).expect("open") {}
         // The query was released: the dispatch is durable, and its reply is not read.
     }
+    assert_eq!(fates(ledger, &disk), [Fate::Withdrawn; 2]);
+}
+
+/// Another caller's clock was a year ahead, once: what is given back is given back at the time at
+/// which it was asked for.
+#[test]
+fn what_is_given_back_knows_no_other_callers_clock() {
+    let disk = disk();
+    let ledger = open(&disk);
+    let mut expires = send(1);
+    expires.request.expiry = Some(UnixMillis(NOW.0 + 3_600_000));
+    ledger.execute(expires, NOW).expect("accepted");
+    ledger.execute(send(2), UnixMillis(NOW.0 + 31_536_000_000)).expect("accepted");
+    let gate = disk.stall_nth(1);
+    {
+        let mut given_up = pin!(ledger.execute_async(dispatch(1), NOW));
+        assert!(poll_once(given_up.as_mut()).is_pending());
+        gate.wait_until_reached();
+    }
+    gate.open();
+    let (status, told) = ledger
+        .query(|state| (state.standing(&id(1)).map(|at| at.status), state.outbox().count()))
+        .expect("open");
+    assert_eq!((status, told), (Some(Status::Pending), 0), "it did not expire");
     assert_eq!(fates(ledger, &disk), [Fate::Withdrawn; 2]);
 }
 
@@ -182,7 +206,8 @@ fn a_task_is_refused_by_value() {
     let ledger = open(&disk);
     let refused = futures_executor::block_on(ledger.execute_async(dispatch(1), NOW));
     assert!(matches!(refused, Err(CallError::Refused(_))), "{refused:?}");
-    let ticked = futures_executor::block_on(ledger.execute_async(Tick, NOW)).expect("allowed");
+    let ticked =
+        futures_executor::block_on(ledger.execute_async(Tick::new(), NOW)).expect("allowed");
     assert!(!ticked.counted);
 }
 

@@ -1,9 +1,10 @@
 //! The steps of a script: commands and facts by name.
 
 use payonce_core::{
-    Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, Dispatch, FailPart, Failure,
-    FailureReason, FinalizePart, MarkPaid, Msat, NewPart, NotificationId, PartKind, ReceiveInvoice,
-    Reply, Request, Send, Settlement, Tick, TickReply, UnixMillis, WithdrawPart,
+    Abandon, Acknowledge, AdoptPart, Assertion, ClaimPart, CloseGap, DisownPart, Dispatch,
+    FailPart, Failure, FailureReason, FinalizePart, MarkPaid, Msat, NewPart, NotificationId,
+    PartKind, ReceiveInvoice, Reply, Request, Send, Settlement, Tick, TickReply, UnixMillis,
+    WithdrawPart,
 };
 
 use super::Scenario;
@@ -45,7 +46,7 @@ impl Scenario {
 
     pub(crate) fn claim(&mut self, payment: &str, name: &str, proof: &str) -> Outcome {
         let (part, preimage) = (part(name), preimage(proof));
-        self.run(ClaimPart { id: id(payment), part, preimage, settlement: None })
+        self.run(ClaimPart::new(id(payment), part, preimage))
     }
 
     /// A claim with what an engine reports.
@@ -58,7 +59,7 @@ impl Scenario {
     ) -> Outcome {
         let (part, preimage) = (part(name), preimage(proof));
         let settlement = Settlement { amount: Some(Msat(amount)), fee: Some(Msat(fee)) };
-        self.run(ClaimPart { id: id(payment), part, preimage, settlement: Some(settlement) })
+        self.run(ClaimPart::new(id(payment), part, preimage).settlement(settlement))
     }
 
     pub(crate) fn finalize(&mut self, payment: &str, name: &str) -> Outcome {
@@ -93,8 +94,12 @@ impl Scenario {
 
     /// The node knows that it was paid, and no more.
     pub(crate) fn mark_paid(&mut self, payment: &str, name: Option<&str>) -> Outcome {
-        let (part, settlement) = (name.map(part), Settlement::default());
-        self.run(MarkPaid { id: id(payment), part, payment_hash: None, settlement })
+        self.run(MarkPaid { part: name.map(part), ..MarkPaid::new(id(payment)) })
+    }
+
+    /// An operator says that this part is not of the payment under which it was told.
+    pub(crate) fn disown(&mut self, name: &str) -> Outcome {
+        self.run(DisownPart { part: part(name), assertion: Assertion::new("ops", "another's") })
     }
 
     pub(crate) fn abandon(&mut self, payment: &str) -> Outcome {
@@ -138,7 +143,7 @@ impl Scenario {
     /// A tick at this moment, worked off.
     pub(crate) fn tick_now(&mut self) {
         loop {
-            let outcome = self.run(Tick);
+            let outcome = self.run(Tick::new());
             match outcome.result {
                 Ok(Reply::Tick(TickReply { more: false, .. })) => return,
                 Ok(Reply::Tick(TickReply { more: true, .. })) => {}

@@ -1,9 +1,9 @@
-//! The verdicts that recovery and a gap withhold (SEMANTICS 7): drawn from the union of the facts, so
-//! that their order cannot matter.
+//! The conclusions that recovery and a gap withhold (SEMANTICS 7): drawn from the union of the facts,
+//! so that their order cannot matter.
 
 use crate::{
     command::{CloseGap, FinishRecovery},
-    decide::{Context, Decision, Draft},
+    decide::{Context, Decision, draft::Draft},
     event::Event,
     limits,
     payment::VerdictDue,
@@ -34,7 +34,7 @@ pub(crate) fn close_gap(
     Ok(draw(state, context, Event::GapClosed, state.recovering))
 }
 
-/// Draws as many verdicts as one entry may hold; the last entry says that all are drawn. Where the
+/// Draws as many conclusions as one entry may hold; the last entry says that all are drawn. Where the
 /// other reason to withhold them still stands, only that.
 fn draw(
     state: &State,
@@ -47,7 +47,7 @@ fn draw(
     if !still_withheld {
         for payment in state.undecided() {
             let mut draft = Draft::of(state, context, payment);
-            draft.draw_verdict(payment.verdict_due == VerdictDue::PartFailed);
+            draft.draw_conclusion(payment.verdict_due == VerdictDue::PartFailed);
             if draft.events.is_empty() {
                 continue;
             }

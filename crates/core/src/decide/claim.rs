@@ -1,0 +1,296 @@
+//! Claims (SEMANTICS 4): a true preimage is never refused and never lost. Whatever it was told for, it
+//! proves its hash, and that hash is over for everybody.
+
+use alloc::{vec, vec::Vec};
+
+use crate::{
+    command::ClaimPart,
+    config::Remember,
+    decide::{
+        Context, Decision, apart, deliver,
+        draft::{Draft, Proof},
+        others::{self, News},
+        unchanged,
+        whose::{self, Known},
+    },
+    event::{AdoptedPart, Event, Home, Word},
+    faults::{self, Fault},
+    former::FormerPart,
+    hash_paid::PaidElsewhere,
+    ids::{PartId, PaymentHash, PaymentId},
+    notification::Anomaly,
+    part::{Part, UNKNOWN_KIND},
+    payment::Payment,
+    refusal::FactRefusal,
+    reply::FactReply,
+    state::{Ending, Place, State},
+    status::Status,
+    stray::Stray,
+};
+
+pub(crate) fn claim(
+    state: &State,
+    context: &Context<'_>,
+    command: ClaimPart,
+) -> Result<Decision<FactReply>, FactRefusal> {
+    let hash = command.preimage.payment_hash();
+    let claim = Claim { state, context, command: &command, hash };
+    Ok(match whose::known(state, &command.part, Some(&hash)) {
+        Known::Own(payment, part) => claim.of_own(payment, part),
+        Known::Stray(stray) => claim.of_stray(stray),
+        Known::Former(place, part, _) => claim.of_former(place, part),
+        // The part is known, and had another hash: the bytes do not prove that it was paid.
+        Known::Nothing if claim.had_another_hash() => claim.elsewhere(),
+        Known::Nothing if claim.contradicts() => claim.elsewhere(),
+        Known::Nothing => claim.of_unknown(),
+    })
+}
+
+/// A claim while it looks for its payment.
+struct Claim<'a> {
+    state: &'a State,
+    context: &'a Context<'a>,
+    command: &'a ClaimPart,
+    /// What the preimage proves.
+    hash: PaymentHash,
+}
+
+impl Claim<'_> {
+    /// Whether the engine reports another hash than the preimage's.
+    fn contradicts(&self) -> bool {
+        self.command.payment_hash.is_some_and(|told| told != self.hash)
+    }
+
+    /// Whether the payment that is named had this part in an earlier try, with another hash, and the
+    /// engine does not bring this one.
+    fn had_another_hash(&self) -> bool {
+        let ClaimPart { id, part, payment_hash, .. } = self.command;
+        let named = match whose::known(self.state, part, None) {
+            Known::Former(place, ..) => self.state.id_at(place) == Some(id),
+            _ => false,
+        };
+        named && payment_hash.is_none() && !faults::is(Fault::AnyBytesProve)
+    }
+
+    fn part(&self) -> PartId {
+        self.command.part
+    }
+
+    fn proof(&self, payment_hash: Option<PaymentHash>) -> Proof {
+        Proof {
+            preimage: Some(self.command.preimage),
+            payment_hash,
+            settlement: self.command.settlement,
+            assertion: None,
+        }
+    }
+
+    /// The hash is paid under this payment now: what follows for it and for all others with it.
+    fn finish(&self, draft: Draft<'_>, ending: Ending<'_>) -> Decision<FactReply> {
+        let id = draft.id();
+        let mut decision = draft.finish();
+        self.follow(&mut decision.events, Some(id), ending);
+        decision
+    }
+
+    fn follow(&self, events: &mut Vec<Event>, payer: Option<PaymentId>, ending: Ending<'_>) {
+        let paid = Some((self.hash, PaidElsewhere { payer, proven: true }));
+        let news = News { paid, ending, done: payer.as_slice() };
+        others::follow(self.state, self.context, events, &news);
+    }
+
+    fn of_own(&self, payment: &Payment, part: &Part) -> Decision<FactReply> {
+        let own = payment.part_hash(part);
+        let fits = own.map_or(!self.contradicts(), |own| *own == self.hash);
+        if !fits {
+            return self.elsewhere();
+        }
+        if part.fate.is_settled() && payment.proof_of(&self.hash).is_some() {
+            return unchanged(payment);
+        }
+        let learned = own.is_none().then_some(self.hash);
+        let mut draft = Draft::of(self.state, self.context, payment);
+        draft.claim(part.id, self.proof(learned));
+        self.finish(draft, Ending::Nothing)
+    }
+
+    /// A part under its own hash was taken. It pays whoever asked for that hash before it was known,
+    /// else the payment under which it was told, if it was recorded there or the ledger forgets
+    /// nothing. Else it may be of an obligation that is forgotten: telling paid would lose the goods,
+    /// sending again would pay twice, so it holds up its payment until somebody says.
+    fn of_stray(&self, stray: &Stray) -> Decision<FactReply> {
+        if stray.payment_hash != self.hash {
+            return self.elsewhere();
+        }
+        if stray.part.fate.is_settled() && stray.preimage.is_some() {
+            return apart(Vec::new());
+        }
+        let ending = Ending::Stray(&stray.part.id);
+        let named = self.state.namer_of_hash(&self.hash, stray.created_seq);
+        let own = || {
+            let is_own =
+                stray.part.details.earlier_try || self.context.config.remember == Remember::Forever;
+            self.state.place(&stray.payment).filter(|_| is_own && !stray.disowned)
+        };
+        let owner = named.or_else(own).filter(|_| !faults::is(Fault::StraysPayNobody));
+        let draft = owner.and_then(|at| Draft::at_place(self.state, self.context, at, ending));
+        let Some(mut draft) = draft else { return self.of_nobody(stray.payment, Vec::new()) };
+        draft.take_stray(stray);
+        draft.claim(stray.part.id, self.proof(None));
+        if !stray.part.details.earlier_try {
+            draft.tell_unknown(stray.part.id);
+        }
+        self.finish(draft, ending)
+    }
+
+    /// A stray that pays nobody as far as is known: its hash is paid, and it holds its payment.
+    fn of_nobody(&self, payment: PaymentId, mut events: Vec<Event>) -> Decision<FactReply> {
+        let ClaimPart { part, preimage, settlement, .. } = *self.command;
+        let (id, payment_hash) = (payment, self.hash);
+        let preimage = Some(preimage);
+        events.push(Event::PartClaimed { id, part, preimage, payment_hash: None, settlement });
+        let anomaly = Anomaly::ForeignClaim { payment, part, payment_hash };
+        events.push(deliver(self.state, anomaly));
+        self.follow(&mut events, None, Ending::Nothing);
+        apart(events)
+    }
+
+    /// A part of an earlier try, or of a payment that is remembered, was taken after all.
+    fn of_former(&self, place: Place, former: FormerPart) -> Decision<FactReply> {
+        if former.settled || self.is_hidden(place) {
+            // Its claim is in the books; only its proof may be news.
+            return self.prove(place);
+        }
+        let draft = Draft::at_place(self.state, self.context, place, Ending::Nothing);
+        let mut draft = draft.expect("a part of an earlier try belongs to a payment");
+        let id = draft.id();
+        draft.adopt(self.adopted(), &id, Word::Claimed, true);
+        draft.claim(self.part(), self.proof(None));
+        self.finish(draft, Ending::Nothing)
+    }
+
+    fn is_hidden(&self, place: Place) -> bool {
+        matches!(place, Place::Tombstone(_)) && faults::is(Fault::RememberedSecondPayment)
+    }
+
+    /// Of a part of which the ledger knows nothing: under an id that it knows that payment's, if the
+    /// hash can be its own; under none that of the payment which has the hash; else a payment that
+    /// the ledger does not hold was paid.
+    fn of_unknown(&self) -> Decision<FactReply> {
+        let ClaimPart { id, .. } = self.command;
+        let Some(place) = self.state.place(id) else {
+            return match self.state.owner_of_hash(&self.hash) {
+                Some(owner) => self.pays(owner),
+                None => self.of_unknown_payment(),
+            };
+        };
+        let takes = match place {
+            Place::Payment(handle) => self.state.payments.get(handle).takes(&self.hash),
+            Place::Tombstone(handle) => self.state.tombstones.get(handle).takes(&self.hash),
+            Place::Stray(_) | Place::HashPaid(_) => false,
+        };
+        let named = || self.state.namer_of_hash(&self.hash, u64::MAX);
+        let forever = self.context.config.remember == Remember::Forever;
+        if takes {
+            self.pays(place)
+        } else if let Some(owner) = named() {
+            self.pays(owner)
+        } else if forever {
+            self.pays(place)
+        } else {
+            let (part, word) = (self.adopted(), Word::Claimed);
+            let (home, earlier_try) = (Home::Stray, false);
+            let mut events = self.recall(place);
+            events.push(Event::PartAdopted { id: *id, part, home, word, earlier_try });
+            self.of_nobody(*id, events)
+        }
+    }
+
+    /// A remembered payment comes back when a part of it is out or was paid.
+    fn recall(&self, place: Place) -> Vec<Event> {
+        match place {
+            Place::Tombstone(handle) => {
+                vec![Event::PaymentRecalled { id: self.state.tombstones.get(handle).id }]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn pays(&self, place: Place) -> Decision<FactReply> {
+        let draft = Draft::at_place(self.state, self.context, place, Ending::Nothing);
+        let mut draft = draft.expect("a payment or a tombstone");
+        draft.adopt(self.adopted(), &self.command.id, Word::Claimed, false);
+        draft.claim(self.part(), self.proof(None));
+        draft.tell_unknown(self.part());
+        self.finish(draft, Ending::Nothing)
+    }
+
+    fn of_unknown_payment(&self) -> Decision<FactReply> {
+        let id = self.command.id;
+        let mut draft = Draft::adopted(self.state, self.context, id, Some(self.hash), None);
+        draft.adopt(self.adopted(), &id, Word::Claimed, false);
+        // PaymentSent itself says that it was not known at all.
+        draft.claim(self.part(), self.proof(None));
+        self.finish(draft, Ending::Nothing)
+    }
+
+    fn adopted(&self) -> AdoptedPart {
+        let reported = self.command.settlement.unwrap_or_default();
+        AdoptedPart {
+            part: self.part(),
+            payment_hash: self.hash,
+            amount: reported.amount,
+            fee: reported.fee,
+            kind: UNKNOWN_KIND,
+        }
+    }
+
+    /// The preimage is not that of the part: the part stays as it is. What it does prove is recorded: a
+    /// hash that somebody holds, one that is blocked, or one that the engine brings with it.
+    fn elsewhere(&self) -> Decision<FactReply> {
+        if let Some(owner) = self.state.owner_of_hash(&self.hash)
+            && !faults::is(Fault::TruePreimageLost)
+        {
+            return self.prove(owner);
+        }
+        let (payment, part) = (self.command.id, self.part());
+        let payment_hash = self.hash;
+        let out = self.state.places_of(&self.hash).next().is_some();
+        let held = self.state.held.contains(&self.hash);
+        let brought =
+            self.command.payment_hash == Some(self.hash) && !faults::is(Fault::TruePreimageLost);
+        if !(out || held || brought) {
+            let anomaly = Anomaly::FalsePreimage { payment, part, payment_hash };
+            let told = self.state.is_told(&anomaly);
+            return apart(if told { Vec::new() } else { vec![deliver(self.state, anomaly)] });
+        }
+        if self.state.has_proof(&self.hash) {
+            return apart(Vec::new());
+        }
+        let preimage = Some(self.command.preimage);
+        let anomaly = Anomaly::ForeignClaim { payment, part, payment_hash };
+        let noted = deliver(self.state, anomaly);
+        let paid = Event::HashPaid { payment_hash, preimage, payer: None };
+        let mut events = vec![noted, paid];
+        self.follow(&mut events, None, Ending::Nothing);
+        apart(events)
+    }
+
+    /// The preimage proves a hash of this payment, by no part that is known.
+    fn prove(&self, place: Place) -> Decision<FactReply> {
+        if let Place::Tombstone(handle) = place {
+            let tombstone = self.state.tombstones.get(handle);
+            if tombstone.has_paid(&self.hash) && tombstone.is_proven(&self.hash) {
+                let payment = Some((tombstone.id, Status::Fulfilled));
+                return Decision::nothing(FactReply { changed: false, payment });
+            }
+        }
+        let draft = Draft::at_place(self.state, self.context, place, Ending::Nothing);
+        let mut draft = draft.expect("a payment or a tombstone");
+        if draft.payment.proof_of(&self.hash).is_some() {
+            return unchanged(&draft.payment);
+        }
+        draft.prove(self.hash, self.command.preimage);
+        self.finish(draft, Ending::Nothing)
+    }
+}

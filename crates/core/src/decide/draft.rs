@@ -1,0 +1,427 @@
+//! One payment while events for it are being decided: each is folded as it is added, so the next rule
+//! sees its effect.
+
+use alloc::vec::Vec;
+
+use crate::{
+    amount::Msat,
+    decide::{Context, Decision, clock, forgotten},
+    event::{AdoptedPart, Delivery, Event, Home, Settlement, Word},
+    evolve::At,
+    faults::{self, Fault},
+    hash_paid::PaidElsewhere,
+    ids::{PartId, PaymentHash, PaymentId, Preimage},
+    limits,
+    notification::Anomaly,
+    part::{Assertion, Fate, Part, PartKind},
+    payment::Payment,
+    reply::FactReply,
+    request::Request,
+    state::{Ending, Place, State},
+    status::{FailureReason, Status},
+    stray::Stray,
+    tombstone::Tombstone,
+};
+
+pub(crate) struct Draft<'a> {
+    state: &'a State,
+    context: &'a Context<'a>,
+    pub(crate) payment: Payment,
+    pub(crate) events: Vec<Event>,
+    /// Whether something beside its own parts holds it.
+    held: bool,
+}
+
+/// By what a part is known to be paid.
+#[derive(Debug, Clone)]
+pub(crate) struct Proof {
+    /// `None` on somebody's word.
+    pub(crate) preimage: Option<Preimage>,
+    /// The hash of a part of which it was not known.
+    pub(crate) payment_hash: Option<PaymentHash>,
+    /// What an engine reports.
+    pub(crate) settlement: Option<Settlement>,
+    /// Whose word, if it is an operator's.
+    pub(crate) assertion: Option<Assertion>,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn of(state: &'a State, context: &'a Context<'a>, payment: &Payment) -> Self {
+        Self::after(state, context, payment, Ending::Nothing)
+    }
+
+    /// As [`of`](Self::of), where something that may hold the payment is about to end.
+    pub(crate) fn after(
+        state: &'a State,
+        context: &'a Context<'a>,
+        payment: &Payment,
+        ending: Ending<'_>,
+    ) -> Self {
+        let held = state.is_held(payment, ending);
+        // Most facts make one event or two; room for four would be a large allocation.
+        Self { state, context, payment: payment.clone(), events: Vec::with_capacity(2), held }
+    }
+
+    /// Begins with a payment that the ledger does not hold.
+    pub(crate) fn adopted(
+        state: &'a State,
+        context: &'a Context<'a>,
+        id: PaymentId,
+        payment_hash: Option<PaymentHash>,
+        request: Option<alloc::boxed::Box<Request>>,
+    ) -> Self {
+        let payment =
+            Payment::adopted(at(state, context, 0, false), id, payment_hash, request.as_deref());
+        let held = state.is_held(&payment, Ending::Nothing);
+        let events = alloc::vec![Event::PaymentAdopted { id, payment_hash, request }];
+        Self { state, context, payment, events, held }
+    }
+
+    /// Begins with a remembered payment that comes back.
+    pub(crate) fn recalled(
+        state: &'a State,
+        context: &'a Context<'a>,
+        tombstone: &Tombstone,
+    ) -> Self {
+        let payment = Payment::recalled(at(state, context, 0, false), tombstone);
+        let held = state.is_held(&payment, Ending::Nothing);
+        let events = alloc::vec![Event::PaymentRecalled { id: tombstone.id }];
+        Self { state, context, payment, events, held }
+    }
+
+    /// Begins with what the ledger has at this place: nothing but a payment or a tombstone.
+    pub(crate) fn at_place(
+        state: &'a State,
+        context: &'a Context<'a>,
+        place: Place,
+        ending: Ending<'_>,
+    ) -> Option<Self> {
+        match place {
+            Place::Payment(handle) => {
+                Some(Self::after(state, context, state.payments.get(handle), ending))
+            }
+            Place::Tombstone(handle) => {
+                Some(Self::recalled(state, context, state.tombstones.get(handle)))
+            }
+            Place::Stray(_) | Place::HashPaid(_) => None,
+        }
+    }
+
+    pub(crate) fn id(&self) -> PaymentId {
+        self.payment.id
+    }
+
+    pub(crate) fn record(&mut self, event: Event) {
+        let at = at(self.state, self.context, self.events.len(), self.held);
+        self.payment.evolve(at, &event).expect("decide proposes only events that fit");
+        self.events.push(event);
+    }
+
+    /// Adds an event that changes no payment.
+    pub(crate) fn note(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    pub(crate) fn finish(self) -> Decision<FactReply> {
+        let reply = FactReply {
+            changed: !self.events.is_empty(),
+            payment: Some((self.payment.id, self.payment.status)),
+        };
+        Decision { events: self.events, reply }
+    }
+
+    /// Takes in a part that the payment does not have, or brings one back.
+    pub(crate) fn adopt(
+        &mut self,
+        part: AdoptedPart,
+        named: &PaymentId,
+        word: Word,
+        earlier_try: bool,
+    ) {
+        let id = self.payment.id;
+        let home = if *named == id { Home::Payment } else { Home::HashHolder { told_as: *named } };
+        self.record(Event::PartAdopted { id, part, home, word, earlier_try });
+    }
+
+    /// A stray turned out to be this payment's part.
+    pub(crate) fn take_stray(&mut self, stray: &Stray) {
+        let at = at(self.state, self.context, self.events.len(), self.held);
+        self.payment.take_stray(at, stray);
+        self.events.push(Event::PartMoved { id: self.payment.id, part: stray.part.id });
+    }
+
+    /// The payee took a part of this payment: the first claim makes it paid, the claim of a part that
+    /// was recorded as over is a correction, and a claim after it was paid may be a second payment.
+    pub(crate) fn claim(&mut self, part: PartId, proof: Proof) {
+        let id = self.payment.id;
+        let was_paid = self.payment.status == Status::Fulfilled;
+        let before = self.payment.part(&part).cloned();
+        let before = before.expect("what is claimed is a part of it");
+        let Proof { preimage, payment_hash, settlement, assertion } = proof;
+        let elsewhere = self.payment.details.paid_elsewhere;
+        self.record(Event::PartClaimed { id, part, preimage, payment_hash, settlement });
+        let news = !before.fate.is_settled();
+        let revived = matches!(before.fate, Fate::Failed | Fate::Withdrawn)
+            || (before.details.earlier_try && news);
+        if !was_paid || (news && faults::is(Fault::TwoPaymentsSent)) {
+            let sums = self.payment.counted();
+            let known = (sums.known_amount(), sums.known_fee());
+            self.sent(None, known, assertion, revived);
+        }
+        if revived {
+            self.correct(part);
+        }
+        if news {
+            self.tell_more_spent(&before, settlement);
+            self.tell_second_payment(&before, was_paid, elsewhere);
+        }
+        self.tell_settled();
+    }
+
+    /// A preimage proves that a hash of this payment was paid, by no part that is known.
+    pub(crate) fn prove(&mut self, payment_hash: PaymentHash, preimage: Preimage) {
+        let id = self.payment.id;
+        self.record(Event::PreimageLearned { id, payment_hash, preimage });
+        if self.payment.status != Status::Fulfilled {
+            let sums = self.payment.counted();
+            let any = self.payment.parts.iter().any(|part| {
+                part.fate == Fate::InFlight && self.payment.part_hash(part) == Some(&payment_hash)
+            });
+            let known = if any { (sums.known_amount(), sums.known_fee()) } else { (None, None) };
+            self.sent(None, known, None, false);
+        }
+        self.tell_settled();
+    }
+
+    /// Tells of a part that was over and is paid, and names the others that are out.
+    fn correct(&mut self, part: PartId) {
+        let in_flight = self.others(&part, |fate| fate == Fate::InFlight);
+        self.tell(Anomaly::Correction { payment: self.payment.id, part, in_flight });
+    }
+
+    /// Tells of a part that was over and is out again.
+    pub(crate) fn tell_out_again(&mut self, part: PartId) {
+        let others = self.others(&part, |fate| fate.is_unresolved() || fate.is_settled());
+        self.tell(Anomaly::OutAgain { payment: self.payment.id, part, others });
+    }
+
+    fn others(
+        &self,
+        part: &PartId,
+        counts: impl Fn(Fate) -> bool,
+    ) -> crate::codec::List<PartId, { limits::PAYMENT_PARTS }> {
+        let others = self.payment.parts.iter();
+        let others = others.filter(|other| counts(other.fate) && other.id != *part);
+        others.map(|other| other.id).take(limits::PAYMENT_PARTS).collect()
+    }
+
+    /// Tells of a part that the payment did not know and that paid it.
+    pub(crate) fn tell_unknown(&mut self, part: PartId) {
+        self.tell(Anomaly::UnknownPart { payment: self.payment.id, part });
+    }
+
+    /// Tells that a word which names another payment made this one paid as well.
+    pub(crate) fn tell_paid_with(&mut self, named: PaymentId) {
+        self.tell(Anomaly::PaidWithAnother { payment: self.payment.id, named });
+    }
+
+    fn tell(&mut self, anomaly: Anomaly) {
+        self.record(Event::AnomalyNoted { anomaly, delivery: Delivery::Notify });
+    }
+
+    /// An engine was given a budget. What it spent beyond is gone, and somebody must look.
+    fn tell_more_spent(&mut self, before: &Part, settlement: Option<Settlement>) {
+        let Some(reported) = settlement else { return };
+        let silent = faults::is(Fault::MoreIsNotTold);
+        if before.kind != PartKind::Delegated || before.batch == 0 || silent {
+            return;
+        }
+        let percent = self.context.config.overpay_percent;
+        let most = before.amount.map(|amount| with_allowance(amount, percent));
+        let amount = reported.amount.filter(|amount| most.is_some_and(|most| *amount > most));
+        let limited = self.payment.request().and_then(|request| request.max_fee.limit());
+        let most = before.fee.filter(|_| limited.is_some());
+        let fee = reported.fee.filter(|fee| most.is_some_and(|most| *fee > most));
+        if amount.is_some() || fee.is_some() {
+            let (payment, part) = (self.payment.id, before.id);
+            self.tell(Anomaly::SpentMore { payment, part, amount, fee });
+        }
+    }
+
+    /// Money left twice: for this payment, beyond its amount, or for a hash that another has paid.
+    fn tell_second_payment(
+        &mut self,
+        before: &Part,
+        was_paid: bool,
+        elsewhere: Option<PaidElsewhere>,
+    ) {
+        if faults::is(Fault::TwiceInSilence) {
+            return;
+        }
+        let (payment, part) = (self.payment.id, before.id);
+        let now = self.payment.part(&part).expect("it was claimed");
+        let hash = self.payment.part_hash(now).copied();
+        let other = hash.and_then(|hash| self.state.payer_of(&hash, &payment)).or(elsewhere);
+        if let Some(PaidElsewhere { payer, .. }) = other {
+            let first_part = None;
+            self.tell(Anomaly::PaidTwice { payment, part, first_payment: payer, first_part });
+        } else if was_paid && self.is_second(before, hash) {
+            let settled = |other: &&Part| other.fate.is_settled() && other.id != part;
+            let first_part = self.payment.parts.iter().find(settled).map(|other| other.id);
+            let first_payment = Some(payment);
+            self.tell(Anomaly::PaidTwice { payment, part, first_payment, first_part });
+        }
+    }
+
+    /// Whether what was claimed now is more than the payment was for. Of a part that was not dispatched
+    /// for what was missing, what is not known counts as everything.
+    fn is_second(&self, before: &Part, hash: Option<PaymentHash>) -> bool {
+        let regular = before.batch > 0
+            && !matches!(before.fate, Fate::Failed | Fate::Withdrawn)
+            && !before.adopted
+            && hash == self.payment.proven_hash().or(hash);
+        let settled = self.payment.settled();
+        let percent = self.context.config.overpay_percent;
+        let most = self.payment.amount().map(|amount| with_allowance(amount, percent));
+        match most.filter(|_| settled.amount_complete) {
+            Some(most) => settled.amount > most,
+            None => !regular,
+        }
+    }
+
+    pub(crate) fn sent(
+        &mut self,
+        payment_hash: Option<PaymentHash>,
+        (amount, fee): (Option<Msat>, Option<Msat>),
+        assertion: Option<Assertion>,
+        revived: bool,
+    ) {
+        let unknown_until_now = matches!(self.events.first(), Some(Event::PaymentAdopted { .. }));
+        let failed = matches!(self.payment.status, Status::Failed { .. });
+        let correction = revived || failed || unknown_until_now;
+        let id = self.payment.id;
+        self.record(Event::PaymentSent { id, payment_hash, amount, fee, correction, assertion });
+    }
+
+    /// What the user was told is what was spent: once nothing is in flight any more the sums are final,
+    /// and a proof is told as soon as it is there.
+    fn tell_settled(&mut self) {
+        let Some(told) = self.payment.details.told else { return };
+        if self.payment.status != Status::Fulfilled || faults::is(Fault::SumsStayAsTold) {
+            return;
+        }
+        let settled = self.payment.settled();
+        let (amount, fee) = (settled.known_amount(), settled.known_fee());
+        let in_flight = self.payment.parts.iter().any(|part| part.fate == Fate::InFlight);
+        let other_sums =
+            !in_flight && (amount, fee) != (told.settlement.amount, told.settlement.fee);
+        let proof = self.payment.preimage().is_some() && !told.proof;
+        if proof || other_sums {
+            self.record(Event::PaymentSettled { id: self.payment.id, amount, fee });
+        }
+    }
+
+    /// The hash that this payment holds was paid elsewhere: it is over for it. Sending it again would
+    /// pay a settled invoice.
+    pub(crate) fn paid_elsewhere(&mut self, payment_hash: &PaymentHash, by: PaidElsewhere) {
+        let own = self.payment.hash() == Some(payment_hash) && !self.payment.is_offer();
+        let known = self.payment.details.paid_elsewhere.is_some();
+        let goes_on = faults::is(Fault::PaidHashGoesOn);
+        if own && !known && !goes_on && self.payment.status != Status::Fulfilled {
+            self.record(Event::PaidElsewhere { id: self.payment.id, by });
+        }
+    }
+
+    /// Draws what follows once a part is resolved, a hold has ended or a notification was read, unless
+    /// conclusions are withheld: gives up what cannot be tried again, fails what has nothing out,
+    /// forgets a failure that everybody has seen. `part_failed`: only then is a payment given up that
+    /// still has parts out.
+    pub(crate) fn conclude(&mut self, part_failed: bool) {
+        if self.payment.status == Status::Fulfilled {
+            self.tell_settled();
+        } else if !self.state.withholds_verdicts() {
+            self.draw_conclusion(part_failed);
+        }
+    }
+
+    pub(crate) fn draw_conclusion(&mut self, part_failed: bool) {
+        let id = self.payment.id;
+        let resolved = self.payment.is_resolved();
+        let over = resolved && !self.held;
+        match self.payment.status {
+            Status::AwaitingInvoice | Status::Pending => {
+                if let Some(reason) = self.gives_up(resolved || part_failed) {
+                    self.record(if over {
+                        Event::PaymentFailed { id, reason }
+                    } else {
+                        Event::PaymentAbandoned { id, reason }
+                    });
+                } else if resolved && self.lets_hash_go() {
+                    self.record(Event::InvoiceDropped { id });
+                }
+            }
+            Status::Abandoned { reason } if over => {
+                self.record(Event::PaymentFailed { id, reason });
+            }
+            // Told once, superseded since, and true again: who waits must hear of it.
+            Status::Failed { reason } if over && self.payment.details.failure_superseded => {
+                if faults::is(Fault::FailureNotRetold) {
+                    return;
+                }
+                self.record(Event::PaymentFailed { id, reason });
+            }
+            Status::Failed { .. } if over && self.payment.unread == 0 => {
+                self.note(forgotten(id, self.context.config));
+            }
+            Status::Abandoned { .. } | Status::Failed { .. } | Status::Fulfilled => {}
+        }
+    }
+
+    fn gives_up(&self, asked: bool) -> Option<FailureReason> {
+        if self.payment.details.paid_elsewhere.is_some() {
+            return Some(FailureReason::PaidElsewhere);
+        }
+        self.payment.hopeless(clock::time(self.state, self.context)).filter(|_| asked)
+    }
+
+    /// Whether an offer awaits its invoice again: its hand-over has failed, or its hash is paid.
+    fn lets_hash_go(&self) -> bool {
+        let payment = &self.payment;
+        let paid = |hash: &PaymentHash| self.state.payer_of(hash, &payment.id).is_some();
+        let pending_offer = payment.is_offer() && payment.status == Status::Pending;
+        let keeps = faults::is(Fault::OfferKeepsHash);
+        pending_offer && !keeps && (payment.drops_invoice() || payment.hash().is_some_and(paid))
+    }
+
+    /// Asked to end: with nothing out at once.
+    pub(crate) fn abandon(&mut self, reason: FailureReason) {
+        let id = self.payment.id;
+        let over = self.payment.is_resolved() && !self.held;
+        if over && !self.state.withholds_verdicts() {
+            self.record(Event::PaymentFailed { id, reason });
+        } else {
+            self.record(Event::PaymentAbandoned { id, reason });
+        }
+    }
+}
+
+/// An amount is at most 2.1 * 10^18, so a hundred and fifty-five percent more still fit.
+pub(crate) fn with_allowance(amount: Msat, percent: u8) -> Msat {
+    let allowance = u128::from(amount.0) * u128::from(percent) / 100;
+    amount.saturating_add(Msat(u64::try_from(allowance).unwrap_or(u64::MAX)))
+}
+
+/// Where the event after `ahead` others would stand. Its chain hash is not known before the entry
+/// is encoded, and no rule of decide asks for it.
+fn at(state: &State, context: &Context<'_>, ahead: usize, held: bool) -> At {
+    At {
+        seq: state.head.seq + 1 + ahead as u64,
+        now: context.now,
+        epoch: state.epoch,
+        tick: state.tick,
+        chain: [0; 8],
+        withheld: state.withholds_verdicts(),
+        reference: state.tick_reference.unwrap_or_default(),
+        held,
+    }
+}

@@ -1,0 +1,67 @@
+//! What a fact about one payment means for others: those that hold the hash that is paid now, and those
+//! whom something held that has ended.
+
+use alloc::vec::Vec;
+
+use crate::{
+    decide::{Context, draft::Draft},
+    event::Event,
+    hash_paid::PaidElsewhere,
+    ids::{PaymentHash, PaymentId},
+    slab::Handle,
+    state::{Ending, State},
+};
+
+/// What has happened to others, and whose events say it already.
+pub(crate) struct News<'a> {
+    /// A hash is paid.
+    pub(crate) paid: Option<(PaymentHash, PaidElsewhere)>,
+    /// Something that may have held them has ended.
+    pub(crate) ending: Ending<'a>,
+    /// Those that need not be looked at.
+    pub(crate) done: &'a [PaymentId],
+}
+
+/// Adds what follows: who holds a hash that is paid is given up, since what it would send goes to an
+/// invoice that is settled; who is held by nothing any more may end.
+pub(crate) fn follow(
+    state: &State,
+    context: &Context<'_>,
+    events: &mut Vec<Event>,
+    news: &News<'_>,
+) {
+    for handle in touched(state, news) {
+        let payment = state.payments.get(handle);
+        if news.done.contains(&payment.id) {
+            continue;
+        }
+        let mut draft = Draft::after(state, context, payment, news.ending);
+        if let Some((hash, by)) = &news.paid {
+            draft.paid_elsewhere(hash, *by);
+        }
+        draft.conclude(false);
+        events.append(&mut draft.events);
+    }
+}
+
+/// All that hold the hash that is paid, or that has been held; and the payment under which a stray was
+/// told. Each once, oldest first.
+fn touched(state: &State, news: &News<'_>) -> Vec<Handle> {
+    let mut handles = Vec::new();
+    if let Some((hash, _)) = &news.paid {
+        handles.extend(state.holders(hash));
+    }
+    match news.ending {
+        Ending::Nothing => {}
+        Ending::Hold(hash) => handles.extend(state.holders(hash)),
+        Ending::Stray(part) => {
+            if let Some(stray) = state.stray_of(part) {
+                handles.extend(state.live(&stray.payment).map(|(handle, _)| handle));
+                handles.extend(state.holders(&stray.payment_hash));
+            }
+        }
+    }
+    handles.sort_by_key(|handle| state.payments.get(*handle).created_seq);
+    handles.dedup();
+    handles
+}

@@ -1,0 +1,256 @@
+//! *Paid* on somebody's word (SEMANTICS 4): the node knows that a payment was paid and has no proof, or
+//! an operator says so.
+
+use alloc::vec::Vec;
+
+use crate::{
+    command::MarkPaid,
+    decide::{
+        Context, Decision,
+        draft::{Draft, Proof},
+        others::{self, News},
+        whose::{self, Known},
+    },
+    event::{AdoptedPart, Event, Word},
+    faults::{self, Fault},
+    hash_paid::PaidElsewhere,
+    ids::{PartId, PaymentHash, PaymentId},
+    part::UNKNOWN_KIND,
+    refusal::FactRefusal,
+    reply::FactReply,
+    state::{Ending, Place, State},
+    status::Status,
+};
+
+/// The payment that is named is paid, and also the owner of the part and that of the hash: whoever is
+/// left out would pay again what somebody says is paid.
+pub(crate) fn mark_paid(
+    state: &State,
+    context: &Context<'_>,
+    command: MarkPaid,
+) -> Result<Decision<FactReply>, FactRefusal> {
+    let word = Spoken { state, context, command: &command };
+    word.check()?;
+    let paid: Vec<_> =
+        word.targets().iter().enumerate().map(|(nth, at)| word.pay(at, nth == 0)).collect();
+    let ids: Vec<_> = paid.iter().filter_map(|one| Some(one.reply.payment?.0)).collect();
+    let payment = paid.first().and_then(|first| first.reply.payment);
+    let mut events: Vec<_> = paid.into_iter().flat_map(|one| one.events).collect();
+    word.tell_others(&mut events, &ids);
+    let reply = FactReply { changed: !events.is_empty(), payment };
+    Ok(Decision { events, reply })
+}
+
+/// Whom a word pays.
+enum Target {
+    /// A payment or a tombstone.
+    Known(Place),
+    /// A payment that the ledger does not hold.
+    New(PaymentId),
+}
+
+/// A word while it looks for its payments.
+struct Spoken<'a> {
+    state: &'a State,
+    context: &'a Context<'a>,
+    command: &'a MarkPaid,
+}
+
+impl Spoken<'_> {
+    /// An operator's word makes no payment that nobody asked for, unless the log lacks it and the
+    /// word says what was paid.
+    fn check(&self) -> Result<(), FactRefusal> {
+        let MarkPaid { id, payment_hash, request, assertion, .. } = self.command;
+        let known = self.state.place(id).is_some();
+        let says_what = payment_hash.is_some() || request.is_some();
+        if assertion.is_none() || known || (self.state.gap && says_what) {
+            return super::resolution::check_assertion_text(assertion.as_ref());
+        }
+        Err(FactRefusal::UnknownPayment { id: *id })
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        let MarkPaid { id, part, payment_hash, .. } = self.command;
+        let owner = part.and_then(|part| self.owner_of_part(&part));
+        let owner = owner.filter(|_| !faults::is(Fault::WordIgnoresPart));
+        let holder = payment_hash.and_then(|hash| self.state.owner_of_hash(&hash));
+        let holder = holder.filter(|_| !faults::is(Fault::WordIgnoresHash));
+        let named = self.state.place(id);
+        // Who has none of our ids names the hash as one.
+        let unnamed = *payment_hash == Some(PaymentHash::from_bytes(*id.as_bytes()));
+        let mut places: Vec<Place> = Vec::new();
+        for place in named.into_iter().chain(owner).chain(holder) {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        let unnamed = unnamed || faults::is(Fault::WordIgnoresId);
+        let new = named.is_none() && !(unnamed && !places.is_empty());
+        let new = new.then_some(Target::New(*id));
+        new.into_iter().chain(places.into_iter().map(Target::Known)).collect()
+    }
+
+    fn owner_of_part(&self, part: &PartId) -> Option<Place> {
+        let hash = self.command.payment_hash;
+        match whose::known(self.state, part, hash.as_ref()) {
+            Known::Own(payment, _) => self.state.place(&payment.id),
+            Known::Stray(stray) => self.state.place(&stray.payment),
+            Known::Former(place, ..) => Some(place),
+            Known::Nothing => None,
+        }
+    }
+
+    /// Makes one of them paid. The first is the one that is named, or else whose the part or the hash
+    /// is.
+    fn pay(&self, target: &Target, first: bool) -> Decision<FactReply> {
+        let MarkPaid { id, payment_hash, request, .. } = self.command;
+        if let Target::Known(Place::Tombstone(handle)) = target
+            && let Some(paid) = self.remembered_as_paid(*handle)
+        {
+            return paid;
+        }
+        let ending = self.command.part.as_ref().map_or(Ending::Nothing, Ending::Stray);
+        let mut draft = match target {
+            Target::Known(place) => Draft::at_place(self.state, self.context, *place, ending)
+                .expect("a payment or a tombstone"),
+            Target::New(id) => {
+                Draft::adopted(self.state, self.context, *id, *payment_hash, request.clone())
+            }
+        };
+        let before = draft.payment.status;
+        self.pay_part(&mut draft, first);
+        self.take_claimed_strays(&mut draft);
+        if draft.payment.status != Status::Fulfilled {
+            let settlement = self.command.settlement;
+            let known = (settlement.amount, settlement.fee);
+            draft.sent(*payment_hash, known, self.command.assertion.clone(), false);
+        }
+        if !first && before != Status::Fulfilled {
+            draft.tell_paid_with(*id);
+        }
+        draft.conclude(false);
+        draft.finish()
+    }
+
+    /// Of a remembered payment that was paid it is the same fact told again.
+    fn remembered_as_paid(&self, handle: crate::slab::Handle) -> Option<Decision<FactReply>> {
+        let tombstone = self.state.tombstones.get(handle);
+        let hash = self.command.payment_hash;
+        let part = self.command.part;
+        let same_hash =
+            hash.is_none_or(|hash| tombstone.has_paid(&hash) || !tombstone.takes(&hash));
+        let same_part = part.is_none_or(|part| {
+            tombstone.former(&part, hash.as_ref()).is_none_or(|(former, _)| former.settled)
+        });
+        let same = tombstone.is_paid() && same_hash && same_part;
+        let payment = Some((tombstone.id, Status::Fulfilled));
+        same.then(|| Decision::nothing(FactReply { changed: false, payment }))
+    }
+
+    fn proof(&self) -> Proof {
+        let settlement = self.command.settlement;
+        let known = settlement.amount.is_some() || settlement.fee.is_some();
+        Proof {
+            preimage: None,
+            payment_hash: None,
+            settlement: known.then_some(settlement),
+            assertion: self.command.assertion.clone(),
+        }
+    }
+
+    /// The part that is named, if it is this payment's, or nobody's and this is the first.
+    fn pay_part(&self, draft: &mut Draft<'_>, first: bool) {
+        let MarkPaid { part: Some(part), payment_hash, .. } = self.command else { return };
+        match whose::known(self.state, part, payment_hash.as_ref()) {
+            Known::Own(payment, known) if payment.id == draft.id() => {
+                if !known.fate.is_settled() {
+                    let learned = draft.payment.part_hash(known).is_none();
+                    let payment_hash = payment_hash.filter(|_| learned);
+                    draft.claim(*part, Proof { payment_hash, ..self.proof() });
+                }
+            }
+            Known::Stray(stray) if stray.payment == draft.id() => {
+                draft.take_stray(stray);
+                if !stray.part.fate.is_settled() {
+                    draft.claim(*part, self.proof());
+                }
+            }
+            Known::Former(place, former, hash) if self.state.id_at(place) == Some(&draft.id()) => {
+                let hash = hash.or(*payment_hash).or(draft.payment.hash().copied());
+                if let Some(hash) = hash.filter(|_| !former.settled) {
+                    self.adopt_and_claim(draft, *part, hash, true);
+                }
+            }
+            Known::Nothing if first => {
+                let known = self.state.place(&draft.id()).is_some();
+                let hash = payment_hash.or(draft.payment.hash().copied());
+                if let Some(hash) = hash {
+                    self.adopt_and_claim(draft, *part, hash, false);
+                    if known {
+                        draft.tell_unknown(*part);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn adopt_and_claim(
+        &self,
+        draft: &mut Draft<'_>,
+        part: PartId,
+        payment_hash: PaymentHash,
+        earlier_try: bool,
+    ) {
+        let settlement = self.command.settlement;
+        let (amount, fee) = (settlement.amount, settlement.fee);
+        let adopted = AdoptedPart { part, payment_hash, amount, fee, kind: UNKNOWN_KIND };
+        draft.adopt(adopted, &self.command.id, Word::Claimed, earlier_try);
+        draft.claim(part, self.proof());
+    }
+
+    /// A claimed part of it that awaited somebody's word has it now.
+    fn take_claimed_strays(&self, draft: &mut Draft<'_>) {
+        let named = self.command.part;
+        let mut strays: Vec<_> =
+            self.state.strays_of(&draft.id()).map(|(_, stray)| stray).collect();
+        strays.retain(|stray| stray.awaits_word() && Some(stray.part.id) != named);
+        strays.sort_by_key(|stray| stray.created_seq);
+        strays.into_iter().for_each(|stray| draft.take_stray(stray));
+    }
+
+    /// Adds what follows for others with the hash that is paid now, and the record of a hash that is
+    /// nobody's.
+    fn tell_others(&self, events: &mut Vec<Event>, paid: &[PaymentId]) {
+        if events.is_empty() {
+            return;
+        }
+        let payer = paid.first().copied();
+        if let Some(payment_hash) = self.command.payment_hash
+            && !self.is_told(events, &payment_hash)
+        {
+            events.push(Event::HashPaid { payment_hash, preimage: None, payer });
+        }
+        let by = PaidElsewhere { payer, proven: false };
+        let hash = self.command.payment_hash.or_else(|| {
+            let (_, payment) = self.state.live(payer.as_ref()?)?;
+            payment.hash().copied()
+        });
+        let ending = self.command.part.as_ref().map_or(Ending::Nothing, Ending::Stray);
+        let news = News { paid: hash.map(|hash| (hash, by)), ending, done: paid };
+        others::follow(self.state, self.context, events, &news);
+    }
+
+    /// Whether the ledger knows the hash as somebody's, or the events say whose it is.
+    fn is_told(&self, events: &[Event], payment_hash: &PaymentHash) -> bool {
+        let known = self.state.owner_of_hash(payment_hash).is_some()
+            || self.state.hash_paid(payment_hash).is_some();
+        known
+            || events.iter().any(|event| match event {
+                Event::PaymentAdopted { payment_hash: told, .. }
+                | Event::PaymentSent { payment_hash: told, .. } => *told == Some(*payment_hash),
+                Event::PartAdopted { part, .. } => part.payment_hash == *payment_hash,
+                _ => false,
+            })
+    }
+}
