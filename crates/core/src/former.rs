@@ -98,9 +98,9 @@ impl Payment {
     pub(crate) fn tries(&self) -> Many<FormerTry> {
         let mut tries = self.details.former.clone();
         if let Some(own) = self.hash().copied() {
-            let paid = self.has_paid(&own);
+            let (paid, named) = (self.has_paid(&own), self.names(&own));
             let group = group(&mut tries, Some(own));
-            group.named_seq = group.named_seq.or(Some(self.created_seq));
+            group.named_seq = group.named_seq.or(named.then_some(self.created_seq));
             group.paid |= paid;
         }
         for part in self.parts.iter() {

@@ -238,14 +238,34 @@ impl Payment {
                 .any(|of| of.paid && of.payment_hash.as_ref() == Some(payment_hash))
     }
 
+    /// Whether this payment is known to have paid another hash than this one.
+    pub(crate) fn has_paid_another(&self, payment_hash: &PaymentHash) -> bool {
+        let differs = |other: Option<&PaymentHash>| other.is_some_and(|other| other != payment_hash);
+        let mut settled = self.parts.iter().filter(|part| part.fate.is_settled());
+        differs(self.proven_hash().as_ref())
+            || (self.details.own_hash_paid && differs(self.hash()))
+            || settled.any(|part| differs(self.part_hash(part)))
+    }
+
     /// Since which seq a request of it, or its invoice, has named this hash, in any of its tries.
     pub(crate) fn named_since(&self, payment_hash: &PaymentHash) -> Option<u64> {
         let former =
             self.details.former.iter().find(|of| {
                 of.named_seq.is_some() && of.payment_hash.as_ref() == Some(payment_hash)
             });
-        let own = (self.hash() == Some(payment_hash)).then_some(self.created_seq);
+        let own = self.names(payment_hash).then_some(self.created_seq);
         former.and_then(|of| of.named_seq).or(own)
+    }
+
+    /// Whether the request of this try, or its invoice, names this hash.
+    pub(crate) fn names(&self, payment_hash: &PaymentHash) -> bool {
+        let invoiced = || self.invoice().map(|invoice| invoice.payment_hash);
+        let named = match &self.terms {
+            Terms::Full(request) => request.target.payment_hash().or_else(invoiced),
+            Terms::Digests(_) => self.hash().copied(),
+            Terms::None => None,
+        };
+        named.as_ref() == Some(payment_hash)
     }
 
     /// The hashes of it beside its own, each once: of its parts and of its earlier tries.

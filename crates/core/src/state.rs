@@ -227,6 +227,16 @@ impl State {
         holders
     }
 
+    /// The live payments that have paid a hash.
+    pub(crate) fn payers(&self, payment_hash: &PaymentHash) -> Vec<Handle> {
+        let paid = |place: Place| match place {
+            Place::Payment(handle) => Some(handle),
+            _ => None,
+        };
+        let all = self.places_of(payment_hash).filter_map(paid);
+        all.filter(|handle| self.payments.get(*handle).has_paid(payment_hash)).collect()
+    }
+
     /// Whose a hash is, live or remembered: the payment that has named it longest in a request or an
     /// invoice, in any of its tries. `before` this seq.
     pub(crate) fn namer_of_hash(&self, payment_hash: &PaymentHash, before: u64) -> Option<Place> {
@@ -245,7 +255,24 @@ impl State {
     /// that holds it for a part.
     pub(crate) fn owner_of_hash(&self, payment_hash: &PaymentHash) -> Option<Place> {
         let holder = || self.holders(payment_hash).first().copied().map(Place::Payment);
-        self.namer_of_hash(payment_hash, u64::MAX).or_else(holder)
+        let remembered = || {
+            self.first_place_of(payment_hash, |place| match place {
+                Place::Payment(handle) => self.payments.get(handle).has_paid(payment_hash),
+                Place::Tombstone(handle) => self.tombstones.get(handle).had(payment_hash),
+                Place::Stray(_) | Place::HashPaid(_) => false,
+            })
+        };
+        let named = self.namer_of_hash(payment_hash, u64::MAX);
+        named.or_else(holder).or_else(remembered)
+    }
+
+    /// Whether a payment is known by its parts alone: no request of it was ever told.
+    pub(crate) fn is_adopted(&self, place: Place) -> bool {
+        match place {
+            Place::Payment(handle) => self.payments.get(handle).is_adopted(),
+            Place::Tombstone(handle) => self.tombstones.get(handle).request.is_none(),
+            Place::Stray(_) | Place::HashPaid(_) => false,
+        }
     }
 
     pub(crate) fn part_place(&self, part: &PartId) -> Option<PartPlace> {
@@ -464,9 +491,16 @@ impl State {
         if (self.strays.is_empty() && self.held.is_empty()) || faults::is(Fault::FailsWhileHeld) {
             return false;
         }
-        let counts = |stray: &Stray| !matches!(but, Ending::Stray(part) if *part == stray.part.id);
+        let told = |stray: &Stray| match but {
+            Ending::Stray(part) | Ending::Told(part) => *part != stray.part.id,
+            _ => true,
+        };
+        let on_channel = |stray: &Stray| match but {
+            Ending::Stray(part) | Ending::OnChannel(part) => *part != stray.part.id,
+            _ => true,
+        };
         let mut strays = self.strays_of(&payment.id);
-        if strays.any(|(_, stray)| stray.holds_payment() && counts(stray)) {
+        if strays.any(|(_, stray)| stray.holds_payment() && told(stray)) {
             return true;
         }
         let holds = |hash: &PaymentHash| {
@@ -474,7 +508,7 @@ impl State {
             let out = |place: Place| match place {
                 Place::Stray(handle) => {
                     let stray = self.strays.get(handle);
-                    stray.part.fate.is_unresolved() && counts(stray)
+                    stray.part.fate.is_unresolved() && on_channel(stray)
                 }
                 _ => false,
             };
@@ -515,4 +549,8 @@ pub(crate) enum Ending<'a> {
     Stray(&'a PartId),
     /// A hold on a hash.
     Hold(&'a PaymentHash),
+    /// What a claimed stray had on its channel: it holds all with its hash no more.
+    OnChannel(&'a PartId),
+    /// What a claimed stray was told to be of: it holds that payment no more.
+    Told(&'a PartId),
 }

@@ -95,6 +95,11 @@ impl Tombstone {
         self.payment_hash.is_none_or(|own| own == *payment_hash)
     }
 
+    /// Whether this hash was its own, or one that it paid.
+    pub(crate) fn had(&self, payment_hash: &PaymentHash) -> bool {
+        self.payment_hash.as_ref() == Some(payment_hash) || self.has_paid(payment_hash)
+    }
+
     pub(crate) fn has_paid(&self, payment_hash: &PaymentHash) -> bool {
         self.tries.iter().any(|of| of.paid && of.payment_hash.as_ref() == Some(payment_hash))
     }

@@ -155,10 +155,15 @@ impl Adoption<'_> {
     }
 
     /// Of a part of which the ledger knows nothing: under an id that it knows, that payment's, or a
-    /// stray of it; under none the payment's that has its hash.
+    /// stray of it; under none the payment's that has its hash. An id that is known by its parts alone
+    /// does not beat a request that names the hash.
     fn of_unknown(&self) -> Decision<FactReply> {
+        let hash = &self.adopted.payment_hash;
         let known = self.state.place(&self.id);
-        let place = known.or_else(|| self.state.owner_of_hash(&self.adopted.payment_hash));
+        let place = known.or_else(|| self.state.owner_of_hash(hash));
+        let adopted = place.is_some_and(|place| self.state.is_adopted(place));
+        let named = || self.state.namer_of_hash(hash, u64::MAX);
+        let place = if adopted { named().or(place) } else { place };
         let Some(place) = place else { return self.of_unknown_payment() };
         let draft = Draft::at_place(self.state, self.context, place, Ending::Nothing);
         let mut draft = draft.expect("a payment or a tombstone");
@@ -264,6 +269,6 @@ fn conclude_unheld(
     events: &mut Vec<Event>,
     payment_hash: &PaymentHash,
 ) {
-    let news = News { paid: None, ending: Ending::Hold(payment_hash), done: &[] };
+    let news = News { paid: None, proof: None, ending: Ending::Hold(payment_hash), done: &[] };
     others::follow(state, context, events, &news);
 }

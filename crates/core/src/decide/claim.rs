@@ -95,7 +95,8 @@ impl Claim<'_> {
 
     fn follow(&self, events: &mut Vec<Event>, payer: Option<PaymentId>, ending: Ending<'_>) {
         let paid = Some((self.hash, PaidElsewhere { payer, proven: true }));
-        let news = News { paid, ending, done: payer.as_slice() };
+        let proof = Some(self.command.preimage);
+        let news = News { paid, proof, ending, done: payer.as_slice() };
         others::follow(self.state, self.context, events, &news);
     }
 
@@ -184,16 +185,19 @@ impl Claim<'_> {
                 None => self.of_unknown_payment(),
             };
         };
+        if !self.is_true() {
+            return self.elsewhere();
+        }
         let takes = match place {
             Place::Payment(handle) => self.state.payments.get(handle).takes(&self.hash),
             Place::Tombstone(handle) => self.state.tombstones.get(handle).takes(&self.hash),
             Place::Stray(_) | Place::HashPaid(_) => false,
         };
-        let named = || self.state.namer_of_hash(&self.hash, u64::MAX);
+        let named = self.state.namer_of_hash(&self.hash, u64::MAX);
         let forever = self.context.config.remember == Remember::Forever;
-        if takes {
+        if takes && !(named.is_some() && self.state.is_adopted(place)) {
             self.pays(place)
-        } else if let Some(owner) = named() {
+        } else if let Some(owner) = named {
             self.pays(owner)
         } else if forever {
             self.pays(place)
@@ -243,6 +247,15 @@ impl Claim<'_> {
             fee: reported.fee,
             kind: UNKNOWN_KIND,
         }
+    }
+
+    /// Whether the preimage fits a hash that the ledger holds, or the one that came with it. Any other
+    /// bytes prove nothing.
+    fn is_true(&self) -> bool {
+        self.command.payment_hash == Some(self.hash)
+            || self.state.places_of(&self.hash).next().is_some()
+            || self.state.held.contains(&self.hash)
+            || faults::is(Fault::AnyBytesProve)
     }
 
     /// The preimage is not that of the part: the part stays as it is. What it does prove is recorded: a

@@ -30,6 +30,10 @@ pub(crate) struct Draft<'a> {
     pub(crate) events: Vec<Event>,
     /// Whether something beside its own parts holds it.
     held: bool,
+    /// What holds it no more.
+    ending: Ending<'a>,
+    /// The hash that is paid elsewhere with what is being decided.
+    paid_now: Option<PaymentHash>,
 }
 
 /// By what a part is known to be paid.
@@ -55,11 +59,12 @@ impl<'a> Draft<'a> {
         state: &'a State,
         context: &'a Context<'a>,
         payment: &Payment,
-        ending: Ending<'_>,
+        ending: Ending<'a>,
     ) -> Self {
         let held = state.is_held(payment, ending);
         // Most facts make one event or two; room for four would be a large allocation.
-        Self { state, context, payment: payment.clone(), events: Vec::with_capacity(2), held }
+        let events = Vec::with_capacity(2);
+        Self { state, context, payment: payment.clone(), events, held, ending, paid_now: None }
     }
 
     /// Begins with a payment that the ledger does not hold.
@@ -74,7 +79,8 @@ impl<'a> Draft<'a> {
             Payment::adopted(at(state, context, 0, false), id, payment_hash, request.as_deref());
         let held = state.is_held(&payment, Ending::Nothing);
         let events = alloc::vec![Event::PaymentAdopted { id, payment_hash, request }];
-        Self { state, context, payment, events, held }
+        let ending = Ending::Nothing;
+        Self { state, context, payment, events, held, ending, paid_now: None }
     }
 
     /// Begins with a remembered payment that comes back.
@@ -86,7 +92,8 @@ impl<'a> Draft<'a> {
         let payment = Payment::recalled(at(state, context, 0, false), tombstone);
         let held = state.is_held(&payment, Ending::Nothing);
         let events = alloc::vec![Event::PaymentRecalled { id: tombstone.id }];
-        Self { state, context, payment, events, held }
+        let ending = Ending::Nothing;
+        Self { state, context, payment, events, held, ending, paid_now: None }
     }
 
     /// Begins with what the ledger has at this place: nothing but a payment or a tombstone.
@@ -94,7 +101,7 @@ impl<'a> Draft<'a> {
         state: &'a State,
         context: &'a Context<'a>,
         place: Place,
-        ending: Ending<'_>,
+        ending: Ending<'a>,
     ) -> Option<Self> {
         match place {
             Place::Payment(handle) => {
@@ -141,6 +148,7 @@ impl<'a> Draft<'a> {
         let id = self.payment.id;
         let home = if *named == id { Home::Payment } else { Home::HashHolder { told_as: *named } };
         self.record(Event::PartAdopted { id, part, home, word, earlier_try });
+        self.tell_settled();
     }
 
     /// A stray turned out to be this payment's part.
@@ -171,9 +179,13 @@ impl<'a> Draft<'a> {
         if revived {
             self.correct(part);
         }
+        // A part that was paid on somebody's word may turn out to have paid what another has.
+        let learns = payment_hash.is_some() && self.payment.part_hash(&before).is_none();
         if news {
             self.tell_more_spent(&before, settlement);
-            self.tell_second_payment(&before, was_paid, elsewhere);
+        }
+        if news || learns {
+            self.tell_second_payment(&before, was_paid && news, elsewhere);
         }
         self.tell_settled();
     }
@@ -191,6 +203,14 @@ impl<'a> Draft<'a> {
             self.sent(None, known, None, false);
         }
         self.tell_settled();
+    }
+
+    /// A payment that was paid on somebody's word has the proof now.
+    pub(crate) fn prove_word(&mut self, payment_hash: PaymentHash, preimage: Preimage) {
+        let paid = self.payment.status == Status::Fulfilled && self.payment.preimage().is_none();
+        if paid && self.payment.has_paid(&payment_hash) {
+            self.prove(payment_hash, preimage);
+        }
     }
 
     /// Tells of a part that was over and is paid, and names the others that are out.
@@ -276,16 +296,29 @@ impl<'a> Draft<'a> {
     /// Whether what was claimed now is more than the payment was for. Of a part that was not dispatched
     /// for what was missing, what is not known counts as everything.
     fn is_second(&self, before: &Part, hash: Option<PaymentHash>) -> bool {
-        let regular = before.batch > 0
-            && !matches!(before.fate, Fate::Failed | Fate::Withdrawn)
-            && !before.adopted
-            && hash == self.payment.proven_hash().or(hash);
-        let settled = self.payment.settled();
+        if hash.is_some_and(|hash| self.payment.has_paid_another(&hash)) {
+            return true;
+        }
+        let regular = |part: &Part| part.batch > 0 && !part.adopted;
+        let other = |part: &&Part| part.fate.is_settled() && part.id != before.id;
+        let unknown = |part: &Part| part.amount.is_none() && !regular(part);
+        let over = matches!(before.fate, Fate::Failed | Fate::Withdrawn);
+        let irregular = over
+            || !regular(before)
+            || self.payment.parts.iter().filter(other).any(unknown);
+        let mut settled = self.payment.settled();
+        // An engine that reports nothing had this much to spend.
+        let silent = self.payment.part(&before.id).is_some_and(|part| part.amount.is_none());
+        let mut known = self.payment.parts.iter().filter(other);
+        if let Some(amount) = before.amount.filter(|_| silent) {
+            settled.amount = settled.amount.saturating_add(amount);
+            settled.amount_complete = known.all(|part| part.amount.is_some());
+        }
         let percent = self.context.config.overpay_percent;
         let most = self.payment.amount().map(|amount| with_allowance(amount, percent));
         match most.filter(|_| settled.amount_complete) {
             Some(most) => settled.amount > most,
-            None => !regular,
+            None => irregular,
         }
     }
 
@@ -324,6 +357,7 @@ impl<'a> Draft<'a> {
     /// The hash that this payment holds was paid elsewhere: it is over for it. Sending it again would
     /// pay a settled invoice.
     pub(crate) fn paid_elsewhere(&mut self, payment_hash: &PaymentHash, by: PaidElsewhere) {
+        self.paid_now = Some(*payment_hash);
         let own = self.payment.hash() == Some(payment_hash) && !self.payment.is_offer();
         let known = self.payment.details.paid_elsewhere.is_some();
         let goes_on = faults::is(Fault::PaidHashGoesOn);
@@ -341,11 +375,16 @@ impl<'a> Draft<'a> {
             self.tell_settled();
         } else if !self.state.withholds_verdicts() {
             self.draw_conclusion(part_failed);
+        } else if self.payment.is_resolved() && self.offers_paid_hash() {
+            // That a hash is paid stands, whatever else is told: this waits for nothing.
+            self.record(Event::InvoiceDropped { id: self.payment.id });
         }
     }
 
     pub(crate) fn draw_conclusion(&mut self, part_failed: bool) {
         let id = self.payment.id;
+        // A part that is over holds its hash no more, nor what holds that one the payment.
+        self.held = self.state.is_held(&self.payment, self.ending);
         let resolved = self.payment.is_resolved();
         let over = resolved && !self.held;
         match self.payment.status {
@@ -368,6 +407,12 @@ impl<'a> Draft<'a> {
                 if faults::is(Fault::FailureNotRetold) {
                     return;
                 }
+                // It may have been remembered when its hash was paid.
+                if let Some(hash) = self.payment.hash().copied()
+                    && let Some(by) = self.state.payer_of(&hash, &id)
+                {
+                    self.paid_elsewhere(&hash, by);
+                }
                 self.record(Event::PaymentFailed { id, reason });
             }
             Status::Failed { .. } if over && self.payment.unread == 0 => {
@@ -387,10 +432,23 @@ impl<'a> Draft<'a> {
     /// Whether an offer awaits its invoice again: its hand-over has failed, or its hash is paid.
     fn lets_hash_go(&self) -> bool {
         let payment = &self.payment;
-        let paid = |hash: &PaymentHash| self.state.payer_of(hash, &payment.id).is_some();
-        let pending_offer = payment.is_offer() && payment.status == Status::Pending;
-        let keeps = faults::is(Fault::OfferKeepsHash);
-        pending_offer && !keeps && (payment.drops_invoice() || payment.hash().is_some_and(paid))
+        let fails = payment.is_offer()
+            && payment.status == Status::Pending
+            && payment.drops_invoice()
+            && !faults::is(Fault::OfferKeepsHash);
+        fails || self.offers_paid_hash()
+    }
+
+    /// Whether it is an offer whose invoice was paid elsewhere.
+    fn offers_paid_hash(&self) -> bool {
+        let payment = &self.payment;
+        let paid = |hash: &PaymentHash| {
+            self.paid_now == Some(*hash) || self.state.payer_of(hash, &payment.id).is_some()
+        };
+        payment.is_offer()
+            && payment.status == Status::Pending
+            && payment.hash().is_some_and(paid)
+            && !faults::is(Fault::OfferKeepsHash)
     }
 
     /// Asked to end: with nothing out at once.
@@ -421,7 +479,7 @@ fn at(state: &State, context: &Context<'_>, ahead: usize, held: bool) -> At {
         tick: state.tick,
         chain: [0; 8],
         withheld: state.withholds_verdicts(),
-        reference: state.tick_reference.unwrap_or_default(),
+        reference: state.tick_reference.unwrap_or(state.first_reading),
         held,
     }
 }

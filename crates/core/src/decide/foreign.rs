@@ -34,7 +34,7 @@ pub(crate) fn disown(
         return Err(FactRefusal::NotClaimed { part, fate: stray.part.fate });
     }
     let mut events = vec![Event::PartDisowned { id: stray.payment, part, assertion }];
-    let news = News { paid: None, ending: Ending::Stray(&part), done: &[] };
+    let news = News { paid: None, proof: None, ending: Ending::Told(&part), done: &[] };
     others::follow(state, context, &mut events, &news);
     Ok(apart(events))
 }

@@ -69,11 +69,21 @@ impl Spoken<'_> {
         Err(FactRefusal::UnknownPayment { id: *id })
     }
 
+    /// The hash that is paid, as far as the word tells: the one that it names, that of a part which
+    /// stands under a hash of its own, or that of the request which it brings.
+    fn hash(&self) -> Option<PaymentHash> {
+        let MarkPaid { id, part, payment_hash, request, .. } = self.command;
+        let stray = || self.state.stray_of(part.as_ref()?).map(|stray| stray.payment_hash);
+        let new = self.state.place(id).is_none();
+        let requested = || request.as_ref().filter(|_| new)?.target.payment_hash();
+        payment_hash.or_else(stray).or_else(requested)
+    }
+
     fn targets(&self) -> Vec<Target> {
         let MarkPaid { id, part, payment_hash, .. } = self.command;
         let owner = part.and_then(|part| self.owner_of_part(&part));
         let owner = owner.filter(|_| !faults::is(Fault::WordIgnoresPart));
-        let holder = payment_hash.and_then(|hash| self.state.owner_of_hash(&hash));
+        let holder = self.hash().and_then(|hash| self.state.owner_of_hash(&hash));
         let holder = holder.filter(|_| !faults::is(Fault::WordIgnoresHash));
         let named = self.state.place(id);
         // Who has none of our ids names the hash as one.
@@ -139,9 +149,10 @@ impl Spoken<'_> {
         let part = self.command.part;
         let same_hash =
             hash.is_none_or(|hash| tombstone.has_paid(&hash) || !tombstone.takes(&hash));
-        let same_part = part.is_none_or(|part| {
-            tombstone.former(&part, hash.as_ref()).is_none_or(|(former, _)| former.settled)
-        });
+        let settled = |part: &PartId| {
+            tombstone.former(part, hash.as_ref()).is_some_and(|(former, _)| former.settled)
+        };
+        let same_part = part.as_ref().is_none_or(settled);
         let same = tombstone.is_paid() && same_hash && same_part;
         let payment = Some((tombstone.id, Status::Fulfilled));
         same.then(|| Decision::nothing(FactReply { changed: false, payment }))
@@ -222,9 +233,6 @@ impl Spoken<'_> {
     /// Adds what follows for others with the hash that is paid now, and the record of a hash that is
     /// nobody's.
     fn tell_others(&self, events: &mut Vec<Event>, paid: &[PaymentId]) {
-        if events.is_empty() {
-            return;
-        }
         let payer = paid.first().copied();
         if let Some(payment_hash) = self.command.payment_hash
             && !self.is_told(events, &payment_hash)
@@ -232,12 +240,13 @@ impl Spoken<'_> {
             events.push(Event::HashPaid { payment_hash, preimage: None, payer });
         }
         let by = PaidElsewhere { payer, proven: false };
-        let hash = self.command.payment_hash.or_else(|| {
+        let hash = self.hash().or_else(|| {
             let (_, payment) = self.state.live(payer.as_ref()?)?;
             payment.hash().copied()
         });
         let ending = self.command.part.as_ref().map_or(Ending::Nothing, Ending::Stray);
-        let news = News { paid: hash.map(|hash| (hash, by)), ending, done: paid };
+        let paid_now = hash.map(|hash| (hash, by));
+        let news = News { paid: paid_now, proof: None, ending, done: paid };
         others::follow(self.state, self.context, events, &news);
     }
 

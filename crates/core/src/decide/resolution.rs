@@ -76,7 +76,7 @@ fn of_stray(
     event: Event,
 ) -> Decision<FactReply> {
     let mut events = vec![event];
-    let news = News { paid: None, ending: Ending::Stray(&stray.part.id), done: &[] };
+    let news = News { paid: None, proof: None, ending: Ending::Stray(&stray.part.id), done: &[] };
     others::follow(state, context, &mut events, &news);
     apart(events)
 }
@@ -156,9 +156,14 @@ fn finalized(
             draft.finish()
         }
         Located::Stray(stray) => {
-            let event = Event::PartFinalized { id: stray.payment, part, notify: false };
-            // Who has not been told whose it was goes on waiting: it is settled.
-            apart(vec![event])
+            // Who has not been told whose it was goes on waiting: it is settled. Who only had its hash
+            // does not.
+            let mut events =
+                vec![Event::PartFinalized { id: stray.payment, part, notify: false }];
+            let ending = Ending::OnChannel(&stray.part.id);
+            let news = News { paid: None, proof: None, ending, done: &[] };
+            others::follow(state, context, &mut events, &news);
+            apart(events)
         }
         Located::Over { .. } => apart(Vec::new()),
     }

@@ -75,7 +75,7 @@ impl State {
             tick: self.tick,
             chain: position.chain,
             withheld: self.withholds_verdicts(),
-            reference: self.tick_reference.unwrap_or_default(),
+            reference: self.tick_reference.unwrap_or(self.first_reading),
             held: false,
         }
     }

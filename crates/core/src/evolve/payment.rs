@@ -30,7 +30,8 @@ pub(crate) struct At {
     pub(crate) chain: [u8; 8],
     /// No verdicts are drawn: recovery is not finished, or the gap is not closed.
     pub(crate) withheld: bool,
-    /// The reading of the last counted tick, below which no other reading is believed.
+    /// The reading of the last counted tick, or of the first opening, below which no other reading is
+    /// believed.
     pub(crate) reference: UnixMillis,
     /// Something beside the payment's own parts holds it: a stray of it, a blocked hash.
     pub(crate) held: bool,
@@ -153,7 +154,6 @@ impl Payment {
 
     /// Folds one event into the payment.
     pub(crate) fn evolve(&mut self, at: At, event: &Event) -> Result<(), Misfit> {
-        self.correct_clock(at);
         match event {
             Event::InvoiceReceived { invoice, .. } => self.on_invoice(at, *invoice)?,
             Event::InvoiceDropped { .. } => self.on_invoice_dropped(at)?,
@@ -183,7 +183,7 @@ impl Payment {
             Event::PaymentSettled { amount, fee, .. } => {
                 self.on_settled(Settlement { amount: *amount, fee: *fee })?;
             }
-            Event::PaidElsewhere { by, .. } => self.on_paid_elsewhere(*by)?,
+            Event::PaidElsewhere { by, .. } => self.on_paid_elsewhere(at, *by)?,
             Event::PaymentAbandoned { reason, .. } => self.on_abandoned(at, *reason)?,
             Event::PaymentFailed { reason, .. } => self.on_failed(at, *reason)?,
             Event::AnomalyNoted { .. } => self.unread += 1,
@@ -214,17 +214,6 @@ impl Payment {
         let quiet = self.status == Status::Fulfilled && self.unread == 0 && over;
         if quiet != self.details.quiet.is_some() {
             self.details.kept().quiet = quiet.then_some(Quiet { tick: at.tick, seq: at.seq });
-        }
-    }
-
-    /// A later reading that lies before the one at acceptance shows that this one was wrong: the time
-    /// for retries counts from the earlier one, or they would go on for years.
-    fn correct_clock(&mut self, at: At) {
-        let now = at.now.max(at.reference);
-        if let Some(since) = self.details.retries_since
-            && now < since.at
-        {
-            self.details.kept().retries_since = Some(Since { at: now, ..since });
         }
     }
 
@@ -452,7 +441,9 @@ impl Payment {
         if self.status == Status::Fulfilled && !faults::is(Fault::TwoPaymentsSent) {
             return Err(Misfit);
         }
-        if self.hash().is_none() && payment_hash.is_some() {
+        // One that came back has the hash that it was remembered with, and no other.
+        let came_back = matches!(self.terms, Terms::Digests(_));
+        if self.hash().is_none() && payment_hash.is_some() && !came_back {
             self.details.kept().payment_hash = payment_hash;
         }
         let by_part = self.has_settled_part();
@@ -487,12 +478,13 @@ impl Payment {
         Ok(())
     }
 
-    fn on_paid_elsewhere(&mut self, by: PaidElsewhere) -> Result<(), Misfit> {
+    fn on_paid_elsewhere(&mut self, at: At, by: PaidElsewhere) -> Result<(), Misfit> {
         if self.status == Status::Fulfilled {
             return Err(Misfit);
         }
         let detail = self.details.kept();
         detail.paid_elsewhere = Some(by);
+        self.mark_verdict(at, VerdictDue::Yes);
         Ok(())
     }
 

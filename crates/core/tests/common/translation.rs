@@ -208,6 +208,11 @@ impl Core {
         }
     }
 
+    /// Whether all that was decided fits.
+    pub fn fits(&self) -> bool {
+        self.state.misfit().is_none()
+    }
+
     pub fn encodes(&self) -> bool {
         self.encodes
     }
@@ -248,7 +253,6 @@ impl Core {
     fn record(&mut self, epoch: u64, now: UnixMillis, events: Vec<Event>) {
         if self.encodes {
             self.record_encoded(epoch, now, &events);
-            assert_eq!(self.state.misfit(), None, "decide proposed what does not fit: {events:?}");
             self.log.push((epoch, now, events));
             return;
         }
@@ -266,7 +270,6 @@ impl Core {
         chain[..8].copy_from_slice(&(seq << 8 | self.branch & 0xff).to_be_bytes());
         let after = Head { seq, chain: ChainHash::from_bytes(chain) };
         self.state.fold(&header, after, &events);
-        assert_eq!(self.state.misfit(), None, "decide proposed what does not fit: {events:?}");
         self.log.push((epoch, now, events));
     }
 

@@ -138,6 +138,7 @@ impl Trial {
 
     fn tell(&mut self, act: &Act, now: u64, read: u64) -> Result<Told, Conviction> {
         let told = self.core.tell(act, read);
+        self.judge.fits(self.core.fits(), act)?;
         let done = Done { act, now, read, outcome: &told.outcome, notes: &told.notes };
         self.judge.step(&done, &self.core)?;
         if self.swaps == Swaps::All {
@@ -235,7 +236,8 @@ pub fn finished(begin: &Core, facts: &[(u64, Act)], now: u64) -> Core {
     core
 }
 
-/// Two facts whose order must not matter: no wishes, and not a block against its end.
+/// Two facts whose order must not matter: no wishes, and not a block against its end; nor a list, which is
+/// refused, for a listing one by one, where a part of it is over.
 pub fn are_facts(one: &Act, other: &Act) -> bool {
     let fact = |act: &Act| {
         matches!(
@@ -245,7 +247,6 @@ pub fn are_facts(one: &Act, other: &Act) -> bool {
                 | Act::Finalize { .. }
                 | Act::Fail { .. }
                 | Act::Adopt { .. }
-                | Act::List { .. }
                 | Act::Paid { .. }
                 | Act::Block { .. }
         )

@@ -385,6 +385,8 @@ verdicts! {
     FactRefused,
     /// *Sent* is told, and nothing that was told says so.
     SentUnproven,
+    /// What was decided does not fit its own log, which could not be opened again.
+    Misfit,
     /// A payment is paid, and nobody is told; or told twice.
     SentNotOnce,
     /// *Failed* is told twice in a try, though the first still stood.
@@ -480,6 +482,12 @@ impl Judge {
         self.reached[verdict as usize] = true;
     }
 
+    /// What was decided must fit.
+    pub fn fits(&mut self, fits: bool, act: &Act) -> Judged {
+        self.reach(Verdict::Misfit);
+        demand(fits, Verdict::Misfit, || format!("{act:?}"))
+    }
+
     /// The clock is wrong for a while.
     pub fn misread(&mut self) {
         self.misread += 1;
@@ -497,7 +505,8 @@ impl Judge {
         self.before(done)?;
         let settled_before = self.book.settled_parts();
         self.book.apply(done);
-        self.book.opened(ask.is_recovering(), ask.is_restored(), ask.tick());
+        let tick = (ask.tick(), done.now);
+        self.book.opened(ask.is_recovering(), ask.is_restored(), tick);
         self.notes(done)?;
         self.standings(ask)?;
         self.facts(done)?;
@@ -722,11 +731,14 @@ impl Judge {
         demand(!recovering && !restored, Verdict::ActsInGap, about)?;
         let payment = self.book.payment_mut(id);
         demand(payment.sent.is_none(), Verdict::OutcomeTakenBack, about)?;
-        demand(!payment.failed(), Verdict::FailedTwice, about)?;
-        payment.failure = Some(money::Failure { seq, superseded: false, read: false, untrue: false });
+        let doubted = payment.failure.is_some_and(|failure| failure.doubted);
+        demand(!payment.failed() || doubted, Verdict::FailedTwice, about)?;
+        payment.failure = Some(money::Failure { seq, superseded: false, read: false, untrue: false, doubted: false });
         self.not_over(id, "is told as failed")?;
+        // An offer gives up only its invoice.
+        let offer = self.book.payment(id).is_some_and(money::Payment::is_offer);
         let paid = self.book.hash_of(id).is_some_and(|hash| self.book.is_paid(hash));
-        demand(!paid || why == Why::PaidElsewhere, Verdict::ToldFailed, || {
+        demand(offer || !paid || why == Why::PaidElsewhere, Verdict::ToldFailed, || {
             format!("id {id} is told as failed, and not that its hash is paid")
         })?;
         if why == Why::Late { self.late(id, now) } else { Ok(()) }
@@ -778,6 +790,9 @@ impl Judge {
                 }
                 continue;
             };
+            if now.status == Status::AwaitingInvoice {
+                self.book.drop_invoice(id);
+            }
             self.stands(id, before, now)?;
         }
         Ok(())
@@ -800,6 +815,7 @@ impl Judge {
         if now.remembered && before.is_some_and(|before| !before.remembered) {
             self.reach(Verdict::Vanished);
             self.long_enough(id)?;
+            self.book.remembered(id);
             let holds = self.book.holds(id);
             let about = || format!("id {id} is remembered with {holds:?}");
             demand(!holds.out, Verdict::IdFree, about)?;
@@ -871,7 +887,10 @@ impl Judge {
         let paid = |id: &Id| standing(id).is_some_and(|at| at.status == Status::Fulfilled);
         let about = || format!("the preimage of hash {hash}, part {part}, ids {ids:?}");
         demand(ids.is_empty() || ids.iter().any(paid), Verdict::ProofLost, about)?;
-        let unproven = |id: &Id| paid(id) && standing(id).is_some_and(|at| at.proof.is_none());
+        let unproven = |id: &Id| {
+            let bare = standing(id).is_some_and(|at| at.proof.is_none());
+            paid(id) && bare && book.awaits_proof(*id, part, hash)
+        };
         demand(!ids.iter().any(unproven), Verdict::ProofLost, about)?;
         let known =
             (0..book.payments()).any(|id| standing(&id).is_some_and(|at| at.proof == Some(hash)));
@@ -904,7 +923,8 @@ impl Judge {
         for id in 0..self.book.payments() {
             let Some(payment) = self.book.payment(id) else { continue };
             let Some(now) = payment.standing else { continue };
-            if now.status != Status::Fulfilled || now.remembered || self.book.is_out(id) {
+            let over = now.unresolved == 0 && !now.held && !self.book.holds(id).out;
+            if now.status != Status::Fulfilled || now.remembered || !over {
                 continue;
             }
             let told = payment.told;
@@ -943,6 +963,11 @@ impl Judge {
                 continue;
             }
             let holds = self.book.holds(id);
+            let out = self.book.may_hold(id);
+            if let Some(failure) = &mut self.book.payment_mut(id).failure {
+                failure.untrue |= holds.out;
+                failure.doubted |= out;
+            }
             if !holds.out && !holds.settled {
                 continue;
             }
@@ -951,7 +976,6 @@ impl Judge {
             demand(!silent, Verdict::ToldFailed, || format!("a repeat of id {id} with {holds:?}"))?;
             let payment = self.book.payment_mut(id);
             let Some(failure) = &mut payment.failure else { continue };
-            failure.untrue |= holds.out;
             if failure.superseded {
                 continue;
             }
@@ -1098,11 +1122,12 @@ impl Judge {
             let over = matches!(at.status, Status::Fulfilled | Status::Failed);
             let waits = holds.out || holds.settled;
             let failure = self.book.payment(id).and_then(|payment| payment.failure);
+            let loose = self.book.is_loose(id);
             if let (Status::Failed, Some(failure)) = (at.status, failure) {
-                if failure.untrue {
+                if failure.untrue && !loose {
                     self.reach(Verdict::FailureUntold);
                 }
-                let told = waits || !failure.untrue;
+                let told = waits || loose || !failure.untrue;
                 demand(told, Verdict::FailureUntold, || format!("id {id}"))?;
             }
             demand(over || waits || due.contains(&id), Verdict::Stuck, || {

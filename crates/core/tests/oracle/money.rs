@@ -110,6 +110,8 @@ pub struct Failure {
     pub read: bool,
     /// Something was out afterwards.
     pub untrue: bool,
+    /// Something was, or may have been.
+    pub doubted: bool,
 }
 
 /// An obligation.
@@ -120,6 +122,8 @@ pub struct Payment {
     pub terms: Option<Terms>,
     /// What a repeat is compared with.
     pub compared: Option<Terms>,
+    /// The hash of the invoice that an offer has now.
+    invoice: Option<Hash>,
     /// When it was accepted, and at which tick.
     pub accepted: (u64, u64),
     pub invoice_expiry: Option<u64>,
@@ -136,11 +140,14 @@ pub struct Payment {
     asked: Vec<(Hash, u32)>,
     of_try: u32,
     batches: u32,
-    /// It was told paid by its name.
+    /// It was told paid by its name, and under which hashes.
     word: bool,
+    words: Vec<Hash>,
     pub sent: Option<u64>,
     pub failure: Option<Failure>,
     pub standing: Option<Standing>,
+    /// It was remembered, and came back.
+    pub recalled: bool,
     /// The hash that it held when it was last seen.
     pub last_hash: Option<Hash>,
     /// A new try was accepted in this step.
@@ -157,7 +164,7 @@ impl Payment {
         self.amount.saturating_add(self.amount.saturating_mul(percent) / 100)
     }
 
-    fn is_offer(&self) -> bool {
+    pub fn is_offer(&self) -> bool {
         self.terms.is_some_and(|terms| matches!(terms.target, Target::Offer { .. }))
     }
 }
@@ -216,6 +223,8 @@ pub struct Book {
     hashes: Vec<Sheet>,
     epoch: u32,
     tick: u64,
+    /// When it was the last tick that counted.
+    ticked: u64,
     age: u32,
     height: Option<u32>,
     settled: u32,
@@ -237,6 +246,7 @@ impl Book {
             hashes: Vec::new(),
             epoch: 0,
             tick: 0,
+            ticked: 0,
             age: 0,
             height: None,
             settled: 0,
@@ -309,8 +319,15 @@ impl Book {
     /// The hash that a payment holds: its invoice's; of an offer the one that it has now.
     pub fn hash_of(&self, id: Id) -> Option<Hash> {
         let payment = self.payment(id)?;
+        let remembered = payment.standing.is_some_and(|at| at.remembered);
         match payment.terms {
             Some(terms) if !payment.is_offer() => terms.hash(),
+            Some(_) if !remembered => payment.invoice.or_else(|| {
+                let counts =
+                    |piece: &&Piece| piece.place.is_unresolved() || piece.place.is_settled();
+                let own = |piece: &&Piece| piece.owner == Some(id) && !piece.loose;
+                self.parts.iter().filter(own).filter(counts).find_map(|piece| piece.hash)
+            }),
             _ => payment.last_hash,
         }
     }
@@ -320,10 +337,11 @@ impl Book {
         if piece.of_try < payment.of_try {
             return true;
         }
+        let own = if payment.is_offer() { payment.invoice } else { self.hash_of(id) };
         if payment.is_offer() && piece.batch > 0 {
             return false;
         }
-        match (piece.hash, self.hash_of(id)) {
+        match (piece.hash, own) {
             (Some(hash), Some(own)) => hash != own,
             _ => false,
         }
@@ -368,7 +386,9 @@ impl Book {
         }
         let elsewhere = |piece: &&Piece| {
             let under = piece.hash == Some(hash) || piece.other == Some(hash);
-            under && piece.owner != Some(id) && piece.place.is_unresolved()
+            let out = piece.place == Place::Out;
+            let claimed = piece.place == Place::Claimed && piece.owner.is_some();
+            under && piece.owner != Some(id) && (out || claimed)
         };
         self.parts.iter().find(elsewhere).map(|_| "another has it out")
     }
@@ -477,6 +497,34 @@ impl Book {
         rests.is_some_and(|(until, tick)| now < until && self.tick < tick)
     }
 
+    /// Whether something may be out that may be its own.
+    pub fn may_hold(&self, id: Id) -> bool {
+        let out = |piece: &Piece| piece.place.is_unresolved() && piece.owner == Some(id);
+        let blocked = self.hash_of(id).is_some_and(|hash| {
+            let under = |piece: &Piece| piece.hash == Some(hash) && piece.place.is_unresolved();
+            self.blocks(hash).is_some() || self.parts.iter().any(under)
+        });
+        blocked || self.parts.iter().any(out)
+    }
+
+    /// Whether something may be its own, or not.
+    pub fn is_loose(&self, id: Id) -> bool {
+        self.parts.iter().any(|piece| piece.loose && piece.owner == Some(id))
+    }
+
+    /// A payment is remembered: of its parts only whose they are.
+    pub fn remembered(&mut self, id: Id) {
+        for piece in self.parts.iter_mut().filter(|piece| piece.owner == Some(id)) {
+            piece.withdrawn = None;
+        }
+        self.payment_mut(id).recalled = true;
+    }
+
+    /// An offer has no invoice any more.
+    pub fn drop_invoice(&mut self, id: Id) {
+        self.payment_mut(id).invoice = None;
+    }
+
     pub fn is_paid(&self, hash: Hash) -> bool {
         self.sheet(hash).paid
     }
@@ -490,20 +538,19 @@ impl Book {
     pub fn sums_of(&self, id: Id) -> Option<Sums> {
         let payment = self.payment(id)?;
         let mut parts = self.parts.iter().filter(|piece| piece.owner == Some(id)).peekable();
-        if payment.is_offer() || payment.terms.is_none() || payment.word {
+        let recalled = payment.standing.is_some_and(|at| at.remembered) || payment.recalled;
+        if payment.is_offer() || payment.terms.is_none() || payment.word || recalled {
             return None;
         }
         parts.peek()?;
         let (mut settled, mut sums) = (false, (Some(0_u64), Some(0_u64)));
         for piece in parts {
-            if piece.loose || piece.of_try != payment.of_try || piece.other.is_some() {
+            let own = piece.batch > 0 && piece.of_try == payment.of_try;
+            if piece.loose || !own || piece.other.is_some() {
                 return None;
             }
             if !piece.place.is_settled() {
                 continue;
-            }
-            if piece.batch == 0 {
-                return None;
             }
             settled = true;
             let add = |sum: Option<u64>, more: Option<u64>| sum?.checked_add(more?);
@@ -544,6 +591,14 @@ impl Book {
             ids.push(owner);
         }
         ids
+    }
+
+    /// Whether a payment that is paid awaits this proof: of a part of it, or of what a word told.
+    pub fn awaits_proof(&self, id: Id, part: Part, hash: Hash) -> bool {
+        let word = |payment: &Payment| {
+            payment.word && (payment.words.is_empty() || payment.words.contains(&hash))
+        };
+        self.piece(part).owner == Some(id) || self.payment(id).is_some_and(word)
     }
 
     /// An anomaly names the part or the hash.
@@ -704,8 +759,12 @@ impl Book {
         text
     }
 
+    /// What is blocked: by the node, or as the second hash of a part that it listed under two.
     pub fn blocked(&self) -> Vec<Hash> {
-        (0..self.hashes()).filter(|hash| self.sheet(*hash).blocked).collect()
+        let told = |piece: &Piece| piece.other;
+        let mut hashes: Vec<Hash> = self.parts.iter().filter_map(told).collect();
+        hashes.extend((0..self.hashes()).filter(|hash| self.sheet(*hash).blocked));
+        hashes
     }
 }
 
@@ -718,12 +777,15 @@ impl Book {
         (self.heard_true, self.may_prove) = (false, None);
         match done.act {
             Act::Pay { id, terms, .. } if *done.outcome == Outcome::Accepted => {
-                self.accepted(*id, terms, done.now);
+                // A wrong reading counts from the last that was right.
+                let right = done.read == done.now;
+                self.accepted(*id, terms, if right { done.now } else { self.ticked });
             }
             Act::Invoice { id, hash, amount, expiry } if *done.outcome == Outcome::Changed => {
                 let age = self.next_age();
                 let payment = self.payment_mut(*id);
                 (payment.amount, payment.invoice_expiry) = (*amount, *expiry);
+                payment.invoice = Some(*hash);
                 payment.asked.push((*hash, age));
                 self.sheet_mut(*hash);
             }
@@ -748,7 +810,11 @@ impl Book {
             Act::Adopt { id, part, hash, amount, delegated } => {
                 self.listed(*id, *part, *hash, (*amount, *delegated), done);
             }
-            Act::Finalize { part, .. } if *done.outcome == Outcome::Changed => {
+            Act::Finalize { id, part } if *done.outcome == Outcome::Changed => {
+                if self.recovering && !self.place(*part).is_settled() {
+                    // Gone, and the log lacks its claim: paid.
+                    self.word(self.owner(*part).unwrap_or(*id), Some(*part), (None, None), done);
+                }
                 let piece = self.piece_mut(*part);
                 if piece.place == Place::Claimed {
                     piece.place = Place::Over;
@@ -762,7 +828,12 @@ impl Book {
                 self.weakened(*part, Said::NeverSent);
             }
             Act::Disown { part, .. } if *done.outcome == Outcome::Changed => {
-                self.piece_mut(*part).owner = None;
+                self.forgot = true;
+                let piece = self.piece_mut(*part);
+                piece.owner = None;
+                if let Some(hash) = piece.hash {
+                    self.sheet_mut(hash).apart = true;
+                }
             }
             Act::Block { hash } => self.sheet_mut(*hash).blocked = true,
             Act::Unblock { hash } => self.sheet_mut(*hash).blocked = false,
@@ -798,10 +869,13 @@ impl Book {
     }
 
     fn accepted(&mut self, id: Id, terms: &Terms, now: u64) {
+        for piece in self.parts.iter_mut().filter(|piece| piece.owner == Some(id)) {
+            piece.withdrawn = None;
+        }
         let (age, tick) = (self.next_age(), self.tick);
         let payment = self.payment_mut(id);
         (payment.compared, payment.accepted) = (Some(*terms), (now, tick));
-        (payment.invoice_expiry, payment.rests) = (None, None);
+        (payment.invoice, payment.invoice_expiry, payment.rests) = (None, None, None);
         payment.of_try += 1;
         (payment.terms, payment.amount) = (Some(*terms), terms.amount);
         (payment.batches, payment.failure, payment.anew) = (0, None, true);
@@ -813,10 +887,14 @@ impl Book {
     }
 
     fn dispatched(&mut self, id: Id, parts: &[Offered], (delegated, mark): (bool, Option<u64>), now: u64) {
-        let hash = self.hash_of(id);
         let counted = self.counted(id);
         let (epoch, age) = (self.epoch, self.next_age());
         let payment = self.payment_mut(id);
+        let hash = if payment.is_offer() {
+            payment.invoice
+        } else {
+            payment.terms.and_then(|terms| terms.hash())
+        };
         payment.batches += 1;
         payment.rests = None;
         let (batch, of_try) = (payment.batches, payment.of_try);
@@ -829,7 +907,7 @@ impl Book {
             *self.piece_mut(offered.part) = Piece {
                 place: Place::Out,
                 owner: Some(id),
-                hash: hash.filter(|_| !delegated || !self.payments[usize::from(id)].is_offer()),
+                hash,
                 amount: Some(amount),
                 fee: Some(fee),
                 of_try,
@@ -861,8 +939,33 @@ impl Book {
             };
         }
         let holders: Vec<Id> = (0..self.payments()).filter(|id| self.has(*id, hash)).collect();
+        let askers = self.askers(hash);
+        if !askers.is_empty() {
+            // The one that has asked for it longest, of those that are not only remembered; where not
+            // all of them hold it now, it may be another's.
+            let asked = |id: &Id| {
+                let payment = &self.payments[usize::from(*id)];
+                let remembered = payment.standing.is_some_and(|at| at.remembered);
+                let mut asked = payment.asked.iter().filter(|(own, _)| *own == hash);
+                asked.next().map(|(_, age)| (remembered, *age, *id))
+            };
+            let oldest = askers.iter().filter_map(asked).min().map(|(.., id)| id);
+            let certain = askers.len() == 1 || askers == holders;
+            return (oldest, !certain);
+        }
         match holders[..] {
-            [] => (Some(named), !self.askers(hash).is_empty()),
+            [] => {
+                // Who has it for a part may be an owner as well.
+                let under = |piece: &Piece| {
+                    let own = piece.owner.is_some_and(|owner| !self.is_foreign(piece, owner));
+                    let counts = piece.place.is_unresolved() && own
+                        || piece.place.is_settled() && (own || self.rules.forever);
+                    counts && piece.hash == Some(hash)
+                };
+                let holder = self.parts.iter().find(|piece| under(piece)).and_then(|piece| piece.owner);
+                let loose = holder.is_some() || self.sheet(hash).paid;
+                (holder.or(Some(named)), loose)
+            }
             [only] => (Some(only), false),
             [first, ..] => (Some(first), true),
         }
@@ -970,12 +1073,6 @@ impl Book {
             if fits || !known {
                 self.may_prove = if known { piece.owner } else { Some(id) };
             }
-            if !known && *done.outcome == Outcome::Changed {
-                // The ledger believes it; nothing follows from it.
-                self.take_in(id, part, Some(hash), done.read);
-                let piece = self.piece_mut(part);
-                (piece.place, piece.loose) = (Place::Claimed, true);
-            }
             return;
         }
         if known && !fits {
@@ -987,7 +1084,7 @@ impl Book {
         }
         self.take_in(id, part, Some(hash), done.read);
         self.report(part, reported);
-        self.settle(part);
+        self.settle(part, true);
         self.paid(hash);
     }
 
@@ -1002,13 +1099,17 @@ impl Book {
             return;
         }
         let payment = piece.owner.and_then(|owner| self.payment(owner));
-        let limited = payment.and_then(|at| at.terms).is_some_and(|terms| terms.max_fee.is_some());
         let this_try = payment.is_some_and(|at| at.of_try == piece.of_try);
         let known = payment.is_some_and(|at| !at.is_offer());
-        let most = piece.amount.map(|most| most + most * percent / 100);
+        let asked = payment.and_then(|at| at.terms).map_or(0, |terms| terms.amount);
+        let most = payment.map(|at| at.most(percent).max(asked + asked * percent / 100));
         let more = amount.is_some_and(|amount| most.is_some_and(|most| amount > most));
-        let dear = limited && fee.is_some_and(|fee| piece.fee.is_some_and(|most| fee > most));
-        self.overspent |= this_try && (more || dear);
+        let limit = payment.and_then(|at| at.terms).and_then(|terms| terms.max_fee);
+        let dear = fee.is_some_and(|fee| limit.is_some_and(|limit| fee > limit));
+        let recalled = payment.is_some_and(|at| {
+            at.recalled || at.standing.is_some_and(|standing| standing.remembered)
+        });
+        self.overspent |= this_try && !recalled && (more || dear);
         let less = known && piece.amount.is_some() && amount.is_none_or(|amount| Some(amount) < piece.amount);
         let whole = piece.amount;
         let piece = self.piece_mut(part);
@@ -1039,7 +1140,7 @@ impl Book {
         self.settled += 1;
     }
 
-    fn settle(&mut self, part: Part) {
+    fn settle(&mut self, part: Part, by_claim: bool) {
         self.say(part, Said::Paid);
         let piece = self.piece_mut(part);
         piece.place = match piece.place {
@@ -1047,7 +1148,9 @@ impl Book {
             _ => Place::Claimed,
         };
         self.settled += 1;
-        self.find_payee(part);
+        if by_claim {
+            self.find_payee(part);
+        }
     }
 
     /// A stray pays who asked for its hash before it was known, else the payment of its id.
@@ -1072,11 +1175,18 @@ impl Book {
         (hash, terms): (Option<Hash>, Option<Terms>),
         done: &Done<'_>,
     ) {
+        let age = self.next_age();
+        let payment = self.payment_mut(id);
+        let asked = terms.filter(|_| !payment.known).and_then(|terms| terms.hash());
+        let hash = hash.or(asked);
+        let paid = hash.is_some_and(|hash| self.sheet(hash).paid);
         let payment = self.payment_mut(id);
         if !payment.known {
             payment.compared = terms;
+            payment.asked.extend(asked.map(|hash| (hash, age)));
         }
         payment.word = true;
+        payment.words.extend(hash.filter(|_| !paid));
         self.settled += 1;
         if let Some(hash) = hash {
             self.sheet_mut(hash);
@@ -1084,13 +1194,20 @@ impl Book {
         }
         let Some(part) = part else { return };
         let known = self.is_known(part);
-        let own = hash.or(self.hash_of(id)).filter(|_| !known);
+        let asked = self.hash_of(id).filter(|_| !self.payments[usize::from(id)].is_offer());
+        let own = hash.or(asked).filter(|_| !known);
         if !known && own.is_none() {
             // Nothing that the ledger could keep of it.
             return;
         }
         self.take_in(id, part, own, done.read);
-        self.settle(part);
+        if !known {
+            let piece = self.piece_mut(part);
+            (piece.owner, piece.loose) = (Some(id), false);
+        }
+        self.report(part, (None, None));
+        // It goes to whom the word names; whoever asked for its hash is paid beside.
+        self.settle(part, false);
         if let Some(hash) = self.piece(part).hash {
             self.paid(hash);
         }
@@ -1130,8 +1247,11 @@ impl Book {
     }
 
     /// How the log stands after the step; a gap takes back what was told never sent.
-    pub fn opened(&mut self, recovering: bool, restored: bool, tick: u64) {
+    pub fn opened(&mut self, recovering: bool, restored: bool, (tick, now): (u64, u64)) {
         self.note_busy();
+        if tick != self.tick || self.ticked == 0 {
+            self.ticked = now;
+        }
         self.forgot |= tick != self.tick;
         (self.recovering, self.tick) = (recovering, tick);
         if restored && !self.restored {
@@ -1170,7 +1290,8 @@ impl Book {
                 continue;
             }
             let (stray, settled) = (self.is_foreign(piece, id), piece.place.is_settled());
-            if let (true, true, Some(hash)) = (stray, settled, piece.hash) {
+            let unknown = stray && piece.batch == 0;
+            if let (true, true, Some(hash)) = (unknown, settled, piece.hash) {
                 self.sheet_mut(hash).apart = true;
             }
             self.parts[at] = Piece { noted: self.parts[at].noted, ..NO_PIECE };
@@ -1185,8 +1306,12 @@ impl Book {
         }
         for hash in 0..self.hashes() {
             let sheet = self.sheet(hash);
-            let under = |piece: &Piece| piece.place.is_settled() && piece.hash == Some(hash);
+            let under = |piece: &Piece| {
+                piece.owner.is_some() && piece.place.is_settled() && piece.hash == Some(hash)
+            };
+            let word = |payment: &Payment| payment.known && payment.words.contains(&hash);
             let known = self.parts.iter().any(under)
+                || self.payments.iter().any(word)
                 || !self.askers(hash).is_empty()
                 || (0..self.payments()).any(|id| self.has(id, hash));
             let waits = sheet.apart
@@ -1195,6 +1320,11 @@ impl Book {
                 let sheet = self.sheet_mut(hash);
                 sheet.was_proven |= sheet.proven;
                 (sheet.paid, sheet.proven, sheet.apart) = (false, false, false);
+                for piece in &mut self.parts {
+                    if piece.owner.is_none() && piece.hash == Some(hash) {
+                        *piece = Piece { noted: piece.noted, ..NO_PIECE };
+                    }
+                }
             }
         }
     }
