@@ -238,6 +238,16 @@ impl Payment {
                 .any(|of| of.paid && of.payment_hash.as_ref() == Some(payment_hash))
     }
 
+    /// Whether this payment is known to have paid another hash than this one.
+    pub(crate) fn has_paid_another(&self, payment_hash: &PaymentHash) -> bool {
+        let differs =
+            |other: Option<&PaymentHash>| other.is_some_and(|other| other != payment_hash);
+        let mut settled = self.parts.iter().filter(|part| part.fate.is_settled());
+        differs(self.proven_hash().as_ref())
+            || (self.details.own_hash_paid && differs(self.hash()))
+            || settled.any(|part| differs(self.part_hash(part)))
+    }
+
     /// Since which seq a request of it, or its invoice, has named this hash, in any of its tries.
     pub(crate) fn named_since(&self, payment_hash: &PaymentHash) -> Option<u64> {
         let former =

@@ -227,6 +227,16 @@ impl State {
         holders
     }
 
+    /// The live payments that have paid a hash.
+    pub(crate) fn payers(&self, payment_hash: &PaymentHash) -> Vec<Handle> {
+        let paid = |place: Place| match place {
+            Place::Payment(handle) => Some(handle),
+            _ => None,
+        };
+        let all = self.places_of(payment_hash).filter_map(paid);
+        all.filter(|handle| self.payments.get(*handle).has_paid(payment_hash)).collect()
+    }
+
     /// Whose a hash is, live or remembered: the payment that has named it longest in a request or an
     /// invoice, in any of its tries. `before` this seq.
     pub(crate) fn namer_of_hash(&self, payment_hash: &PaymentHash, before: u64) -> Option<Place> {
@@ -247,8 +257,9 @@ impl State {
         let holder = || self.holders(payment_hash).first().copied().map(Place::Payment);
         let remembered = || {
             self.first_place_of(payment_hash, |place| match place {
+                Place::Payment(handle) => self.payments.get(handle).has_paid(payment_hash),
                 Place::Tombstone(handle) => self.tombstones.get(handle).had(payment_hash),
-                _ => false,
+                Place::Stray(_) | Place::HashPaid(_) => false,
             })
         };
         let named = self.namer_of_hash(payment_hash, u64::MAX);
@@ -420,6 +431,16 @@ impl State {
         place.map(|place| self.holder_at(place)).or_else(|| self.hold_of(payment_hash))
     }
 
+    /// Whether a hash is known as paid.
+    pub(crate) fn is_paid(&self, payment_hash: &PaymentHash) -> bool {
+        self.places_of(payment_hash).any(|place| match place {
+            Place::Payment(handle) => self.payments.get(handle).has_paid(payment_hash),
+            Place::Tombstone(handle) => self.tombstones.get(handle).has_paid(payment_hash),
+            Place::Stray(handle) => self.strays.get(handle).part.fate.is_settled(),
+            Place::HashPaid(_) => true,
+        })
+    }
+
     /// Who has paid a hash, other than this payment; told by what is known now.
     pub(crate) fn payer_of(
         &self,
@@ -480,10 +501,18 @@ impl State {
         if (self.strays.is_empty() && self.held.is_empty()) || faults::is(Fault::FailsWhileHeld) {
             return false;
         }
-        let counts =
-            |stray: &Stray| !matches!(but, Ending::Strays(parts) if parts.contains(&stray.part.id));
+        let told = |stray: &Stray| match but {
+            Ending::Strays(parts) => !parts.contains(&stray.part.id),
+            Ending::Told(part) => *part != stray.part.id,
+            _ => true,
+        };
+        let on_channel = |stray: &Stray| match but {
+            Ending::Strays(parts) => !parts.contains(&stray.part.id),
+            Ending::OnChannel(part) => *part != stray.part.id,
+            _ => true,
+        };
         let mut strays = self.strays_of(&payment.id);
-        if strays.any(|(_, stray)| stray.holds_payment() && counts(stray)) {
+        if strays.any(|(_, stray)| stray.holds_payment() && told(stray)) {
             return true;
         }
         let holds = |hash: &PaymentHash| {
@@ -491,7 +520,7 @@ impl State {
             let out = |place: Place| match place {
                 Place::Stray(handle) => {
                     let stray = self.strays.get(handle);
-                    stray.part.fate.is_unresolved() && counts(stray)
+                    stray.part.fate.is_unresolved() && on_channel(stray)
                 }
                 _ => false,
             };
@@ -542,4 +571,8 @@ pub(crate) enum Ending<'a> {
     Strays(&'a [PartId]),
     /// A hold on a hash.
     Hold(&'a PaymentHash),
+    /// What a claimed stray had on its channel: it holds all with its hash no more.
+    OnChannel(&'a PartId),
+    /// What a claimed stray was told to be of: it holds that payment no more.
+    Told(&'a PartId),
 }

@@ -13,6 +13,7 @@ use crate::{
     },
     event::{AdoptedPart, Delivery, Event, Home, Word},
     evolve::At,
+    hash_paid::PaidElsewhere,
     ids::{PartId, PaymentHash, PaymentId},
     limits,
     notification::Anomaly,
@@ -123,7 +124,15 @@ impl Adoption<'_> {
         if other {
             draft.note(Event::HashHeld { payment_hash: told });
         }
-        self.with_gap(draft.finish(), change.lacked).news_if(news)
+        let mut decision = draft.finish();
+        if own.is_none() && part.fate.is_settled() {
+            // It was paid on a word, and has a hash now: that one is over for everybody.
+            let by = PaidElsewhere { payer: Some(payment.id), proven: false };
+            let done = &[payment.id];
+            let news = News { paid: Some((told, by)), proof: None, ending: Ending::Nothing, done };
+            others::follow(self.state, self.context, &mut decision.events, &news);
+        }
+        self.with_gap(decision, change.lacked).news_if(news)
     }
 
     fn of_stray(&self, stray: &Stray) -> Decision<FactReply> {
@@ -302,6 +311,6 @@ fn conclude_unheld(
     events: &mut Vec<Event>,
     payment_hash: &PaymentHash,
 ) {
-    let news = News { paid: None, ending: Ending::Hold(payment_hash), done: &[] };
+    let news = News { paid: None, proof: None, ending: Ending::Hold(payment_hash), done: &[] };
     others::follow(state, context, events, &news);
 }

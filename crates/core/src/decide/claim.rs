@@ -96,7 +96,8 @@ impl Claim<'_> {
 
     fn follow(&self, events: &mut Vec<Event>, payer: Option<PaymentId>, ending: Ending<'_>) {
         let paid = Some((self.hash, PaidElsewhere { payer, proven: true }));
-        let news = News { paid, ending, done: payer.as_slice() };
+        let proof = Some(self.command.preimage);
+        let news = News { paid, proof, ending, done: payer.as_slice() };
         others::follow(self.state, self.context, events, &news);
     }
 
@@ -163,8 +164,8 @@ impl Claim<'_> {
         let forever = self.context.config.remember == Remember::Forever;
         // Bytes that fit nothing known and were not brought with their hash pay nobody; the part was told
         // under this id all the same, and holds it until somebody says whose it was.
-        let is_true = self.is_true();
-        if takes && is_true && !(named.is_some() && self.state.is_adopted(place)) {
+        let (is_true, adopted) = (self.is_true(), self.state.is_adopted(place));
+        if takes && (is_true || adopted) && !(named.is_some() && adopted) {
             self.pays(place)
         } else if let Some(owner) = named {
             self.pays(owner)

@@ -143,7 +143,12 @@ impl<'a> Draft<'a> {
     ) {
         let id = self.payment.id;
         let home = if *named == id { Home::Payment } else { Home::HashHolder { told_as: *named } };
+        let before = self.payment.part(&part.part).filter(|known| known.fate.is_settled()).cloned();
         self.record(Event::PartAdopted { id, part, home, word, earlier_try });
+        // One that was paid on a word has a hash now: another may have paid that.
+        if let Some(before) = before.filter(|part| self.payment.part_hash(part).is_none()) {
+            self.tell_second_payment(&before, false, None);
+        }
         self.tell_settled();
     }
 
@@ -199,6 +204,14 @@ impl<'a> Draft<'a> {
             self.sent(None, known, None, false);
         }
         self.tell_settled();
+    }
+
+    /// A payment that was paid on somebody's word has the proof now.
+    pub(crate) fn prove_word(&mut self, payment_hash: PaymentHash, preimage: Preimage) {
+        let paid = self.payment.status == Status::Fulfilled && self.payment.preimage().is_none();
+        if paid && self.payment.has_paid(&payment_hash) {
+            self.prove(payment_hash, preimage);
+        }
     }
 
     /// Tells of a part that was over and is paid, and names the others that are out.
@@ -284,15 +297,19 @@ impl<'a> Draft<'a> {
     /// Whether what was claimed now is more than the payment was for. Of a part that was not dispatched
     /// for what was missing, what is not known counts as everything.
     fn is_second(&self, before: &Part, hash: Option<PaymentHash>) -> bool {
-        let regular = before.batch > 0
-            && !matches!(before.fate, Fate::Failed | Fate::Withdrawn)
-            && !before.adopted
-            && hash == self.payment.proven_hash().or(hash);
+        if hash.is_some_and(|hash| self.payment.has_paid_another(&hash)) {
+            return true;
+        }
+        let regular = |part: &Part| part.batch > 0 && !part.adopted;
+        let other = |part: &&Part| part.fate.is_settled() && part.id != before.id;
+        let unknown = |part: &Part| part.amount.is_none() && !regular(part);
+        let over = matches!(before.fate, Fate::Failed | Fate::Withdrawn);
+        let irregular =
+            over || !regular(before) || self.payment.parts.iter().filter(other).any(unknown);
         let mut settled = self.payment.settled();
         // An engine that reports nothing had this much to spend.
         let silent = self.payment.part(&before.id).is_some_and(|part| part.amount.is_none());
-        let known = self.payment.parts.iter().filter(|part| part.id != before.id);
-        let mut known = known.filter(|part| part.fate.is_settled());
+        let mut known = self.payment.parts.iter().filter(other);
         if let Some(amount) = before.amount.filter(|_| silent) {
             settled.amount = settled.amount.saturating_add(amount);
             settled.amount_complete = known.all(|part| part.amount.is_some());
@@ -301,7 +318,7 @@ impl<'a> Draft<'a> {
         let most = self.payment.amount().map(|amount| with_allowance(amount, percent));
         match most.filter(|_| settled.amount_complete) {
             Some(most) => settled.amount > most,
-            None => !regular,
+            None => irregular,
         }
     }
 

@@ -46,7 +46,7 @@ pub(crate) fn claimed_stray(
         let told = Told { payment: stray.payment, part, payment_hash: stray.payment_hash };
         return (stray.payment, of_nobody(state, context, &told, proof, Vec::new()));
     };
-    let proven = proof.preimage.is_some();
+    let preimage = proof.preimage;
     draft.take_stray(stray);
     draft.claim(part, proof);
     if !stray.part.details.earlier_try {
@@ -54,8 +54,9 @@ pub(crate) fn claimed_stray(
     }
     let id = draft.id();
     let mut decision = draft.finish();
-    let paid = Some((stray.payment_hash, PaidElsewhere { payer: Some(id), proven }));
-    let news = News { paid, ending, done: slice::from_ref(&id) };
+    let by = PaidElsewhere { payer: Some(id), proven: preimage.is_some() };
+    let (paid, proof) = (Some((stray.payment_hash, by)), preimage);
+    let news = News { paid, proof, ending, done: slice::from_ref(&id) };
     others::follow(state, context, &mut decision.events, &news);
     (id, decision)
 }
@@ -83,7 +84,8 @@ pub(crate) fn of_nobody(
     let anomaly = Anomaly::ForeignClaim { payment, part, payment_hash };
     events.push(deliver(state, anomaly));
     let by = PaidElsewhere { payer: None, proven: preimage.is_some() };
-    let news = News { paid: Some((payment_hash, by)), ending: Ending::Nothing, done: &[] };
+    let paid = Some((payment_hash, by));
+    let news = News { paid, proof: preimage, ending: Ending::Nothing, done: &[] };
     others::follow(state, context, &mut events, &news);
     apart(events)
 }
@@ -107,7 +109,7 @@ pub(crate) fn disown(
         return Err(FactRefusal::NotClaimed { part, fate: stray.part.fate });
     }
     let mut events = vec![Event::PartDisowned { id: stray.payment, part, assertion }];
-    let news = News { paid: None, ending: Ending::Strays(slice::from_ref(&part)), done: &[] };
+    let news = News { paid: None, proof: None, ending: Ending::Told(&part), done: &[] };
     others::follow(state, context, &mut events, &news);
     Ok(apart(events))
 }

@@ -7,7 +7,7 @@ use crate::{
     decide::{Context, draft::Draft},
     event::Event,
     hash_paid::PaidElsewhere,
-    ids::{PaymentHash, PaymentId},
+    ids::{PaymentHash, PaymentId, Preimage},
     slab::Handle,
     state::{Ending, State},
 };
@@ -16,6 +16,8 @@ use crate::{
 pub(crate) struct News<'a> {
     /// A hash is paid.
     pub(crate) paid: Option<(PaymentHash, PaidElsewhere)>,
+    /// The proof of that.
+    pub(crate) proof: Option<Preimage>,
     /// Something that may have held them has ended.
     pub(crate) ending: Ending<'a>,
     /// Those that need not be looked at.
@@ -23,7 +25,8 @@ pub(crate) struct News<'a> {
 }
 
 /// Adds what follows: who holds a hash that is paid is given up, since what it would send goes to an
-/// invoice that is settled; who is held by nothing any more may end.
+/// invoice that is settled; who was paid for it on a word has the proof; who is held by nothing any more
+/// may end.
 pub(crate) fn follow(
     state: &State,
     context: &Context<'_>,
@@ -38,6 +41,9 @@ pub(crate) fn follow(
         let mut draft = Draft::after(state, context, payment, news.ending);
         if let Some((hash, by)) = &news.paid {
             draft.paid_elsewhere(hash, *by);
+            if let Some(preimage) = news.proof {
+                draft.prove_word(*hash, preimage);
+            }
         }
         draft.conclude(false);
         events.append(&mut draft.events);
@@ -50,10 +56,22 @@ fn touched(state: &State, news: &News<'_>) -> Vec<Handle> {
     let mut handles = Vec::new();
     if let Some((hash, _)) = &news.paid {
         handles.extend(state.holders(hash));
+        if news.proof.is_some() {
+            handles.extend(state.payers(hash));
+        }
     }
     match news.ending {
         Ending::Nothing => {}
         Ending::Hold(hash) => handles.extend(state.holders(hash)),
+        Ending::OnChannel(part) => {
+            let stray = state.stray_of(part);
+            handles.extend(stray.iter().flat_map(|stray| state.holders(&stray.payment_hash)));
+        }
+        Ending::Told(part) => {
+            let stray = state.stray_of(part);
+            let named = stray.and_then(|stray| state.live(&stray.payment));
+            handles.extend(named.map(|(handle, _)| handle));
+        }
         Ending::Strays(parts) => {
             for stray in parts.iter().filter_map(|part| state.stray_of(part)) {
                 handles.extend(state.live(&stray.payment).map(|(handle, _)| handle));

@@ -33,10 +33,11 @@ pub(crate) fn mark_paid(
     word.check()?;
     let paid: Vec<_> =
         word.targets().iter().enumerate().map(|(nth, at)| word.pay(at, nth == 0)).collect();
-    let ids: Vec<_> = paid.iter().filter_map(|one| Some(one.reply.payment?.0)).collect();
-    let payment = paid.first().and_then(|first| first.reply.payment);
-    let mut events: Vec<_> = paid.into_iter().flat_map(|one| one.events).collect();
-    word.tell_others(&mut events, &ids);
+    let ids: Vec<_> = paid.iter().filter_map(|(one, _)| Some(one.reply.payment?.0)).collect();
+    let payment = paid.first().and_then(|(first, _)| first.reply.payment);
+    let told = paid.iter().any(|(_, told)| *told);
+    let mut events: Vec<_> = paid.into_iter().flat_map(|(one, _)| one.events).collect();
+    word.tell_others(&mut events, &ids, told);
     let reply = FactReply { changed: !events.is_empty(), payment };
     Ok(Decision { events, reply })
 }
@@ -69,11 +70,24 @@ impl Spoken<'_> {
         Err(FactRefusal::UnknownPayment { id: *id })
     }
 
-    /// The hash that is paid, as far as the word tells: the one that it names, or that of a part which
-    /// stands under a hash of its own.
+    /// The hash that is paid, as far as the word tells: the one that it names, that of a part which
+    /// stands under a hash of its own, or that of the request which it brings.
     fn hash(&self) -> Option<PaymentHash> {
-        let stray = || self.state.stray_of(self.command.part.as_ref()?);
-        self.command.payment_hash.or_else(|| stray().map(|stray| stray.payment_hash))
+        let MarkPaid { id, part, payment_hash, request, .. } = self.command;
+        let stray = || self.state.stray_of(part.as_ref()?).map(|stray| stray.payment_hash);
+        let new = self.state.place(id).is_none();
+        let requested = || request.as_ref().filter(|_| new)?.target.payment_hash();
+        payment_hash.or_else(stray).or_else(requested)
+    }
+
+    /// The hash of the part that is named, as far as the ledger knows it.
+    fn part_hash(&self) -> Option<PaymentHash> {
+        match whose::known(self.state, self.command.part.as_ref()?, None) {
+            Known::Own(payment, part) => payment.part_hash(part).copied(),
+            Known::Stray(stray) => Some(stray.payment_hash),
+            Known::Former(_, _, hash) => hash,
+            Known::Nothing => None,
+        }
     }
 
     fn targets(&self) -> Vec<Target> {
@@ -107,14 +121,14 @@ impl Spoken<'_> {
         }
     }
 
-    /// Makes one of them paid. The first is the one that is named, or else whose the part or the hash
-    /// is.
-    fn pay(&self, target: &Target, first: bool) -> Decision<FactReply> {
+    /// Makes one of them paid, and says whether it tells that the hash is. The first is the one that is
+    /// named, or else whose the part or the hash is.
+    fn pay(&self, target: &Target, first: bool) -> (Decision<FactReply>, bool) {
         let MarkPaid { id, payment_hash, request, .. } = self.command;
         if let Target::Known(Place::Tombstone(handle)) = target
             && let Some(paid) = self.remembered_as_paid(*handle)
         {
-            return paid;
+            return (paid, false);
         }
         let ending = Ending::Strays(self.command.part.as_slice());
         let mut draft = match target {
@@ -136,7 +150,8 @@ impl Spoken<'_> {
             draft.tell_paid_with(*id);
         }
         draft.conclude(false);
-        draft.finish()
+        let told = payment_hash.is_some_and(|hash| draft.payment.has_paid(&hash));
+        (draft.finish(), told)
     }
 
     /// Of a remembered payment that was paid it is the same fact told again.
@@ -229,18 +244,16 @@ impl Spoken<'_> {
 
     /// Adds what follows for others with the hash that is paid now, and the record of a hash that is
     /// nobody's.
-    fn tell_others(&self, events: &mut Vec<Event>, paid: &[PaymentId]) {
+    fn tell_others(&self, events: &mut Vec<Event>, paid: &[PaymentId], told: bool) {
         let payer = paid.first().copied();
         if let Some(payment_hash) = self.command.payment_hash
-            && !self.is_told(events, &payment_hash)
+            && !told
+            && !self.state.is_paid(&payment_hash)
         {
             events.push(Event::HashPaid { payment_hash, preimage: None, payer });
         }
-        if events.is_empty() {
-            return;
-        }
         let by = PaidElsewhere { payer, proven: false };
-        let hash = self.hash().or_else(|| {
+        let hash = self.hash().or_else(|| self.part_hash()).or_else(|| {
             let (_, payment) = self.state.live(payer.as_ref()?)?;
             payment.hash().copied()
         });
@@ -252,20 +265,8 @@ impl Spoken<'_> {
             })
             .collect();
         let ending = Ending::Strays(&moved);
-        let news = News { paid: hash.map(|hash| (hash, by)), ending, done: paid };
+        let paid_now = hash.map(|hash| (hash, by));
+        let news = News { paid: paid_now, proof: None, ending, done: paid };
         others::follow(self.state, self.context, events, &news);
-    }
-
-    /// Whether the ledger knows the hash as somebody's, or the events say whose it is.
-    fn is_told(&self, events: &[Event], payment_hash: &PaymentHash) -> bool {
-        let known = self.state.owner_of_hash(payment_hash).is_some()
-            || self.state.hash_paid(payment_hash).is_some();
-        known
-            || events.iter().any(|event| match event {
-                Event::PaymentAdopted { payment_hash: told, .. }
-                | Event::PaymentSent { payment_hash: told, .. } => *told == Some(*payment_hash),
-                Event::PartAdopted { part, .. } => part.payment_hash == *payment_hash,
-                _ => false,
-            })
     }
 }

@@ -78,10 +78,12 @@ fn of_stray(
     event: Event,
 ) -> Decision<FactReply> {
     let mut events = vec![event];
-    // One that was claimed goes on holding its payment until somebody says whose it was.
-    let waits = stray.awaits_word().then_some(stray.payment);
-    let ending = Ending::Strays(slice::from_ref(&stray.part.id));
-    let news = News { paid: None, ending, done: waits.as_slice() };
+    // One that was claimed goes on holding its payment until somebody says whose it was; off its channel
+    // it holds nobody else.
+    let part = slice::from_ref(&stray.part.id);
+    let claimed = stray.part.fate == Fate::Claimed;
+    let ending = if claimed { Ending::OnChannel(&part[0]) } else { Ending::Strays(part) };
+    let news = News { paid: None, proof: None, ending, done: &[] };
     others::follow(state, context, &mut events, &news);
     apart(events)
 }

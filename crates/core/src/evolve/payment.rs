@@ -260,10 +260,14 @@ impl Payment {
         if self.status != Status::Pending || !self.is_offer() || !self.is_resolved() {
             return Err(Misfit);
         }
+        let named_seq = self.created_seq;
         let detail = self.details.kept();
-        detail.payment_hash = None;
+        let dropped = detail.payment_hash.take();
         detail.invoice = None;
         detail.paid_elsewhere = None;
+        // Whatever still turns up under it is of this obligation.
+        let of = former::group(&mut detail.former, dropped);
+        of.named_seq = of.named_seq.or(Some(named_seq));
         self.enter(at, Status::AwaitingInvoice);
         Ok(())
     }
@@ -461,7 +465,9 @@ impl Payment {
         if self.status == Status::Fulfilled && !faults::is(Fault::TwoPaymentsSent) {
             return Err(Misfit);
         }
-        if self.hash().is_none() && payment_hash.is_some() {
+        // One that came back has the hash that it was remembered with, and no other.
+        let came_back = matches!(self.terms, Terms::Digests(_));
+        if self.hash().is_none() && payment_hash.is_some() && !came_back {
             self.details.kept().payment_hash = payment_hash;
         }
         let by_part = self.has_settled_part();

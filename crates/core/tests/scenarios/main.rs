@@ -4,8 +4,14 @@
 //! `sNN` in a test's name is the number of its acceptance scenario. Scenario 26, the prefix property,
 //! is checked at the end of every script (`support/prefix.rs`); 27 and 28 need a disk.
 
+#[path = "../oracle/judge.rs"]
+mod judge;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../common/translation.rs"]
+mod translation;
+#[path = "../common/trial.rs"]
+mod trial;
 
 mod acceptance;
 mod admission;

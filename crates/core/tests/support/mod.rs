@@ -2,6 +2,7 @@
 //! script live, reopened after every step, and with a crash at every operation of the store.
 
 mod answers;
+mod judged;
 mod names;
 mod outcome;
 mod prefix;

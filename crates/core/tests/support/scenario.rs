@@ -9,7 +9,8 @@ use payonce_core::{
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
-use super::{names::T0, outcome::Outcome, prefix, runner::Mode};
+use super::{judged::Film, names::T0, outcome::Outcome, prefix, runner::Mode};
+use crate::judge::Act;
 
 mod expect;
 mod steps;
@@ -30,6 +31,9 @@ pub(crate) struct Scenario {
     openings: u64,
     /// Operations of the disks that this one was put in the place of.
     spent: u64,
+    /// What is told to the judge at the end.
+    film: Film,
+    marks: u8,
 }
 
 enum Process {
@@ -40,7 +44,7 @@ enum Process {
 
 /// A moment to which a script puts its log back.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Mark(u64);
+pub(crate) struct Mark(u64, u8);
 
 /// Everything that an opening must leave as it was.
 #[derive(Debug, PartialEq)]
@@ -74,6 +78,8 @@ impl Scenario {
             acknowledged: BTreeSet::new(),
             openings: 0,
             spent: 0,
+            film: Film::new(&config),
+            marks: 0,
         };
         scenario.restart();
         scenario
@@ -86,6 +92,7 @@ impl Scenario {
         assert_eq!(audited.digest(), self.state().digest());
         if self.mode == Mode::Live {
             prefix::check(&self.disk.image());
+            self.film.judge();
         }
         let operations = self.spent + self.disk.operations();
         if let Mode::Crash { operation, .. } = self.mode {
@@ -98,6 +105,7 @@ impl Scenario {
     /// repeated.
     pub(crate) fn run(&mut self, command: impl Into<Command>) -> Outcome {
         let command = command.into();
+        self.film.told(self.now, &command);
         let before = self.disk.image();
         let (result, repeated) = match self.attempt(&command) {
             Some(result) => (result, false),
@@ -257,6 +265,16 @@ impl Scenario {
     /// The process dies; a new one opens the log and has not finished its recovery.
     pub(crate) fn crash(&mut self) {
         self.process = Process::Down;
+        let restored = self.state().is_restored();
+        self.open();
+        // The judge opens a log by itself.
+        if self.openings > 1 {
+            let restored = !restored && self.state().is_restored();
+            self.film.happens(self.now, Act::Open { restored });
+        }
+    }
+
+    fn open(&mut self) {
         // A crash while opening: opened once more.
         for _ in 0..2 {
             self.openings += 1;
@@ -274,6 +292,7 @@ impl Scenario {
 
     /// Finishes the recovery.
     pub(crate) fn finish(&mut self) {
+        self.film.happens(self.now, Act::Finish);
         for _ in 0..2 {
             let Process::Recovering(recovery) = std::mem::replace(&mut self.process, Process::Down)
             else {
@@ -297,8 +316,10 @@ impl Scenario {
     }
 
     /// This moment of the log, to be put back later.
-    pub(crate) fn mark(&self) -> Mark {
-        Mark(self.state().head().seq)
+    pub(crate) fn mark(&mut self) -> Mark {
+        self.marks += 1;
+        self.film.happens(self.now, Act::Mark { name: self.marks });
+        Mark(self.state().head().seq, self.marks)
     }
 
     /// The process dies and its log is put back to an older copy; a new process opens it with the
@@ -316,7 +337,8 @@ impl Scenario {
         self.replay = Replay::new(LedgerId::from_bytes([9; 32]), 0);
         self.delivered.clear();
         self.acknowledged.clear();
-        self.crash();
+        self.film.happens(self.now, Act::PutBack { name: mark.1 });
+        self.open();
         assert!(self.state().is_restored());
     }
 }

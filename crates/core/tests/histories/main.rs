@@ -1,0 +1,176 @@
+//! Random histories of a node that does what nodes do, and of everything that can go wrong between it, the
+//! ledger and the disk, under the judge.
+//!
+//! How it is organised: `world.rs` is the node and what it tells, `rows.rs` counts what was reached,
+//! `faults.rs` plants faults. The acts, the judge and the core in its words come from `oracle` and
+//! `common`.
+//!
+//! `PAYONCE_JUDGE_STEPS` says how many steps, `PAYONCE_JUDGE_ROWS` how many histories must reach each verdict
+//! and each row; `PAYONCE_JUDGE_SEED` plays one history alone; `PAYONCE_JUDGE_SURVEY` goes on after a
+//! conviction, and `PAYONCE_JUDGE_SHOW` short histories of each verdict are printed, with
+//! `PAYONCE_JUDGE_TRACE` also what was answered.
+
+#![cfg_attr(payonce_faults, allow(dead_code, reason = "a fault is convicted, not shown"))]
+
+#[path = "../oracle/judge.rs"]
+mod judge;
+#[path = "../common/translation.rs"]
+mod translation;
+#[path = "../common/trial.rs"]
+mod trial;
+
+#[cfg(not(payonce_faults))]
+mod cases;
+#[cfg(payonce_faults)]
+mod faults;
+mod rows;
+mod shrink;
+mod world;
+
+#[cfg(not(payonce_faults))]
+use std::{collections::BTreeMap, time::Instant};
+use std::{
+    io::Write as _,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use crate::{
+    judge::{Act, Conviction, Rules},
+    rows::Rows,
+    trial::{Swaps, Trial},
+    world::World,
+};
+
+/// A history as it was played.
+type History = Vec<(u64, Act)>;
+
+struct Convicted {
+    seed: u64,
+    rules: Rules,
+    history: History,
+    conviction: Conviction,
+}
+
+/// Plays the history of a seed.
+fn play(seed: u64, rows: &mut Rows) -> Result<u64, Convicted> {
+    let mut world = World::new(seed);
+    let rules = world.rules();
+    let mut trial = Trial::new(rules, Swaps::One(seed | 1));
+    let mut history = History::new();
+    let length = world.length();
+    let mut judged = Ok(());
+    for _ in 0..length {
+        let (now, act) = world.next(&trial.core);
+        history.push((now, act));
+        let (now, act) = &history[history.len() - 1];
+        match trial.play(*now, act) {
+            Ok(outcome) => world.learn(act, &outcome),
+            Err(conviction) => {
+                judged = Err(conviction);
+                break;
+            }
+        }
+        rows.count(&trial.core);
+    }
+    let judged = judged.and_then(|()| trial.come_to_rest());
+    rows.end(&trial.judge.reached);
+    match judged {
+        Ok(()) => Ok(trial.steps),
+        Err(conviction) => Err(Convicted { seed, rules, history, conviction }),
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.replace('_', "").parse().expect("a number"))
+}
+
+/// Says how far it came, past the capture of a test's output.
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").expect("standard error is open");
+}
+
+/// Plays histories until so many steps are judged.
+fn run(first: u64, steps: u64, survey: bool) -> (Rows, Vec<Convicted>, u64) {
+    let (next, done, stop) = (AtomicU64::new(first), AtomicU64::new(0), AtomicBool::new(false));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let worker = || {
+        let (mut rows, mut convicted) = (Rows::default(), Vec::new());
+        while done.load(Ordering::Relaxed) < steps && !stop.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            match play(seed, &mut rows) {
+                Ok(steps) => _ = done.fetch_add(steps, Ordering::Relaxed),
+                Err(found) => {
+                    done.fetch_add(found.history.len() as u64, Ordering::Relaxed);
+                    stop.store(!survey, Ordering::Relaxed);
+                    convicted.push(found);
+                }
+            }
+        }
+        (rows, convicted)
+    };
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().map(|worker| worker.join().expect("a worker")).collect()
+    });
+    let (mut rows, mut convicted) = (Rows::default(), Vec::new());
+    for (some, found) in parts {
+        rows.merge(some);
+        convicted.extend(found);
+    }
+    (rows, convicted, done.into_inner())
+}
+
+fn tell(found: &Convicted, history: &History, conviction: &Conviction) {
+    let Convicted { seed, rules, .. } = found;
+    say(&format!(
+        "{} ({}) seed {seed}: {}\n  {rules:?}",
+        conviction.verdict.name(),
+        conviction.verdict.says().trim(),
+        conviction.about
+    ));
+    for (now, act) in history {
+        say(&format!("  {now} {act:?}"));
+    }
+    if std::env::var("PAYONCE_JUDGE_TRACE").is_ok() {
+        shrink::trace(*rules, history);
+    }
+}
+
+#[cfg(not(payonce_faults))]
+#[test]
+fn no_history_breaks_an_obligation() {
+    let survey = std::env::var("PAYONCE_JUDGE_SURVEY").is_ok();
+    let steps = number("PAYONCE_JUDGE_STEPS").unwrap_or(2_000_000);
+    let began = Instant::now();
+    let (rows, convicted, done) = match number("PAYONCE_JUDGE_SEED") {
+        Some(seed) => {
+            let mut rows = Rows::default();
+            let found = play(seed, &mut rows).err();
+            (rows, found.into_iter().collect(), 1)
+        }
+        None => run(1, steps, survey),
+    };
+    let took = began.elapsed().as_secs_f64();
+    say(&format!("{done} steps judged in {took:.1} s, {} histories", rows.histories()));
+    say(&rows.table());
+    let mut tally: BTreeMap<judge::Verdict, usize> = BTreeMap::new();
+    for found in &convicted {
+        *tally.entry(found.conviction.verdict).or_default() += 1;
+    }
+    for (verdict, count) in &tally {
+        say(&format!("convicted {count} times: {}", verdict.name()));
+    }
+    let shown = number("PAYONCE_JUDGE_SHOW").unwrap_or(1);
+    for verdict in tally.keys() {
+        let all = convicted.iter().filter(|found| found.conviction.verdict == *verdict);
+        let shown = usize::try_from(shown).expect("few");
+        for (found, history, conviction) in shrink::different(all, shown) {
+            tell(found, &history, &conviction);
+        }
+    }
+    assert!(convicted.is_empty(), "the judge convicted {} histories", convicted.len());
+    if number("PAYONCE_JUDGE_SEED").is_none() {
+        let missed = rows.missed(number("PAYONCE_JUDGE_ROWS").unwrap_or(1));
+        assert!(missed.is_empty(), "too few histories reached {missed:#?}");
+    }
+}

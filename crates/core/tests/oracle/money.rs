@@ -1,0 +1,1355 @@
+//! The judge's book: where the money is, by part, by id and by hash, as far as it was told.
+//!
+//! Facts that say that money may be out or has left are taken as told, whatever the ledger answers. Facts
+//! that say that it is not out are taken only if the ledger took them and nothing stronger was said: in one
+//! recovery a part that is listed as out stays out, one that is claimed stays claimed.
+
+use std::fmt::Write as _;
+
+use super::{
+    Act, Done, Failed, Hash, Id, Note, Offered, Outcome, Part, Rules, Says, Standing, Sums, Target,
+    Terms, Word, ticks_of,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing was told of it.
+    Nowhere,
+    /// It may be out.
+    Out,
+    /// Settled, and still on its channel.
+    Claimed,
+    /// Settled, and off its channel.
+    Over,
+    Failed,
+    NeverSent,
+}
+
+impl Place {
+    pub const fn is_unresolved(self) -> bool {
+        matches!(self, Self::Out | Self::Claimed)
+    }
+
+    pub const fn is_settled(self) -> bool {
+        matches!(self, Self::Claimed | Self::Over)
+    }
+}
+
+/// What is said of a part, from the weakest to the strongest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Said {
+    Nothing,
+    NeverSent,
+    Failed,
+    Listed,
+    Paid,
+}
+
+#[derive(Debug, Clone)]
+struct Piece {
+    place: Place,
+    owner: Option<Id>,
+    hash: Option<Hash>,
+    /// A second hash under which it was listed.
+    other: Option<Hash>,
+    amount: Option<u64>,
+    fee: Option<u64>,
+    /// The try of its owner in which it became known.
+    of_try: u32,
+    /// The batch with which it was dispatched; 0 if it was not.
+    batch: u32,
+    delegated: bool,
+    /// The height at which it expires is known.
+    expires: bool,
+    /// The last mark that its engine had shown, and how often it was said.
+    mark: Option<u64>,
+    sayings: u32,
+    /// The opening in which it became known.
+    epoch: u32,
+    since: u64,
+    /// The strongest that was said of it in the recovery of this opening.
+    said: (u32, Said),
+    listed: Option<u32>,
+    withdrawn: Option<u32>,
+    /// Whose it is cannot be told for sure: no verdict about an id follows from it.
+    loose: bool,
+    /// When, among the requests, it became known.
+    age: u32,
+    /// An anomaly names it.
+    noted: bool,
+}
+
+const NO_PIECE: Piece = Piece {
+    place: Place::Nowhere,
+    owner: None,
+    hash: None,
+    other: None,
+    amount: None,
+    fee: None,
+    of_try: 0,
+    batch: 0,
+    delegated: false,
+    expires: false,
+    mark: None,
+    sayings: 1,
+    epoch: 0,
+    since: 0,
+    said: (0, Said::Nothing),
+    listed: None,
+    withdrawn: None,
+    loose: false,
+    age: 0,
+    noted: false,
+};
+
+/// A failure that was told.
+#[derive(Debug, Clone, Copy)]
+pub struct Failure {
+    pub seq: u64,
+    pub superseded: bool,
+    pub read: bool,
+    /// Something was out afterwards.
+    pub untrue: bool,
+    /// Something was, or may have been.
+    pub doubted: bool,
+}
+
+/// An obligation.
+#[derive(Debug, Clone, Default)]
+pub struct Payment {
+    /// The ledger holds or remembers it.
+    pub known: bool,
+    pub terms: Option<Terms>,
+    /// What a repeat is compared with.
+    pub compared: Option<Terms>,
+    /// The hash of the invoice that an offer has now.
+    invoice: Option<Hash>,
+    /// When it was accepted, and at which tick.
+    pub accepted: (u64, u64),
+    pub invoice_expiry: Option<u64>,
+    /// Until when it rests, and until which tick.
+    rests: Option<(u64, u64)>,
+    /// The last tick at which something of it was out or unread.
+    pub busy: u64,
+    unread: Vec<u64>,
+    /// What was last told to be paid, and by which proof.
+    pub told: Option<(Sums, Option<Hash>)>,
+    /// What must arrive: the request's amount, or the invoice's.
+    amount: u64,
+    /// The hashes of its own requests and invoices, in all its tries.
+    asked: Vec<(Hash, u32)>,
+    of_try: u32,
+    batches: u32,
+    /// It was told paid by its name, and under which hashes: whether that was news of each.
+    word: bool,
+    words: Vec<(Hash, bool)>,
+    pub sent: Option<u64>,
+    pub failure: Option<Failure>,
+    pub standing: Option<Standing>,
+    /// It was remembered, and came back.
+    pub recalled: bool,
+    /// The hash that it held when it was last seen.
+    pub last_hash: Option<Hash>,
+    /// A new try was accepted in this step.
+    pub anew: bool,
+}
+
+impl Payment {
+    /// Whether a failure of this try was told and still stands.
+    pub fn failed(&self) -> bool {
+        self.failure.is_some_and(|failure| !failure.superseded)
+    }
+
+    pub fn most(&self, percent: u64) -> u64 {
+        self.amount.saturating_add(self.amount.saturating_mul(percent) / 100)
+    }
+
+    pub fn is_offer(&self) -> bool {
+        let terms = self.terms.or(self.compared);
+        terms.is_some_and(|terms| matches!(terms.target, Target::Offer { .. }))
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Sheet {
+    blocked: bool,
+    paid: bool,
+    /// Its preimage was told.
+    proven: bool,
+    /// It was told before it was forgotten.
+    was_proven: bool,
+    /// It was paid, and no payment of the ledger is paid by that.
+    apart: bool,
+    noted: Option<u64>,
+    /// The tick at which its anomaly was read.
+    read: Option<u64>,
+}
+
+/// What is out and settled under an id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Holds {
+    /// Something may be out, or is claimed and still on its channel.
+    pub out: bool,
+    /// Something is out that is of an earlier try, or under a hash that is not its own.
+    pub foreign: bool,
+    pub settled: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counted {
+    pub amount: u64,
+    pub fee: u64,
+}
+
+pub struct Twice {
+    pub what: String,
+    pub parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Book {
+    pub rules: Rules,
+    pub recovering: bool,
+    pub restored: bool,
+    /// The fact of this step was a preimage that fits a hash that was known.
+    pub heard_true: bool,
+    /// A preimage was told that no hash fits, of a part without one: the ledger may take it for this
+    /// payment's, or not.
+    pub may_prove: Option<Id>,
+    /// An engine spent more than it was allowed to in this step; that was told.
+    pub overspent: bool,
+    pub overspent_told: bool,
+    payments: Vec<Payment>,
+    parts: Vec<Piece>,
+    hashes: Vec<Sheet>,
+    epoch: u32,
+    tick: u64,
+    /// When it was the last tick that counted.
+    ticked: u64,
+    age: u32,
+    height: Option<u32>,
+    settled: u32,
+}
+
+impl Book {
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            recovering: false,
+            restored: false,
+            heard_true: false,
+            may_prove: None,
+            overspent: false,
+            overspent_told: false,
+            payments: Vec::new(),
+            parts: Vec::new(),
+            hashes: Vec::new(),
+            epoch: 0,
+            tick: 0,
+            ticked: 0,
+            age: 0,
+            height: None,
+            settled: 0,
+        }
+    }
+
+    pub fn payments(&self) -> Id {
+        Id::try_from(self.payments.len()).unwrap_or(Id::MAX)
+    }
+
+    pub fn hashes(&self) -> Hash {
+        Hash::try_from(self.hashes.len()).unwrap_or(Hash::MAX)
+    }
+
+    pub fn payment(&self, id: Id) -> Option<&Payment> {
+        self.payments.get(usize::from(id))
+    }
+
+    pub fn payment_mut(&mut self, id: Id) -> &mut Payment {
+        let at = usize::from(id);
+        if self.payments.len() <= at {
+            self.payments.resize_with(at + 1, Payment::default);
+        }
+        &mut self.payments[at]
+    }
+
+    fn piece(&self, part: Part) -> &Piece {
+        self.parts.get(usize::from(part)).unwrap_or(&NO_PIECE)
+    }
+
+    fn piece_mut(&mut self, part: Part) -> &mut Piece {
+        let at = usize::from(part);
+        if self.parts.len() <= at {
+            self.parts.resize_with(at + 1, || NO_PIECE);
+        }
+        &mut self.parts[at]
+    }
+
+    fn sheet(&self, hash: Hash) -> Sheet {
+        self.hashes.get(usize::from(hash)).copied().unwrap_or_default()
+    }
+
+    fn sheet_mut(&mut self, hash: Hash) -> &mut Sheet {
+        let at = usize::from(hash);
+        if self.hashes.len() <= at {
+            self.hashes.resize_with(at + 1, Sheet::default);
+        }
+        &mut self.hashes[at]
+    }
+
+    /// How many times something was settled so far.
+    pub const fn settled_parts(&self) -> u32 {
+        self.settled
+    }
+
+    pub fn place(&self, part: Part) -> Place {
+        self.piece(part).place
+    }
+
+    pub fn owner(&self, part: Part) -> Option<Id> {
+        let piece = self.piece(part);
+        piece.owner.filter(|_| !piece.loose)
+    }
+
+    pub fn is_known(&self, part: Part) -> bool {
+        self.place(part) != Place::Nowhere
+    }
+
+    /// The hash that a payment holds: its invoice's; of an offer the one that it has now.
+    pub fn hash_of(&self, id: Id) -> Option<Hash> {
+        let payment = self.payment(id)?;
+        let remembered = payment.standing.is_some_and(|at| at.remembered);
+        match payment.terms {
+            Some(terms) if !payment.is_offer() => terms.hash(),
+            _ if payment.is_offer() && !remembered => payment.invoice.or_else(|| {
+                let counts =
+                    |piece: &&Piece| piece.place.is_unresolved() || piece.place.is_settled();
+                let own = |piece: &&Piece| piece.owner == Some(id) && !piece.loose;
+                self.parts.iter().filter(own).filter(counts).find_map(|piece| piece.hash)
+            }),
+            _ => payment.last_hash,
+        }
+    }
+
+    fn is_foreign(&self, piece: &Piece, id: Id) -> bool {
+        let Some(payment) = self.payment(id) else { return true };
+        if piece.of_try < payment.of_try {
+            return true;
+        }
+        let own = if payment.is_offer() { payment.invoice } else { self.hash_of(id) };
+        if payment.is_offer() && piece.batch > 0 {
+            return false;
+        }
+        match (piece.hash, own) {
+            (Some(hash), Some(own)) => hash != own,
+            _ => false,
+        }
+    }
+
+    pub fn holds(&self, id: Id) -> Holds {
+        let mut holds = Holds::default();
+        for piece in &self.parts {
+            if piece.owner != Some(id) || piece.loose {
+                continue;
+            }
+            holds.out |= piece.place.is_unresolved();
+            holds.settled |= piece.place.is_settled();
+            holds.foreign |= piece.place == Place::Out && self.is_foreign(piece, id);
+        }
+        holds.settled |= self.payment(id).is_some_and(|payment| payment.word);
+        holds
+    }
+
+    /// Whether the node blocks a hash, or a part is out under it that is not its payment's.
+    pub fn blocks(&self, hash: Hash) -> Option<&'static str> {
+        if self.sheet(hash).blocked {
+            return Some("it is blocked");
+        }
+        let stray = |piece: &&Piece| {
+            let owner = piece.owner.filter(|_| !piece.loose);
+            let strange = owner.is_none_or(|owner| {
+                self.hash_of(owner) != Some(hash) && self.is_foreign(piece, owner)
+            });
+            piece.place == Place::Out && piece.hash == Some(hash) && strange
+        };
+        self.parts.iter().find(stray).map(|_| "a stray is out under it")
+    }
+
+    /// Why nothing may go out for `id` under this hash.
+    pub fn hash_out(&self, hash: Hash, id: Id) -> Option<&'static str> {
+        if let Some(why) = self.blocks(hash) {
+            return Some(why);
+        }
+        if self.sheet(hash).paid {
+            return Some("it is paid");
+        }
+        let elsewhere = |piece: &&Piece| {
+            let under = piece.hash == Some(hash);
+            let out = piece.place == Place::Out;
+            let claimed = piece.place == Place::Claimed && piece.owner.is_some();
+            under && piece.owner != Some(id) && (out || claimed)
+        };
+        self.parts.iter().find(elsewhere).map(|_| "another has it out")
+    }
+
+    /// Why a request with this hash must not be accepted under `id`.
+    pub fn hash_taken(&self, hash: Hash, id: Id, alone: bool) -> Option<&'static str> {
+        if let Some(why) = self.blocks(hash) {
+            return Some(why);
+        }
+        if self.sheet(hash).paid {
+            return Some("it is paid");
+        }
+        if !alone {
+            return None;
+        }
+        if let Some(why) = self.hash_out(hash, id) {
+            return Some(why);
+        }
+        let other = (0..self.payments()).find(|other| *other != id && self.has(*other, hash));
+        other.map(|_| "another has it")
+    }
+
+    /// Whether this payment, live or remembered, has the hash.
+    fn has(&self, id: Id, hash: Hash) -> bool {
+        self.payment(id).is_some_and(|payment| payment.known) && self.hash_of(id) == Some(hash)
+    }
+
+    /// The payments that asked for this hash, in any try.
+    pub fn askers(&self, hash: Hash) -> Vec<Id> {
+        self.askers_before(hash, u32::MAX)
+    }
+
+    /// The one that has asked for a hash longest, of those that are not only remembered.
+    fn oldest_asker(&self, hash: Hash, before: u32) -> Option<Id> {
+        let asked = |id: &Id| {
+            let payment = &self.payments[usize::from(*id)];
+            let remembered = payment.standing.is_some_and(|at| at.remembered);
+            let mut asked = payment.asked.iter().filter(|(own, _)| *own == hash);
+            asked.next().map(|(_, age)| (remembered, *age, *id))
+        };
+        let askers = self.askers_before(hash, before);
+        askers.iter().filter_map(asked).min().map(|(.., id)| id)
+    }
+
+    fn askers_before(&self, hash: Hash, age: u32) -> Vec<Id> {
+        let asked = |id: &Id| {
+            let payment = &self.payments[usize::from(*id)];
+            payment.known && payment.asked.iter().any(|(own, when)| *own == hash && *when < age)
+        };
+        (0..self.payments()).filter(asked).collect()
+    }
+
+    /// What is counted against the limits of this try.
+    pub fn counted(&self, id: Id) -> Counted {
+        let try_now = self.payment(id).map_or(0, |payment| payment.of_try);
+        let mut counted = Counted::default();
+        for piece in &self.parts {
+            let counts = piece.place.is_unresolved() || piece.place.is_settled();
+            let counts = counts && !piece.loose;
+            if piece.owner == Some(id) && piece.of_try == try_now && counts {
+                counted.amount = counted.amount.saturating_add(piece.amount.unwrap_or(u64::MAX));
+                counted.fee = counted.fee.saturating_add(piece.fee.unwrap_or(u64::MAX));
+            }
+        }
+        counted
+    }
+
+    /// How many of its batches were not wholly withdrawn, in this try.
+    pub fn tries(&self, id: Id) -> u32 {
+        let Some(payment) = self.payment(id) else { return 0 };
+        let went = |batch: &u32| {
+            self.parts.iter().any(|piece| {
+                let of = piece.owner == Some(id) && piece.of_try == payment.of_try;
+                of && piece.batch == *batch && piece.place != Place::NeverSent
+            })
+        };
+        (1..=payment.batches).filter(went).count().try_into().unwrap_or(u32::MAX)
+    }
+
+    /// Whether an operator's word that a part is dead counts by now.
+    pub fn word_counts(&self, part: Part, word: Word, now: u64) -> bool {
+        let piece = self.piece(part);
+        if piece.listed == Some(self.epoch) && !word.contradicts {
+            return false;
+        }
+        if piece.expires {
+            let from = DISPATCHED_EXPIRY.saturating_add(self.rules.assertion_blocks);
+            return self.height.is_some_and(|height| height >= from);
+        }
+        piece.since.saturating_add(self.rules.assertion_age_ms) <= now
+    }
+
+    /// The end that ends a part that is out.
+    pub fn ends(&self, part: Part) -> Failed {
+        let piece = self.piece(part);
+        let sayings = if piece.sayings > 1 { piece.sayings } else { 0 };
+        Failed { mark: piece.mark.map(|mark| mark + 1), sayings, ..Failed::default() }
+    }
+
+    /// Whether an end is this part's, and all of it.
+    pub fn is_end(&self, part: Part, how: &Failed) -> bool {
+        let piece = self.piece(part);
+        let later = piece.mark.is_none_or(|seen| how.mark.is_some_and(|mark| mark > seen));
+        later && how.sayings.max(1) >= piece.sayings
+    }
+
+    pub const fn tick(&self) -> u64 {
+        self.tick
+    }
+
+    pub fn ticks_since(&self, id: Id) -> u64 {
+        self.payment(id).map_or(0, |payment| self.tick.saturating_sub(payment.accepted.1))
+    }
+
+    /// Whether a payment waits before it is tried again.
+    pub fn rests(&self, id: Id, now: u64) -> bool {
+        let rests = self.payment(id).and_then(|payment| payment.rests);
+        rests.is_some_and(|(until, tick)| now < until && self.tick < tick)
+    }
+
+    /// Whether something may be out that may be its own.
+    pub fn may_hold(&self, id: Id) -> bool {
+        let out = |piece: &Piece| piece.place.is_unresolved() && piece.owner == Some(id);
+        let blocked = self.hash_of(id).is_some_and(|hash| {
+            let under = |piece: &Piece| piece.hash == Some(hash) && piece.place.is_unresolved();
+            self.blocks(hash).is_some() || self.parts.iter().any(under)
+        });
+        blocked || self.parts.iter().any(out)
+    }
+
+    /// Whether something may be its own, or not.
+    pub fn is_loose(&self, id: Id) -> bool {
+        self.parts.iter().any(|piece| piece.loose && piece.owner == Some(id))
+    }
+
+    /// A payment is remembered: of its parts only whose they are.
+    pub fn remembered(&mut self, id: Id) {
+        for piece in self.parts.iter_mut().filter(|piece| piece.owner == Some(id)) {
+            (piece.withdrawn, piece.mark, piece.sayings) = (None, None, 1);
+        }
+        self.payment_mut(id).recalled = true;
+    }
+
+    /// An offer has no invoice any more.
+    pub fn drop_invoice(&mut self, id: Id) {
+        self.payment_mut(id).invoice = None;
+    }
+
+    pub fn is_paid(&self, hash: Hash) -> bool {
+        self.sheet(hash).paid
+    }
+
+    /// Whether a part of it may be out.
+    pub fn is_out(&self, id: Id) -> bool {
+        self.parts.iter().any(|piece| piece.owner == Some(id) && piece.place == Place::Out)
+    }
+
+    /// What it paid, where each part is one that it dispatched, in this try, for an invoice.
+    pub fn sums_of(&self, id: Id) -> Option<Sums> {
+        let payment = self.payment(id)?;
+        let mut parts = self.parts.iter().filter(|piece| piece.owner == Some(id)).peekable();
+        let recalled = payment.standing.is_some_and(|at| at.remembered) || payment.recalled;
+        if payment.is_offer() || payment.terms.is_none() || payment.word || recalled {
+            return None;
+        }
+        parts.peek()?;
+        // Something that turned up under its hash may be its own.
+        let strange = |piece: &Piece| piece.loose && (piece.other == self.hash_of(id));
+        if self.parts.iter().any(strange) {
+            return None;
+        }
+        let (mut settled, mut sums) = (false, (Some(0_u64), Some(0_u64)));
+        for piece in parts {
+            let own = piece.batch > 0 && piece.of_try == payment.of_try;
+            if piece.loose || !own || piece.other.is_some() {
+                return None;
+            }
+            if !piece.place.is_settled() {
+                continue;
+            }
+            settled = true;
+            let add = |sum: Option<u64>, more: Option<u64>| sum?.checked_add(more?);
+            sums = (add(sums.0, piece.amount), add(sums.1, piece.fee));
+        }
+        settled.then_some(sums)
+    }
+
+    pub fn unread(&mut self, note: &Note) {
+        let (Says::Sent { id, .. } | Says::Settled { id, .. } | Says::PartSucceeded { id, .. }) =
+            note.says
+        else {
+            return;
+        };
+        self.payment_mut(id).unread.push(note.seq);
+    }
+
+    /// Whether something that was told says that it is paid.
+    pub fn is_proven(&self, id: Id) -> bool {
+        let Some(payment) = self.payment(id) else { return false };
+        let own = |hash: &Hash| self.sheet(*hash).paid;
+        let asked = payment.asked.iter().map(|(hash, _)| *hash).chain(self.hash_of(id));
+        let told = |piece: &Piece| piece.owner == Some(id) && piece.place.is_settled();
+        self.holds(id).settled
+            || self.parts.iter().any(told)
+            || asked.into_iter().any(|hash| own(&hash))
+    }
+
+    /// Whose payment a claim of this part with this preimage must prove: one of these.
+    pub fn proves(&self, part: Part, hash: Hash) -> Vec<Id> {
+        let mut ids = self.askers(hash);
+        let piece = self.piece(part);
+        if let Some(owner) = piece.owner.filter(|_| piece.place.is_settled() && !piece.loose)
+            && piece.hash == Some(hash)
+            && (self.rules.forever || piece.batch > 0 || !self.is_foreign(piece, owner))
+            && !ids.contains(&owner)
+        {
+            ids.push(owner);
+        }
+        ids
+    }
+
+    /// Whether a payment that is paid awaits this proof: of a part of it, or of what a word told.
+    pub fn awaits_proof(&self, id: Id, part: Part, hash: Hash) -> bool {
+        let word = |payment: &Payment| {
+            let told = payment.words.iter().any(|(told, _)| *told == hash);
+            payment.word && (payment.words.is_empty() || told)
+        };
+        self.piece(part).owner == Some(id) || self.payment(id).is_some_and(word)
+    }
+
+    /// An anomaly names the part or the hash.
+    pub fn is_noted(&self, part: Part, hash: Hash) -> bool {
+        self.piece(part).noted || self.sheet(hash).noted.is_some()
+    }
+
+    pub fn is_named(&self, part: Part) -> bool {
+        let piece = self.piece(part);
+        piece.noted || piece.hash.is_some_and(|hash| self.sheet(hash).noted.is_some())
+    }
+
+    pub fn noted(&mut self, seq: u64, parts: &[Part], hashes: &[Hash]) {
+        for part in parts {
+            self.piece_mut(*part).noted = true;
+        }
+        for hash in hashes {
+            let sheet = self.sheet_mut(*hash);
+            (sheet.noted, sheet.read) = (Some(seq), None);
+        }
+    }
+
+    /// Ids and hashes for which more was settled than was asked for.
+    pub fn paid_twice(&self) -> Vec<Twice> {
+        let mut twice = Vec::new();
+        for id in 0..self.payments() {
+            let parts = self.settled_of(|piece| piece.owner == Some(id) && !piece.loose);
+            if parts.len() > 1 && self.is_more_than_asked(id, &parts) {
+                twice.push(Twice { what: format!("id {id}"), parts });
+            }
+        }
+        for hash in 0..self.hashes() {
+            let parts = self.settled_of(|piece| piece.hash == Some(hash) && !piece.loose);
+            let owners = |part: &Part| self.piece(*part).owner;
+            if parts.iter().any(|part| owners(part) != owners(&parts[0])) {
+                twice.push(Twice { what: format!("hash {hash}"), parts });
+            }
+        }
+        twice
+    }
+
+    fn settled_of(&self, fits: impl Fn(&Piece) -> bool) -> Vec<Part> {
+        let all = (0..).zip(&self.parts);
+        all.filter(|(_, piece)| piece.place.is_settled() && fits(piece)).map(|(at, _)| at).collect()
+    }
+
+    fn is_more_than_asked(&self, id: Id, parts: &[Part]) -> bool {
+        let payment = &self.payments[usize::from(id)];
+        let first = self.piece(parts[0]);
+        if parts.iter().any(|part| self.piece(*part).hash != first.hash) {
+            return true;
+        }
+        // What is unknown may be all of it, unless the node listed it as one of several.
+        let amount = |part: &Part| {
+            let piece = self.piece(*part);
+            piece.amount.or_else(|| piece.listed.is_none().then_some(payment.amount))
+        };
+        let sum = parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(amount(part)?));
+        let most = payment.most(self.rules.overpay_percent);
+        payment.terms.is_some() && sum.is_some_and(|sum| sum > most)
+    }
+
+    pub fn unresolved(&self) -> Vec<(Id, Part, Place)> {
+        let all = (0..).zip(&self.parts);
+        let out = all.filter(|(_, piece)| piece.place.is_unresolved());
+        out.map(|(part, piece)| (piece.owner.unwrap_or_default(), part, piece.place)).collect()
+    }
+
+    pub fn undecided(&self) -> Vec<(Id, Part)> {
+        let all = (0..).zip(&self.parts);
+        let waits = |piece: &Piece| {
+            let owner = piece.owner?;
+            let paid = self.payment(owner)?.sent.is_some();
+            (piece.place.is_settled() && !paid).then_some(owner)
+        };
+        all.filter_map(|(part, piece)| Some((waits(piece)?, part))).collect()
+    }
+
+    /// All that a later verdict can hang on, without what only counts: two books with the same have the
+    /// same future.
+    pub fn fingerprint(&self) -> String {
+        let mut text = format!("{}{}{:?}", self.recovering, self.restored, self.height);
+        for payment in self.payments.iter().filter(|at| at.known || at.sent.is_some()) {
+            let asked: Vec<Hash> = payment.asked.iter().map(|(hash, _)| *hash).collect();
+            let failure = payment.failure;
+            let failure = failure.map(|failure| (failure.superseded, failure.read, failure.untrue));
+            let rests = payment.rests.map(|(until, tick)| (until, tick.saturating_sub(self.tick)));
+            let quiet = payment.sent.map(|_| (payment.unread.len(), self.tick - payment.busy));
+            _ = write!(text, "{:?}{rests:?}{quiet:?}{:?}", payment.compared, payment.told);
+            _ = write!(
+                text,
+                "|{:?}{}{asked:?}{}{}{}{}{failure:?}{:?}",
+                payment.terms,
+                payment.amount,
+                payment.of_try.min(3),
+                payment.batches,
+                payment.word,
+                payment.sent.is_some(),
+                payment.last_hash
+            );
+        }
+        for piece in &self.parts {
+            text += &self.piece_text(piece);
+        }
+        for sheet in &self.hashes {
+            _ = write!(
+                text,
+                "|{}{}{}{}{}{:?}",
+                sheet.blocked,
+                sheet.paid,
+                sheet.proven,
+                sheet.apart,
+                sheet.noted.is_some(),
+                sheet.read.map(|read| self.tick - read)
+            );
+        }
+        text
+    }
+
+    fn piece_text(&self, piece: &Piece) -> String {
+        let now = |epoch: u32| epoch == self.epoch;
+        let owner = piece.owner.and_then(|owner| self.payment(owner));
+        format!(
+            "|{:?}{:?}{:?}{:?}{:?}{:?}{}{}{}{}{:?}{:?}{:?}{}{}{:?}",
+            piece.place,
+            piece.owner,
+            piece.hash,
+            piece.other,
+            piece.amount,
+            piece.fee,
+            owner.is_some_and(|owner| owner.of_try > piece.of_try),
+            piece.batch,
+            piece.delegated,
+            now(piece.epoch),
+            (now(piece.said.0), piece.said.1),
+            piece.listed.map(now),
+            piece.withdrawn.map(now),
+            piece.loose,
+            piece.noted,
+            (piece.mark, piece.sayings)
+        )
+    }
+
+    pub fn tell(&self) -> String {
+        let mut text = String::new();
+        for (id, payment) in self.payments.iter().enumerate().filter(|(_, at)| at.known) {
+            _ = writeln!(text, "    id {id}: {:?}", payment.standing);
+        }
+        for (part, piece) in
+            self.parts.iter().enumerate().filter(|(_, piece)| piece.place != Place::Nowhere)
+        {
+            _ = writeln!(
+                text,
+                "    part {part}: {:?} of {:?} hash {:?} try {}",
+                piece.place, piece.owner, piece.hash, piece.of_try
+            );
+        }
+        text
+    }
+
+    /// What is blocked: on the node's word, or as the second hash of a part that it listed under two.
+    pub fn blocked(&self) -> Vec<Hash> {
+        (0..self.hashes()).filter(|hash| self.sheet(*hash).blocked).collect()
+    }
+}
+
+/// The height at which every dispatched part expires.
+pub const DISPATCHED_EXPIRY: u32 = 500;
+
+/// How a step changes the book.
+impl Book {
+    pub fn apply(&mut self, done: &Done<'_>) {
+        (self.heard_true, self.may_prove) = (false, None);
+        match done.act {
+            Act::Pay { id, terms, .. } if *done.outcome == Outcome::Accepted => {
+                // A wrong reading counts from the last that was right.
+                let right = done.read == done.now;
+                self.accepted(*id, terms, if right { done.now } else { self.ticked });
+            }
+            Act::Invoice { id, hash, amount, expiry } if *done.outcome == Outcome::Changed => {
+                let age = self.next_age();
+                let payment = self.payment_mut(*id);
+                (payment.amount, payment.invoice_expiry) = (*amount, *expiry);
+                payment.invoice = Some(*hash);
+                payment.asked.push((*hash, age));
+                self.sheet_mut(*hash);
+            }
+            Act::Dispatch { id, parts, delegated, mark, .. }
+                if *done.outcome == Outcome::Recorded =>
+            {
+                self.dispatched(*id, parts, (*delegated, *mark), done.read);
+            }
+            Act::SayAgain { part, .. } if *done.outcome == Outcome::Changed => {
+                self.piece_mut(*part).sayings += 1;
+            }
+            Act::Claim { id, part, hash, brings, amount, fee } => {
+                self.claimed(*id, *part, *hash, *brings, (*amount, *fee), done);
+            }
+            Act::Paid { asserted: true, .. } if *done.outcome == Outcome::Refused => {}
+            Act::Paid { id, part, hash, terms, .. } => self.word(*id, *part, (*hash, *terms), done),
+            Act::List { parts } if *done.outcome != Outcome::Refused => {
+                for part in parts {
+                    self.list(*part);
+                }
+            }
+            Act::Adopt { id, part, hash, amount, delegated } => {
+                self.listed(*id, *part, *hash, (*amount, *delegated), done);
+            }
+            Act::Finalize { id, part } if *done.outcome == Outcome::Changed => {
+                if self.recovering && !self.place(*part).is_settled() {
+                    // Gone, and the log lacks its claim: paid.
+                    self.word(self.owner(*part).unwrap_or(*id), Some(*part), (None, None), done);
+                }
+                let piece = self.piece_mut(*part);
+                if piece.place == Place::Claimed {
+                    piece.place = Place::Over;
+                }
+            }
+            Act::Fail { part, .. } if *done.outcome == Outcome::Changed => {
+                self.rest_after(*part, done);
+                self.weakened(*part, Said::Failed);
+            }
+            Act::Withdraw { part, .. } if *done.outcome == Outcome::Changed => {
+                self.weakened(*part, Said::NeverSent);
+            }
+            Act::Disown { part, .. } if *done.outcome == Outcome::Changed => {
+                let piece = self.piece_mut(*part);
+                piece.owner = None;
+                if let Some(hash) = piece.hash {
+                    self.sheet_mut(hash).apart = true;
+                }
+            }
+            Act::Block { hash } => self.sheet_mut(*hash).blocked = true,
+            Act::Unblock { hash } => self.sheet_mut(*hash).blocked = false,
+            Act::Tick { height } if *done.outcome != Outcome::Refused => {
+                self.height = self.height.max(*height);
+            }
+            Act::Open { .. } | Act::PutBack { .. } => self.epoch += 1,
+            _ => {}
+        }
+        if let Outcome::Acknowledged(seqs) = done.outcome {
+            self.read(seqs);
+        }
+    }
+
+    fn next_age(&mut self) -> u32 {
+        self.age += 1;
+        self.age
+    }
+
+    /// A part of this try failed: the next attempt waits.
+    fn rest_after(&mut self, part: Part, done: &Done<'_>) {
+        let piece = self.piece(part);
+        let ended = matches!(piece.place, Place::Out | Place::NeverSent) && piece.batch > 0;
+        let (Some(owner), of_try, tick) = (piece.owner.filter(|_| ended), piece.of_try, self.tick)
+        else {
+            return;
+        };
+        let payment = self.payment_mut(owner);
+        let rest = payment.terms.map_or(0, |terms| terms.rest);
+        let right = done.now == done.read && payment.of_try == of_try && rest > 0;
+        let until = (done.now.saturating_add(rest), tick + ticks_of(rest));
+        payment.rests = right.then_some(until);
+    }
+
+    fn accepted(&mut self, id: Id, terms: &Terms, now: u64) {
+        for piece in self.parts.iter_mut().filter(|piece| piece.owner == Some(id)) {
+            (piece.withdrawn, piece.mark, piece.sayings) = (None, None, 1);
+        }
+        let (age, tick) = (self.next_age(), self.tick);
+        let payment = self.payment_mut(id);
+        (payment.compared, payment.accepted) = (Some(*terms), (now, tick));
+        (payment.invoice, payment.invoice_expiry, payment.rests) = (None, None, None);
+        payment.of_try += 1;
+        (payment.terms, payment.amount) = (Some(*terms), terms.amount);
+        (payment.batches, payment.failure, payment.anew) = (0, None, true);
+        payment.known = true;
+        if let Some(hash) = terms.hash() {
+            payment.asked.push((hash, age));
+            self.sheet_mut(hash);
+        }
+    }
+
+    fn dispatched(
+        &mut self,
+        id: Id,
+        parts: &[Offered],
+        (delegated, mark): (bool, Option<u64>),
+        now: u64,
+    ) {
+        let counted = self.counted(id);
+        let (epoch, age) = (self.epoch, self.next_age());
+        let payment = self.payment_mut(id);
+        let hash = if payment.is_offer() {
+            payment.invoice
+        } else {
+            payment.terms.and_then(|terms| terms.hash())
+        };
+        payment.batches += 1;
+        payment.rests = None;
+        let (batch, of_try) = (payment.batches, payment.of_try);
+        let missing = payment.amount.saturating_sub(counted.amount);
+        let budget = payment.terms.and_then(|terms| terms.max_fee).unwrap_or_default();
+        let budget = budget.saturating_sub(counted.fee);
+        for offered in parts {
+            let (amount, fee) =
+                if delegated { (missing, budget) } else { (offered.amount, offered.fee) };
+            *self.piece_mut(offered.part) = Piece {
+                place: Place::Out,
+                owner: Some(id),
+                hash,
+                amount: Some(amount),
+                fee: Some(fee),
+                of_try,
+                batch,
+                delegated,
+                expires: !delegated,
+                mark: mark.filter(|_| delegated),
+                epoch,
+                since: now,
+                age,
+                ..NO_PIECE
+            };
+        }
+    }
+
+    /// Whose an unknown part is.
+    fn home(&self, named: Id, hash: Option<Hash>) -> (Option<Id>, bool) {
+        let known = self.payment(named).filter(|payment| payment.known);
+        let Some(hash) = hash else { return (Some(named), false) };
+        if let Some(payment) = known {
+            // What is known by its parts alone does not beat a request.
+            let adopted = payment.compared.is_none();
+            let asks = |id: &Id| *id != named && self.payments[usize::from(*id)].compared.is_some();
+            let askers: Vec<Id> = self.askers(hash).into_iter().filter(asks).collect();
+            return match askers[..] {
+                [only] if adopted => (Some(only), false),
+                [first, ..] if adopted => (Some(first), true),
+                _ => (Some(named), false),
+            };
+        }
+        let holders: Vec<Id> = (0..self.payments()).filter(|id| self.has(*id, hash)).collect();
+        let askers = self.askers(hash);
+        if !askers.is_empty() {
+            // Where not all of them hold it now, it may be another's.
+            let certain = askers.len() == 1 || askers == holders;
+            return (self.oldest_asker(hash, u32::MAX), !certain);
+        }
+        // Who has it for a part is an owner as well, and the older one may be it.
+        let under = |piece: &Piece| {
+            let own = piece.owner.is_some_and(|owner| !self.is_foreign(piece, owner));
+            let counts = piece.place.is_unresolved() && own
+                || piece.place.is_settled() && (own || self.rules.forever);
+            counts && piece.hash == Some(hash)
+        };
+        let parts: Vec<Id> = self
+            .parts
+            .iter()
+            .filter(|piece| under(piece))
+            .filter_map(|piece| piece.owner)
+            .collect();
+        match holders[..] {
+            [only] => (Some(only), parts.iter().any(|owner| *owner != only)),
+            [first, ..] => (Some(first), true),
+            [] => {
+                let told = |payment: &Payment| payment.words.iter().any(|(told, _)| *told == hash);
+                let told = self.sheet(hash).paid || self.payments.iter().any(told);
+                (parts.first().copied().or(Some(named)), told || !parts.is_empty())
+            }
+        }
+    }
+
+    /// Finds the part, or takes it in: the part decides whose it is.
+    fn take_in(&mut self, id: Id, part: Part, hash: Option<Hash>, now: u64) {
+        self.payment_mut(id);
+        if let Some(hash) = hash {
+            self.sheet_mut(hash);
+        }
+        if self.is_known(part) {
+            let piece = self.piece(part);
+            let old = piece.owner.is_some_and(|owner| {
+                let payment = &self.payments[usize::from(owner)];
+                let remembered = payment.standing.is_some_and(|at| at.remembered);
+                piece.of_try < payment.of_try || remembered
+            });
+            let differs = hash.is_some() && piece.hash.is_some() && piece.hash != hash;
+            let piece = self.piece_mut(part);
+            if piece.hash.is_none() {
+                piece.hash = hash;
+            } else if differs {
+                // Of an earlier try under another hash: it may be anybody's.
+                piece.loose |= old;
+                piece.other = hash;
+                if let Some(hash) = hash.filter(|_| !old) {
+                    // Something is out under that one as well.
+                    self.sheet_mut(hash).blocked = true;
+                }
+            }
+            return;
+        }
+        let (owner, loose) = self.home(id, hash);
+        let of_try = owner.and_then(|owner| self.payment(owner)).map_or(0, |at| at.of_try);
+        let (epoch, age) = (self.epoch, self.next_age());
+        let noted = self.piece(part).noted;
+        *self.piece_mut(part) =
+            Piece { owner, hash, of_try, epoch, since: now, loose, age, noted, ..NO_PIECE };
+    }
+
+    /// Notes what is said of a part; false if something stronger was said in this recovery.
+    fn say(&mut self, part: Part, said: Said) -> bool {
+        let (epoch, recovering) = (self.epoch, self.recovering);
+        let piece = self.piece_mut(part);
+        if !recovering {
+            return true;
+        }
+        let before = if piece.said.0 == epoch { piece.said.1 } else { Said::Nothing };
+        piece.said = (epoch, before.max(said));
+        said >= before
+    }
+
+    fn listed(
+        &mut self,
+        id: Id,
+        part: Part,
+        hash: Hash,
+        (amount, delegated): (Option<u64>, bool),
+        done: &Done<'_>,
+    ) {
+        let new = !self.is_known(part);
+        self.take_in(id, part, Some(hash), done.read);
+        self.say(part, Said::Listed);
+        let epoch = self.epoch;
+        let piece = self.piece_mut(part);
+        piece.listed = Some(epoch);
+        if new {
+            (piece.delegated, piece.expires) = (delegated, !delegated);
+        }
+        if piece.amount.is_none() {
+            (piece.amount, piece.fee) = (amount, amount.map(|_| 1));
+        }
+        if !piece.place.is_settled() {
+            piece.place = Place::Out;
+        }
+    }
+
+    fn list(&mut self, part: Part) {
+        self.say(part, Said::Listed);
+        let epoch = self.epoch;
+        self.piece_mut(part).listed = Some(epoch);
+    }
+
+    fn claimed(
+        &mut self,
+        id: Id,
+        part: Part,
+        hash: Hash,
+        brings: Option<Hash>,
+        reported: Sums,
+        done: &Done<'_>,
+    ) {
+        let known = self.is_known(part);
+        let piece = self.piece(part).clone();
+        let fits = known && piece.hash.is_none_or(|own| own == hash);
+        let held = self.is_held(hash) || brings == Some(hash);
+        let asks = |payment: &Payment| payment.known && payment.compared.is_some();
+        let nobody = !self.payment(id).is_some_and(asks);
+        self.heard_true = (known && piece.hash == Some(hash)) || held || (!known && nobody);
+        let told_before = piece.place.is_settled() || (!known && !self.rules.forever);
+        let sheet = self.sheet(hash);
+        let again = (sheet.proven || sheet.was_proven) && told_before;
+        if again && *done.outcome == Outcome::Unchanged {
+            self.heard_true = false;
+            return;
+        }
+        self.sheet_mut(hash).proven |= self.heard_true;
+        if !self.heard_true {
+            if fits || !known {
+                self.may_prove = if known { piece.owner } else { Some(id) };
+            }
+            return;
+        }
+        if known && !fits {
+            // The part stays as it is, and the hash is paid; an engine's word of its own hash may tell
+            // of an invoice that nobody knew.
+            self.may_prove = piece.owner.filter(|_| brings == Some(hash));
+            self.paid(hash);
+            return;
+        }
+        self.take_in(id, part, Some(hash), done.read);
+        self.report(part, reported);
+        self.settle(part, true);
+        self.paid(hash);
+    }
+
+    /// What an engine reports is believed where nothing is known better. More than it was allowed must be
+    /// told.
+    fn report(&mut self, part: Part, (amount, fee): Sums) {
+        let percent = self.rules.overpay_percent;
+        let piece = self.piece(part).clone();
+        if piece.place.is_settled() || !piece.delegated || piece.batch == 0 {
+            let piece = self.piece_mut(part);
+            (piece.amount, piece.fee) = (piece.amount.or(amount), piece.fee.or(fee));
+            return;
+        }
+        let payment = piece.owner.and_then(|owner| self.payment(owner));
+        let this_try = payment.is_some_and(|at| at.of_try == piece.of_try);
+        let known = payment.is_some_and(|at| !at.is_offer() || at.invoice.is_some());
+        let asked = payment.and_then(|at| at.terms).map_or(0, |terms| terms.amount);
+        let most = payment.map(|at| at.most(percent).max(asked + asked * percent / 100));
+        let more = amount.is_some_and(|amount| most.is_some_and(|most| amount > most));
+        let limit = payment.and_then(|at| at.terms).and_then(|terms| terms.max_fee);
+        let dear = fee.is_some_and(|fee| limit.is_some_and(|limit| fee > limit));
+        let recalled = payment.is_some_and(|at| {
+            at.recalled || at.standing.is_some_and(|standing| standing.remembered)
+        });
+        self.overspent |= this_try && !recalled && (more || dear);
+        let less = known
+            && piece.amount.is_some()
+            && amount.is_none_or(|amount| Some(amount) < piece.amount);
+        let whole = piece.amount;
+        let piece = self.piece_mut(part);
+        (piece.amount, piece.fee) =
+            if less { (whole, fee.filter(|_| amount.is_none())) } else { (amount, fee) };
+    }
+
+    /// Whether the ledger can know the hash.
+    fn is_held(&self, hash: Hash) -> bool {
+        let sheet = self.sheet(hash);
+        let under = |piece: &Piece| {
+            piece.place != Place::Nowhere && (piece.hash == Some(hash) || piece.other == Some(hash))
+        };
+        let has = |id: Id| self.has(id, hash);
+        sheet.blocked
+            || sheet.paid
+            || self.parts.iter().any(under)
+            || (0..self.payments()).any(has)
+            || !self.askers(hash).is_empty()
+    }
+
+    fn paid(&mut self, hash: Hash) {
+        let sheet = self.sheet_mut(hash);
+        sheet.paid = true;
+        self.settled += 1;
+    }
+
+    fn settle(&mut self, part: Part, by_claim: bool) {
+        self.say(part, Said::Paid);
+        let piece = self.piece_mut(part);
+        piece.place = match piece.place {
+            Place::Failed | Place::Over => Place::Over,
+            _ => Place::Claimed,
+        };
+        self.settled += 1;
+        if by_claim {
+            self.find_payee(part);
+        }
+    }
+
+    /// A stray pays who asked for its hash before it was known, else the payment of its id.
+    fn find_payee(&mut self, part: Part) {
+        let piece = self.piece(part);
+        let (Some(owner), Some(hash)) = (piece.owner, piece.hash) else { return };
+        let foreign = self.is_foreign(piece, owner);
+        let own = self.payments[usize::from(owner)].asked.iter().any(|(asked, _)| *asked == hash);
+        if !foreign || own || piece.batch > 0 {
+            return;
+        }
+        if let Some(payee) = self.oldest_asker(hash, piece.age).filter(|id| *id != owner) {
+            self.piece_mut(part).owner = Some(payee);
+        }
+    }
+
+    fn word(
+        &mut self,
+        id: Id,
+        part: Option<Part>,
+        (hash, terms): (Option<Hash>, Option<Terms>),
+        done: &Done<'_>,
+    ) {
+        let age = self.next_age();
+        let payment = self.payment_mut(id);
+        let asked = terms.filter(|_| !payment.known).and_then(|terms| terms.hash());
+        let hash = hash.or(asked);
+        let paid = hash.is_some_and(|hash| self.sheet(hash).paid);
+        let payment = self.payment_mut(id);
+        if !payment.known {
+            payment.compared = terms;
+            payment.asked.extend(asked.map(|hash| (hash, age)));
+        }
+        payment.word = true;
+        payment.words.extend(hash.map(|hash| (hash, !paid)));
+        let came_back = payment.recalled || payment.standing.is_some_and(|at| at.remembered);
+        if payment.is_offer() && part.is_none() && payment.sent.is_none() && !came_back {
+            payment.invoice = payment.invoice.or(hash);
+        }
+        self.settled += 1;
+        if let Some(hash) = hash {
+            self.sheet_mut(hash);
+            self.paid(hash);
+        }
+        let Some(part) = part else { return };
+        let known = self.is_known(part);
+        let payment = &self.payments[usize::from(id)];
+        let asked = if payment.is_offer() { payment.invoice } else { self.hash_of(id) };
+        let own = hash.or(asked).filter(|_| !known);
+        if !known && own.is_none() {
+            // Nothing that the ledger could keep of it.
+            return;
+        }
+        self.take_in(id, part, own, done.read);
+        if !known {
+            let piece = self.piece_mut(part);
+            (piece.owner, piece.loose) = (Some(id), false);
+        }
+        self.report(part, (None, None));
+        // It goes to whom the word names; whoever asked for its hash is paid beside.
+        self.settle(part, false);
+        if let Some(hash) = self.piece(part).hash {
+            self.paid(hash);
+        }
+    }
+
+    /// It is told not to be out, and the ledger took it.
+    fn weakened(&mut self, part: Part, said: Said) {
+        let stands = self.say(part, said);
+        if !self.is_known(part) || !(stands || self.place(part).is_settled()) {
+            return;
+        }
+        let (epoch, gap) = (self.epoch, self.restored);
+        let piece = self.piece_mut(part);
+        if said == Said::NeverSent {
+            if piece.place != Place::Out || (gap && piece.epoch < epoch) {
+                return;
+            }
+            piece.withdrawn = Some(epoch);
+            piece.place = Place::NeverSent;
+            return;
+        }
+        piece.place = match piece.place {
+            Place::Out | Place::NeverSent | Place::Failed => Place::Failed,
+            Place::Claimed | Place::Over => Place::Over,
+            Place::Nowhere => Place::Nowhere,
+        };
+    }
+
+    /// What of a payment was out or unread until now.
+    fn note_busy(&mut self) {
+        for id in 0..self.payments() {
+            let busy = !self.payments[usize::from(id)].unread.is_empty() || self.holds(id).out;
+            if busy {
+                self.payments[usize::from(id)].busy = self.tick;
+            }
+        }
+    }
+
+    /// How the log stands after the step; a gap takes back what was told never sent.
+    pub fn opened(&mut self, recovering: bool, restored: bool, (tick, now): (u64, u64)) {
+        self.note_busy();
+        if tick != self.tick || self.ticked == 0 {
+            self.ticked = now;
+        }
+        (self.recovering, self.tick) = (recovering, tick);
+        if restored && !self.restored {
+            let epoch = self.epoch;
+            for piece in &mut self.parts {
+                let doubted = piece.withdrawn == Some(epoch) && piece.epoch < epoch;
+                if doubted && piece.place == Place::NeverSent {
+                    piece.place = Place::Out;
+                }
+            }
+        }
+        self.restored = restored;
+    }
+
+    fn read(&mut self, seqs: &[u64]) {
+        let tick = self.tick;
+        for sheet in &mut self.hashes {
+            if sheet.noted.is_some_and(|noted| seqs.contains(&noted)) {
+                sheet.read = Some(tick);
+            }
+        }
+        for payment in &mut self.payments {
+            payment.unread.retain(|seq| !seqs.contains(seq));
+            if let Some(failure) = &mut payment.failure {
+                failure.read |= seqs.contains(&failure.seq);
+            }
+        }
+    }
+
+    /// The ledger forgot a payment: what was told under it is no longer known to it.
+    pub fn forget(&mut self, id: Id) {
+        for at in 0..self.parts.len() {
+            let piece = &self.parts[at];
+            if piece.owner != Some(id) {
+                continue;
+            }
+            let (stray, settled) = (self.is_foreign(piece, id), piece.place.is_settled());
+            let word = self.payment(id).is_some_and(|payment| payment.word);
+            let unknown = stray && piece.batch == 0 && !word;
+            if let (true, true, Some(hash)) = (unknown, settled, piece.hash) {
+                self.sheet_mut(hash).apart = true;
+            }
+            self.parts[at] = Piece { noted: self.parts[at].noted, ..NO_PIECE };
+        }
+        *self.payment_mut(id) = Payment::default();
+    }
+
+    /// A paid hash is known as long as whatever tells it, and while a payment holds it.
+    pub fn forget_hashes(&mut self) {
+        if self.rules.forever {
+            return;
+        }
+        for hash in 0..self.hashes() {
+            let sheet = self.sheet(hash);
+            let under = |piece: &Piece| {
+                piece.owner.is_some() && piece.place.is_settled() && piece.hash == Some(hash)
+            };
+            let word = |payment: &Payment| payment.known && payment.words.contains(&(hash, true));
+            let known = self.parts.iter().any(under)
+                || self.payments.iter().any(word)
+                || !self.askers(hash).is_empty()
+                || (0..self.payments()).any(|id| self.has(id, hash));
+            let waits = sheet.apart
+                && sheet.read.is_none_or(|read| self.tick <= read + self.rules.idempotency_ticks);
+            if sheet.paid && !known && !waits {
+                let sheet = self.sheet_mut(hash);
+                sheet.was_proven |= sheet.proven;
+                (sheet.paid, sheet.proven, sheet.apart) = (false, false, false);
+                for piece in &mut self.parts {
+                    if piece.owner.is_none() && piece.hash == Some(hash) {
+                        *piece = Piece { noted: piece.noted, ..NO_PIECE };
+                    }
+                }
+            }
+        }
+    }
+}
