@@ -5,7 +5,7 @@ use lightning::{
     ln::channelmanager::PaymentId as EngineId,
     types::payment::{PaymentHash as EngineHash, PaymentPreimage},
 };
-use payonce_core::{Msat, NodeId, PartId, PaymentHash, PaymentId, Preimage, Settlement};
+use payonce_core::{Msat, NodeId, PartId, PaymentHash, Preimage, Settlement};
 
 /// The id under which LDK knows a part.
 pub(crate) const fn engine_id(part: &PartId) -> EngineId {
@@ -15,11 +15,6 @@ pub(crate) const fn engine_id(part: &PartId) -> EngineId {
 /// The part that LDK knows under this id.
 pub(crate) const fn part_id(id: &EngineId) -> PartId {
     PartId::from_bytes(id.0)
-}
-
-/// The payment that a fact names when the ledger knows no payment for this part.
-pub(crate) const fn unknown_payment(part: &PartId) -> PaymentId {
-    PaymentId::from_bytes(*part.as_bytes())
 }
 
 pub(crate) const fn payment_hash(hash: &EngineHash) -> PaymentHash {

@@ -6,8 +6,8 @@ use lightning::{
     types::payment::{PaymentHash as EngineHash, PaymentPreimage},
 };
 use payonce_core::{
-    Answer, ClaimPart, Fate, HashHolder, MarkPaid, ObservePart, PartId, Payment, PaymentHash,
-    PaymentId, Settlement, State, UnixMillis,
+    Answer, ClaimPart, Fate, HashHolder, ObservePart, PartId, Payment, PaymentHash, PaymentId,
+    Settlement, State,
 };
 
 use crate::{border, failure, path_report::PathReport};
@@ -21,14 +21,12 @@ pub(crate) struct Facts {
     pub(crate) payment: Option<PaymentId>,
     /// To be told in this order.
     pub(crate) answers: Vec<Answer>,
-    /// To be told if a claim is refused because the preimage is not the payment's.
-    pub(crate) instead_of_claim: Option<Answer>,
     /// A held hash that is free unless something else is out under it.
     pub(crate) release: Option<PaymentHash>,
 }
 
 /// Reads an event; `None` if it tells nothing of payments that this node makes.
-pub(crate) fn read(event: &Event, state: &State, now: UnixMillis) -> Option<Facts> {
+pub(crate) fn read(event: &Event, state: &State) -> Option<Facts> {
     match event {
         Event::PaymentSent {
             payment_id,
@@ -42,7 +40,7 @@ pub(crate) fn read(event: &Event, state: &State, now: UnixMillis) -> Option<Fact
             Some(sent(state, *payment_id, payment_preimage, payment_hash, settlement))
         }
         Event::PaymentFailed { payment_id, payment_hash, reason } => {
-            Some(failed(state, payment_id, payment_hash.as_ref(), *reason, now))
+            Some(failed(state, payment_id, payment_hash.as_ref(), *reason))
         }
         Event::PaymentPathSuccessful { payment_id, payment_hash: _, path, hold_times } => {
             let report = PathReport::succeeded(path, hold_times);
@@ -82,17 +80,15 @@ fn sent(
 ) -> Facts {
     let hash = border::payment_hash(hash);
     let (id, part) = match named.as_ref().map(border::part_id) {
-        Some(part) => (owner(state, &part).unwrap_or_else(|| border::unknown_payment(&part)), part),
+        Some(part) => (owner_or_hash(state, &part, hash), part),
         None => nameless(state, &hash),
     };
     let preimage = border::preimage(preimage);
-    let claim = ClaimPart { id, part, preimage, settlement: Some(settlement) };
-    let paid = MarkPaid { id, part: Some(part), payment_hash: Some(hash), settlement };
+    let claim = ClaimPart::new(id, part, preimage).payment_hash(hash).settlement(settlement);
     Facts {
         named: Some(part),
         payment: Some(id),
         answers: vec![Answer::Claimed(claim)],
-        instead_of_claim: Some(Answer::Paid(paid)),
         release: held(state, hash),
     }
 }
@@ -102,7 +98,6 @@ fn failed(
     id: &EngineId,
     hash: Option<&EngineHash>,
     reason: Option<PaymentFailureReason>,
-    now: UnixMillis,
 ) -> Facts {
     let part = border::part_id(id);
     let known = state.part(&part);
@@ -110,7 +105,7 @@ fn failed(
         // A stray has no payment to give up.
         Some((id, Fate::InFlight)) => {
             match state.payment(&id).filter(|it| it.part(&part).is_some()) {
-                Some(payment) => failure::facts(payment, part, reason, now),
+                Some(payment) => failure::facts(payment, part, reason),
                 None => vec![failure::of_stray(id, part)],
             }
         }
@@ -121,23 +116,16 @@ fn failed(
         named: Some(part),
         payment: known.map(|(id, _)| id),
         answers,
-        instead_of_claim: None,
         release: hash.and_then(|hash| held(state, border::payment_hash(hash))),
     }
 }
 
 fn observed(state: &State, part: PartId, report: &PathReport) -> Facts {
-    let payment = owner(state, &part);
+    let payment = state.owner_of(&part);
     let observe = payment.map(|id| {
         Answer::Observed(ObservePart { id, part, kind: report.kind(), bytes: report.encode() })
     });
-    Facts {
-        named: Some(part),
-        payment,
-        answers: observe.into_iter().collect(),
-        instead_of_claim: None,
-        release: None,
-    }
+    Facts { named: Some(part), payment, answers: observe.into_iter().collect(), release: None }
 }
 
 fn probed(state: &State, id: &EngineId, hash: &EngineHash) -> Facts {
@@ -145,13 +133,15 @@ fn probed(state: &State, id: &EngineId, hash: &EngineHash) -> Facts {
         named: Some(border::part_id(id)),
         payment: None,
         answers: Vec::new(),
-        instead_of_claim: None,
         release: held(state, border::payment_hash(hash)),
     }
 }
 
-fn owner(state: &State, part: &PartId) -> Option<PaymentId> {
-    state.part(part).map(|(id, _)| id)
+/// The payment that a fact about this part names: its owner, in whichever of its tries. LDK knows
+/// none of our ids, and its own names the part alone: where the ledger does not know the part, the hash
+/// names the payment.
+fn owner_or_hash(state: &State, part: &PartId, hash: PaymentHash) -> PaymentId {
+    state.owner_of(part).unwrap_or_else(|| PaymentId::from_payment_hash(hash))
 }
 
 fn held(state: &State, hash: PaymentHash) -> Option<PaymentHash> {

@@ -3,7 +3,7 @@
 use lightning::events::PaymentFailureReason;
 use payonce_core::{
     Abandon, Answer, FailPart, Failure, FailureReason, PartId, Payment, PaymentId, RetryPolicy,
-    Target, UnixMillis,
+    Target,
 };
 
 use crate::engine::EngineRefusal;
@@ -25,11 +25,10 @@ pub(crate) fn facts(
     payment: &Payment,
     part: PartId,
     reason: Option<PaymentFailureReason>,
-    now: UnixMillis,
 ) -> Vec<Answer> {
     let awaits_invoice =
         payment.request().is_some_and(|request| matches!(request.target, Target::Offer { .. }));
-    told(payment, part, of_event(reason, awaits_invoice), now)
+    told(payment, part, of_event(reason, awaits_invoice))
 }
 
 /// The facts that LDK took nothing.
@@ -37,7 +36,6 @@ pub(crate) fn refusal_facts(
     payment: &Payment,
     part: PartId,
     refusal: &EngineRefusal,
-    now: UnixMillis,
 ) -> Vec<Answer> {
     let end = match refusal {
         EngineRefusal::RouteNotFound => End::HandOver(FailureReason::RouteNotFound),
@@ -45,10 +43,10 @@ pub(crate) fn refusal_facts(
         refusal if refusal.may_pass() => End::HandOver(FailureReason::UnexpectedError),
         _ => End::Payment(FailureReason::UnexpectedError),
     };
-    told(payment, part, end, now)
+    told(payment, part, end)
 }
 
-fn told(payment: &Payment, part: PartId, end: End, now: UnixMillis) -> Vec<Answer> {
+fn told(payment: &Payment, part: PartId, end: End) -> Vec<Answer> {
     let id = *payment.id();
     let failure = match end {
         End::Refused => Failure::permanent(),
@@ -56,7 +54,7 @@ fn told(payment: &Payment, part: PartId, end: End, now: UnixMillis) -> Vec<Answe
     };
     let given_up = match end {
         End::Payment(reason) => Some(reason),
-        End::HandOver(reason) if nothing_follows(payment, now) => Some(reason),
+        End::HandOver(reason) if nothing_follows(payment) => Some(reason),
         End::Refused | End::HandOver(_) => None,
     };
     let given_up = given_up.filter(|_| payment.status().is_open());
@@ -64,12 +62,12 @@ fn told(payment: &Payment, part: PartId, end: End, now: UnixMillis) -> Vec<Answe
     given_up.into_iter().chain([Answer::Failed(FailPart { id, part, failure })]).collect()
 }
 
-/// Whether the retry policy allows no further hand-over.
-fn nothing_follows(payment: &Payment, now: UnixMillis) -> bool {
+/// Whether the retry policy allows no further hand-over, whatever the time: that one is over the ledger
+/// judges by itself, since one reading of a clock may be wrong.
+fn nothing_follows(payment: &Payment) -> bool {
     match payment.request().map(|request| request.retry) {
         Some(RetryPolicy::Attempts(retries)) => payment.attempts() > retries,
-        Some(RetryPolicy::Until(time)) => payment.created_at().plus(time).is_past(now),
-        Some(RetryPolicy::Manual) | None => false,
+        Some(RetryPolicy::Until(_) | RetryPolicy::Manual) | None => false,
     }
 }
 

@@ -131,7 +131,7 @@ where
             return Ok(HandOver::PartlyOut { missing, amount });
         }
         let part = PartId::from_bytes(self.entropy.get_secure_random_bytes());
-        let parts = vec![NewPart::Delegated { id: part }];
+        let parts = vec![NewPart::delegated(part)];
         match self.ledger.execute(Dispatch { id: *id, attempt: due.attempt, parts }, now) {
             Ok(DispatchReply::Recorded { .. }) => {}
             Ok(DispatchReply::Overtaken { status, parts, .. }) => {
@@ -193,7 +193,7 @@ where
     ) -> Result<(), Unavailable> {
         let facts = self.ledger.query(|state| {
             let payment = state.payment(id);
-            payment.map(|payment| failure::refusal_facts(payment, part, refusal, now))
+            payment.map(|payment| failure::refusal_facts(payment, part, refusal))
         })?;
         self.ledger.tell(facts.unwrap_or_default(), now)?;
         Ok(())

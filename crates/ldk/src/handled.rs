@@ -95,20 +95,13 @@ pub(crate) fn tell_event<E: Engine + ?Sized>(
     if let Some(part) = failed_part(event).filter(|part| entries(engine).contains_key(part)) {
         return Ok((Handled::NotBelieved { part }, None));
     }
-    let Some(mut facts) = book.ask(|state| facts::read(event, state, now))? else {
+    let Some(mut facts) = book.ask(|state| facts::read(event, state))? else {
         return Ok((Handled::NotOurs, None));
     };
     let release = facts.release.filter(|hash| !is_out(engine, hash, &facts));
     let mut answers = std::mem::take(&mut facts.answers);
     answers.extend(release.map(|payment_hash| Answer::Released(ReleaseHash { payment_hash })));
-    let mut told = book.tell(answers, now)?;
-    let wrong_preimage = |told: &Result<FactReply, FactRefusal>| {
-        matches!(told, Err(FactRefusal::WrongPreimage { .. }))
-    };
-    if let Some(instead) = facts.instead_of_claim.take_if(|_| told.iter().any(wrong_preimage)) {
-        // Under another hash than the payment's: it is paid, and the hash must not be paid again.
-        told = book.tell(vec![instead], now)?;
-    }
+    let told = book.tell(answers, now)?;
     Ok((handled(&told, facts.payment), Some(facts)))
 }
 

@@ -10,8 +10,8 @@ use lightning::{
     util::ser::Writeable as _,
 };
 use payonce_core::{
-    Deadline, Msat, NodeId, NotificationId, OfferHash, PaymentHash, Request, RetryPolicy, Target,
-    UnixMillis,
+    Deadline, MaxFee, Msat, NodeId, NotificationId, OfferHash, PaymentHash, Request, RetryPolicy,
+    Target, UnixMillis,
 };
 
 use crate::{
@@ -136,7 +136,7 @@ pub(crate) fn request(
     terms: &Terms,
     network: Network,
 ) -> Result<Request, OrderRefusal> {
-    let request = match order {
+    let Asked { target, amount, payee, expiry } = match order {
         Order::Bolt11(order) => bolt11(order, amount, network)?,
         Order::Offer(order) => offer(order, amount, terms, network)?,
         Order::Spontaneous(order) => spontaneous(order, amount)?,
@@ -147,25 +147,30 @@ pub(crate) fn request(
         Order::Refund(_) => RetryPolicy::Attempts(0),
         _ => terms.retry,
     };
-    Ok(Request { max_fee: terms.max_fee, retry, ..request }
+    let max_fee = terms.max_fee.map_or(MaxFee::Unlimited, MaxFee::AtMost);
+    Ok(Request { payee, expiry, ..Request::new(target, amount, max_fee, retry) }
         .instructions(order.encode())
         .metadata(&terms.metadata))
 }
 
-fn bolt11(
-    order: &Bolt11Order,
-    amount: Option<Msat>,
-    node: Network,
-) -> Result<Request, OrderRefusal> {
+/// What an order says of its payment; the terms say the rest.
+struct Asked {
+    target: Target,
+    amount: Msat,
+    payee: Option<NodeId>,
+    expiry: Option<UnixMillis>,
+}
+
+fn bolt11(order: &Bolt11Order, amount: Option<Msat>, node: Network) -> Result<Asked, OrderRefusal> {
     let invoice = &order.invoice;
     if invoice.network() != node {
         return Err(OrderRefusal::InvoiceOfOtherNetwork { invoice: invoice.network(), node });
     }
     let amount = one_amount(invoice.amount_milli_satoshis().map(Msat), amount)?;
-    let hash = PaymentHash::from_bytes(*invoice.payment_hash().as_byte_array());
-    let payee = border::node_id(&invoice.recover_payee_pub_key());
+    let payment_hash = PaymentHash::from_bytes(*invoice.payment_hash().as_byte_array());
+    let payee = Some(border::node_id(&invoice.recover_payee_pub_key()));
     let expiry = invoice.expires_at().map(|expiry| millis(expiry.as_millis()));
-    Ok(Request { expiry, ..Request::invoice(hash, amount).payee(payee) })
+    Ok(Asked { target: Target::Invoice { payment_hash }, amount, payee, expiry })
 }
 
 fn offer(
@@ -173,7 +178,7 @@ fn offer(
     given: Option<Msat>,
     terms: &Terms,
     node: Network,
-) -> Result<Request, OrderRefusal> {
+) -> Result<Asked, OrderRefusal> {
     let offer = &order.offer;
     if !offer.supports_chain(ChainHash::using_genesis_block_const(node)) {
         return Err(OrderRefusal::OfferOfOtherNetwork { node });
@@ -192,13 +197,14 @@ fn offer(
     let payee: Option<NodeId> = offer.issuer_signing_pubkey().as_ref().map(border::node_id);
     let expiry = offer.absolute_expiry().map(|expiry| millis(expiry.as_millis()));
     let target = Target::Offer { offer_hash, deadline: terms.wait };
-    Ok(Request { payee, expiry, ..Request::new(target, amount) })
+    Ok(Asked { target, amount, payee, expiry })
 }
 
-fn spontaneous(order: &SpontaneousOrder, amount: Option<Msat>) -> Result<Request, OrderRefusal> {
+fn spontaneous(order: &SpontaneousOrder, amount: Option<Msat>) -> Result<Asked, OrderRefusal> {
     let amount = amount.ok_or(OrderRefusal::NoAmount)?;
     let target = Target::Spontaneous { preimage: order.preimage };
-    Ok(Request::new(target, amount).payee(border::node_id(&order.payee)))
+    let payee = Some(border::node_id(&order.payee));
+    Ok(Asked { target, amount, payee, expiry: None })
 }
 
 /// The refund itself exists only after the hand-over: its terms stand for it.
@@ -206,10 +212,11 @@ fn refund(
     refund: &RefundOrder,
     order: &Order,
     amount: Option<Msat>,
-) -> Result<Request, OrderRefusal> {
+) -> Result<Asked, OrderRefusal> {
     let amount = amount.ok_or(OrderRefusal::NoAmount)?;
     let (offer_hash, deadline) = (hash_of(&order.encode()), Deadline::At(refund.expiry));
-    Ok(Request::new(Target::Offer { offer_hash, deadline }, amount).expiry(refund.expiry))
+    let target = Target::Offer { offer_hash, deadline };
+    Ok(Asked { target, amount, payee: None, expiry: Some(refund.expiry) })
 }
 
 fn one_amount(stated: Option<Msat>, given: Option<Msat>) -> Result<Msat, OrderRefusal> {

@@ -14,9 +14,9 @@ use lightning::{
     sign::EntropySource,
 };
 use payonce_core::{
-    AdoptPart, Answer, EventStore, FactRefusal, Fate, FinalizePart, HashHolder, HoldHash, MarkPaid,
-    Opening, PartId, PartKind, PaymentHash, PaymentId, Settlement, State, UnixMillis,
-    UnresolvedPart, WithdrawPart,
+    AdoptPart, Answer, EventStore, FactRefusal, Fate, FinalizePart, HashHolder, HoldHash,
+    ListParts, MarkPaid, Opening, PartId, PartKind, PaymentHash, PaymentId, State, UnixMillis,
+    UnresolvedPart, WithdrawPart, limits,
 };
 use payonce_runtime::{SharedLedger, SharedRecovery, Unavailable};
 
@@ -243,16 +243,18 @@ where
     fn compare(&self, now: UnixMillis) -> Result<StartReport, StartError> {
         let tracked = entries(&*self.engine);
         let mut report = StartReport::default();
-        let answers = self.recovery.query(|state| {
-            let own = state
-                .unresolved()
-                .into_iter()
-                .filter_map(|at| answer_for(&at, tracked.get(&at.part.id), &mut report));
+        let (own, news) = self.recovery.query(|state| {
+            let unresolved = state.unresolved();
+            let own = unresolved
+                .iter()
+                .filter_map(|at| answer_for(at, tracked.get(&at.part.id), &mut report));
             let own: Vec<_> = own.collect();
-            let foreign = tracked.values().filter_map(|entry| news(state, entry, &mut report));
-            own.into_iter().chain(foreign).collect::<Vec<_>>()
+            let news = tracked.values().filter_map(|entry| news(state, entry, &mut report));
+            let news: Vec<_> = news.collect();
+            (own.into_iter().chain(listed(&unresolved, &tracked)).collect::<Vec<_>>(), news)
         })?;
-        self.tell(answers, &mut report, now)?;
+        self.tell(own, &mut report, now)?;
+        self.tell_news(news, &mut report, now)?;
         // An adoption may have shown that the log lacks something.
         report.restored = self.recovery.is_restored()?;
         self.never_sent(&tracked, &mut report, now)?;
@@ -268,6 +270,28 @@ where
     ) -> Result<(), Unavailable> {
         let told = self.recovery.tell(answers, now)?;
         report.refused.extend(told.into_iter().filter_map(Result::err));
+        Ok(())
+    }
+
+    fn tell_news(
+        &self,
+        news: Vec<Answer>,
+        report: &mut StartReport,
+        now: UnixMillis,
+    ) -> Result<(), Unavailable> {
+        let told = self.recovery.tell(news.clone(), now)?;
+        for (answer, reply) in news.iter().zip(told) {
+            match (answer, reply) {
+                (_, Err(refusal)) => report.refused.push(refusal),
+                (Answer::Adopted(fact), Ok(reply)) if reply.changed => {
+                    report.adopted.push(fact.part);
+                }
+                (Answer::Paid(fact), Ok(reply)) if reply.changed => {
+                    report.paid_without_proof.extend(fact.part);
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
 
@@ -325,55 +349,63 @@ fn answer_for(
     match (at.part.fate, entry) {
         (Fate::InFlight, Some(entry)) if entry.stage == Stage::Fulfilled => {
             report.paid_without_proof.push(part);
-            // Whatever it took, LDK does not say.
-            let settlement = Settlement { amount: at.part.amount, fee: None };
-            let paid = MarkPaid { id, part: Some(part), payment_hash: entry.hash, settlement };
-            Some(Answer::Paid(paid))
+            Some(paid(id, entry))
         }
-        (Fate::InFlight, Some(_)) => {
+        (Fate::InFlight, Some(entry)) => {
             report.still_out.push(part);
-            None
+            // Of an offer's hand-over the hash is news.
+            let learned = entry.hash.filter(|hash| at.payment_hash != Some(*hash))?;
+            Some(Answer::Adopted(adopted(id, part, learned)))
         }
         (Fate::Claimed, None) => Some(Answer::Gone(FinalizePart { id, part })),
         _ => None,
     }
 }
 
-/// What LDK tracks and the ledger does not hold as unresolved.
+/// What LDK lists as out and the ledger holds as unresolved: while it recovers, nothing weaker
+/// counts against that.
+fn listed(unresolved: &[UnresolvedPart], tracked: &HashMap<PartId, Entry>) -> Vec<Answer> {
+    let out =
+        |part: &PartId| tracked.get(part).is_some_and(|entry| entry.stage != Stage::Fulfilled);
+    let parts: Vec<_> = unresolved.iter().map(|at| at.part.id).filter(out).collect();
+    let some = parts.chunks(limits::LISTED_PARTS);
+    some.map(|parts| Answer::Listed(ListParts { parts: parts.to_vec() })).collect()
+}
+
+/// What LDK tracks and the ledger does not hold as unresolved: it lacks it, or holds it as over.
 fn news(state: &State, entry: &Entry, report: &mut StartReport) -> Option<Answer> {
     let part = entry.part;
-    let known = state.part(&part);
-    if known.is_some_and(|(_, fate)| fate.is_unresolved() || fate.is_settled()) {
+    let fate = state.part(&part).map(|(_, fate)| fate);
+    if fate.is_some_and(Fate::is_unresolved) {
         return None;
     }
-    let named = known.map(|(id, _)| id);
-    match (entry.stage, entry.hash) {
-        (Stage::Fulfilled, payment_hash) => {
-            report.paid_without_proof.push(part);
-            let id = named.unwrap_or_else(|| border::unknown_payment(&part));
-            let settlement = Settlement::default();
-            Some(Answer::Paid(MarkPaid { id, part: Some(part), payment_hash, settlement }))
-        }
-        (Stage::Pending | Stage::Abandoned, Some(payment_hash)) => {
-            let holder = match state.holder_of(&payment_hash) {
-                Some(HashHolder::Payment(id)) => Some(id),
-                _ => None,
-            };
+    // Of an earlier try, or of a payment that is remembered, too.
+    let owner = state.owner_of(&part);
+    let named = owner.or(entry.hash.map(PaymentId::from_payment_hash));
+    match (entry.stage, named, entry.hash) {
+        (Stage::Fulfilled, Some(_), _) if fate.is_some_and(Fate::is_settled) => None,
+        (Stage::Fulfilled, Some(id), _) => Some(paid(id, entry)),
+        (Stage::Pending | Stage::Abandoned, Some(id), Some(payment_hash)) => {
             // A probe's hash is random: a payment's hash is never a probe's.
-            let Some(id) = named.or(holder) else {
+            let holder = state.holder_of(&payment_hash);
+            if owner.is_none() && !matches!(holder, Some(HashHolder::Payment(_))) {
                 report.unknown.push(part);
                 return Some(Answer::Held(HoldHash { payment_hash }));
-            };
-            report.adopted.push(part);
+            }
             Some(Answer::Adopted(adopted(id, part, payment_hash)))
         }
         // What the ledger holds as over gets nothing more from LDK.
-        (Stage::AwaitingInvoice, _) if known.is_some() => None,
+        (Stage::AwaitingInvoice, Some(_), _) => None,
         _ => {
             report.unknown.push(part);
             None
         }
     }
+}
+
+/// LDK does not say whatever it took.
+fn paid(id: PaymentId, entry: &Entry) -> Answer {
+    Answer::Paid(MarkPaid { payment_hash: entry.hash, ..MarkPaid::new(id).part(entry.part) })
 }
 
 /// LDK's total is that of one path where it was rebuilt from a monitor: the amount is unknown, so
@@ -384,7 +416,7 @@ const fn adopted(id: PaymentId, part: PartId, payment_hash: PaymentHash) -> Adop
 
 /// Whether LDK should try nothing more under this id.
 fn is_over(state: &State, part: &PartId, adopted: &[PartId]) -> bool {
-    let Some((id, fate)) = state.part(part) else { return false };
+    let Some((id, fate)) = state.part(part) else { return state.owner_of(part).is_some() };
     let Some(payment) = state.payment(&id).filter(|payment| payment.status().is_open()) else {
         return true;
     };

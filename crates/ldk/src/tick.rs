@@ -94,6 +94,7 @@ where
 }
 
 fn is_ours_to_drive(state: &State, lacks: &Shortfall) -> bool {
-    let request = state.payment(&lacks.id).and_then(|payment| payment.request());
-    lacks.attempt == 1 || request.is_some_and(|request| request.retry != RetryPolicy::Manual)
+    let Some(payment) = state.payment(&lacks.id) else { return false };
+    let retry = payment.request().map(|request| request.retry);
+    payment.attempts() == 0 || retry.is_some_and(|retry| retry != RetryPolicy::Manual)
 }

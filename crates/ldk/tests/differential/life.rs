@@ -127,6 +127,8 @@ impl Life {
     }
 
     fn step(&mut self) -> &'static str {
+        // What has failed rests, and is due again while others act.
+        self.till.now = self.till.now.plus(1_000);
         let did = match self.dice.below(100) {
             0..12 => self.pay(),
             12..22 => self.repeat(),

@@ -65,9 +65,12 @@ fn retries_go_on_after_a_restart_with_the_same_budget() {
     ));
     shop.restart();
     shop.net.disconnect(0, 1);
+    assert_eq!(shop.payer().drive(shop.now).expect("well"), [], "it rests for a second");
+    shop.now = shop.now.plus(60_000);
     let driven = shop.payer().drive(shop.now).expect("well");
     assert!(matches!(driven[..], [(_, HandOver::Refused { .. })]));
     shop.restart();
+    shop.now = shop.now.plus(60_000);
     let driven = shop.payer().drive(shop.now).expect("well");
     assert!(matches!(driven[..], [(_, HandOver::Refused { .. } | HandOver::Started { .. })]));
     shop.settle();

@@ -76,7 +76,8 @@ fn an_invoice_that_is_paid_under_another_id() {
     let other = HashHolder::Payment(id(1));
     assert!(matches!(
         refused.expect_err("refused"),
-        PayError::Refused(SendRefusal::HashInUse { other: found }) if found == other
+        PayError::Refused(SendRefusal::HashInUse { other: found, same_payee: Some(true) })
+            if found == other
     ));
     assert_eq!(stage.script.take_asked().len(), 1);
 }

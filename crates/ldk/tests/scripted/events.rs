@@ -8,14 +8,15 @@ use lightning::{
     types::features::{ChannelFeatures, NodeFeatures},
 };
 use payonce_core::{
-    FailureReason, Fate, Msat, PartId, PaymentId, Remember, ShortChannelId, Status, limits,
+    Anomaly, FailureReason, Fate, HashHolder, Msat, Notice, PartId, PaymentId, Remember,
+    SendRefusal, ShortChannelId, Status, limits,
 };
-use payonce_ldk::{Handled, PathReport, Terms};
+use payonce_ldk::{Handled, PathReport, PayError, Terms};
 use payonce_store_memory::Failure;
 
 use crate::script::{
-    Listed, NOW, ScriptPayer, Stage, engine_hash, engine_id, failed, hash, id, invoice, last_part,
-    paid, parts, pay, secret, sent, status,
+    Listed, NOW, ScriptPayer, Stage, engine_hash, engine_id, failed, failed_as, hash, id, invoice,
+    last_part, paid, parts, pay, secret, sent, status,
 };
 
 fn path(channels: &[u64]) -> Path {
@@ -258,7 +259,9 @@ fn events_of_unknown_payments_are_adopted_not_dropped() {
     let (payer, _) = stage.start();
     let unknown = PartId::from_bytes([0xee; 32]);
     payer.handle_event(&sent(Some(&unknown), 1, 50_000, 2), NOW).expect("recorded");
-    let adopted = PaymentId::from_bytes([0xee; 32]);
+    // LDK's id of a hand-over is no payment's: the hash is.
+    assert_eq!(payer.standing(&PaymentId::from_bytes([0xee; 32])).expect("well"), None);
+    let adopted = PaymentId::from_payment_hash(hash(1));
     let standing = payer.standing(&adopted).expect("well").expect("adopted");
     assert_eq!(standing.status, Status::Fulfilled);
     let paid = standing.paid.expect("paid");
@@ -279,10 +282,51 @@ fn events_of_unknown_payments_are_adopted_not_dropped() {
 fn money_under_another_hash_is_not_lost() {
     let stage = Stage::new();
     let (payer, part) = one_out(&stage);
-    payer.handle_event(&sent(Some(&part), 2, 50_000, 2), NOW).expect("recorded");
-    assert_eq!(parts(&payer, 1), [(part, Fate::Claimed)]);
+    let handled = payer.handle_event(&sent(Some(&part), 2, 50_000, 2), NOW).expect("recorded");
+    assert!(matches!(handled, Handled::Recorded { .. }), "{handled:?}");
+    // It proves the hash that it fits, and says nothing of the part, whose hash is another.
+    assert_eq!(parts(&payer, 1), [(part, Fate::InFlight)]);
+    assert_eq!(status(&payer, 1), Status::Pending);
+    let refused = payer.pay(id(2), &invoice(2), None, &Terms::default(), NOW);
+    let refused = refused.expect_err("that hash is paid");
+    let PayError::Refused(SendRefusal::HashInUse { other, .. }) = refused else {
+        panic!("{refused}");
+    };
+    assert_eq!(other, HashHolder::Paid);
+    // And its own claim is taken as ever.
+    payer.handle_event(&sent(Some(&part), 1, 50_000, 2), NOW).expect("recorded");
     assert_eq!(status(&payer, 1), Status::Fulfilled);
-    assert!(payer.pay(id(2), &invoice(2), None, &Terms::default(), NOW).is_err(), "held");
+}
+
+/// LDK names only the hand-over, and may tell of one of an earlier try.
+#[test]
+fn a_claim_of_an_earlier_try_pays_the_payment_and_is_told() {
+    let stage = Stage::new();
+    let (payer, first) = one_out(&stage);
+    payer.handle_event(&failed(&first, 1, PaymentFailureReason::RouteNotFound), NOW).expect("ok");
+    let again = Terms::default().again_after(failed_as(&payer, 1).expect("it failed"));
+    pay(&payer, 1, &again).expect("a new try");
+    let second = last_part(&payer, 1);
+    let event = sent(Some(&first), 1, 50_000, 9);
+    let handled = payer.handle_event(&event, NOW).expect("recorded");
+    assert_eq!(handled, Handled::Recorded { payment: Some(id(1)) });
+    assert_eq!(status(&payer, 1), Status::Fulfilled);
+    let told = payer.ledger().query(|state| {
+        let mut anomalies = state.outbox().filter_map(|told| match told.notice {
+            Notice::Anomaly { anomaly, .. } => Some(anomaly),
+            _ => None,
+        });
+        anomalies.next()
+    });
+    let in_flight = vec![second].into();
+    let expected = Anomaly::Correction { payment: id(1), part: first, in_flight };
+    assert_eq!(told.expect("well"), Some(expected), "the second one may pay as well");
+    let before = payer.ledger().head();
+    assert_eq!(
+        payer.handle_event(&event, NOW).expect("known"),
+        Handled::Unchanged { payment: Some(id(1)) }
+    );
+    assert_eq!(payer.ledger().head(), before, "a replay records nothing");
 }
 
 #[test]
@@ -327,6 +371,26 @@ fn a_replay_long_after_the_window_pays_nothing_and_invents_nothing() {
     let event = failed(&part, 1, PaymentFailureReason::RouteNotFound);
     let handled = payer.handle_event(&event, NOW).expect("well");
     assert_eq!(handled, Handled::Unchanged { payment: None });
+    assert_eq!(payer.ledger().head(), before);
+}
+
+#[test]
+fn a_replay_about_a_remembered_payment_is_its_own() {
+    let stage = Stage::new();
+    let (payer, part) = one_out(&stage);
+    let event = sent(Some(&part), 1, 50_000, 2);
+    payer.handle_event(&event, NOW).expect("recorded");
+    payer.tick(NOW).expect("off its channel");
+    let unread = payer.ledger().query(|state| state.outbox().map(|note| note.id).collect());
+    let ids = unread.expect("well");
+    payer.ledger().execute(payonce_core::Acknowledge { ids }, NOW).expect("known");
+    for minute in 1..10 {
+        payer.tick(NOW.plus(minute * 60_000)).expect("well");
+    }
+    assert!(payer.standing(&id(1)).expect("well").expect("paid").remembered);
+    let before = payer.ledger().head();
+    let handled = payer.handle_event(&event, NOW).expect("well");
+    assert_eq!(handled, Handled::Unchanged { payment: Some(id(1)) });
     assert_eq!(payer.ledger().head(), before);
 }
 

@@ -50,7 +50,8 @@ fn an_id_is_fresh_for_every_hand_over() {
     assert_eq!(status(&payer, 1), Status::Pending);
     assert_eq!(stage.script.take_asked().len(), 1, "an event gives nothing to the engine");
 
-    let ticked = payer.tick(NOW).expect("well");
+    assert_eq!(payer.tick(NOW).expect("well").driven, [], "it rests for a second");
+    let ticked = payer.tick(NOW.plus(1_000)).expect("well");
     let second = last_part(&payer, 1);
     assert_eq!(ticked.driven, [(id(1), HandOver::Started { part: second })]);
     assert_ne!(first, second);
@@ -109,15 +110,40 @@ fn a_refusal_that_may_pass_is_tried_again_at_the_next_tick_and_not_before() {
     let day = RetryPolicy::Until(86_400_000);
     pay(&payer, 1, &Terms::default().retry(day)).expect("accepted");
     assert_eq!(stage.script.take_asked().len(), 1);
-    payer.tick(NOW).expect("well");
+    payer.tick(NOW.plus(60_000)).expect("well");
     assert_eq!(stage.script.take_asked().len(), 1);
-    payer.tick(NOW).expect("well");
+    payer.tick(NOW.plus(120_000)).expect("well");
     assert_eq!(stage.script.take_asked().len(), 1);
     assert_eq!(parts(&payer, 1).len(), 3);
     // One that cannot pass is not, whatever the policy.
     stage.script.answer(Err(EngineRefusal::Expired));
     pay(&payer, 2, &Terms::default().retry(day)).expect("accepted");
     assert_eq!(status(&payer, 2), Status::Failed { reason: FailureReason::PaymentExpired });
+}
+
+/// Whether the time for retries is over is the ledger's to say, by more than one reading.
+#[test]
+fn one_wrong_reading_of_the_clock_gives_nothing_up() {
+    let stage = Stage::new();
+    let (payer, _) = stage.start();
+    let day = 86_400_000;
+    pay(&payer, 1, &Terms::default().retry(RetryPolicy::Until(day))).expect("accepted");
+    payer.tick(NOW).expect("well");
+    let event = failed(&last_part(&payer, 1), 1, PaymentFailureReason::RouteNotFound);
+    payer.handle_event(&event, NOW.plus(2 * day)).expect("recorded");
+    assert_eq!(status(&payer, 1), Status::Pending);
+    // Its rest, which began at that reading, is over by ticks.
+    let ticks = (1..=3).map(|minute| payer.tick(NOW.plus(minute * 60_000)).expect("well"));
+    let driven: Vec<_> = ticks.flat_map(|ticked| ticked.driven).collect();
+    assert!(matches!(driven[..], [(_, HandOver::Started { .. })]), "{driven:?}");
+    // Two readings that agree are believed.
+    payer
+        .handle_event(&failed(&last_part(&payer, 1), 1, PaymentFailureReason::RouteNotFound), NOW)
+        .expect("recorded");
+    for minute in 0..2 {
+        payer.tick(NOW.plus(2 * day + minute * 60_000)).expect("well");
+    }
+    assert!(matches!(status(&payer, 1), Status::Failed { .. }));
 }
 
 #[test]
@@ -137,7 +163,7 @@ fn by_hand_only_the_caller_hands_over_again() {
     let first = last_part(&payer, 1);
     let reason = PaymentFailureReason::RouteNotFound;
     payer.handle_event(&failed(&first, 1, reason), NOW).expect("recorded");
-    assert_eq!(payer.tick(NOW).expect("well").driven, []);
+    assert_eq!(payer.tick(NOW.plus(60_000)).expect("well").driven, []);
     assert!(matches!(payer.hand_over(&id(1), NOW), Ok(HandOver::Started { .. })));
     assert_eq!(parts(&payer, 1).len(), 2);
     // Nothing is missing while that is out.
@@ -149,7 +175,8 @@ fn by_hand_only_the_caller_hands_over_again() {
 fn what_was_accepted_and_not_handed_over_is_due_after_a_start() {
     let stage = Stage::new();
     let (payer, _) = stage.start();
-    let request = payonce_core::Request::invoice(crate::script::hash(1), Msat(50_000))
+    let (hash, max_fee) = (crate::script::hash(1), payonce_core::MaxFee::Unlimited);
+    let request = payonce_core::Request::invoice(hash, Msat(50_000), max_fee, TWICE)
         .instructions(invoice(1).encode());
     payer.ledger().execute(payonce_core::Send::new(id(1), request), NOW).expect("accepted");
     drop(payer);

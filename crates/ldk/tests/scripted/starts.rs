@@ -6,13 +6,17 @@ use lightning::{
     offers::offer::OfferBuilder,
 };
 use payonce_core::{
-    FailureReason, Fate, Opening, PartId, PaymentId, Remember, RetryPolicy, Status,
+    Assertion, FactRefusal, FailPart, Failure, FailureReason, Fate, MarkPaid, Msat, Opening,
+    PartId, PaymentId, Remember, RetryPolicy, SendRefusal, Status,
 };
-use payonce_ldk::{ChannelState, HandOver, Options, Order, PayError, StartError, Terms};
+use payonce_ldk::{
+    CallError, ChannelState, EngineRefusal, HandOver, Options, Order, PayError, Paying, StartError,
+    Terms,
+};
 
 use crate::script::{
-    Asked, Listed, NOW, ScriptPayer, Stage, engine_hash, engine_id, failed, id, last_part, options,
-    paid, parts, pay, secret, sent, status,
+    Asked, Listed, NOW, ScriptPayer, Stage, engine_hash, engine_id, failed, failed_as, hash, id,
+    invoice, last_part, options, paid, parts, pay, secret, sent, status,
 };
 
 /// A payment that is out when the process dies.
@@ -153,7 +157,7 @@ fn paid_without_an_event_to_come_is_paid_without_proof() {
     payer.handle_event(&sent(Some(&part), 1, 50_000, 8), NOW).expect("recorded");
     let standing = payer.standing(&id(1)).expect("well").expect("known");
     assert_eq!(standing.paid.and_then(|paid| paid.preimage), Some(secret(1)));
-    assert_eq!(paid(&payer, 1).and_then(|(_, fee)| fee), Some(payonce_core::Msat(8)));
+    assert_eq!(paid(&payer, 1).and_then(|(_, fee)| fee), Some(Msat(8)));
 }
 
 #[test]
@@ -186,7 +190,160 @@ fn an_older_manager_brings_a_failed_hand_over_back_until_its_end_is_told_again()
     assert_eq!(stage.script.take_asked(), [Asked::Abandon(engine_id(&first))]);
     stage.script.list([]);
     payer.handle_event(&event, NOW).expect("recorded");
-    assert!(matches!(payer.drive(NOW).expect("well")[..], [(_, HandOver::Started { .. })]));
+    let driven = payer.drive(NOW.plus(60_000)).expect("well");
+    assert!(matches!(driven[..], [(_, HandOver::Started { .. })]));
+}
+
+/// What failed in an earlier try, and an older manager has out: LDK names the hand-over alone.
+#[test]
+fn an_older_manager_brings_a_hand_over_of_an_earlier_try_back() {
+    // The later try pays the same invoice, or another one.
+    for number in [1, 2] {
+        let stage = Stage::new();
+        let (payer, _) = stage.start();
+        pay(&payer, 1, &Terms::default()).expect("accepted");
+        let first = last_part(&payer, 1);
+        let event = failed(&first, 1, PaymentFailureReason::RouteNotFound);
+        payer.handle_event(&event, NOW).expect("recorded");
+        let again = Terms::default().again_after(failed_as(&payer, 1).expect("it failed"));
+        stage.script.answer(Err(EngineRefusal::RouteNotFound));
+        payer.pay(id(1), &invoice(number), None, &again, NOW).expect("a new try");
+        drop(payer);
+        stage.script.take_asked();
+
+        for listed in [Listed::Pending, Listed::Abandoned] {
+            stage.script.list([listed(engine_id(&first), engine_hash(1))]);
+            let (payer, report) = stage.start();
+            assert_eq!(report.unknown, [], "it is no probe");
+            assert!(!report.restored, "the log lacks nothing");
+            let standing = payer.standing(&id(1)).expect("well").expect("known");
+            assert_eq!(standing.unresolved, 1);
+            assert!(!standing.is_over(), "a failure that may yet be paid is none");
+            let again = Terms::default().again_after(standing.failed.expect("it failed twice"));
+            let repeat = payer.pay(id(1), &invoice(number), None, &again, NOW);
+            assert!(matches!(repeat, Ok(Paying::Repeat { .. })), "it is out: {repeat:?}");
+            assert_eq!(stage.script.take_asked(), [Asked::Abandon(engine_id(&first))]);
+        }
+        let (payer, _) = stage.start();
+        payer.handle_event(&sent(Some(&first), 1, 50_000, 3), NOW).expect("recorded");
+        assert_eq!(status(&payer, 1), Status::Fulfilled);
+    }
+}
+
+/// An offer's hand-over of an earlier try: LDK is told to stop, and no other offer waits for it.
+#[test]
+fn an_earlier_try_that_still_waits_for_an_invoice_is_told_to_stop() {
+    let stage = Stage::new();
+    let (payer, _) = stage.start();
+    pay_offer(&payer, 1).expect("accepted");
+    let first = last_part(&payer, 1);
+    let event = Event::PaymentFailed {
+        payment_id: engine_id(&first),
+        payment_hash: None,
+        reason: Some(PaymentFailureReason::InvoiceRequestExpired),
+    };
+    payer.handle_event(&event, NOW).expect("recorded");
+    let again = Terms::default().again_after(failed_as(&payer, 1).expect("it failed"));
+    payer.pay(id(1), &offer(), None, &again, NOW).expect("a new try");
+    let second = last_part(&payer, 1);
+    drop(payer);
+    stage.script.take_asked();
+    let waits = |part: &PartId| Listed::AwaitingInvoice(engine_id(part));
+    stage.script.list([waits(&first), waits(&second)]);
+    let (payer, report) = stage.start();
+    assert_eq!((report.unknown, report.still_out), (vec![], vec![second]));
+    assert_eq!(stage.script.take_asked(), [Asked::Abandon(engine_id(&first))]);
+    pay_offer(&payer, 2).expect("nothing unknown may be for it");
+}
+
+/// It may have left before the process died, and still wait for its answer.
+#[test]
+fn what_the_engine_lists_outweighs_an_operators_word() {
+    let stage = Stage::new();
+    let part = crashed_with_one_out(&stage, &Terms::default());
+    let word = || FailPart {
+        id: id(1),
+        part,
+        failure: Failure { assertion: Some(Assertion::new("eve", "gone")), ..Failure::default() },
+    };
+    let later = NOW.plus(20 * 86_400_000);
+    stage.script.list([Listed::Pending(engine_id(&part), engine_hash(1))]);
+    let (payer, _) = stage.start();
+    let told = payer.ledger().execute(word(), later);
+    assert!(matches!(told, Err(CallError::Refused(FactRefusal::ListedAsOut { .. }))), "{told:?}");
+    drop(payer);
+    // One that waits for its invoice is in hand as well.
+    stage.script.list([Listed::AwaitingInvoice(engine_id(&part))]);
+    let (payer, _) = stage.start();
+    assert!(payer.ledger().execute(word(), later).is_err());
+    assert_eq!(parts(&payer, 1), [(part, Fate::InFlight)]);
+}
+
+/// The ledger learns under which hash an offer is being paid: it is not paid once more by itself.
+#[test]
+fn the_hash_that_an_offer_is_paid_under_is_taken_from_the_engines_list() {
+    let stage = Stage::new();
+    let (payer, _) = stage.start();
+    pay_offer(&payer, 9).expect("accepted");
+    let part = last_part(&payer, 9);
+    drop(payer);
+    stage.script.take_asked();
+    stage.script.list([Listed::Pending(engine_id(&part), engine_hash(1))]);
+    for _ in 0..2 {
+        let (payer, report) = stage.start();
+        assert_eq!((report.still_out, report.adopted), (vec![part], vec![]));
+        assert!(!report.restored);
+        assert_eq!(status(&payer, 9), Status::Pending);
+        let refused = pay(&payer, 1, &Terms::default()).expect_err("the same invoice");
+        assert!(matches!(refused, PayError::Refused(SendRefusal::HashInUse { .. })), "{refused}");
+        assert_eq!(stage.script.take_asked(), [], "LDK goes on with it");
+    }
+    let (payer, _) = stage.start();
+    payer.handle_event(&sent(Some(&part), 1, 4_000, 3), NOW).expect("recorded");
+    let figures = (Some(Msat(4_000)), Some(Msat(3)));
+    assert_eq!(paid(&payer, 9), Some(figures), "the invoice's amount is the engine's to tell");
+}
+
+/// The ledger is older than an offer's payment. The user says that it is paid, and it stays so.
+#[test]
+fn an_offer_that_was_paid_in_a_gap_is_not_paid_again() {
+    let stage = Stage::new();
+    let (payer, _) = stage.start();
+    let head = stage.disk.image().head();
+    let backup = stage.disk.image();
+    pay_offer(&payer, 9).expect("accepted");
+    let head_after = stage.disk.image().head();
+    assert_ne!(head, head_after);
+    let part = last_part(&payer, 9);
+    drop(payer);
+
+    let disk = payonce_store_memory::MemoryDisk::from_image(backup);
+    let restored = Stage { disk, ..Stage::new() };
+    restored.script.queue(sent(Some(&part), 1, 4_000, 3));
+    restored.script.list([Listed::Fulfilled(engine_id(&part), Some(engine_hash(1)))]);
+    let opening = Opening::new(Remember::Forever, 1).known_head(head_after);
+    let starting = restored.open_as(&opening, options()).expect("sound");
+    let (payer, report) = starting.finish(|_| Ok(()), NOW).expect("nothing refuses");
+    assert!(report.restored);
+    assert_eq!(report.paid_without_proof, [], "its event had the proof");
+    restored.script.take_asked();
+    // LDK's id of the hand-over is no payment's.
+    let standing = |id: &PaymentId| payer.standing(id).expect("well");
+    assert_eq!(standing(&PaymentId::from_bytes(*part.as_bytes())), None);
+    let adopted = standing(&PaymentId::from_payment_hash(hash(1))).expect("adopted");
+    assert_eq!(adopted.status, Status::Fulfilled);
+
+    let word = Assertion::new("the owner", "the offer was paid before the disk was put back");
+    let paid = MarkPaid::new(id(9)).payment_hash(hash(1)).asserted(word);
+    assert!(payer.ledger().execute(paid, NOW).expect("recorded").changed);
+    payer.ledger().close_gap(NOW).expect("there is one");
+    let again = pay_offer(&payer, 9).expect("a repeat");
+    assert!(
+        matches!(again, Paying::Repeat { standing, .. } if standing.status == Status::Fulfilled),
+        "{again:?}"
+    );
+    assert_eq!(payer.drive(NOW.plus(60_000)).expect("well"), []);
+    assert_eq!(restored.script.take_asked(), []);
 }
 
 #[test]
@@ -282,7 +439,7 @@ fn an_unknown_entry_that_is_paid_becomes_a_paid_payment() {
     stage.script.list([Listed::Fulfilled(EngineId([0xaa; 32]), Some(engine_hash(1)))]);
     let (payer, report) = stage.start();
     assert_eq!(report.paid_without_proof, [PartId::from_bytes([0xaa; 32])]);
-    let adopted = payer.standing(&PaymentId::from_bytes([0xaa; 32])).expect("well");
+    let adopted = payer.standing(&PaymentId::from_payment_hash(hash(1))).expect("well");
     assert_eq!(adopted.expect("adopted").status, Status::Fulfilled);
     assert!(pay(&payer, 1, &Terms::default()).is_err(), "the hash is paid");
 }
