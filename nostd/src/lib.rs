@@ -8,7 +8,8 @@
 use core::panic::PanicInfo;
 
 use payonce_core::{
-    Config, Machine, PaymentHash, PaymentId, Remember, Request, Send, State, Step, UnixMillis,
+    Config, Machine, MaxFee, Msat, PaymentHash, PaymentId, Remember, Request, RetryPolicy, Send,
+    State, Step, UnixMillis,
 };
 
 #[global_allocator]
@@ -28,9 +29,10 @@ pub fn accept(state: State, now: UnixMillis) -> Option<usize> {
         Machine::open(state, Config::new(Remember::Forever), "", false, now);
     machine.confirmed([opened]).ok()?;
     let hash = PaymentHash::from_bytes([7; 32]);
-    let request = Request::invoice(hash, payonce_core::Msat(1_000));
+    let (max_fee, retry) = (MaxFee::Unlimited, RetryPolicy::Manual);
+    let request = Request::invoice(hash, Msat(1_000), max_fee, retry);
     let id = PaymentId::from_payment_hash(hash);
-    let Step { entry, .. } = machine.submit(Send { id, request, again_after: None }, now);
+    let Step { entry, .. } = machine.submit(Send::new(id, request), now);
     let entry = entry?;
     let bytes = entry.bytes().len();
     machine.confirmed([entry]).ok()?;
