@@ -258,13 +258,13 @@ impl Payment {
         former.and_then(|of| of.named_seq).or(own)
     }
 
-    /// Whether the request of this try, or its invoice, names this hash.
+    /// Whether the request of this try, or its invoice, names this hash. Of a request that is known by
+    /// its digests alone the earlier tries tell.
     pub(crate) fn names(&self, payment_hash: &PaymentHash) -> bool {
         let invoiced = || self.invoice().map(|invoice| invoice.payment_hash);
         let named = match &self.terms {
             Terms::Full(request) => request.target.payment_hash().or_else(invoiced),
-            Terms::Digests(_) => self.hash().copied(),
-            Terms::None => None,
+            Terms::Digests(_) | Terms::None => None,
         };
         named.as_ref() == Some(payment_hash)
     }

@@ -129,7 +129,7 @@ impl Adoption<'_> {
             // It was paid on a word, and has a hash now: that one is over for everybody.
             let by = PaidElsewhere { payer: Some(payment.id), proven: false };
             let done = &[payment.id];
-            let news = News { paid: Some((told, by)), proof: None, ending: Ending::Nothing, done };
+            let news = News { paid: &[(told, by)], proof: None, ending: Ending::Nothing, done };
             others::follow(self.state, self.context, &mut decision.events, &news);
         }
         self.with_gap(decision, change.lacked).news_if(news)
@@ -311,6 +311,6 @@ fn conclude_unheld(
     events: &mut Vec<Event>,
     payment_hash: &PaymentHash,
 ) {
-    let news = News { paid: None, proof: None, ending: Ending::Hold(payment_hash), done: &[] };
+    let news = News { paid: &[], proof: None, ending: Ending::Hold(payment_hash), done: &[] };
     others::follow(state, context, events, &news);
 }

@@ -62,15 +62,12 @@ impl Claim<'_> {
         self.command.payment_hash.is_some_and(|told| told != self.hash)
     }
 
-    /// Whether the payment that is named had this part in an earlier try, with another hash, and the
-    /// engine does not bring this one.
+    /// Whether a payment had this part in an earlier try, with another hash, and the engine does not
+    /// bring this one.
     fn had_another_hash(&self) -> bool {
-        let ClaimPart { id, part, payment_hash, .. } = self.command;
-        let named = match whose::known(self.state, part, None) {
-            Known::Former(place, ..) => self.state.id_at(place) == Some(id),
-            _ => false,
-        };
-        named && payment_hash.is_none() && !faults::is(Fault::AnyBytesProve)
+        let ClaimPart { part, payment_hash, .. } = self.command;
+        let known = matches!(whose::known(self.state, part, None), Known::Former(..));
+        known && payment_hash.is_none() && !faults::is(Fault::AnyBytesProve)
     }
 
     fn part(&self) -> PartId {
@@ -95,7 +92,7 @@ impl Claim<'_> {
     }
 
     fn follow(&self, events: &mut Vec<Event>, payer: Option<PaymentId>, ending: Ending<'_>) {
-        let paid = Some((self.hash, PaidElsewhere { payer, proven: true }));
+        let paid = &[(self.hash, PaidElsewhere { payer, proven: true })];
         let proof = Some(self.command.preimage);
         let news = News { paid, proof, ending, done: payer.as_slice() };
         others::follow(self.state, self.context, events, &news);
@@ -130,7 +127,7 @@ impl Claim<'_> {
     fn of_former(&self, place: Place, former: FormerPart) -> Decision<FactReply> {
         if former.settled || Self::is_hidden(place) {
             // Its claim is in the books; only its proof may be news.
-            return self.prove(place);
+            return self.prove(place, true);
         }
         let draft = Draft::at_place(self.state, self.context, place, Ending::Nothing);
         let mut draft = draft.expect("a part of an earlier try belongs to a payment");
@@ -164,12 +161,14 @@ impl Claim<'_> {
         let forever = self.context.config.remember == Remember::Forever;
         // Bytes that fit nothing known and were not brought with their hash pay nobody; the part was told
         // under this id all the same, and holds it until somebody says whose it was.
-        let (is_true, adopted) = (self.is_true(), self.state.is_adopted(place));
-        if takes && (is_true || adopted) && !(named.is_some() && adopted) {
+        // Of a payment that is known by its parts alone it may be all that the log lacks.
+        let adopted = self.state.is_adopted(place);
+        let is_proof = self.is_true() || adopted;
+        if takes && is_proof && !(named.is_some() && adopted) {
             self.pays(place)
         } else if let Some(owner) = named {
             self.pays(owner)
-        } else if forever && is_true {
+        } else if forever && is_proof {
             self.pays(place)
         } else {
             let (part, word) = (self.adopted(), Word::Claimed);
@@ -235,7 +234,7 @@ impl Claim<'_> {
         if let Some(owner) = self.state.owner_of_hash(&self.hash)
             && !faults::is(Fault::TruePreimageLost)
         {
-            return self.prove(owner);
+            return self.prove(owner, false);
         }
         let (payment, part) = (self.command.id, self.part());
         let payment_hash = self.hash;
@@ -260,8 +259,9 @@ impl Claim<'_> {
         apart(events)
     }
 
-    /// The preimage proves a hash of this payment, by no part that is known.
-    fn prove(&self, place: Place) -> Decision<FactReply> {
+    /// The preimage proves a hash of this payment, by no part that it has now. `by_part`: by the one that
+    /// is told, which paid it before.
+    fn prove(&self, place: Place, by_part: bool) -> Decision<FactReply> {
         if let Place::Tombstone(handle) = place {
             let tombstone = self.state.tombstones.get(handle);
             if tombstone.has_paid(&self.hash) && tombstone.is_proven(&self.hash) {
@@ -274,7 +274,16 @@ impl Claim<'_> {
         if draft.payment.proof_of(&self.hash).is_some() {
             return unchanged(&draft.payment);
         }
+        let id = draft.id();
+        let own = PaidElsewhere { payer: Some(id), proven: true };
+        let again =
+            draft.payment.status == Status::Fulfilled && draft.payment.has_paid_another(&self.hash);
+        let elsewhere = self.state.payer_of(&self.hash, &id).filter(|_| by_part);
+        let second = elsewhere.or(again.then_some(own));
         draft.prove(self.hash, self.command.preimage);
+        if let Some(first) = second {
+            draft.tell_second(self.part(), first);
+        }
         self.finish(draft, Ending::Nothing)
     }
 }

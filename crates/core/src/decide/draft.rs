@@ -283,15 +283,20 @@ impl<'a> Draft<'a> {
         let now = self.payment.part(&part).expect("it was claimed");
         let hash = self.payment.part_hash(now).copied();
         let other = hash.and_then(|hash| self.state.payer_of(&hash, &payment)).or(elsewhere);
-        if let Some(PaidElsewhere { payer, .. }) = other {
-            let first_part = None;
-            self.tell(Anomaly::PaidTwice { payment, part, first_payment: payer, first_part });
+        if let Some(first) = other {
+            self.tell_second(part, first);
         } else if was_paid && self.is_second(before, hash) {
             let settled = |other: &&Part| other.fate.is_settled() && other.id != part;
             let first_part = self.payment.parts.iter().find(settled).map(|other| other.id);
             let first_payment = Some(payment);
             self.tell(Anomaly::PaidTwice { payment, part, first_payment, first_part });
         }
+    }
+
+    /// Tells that a part paid a hash that was paid elsewhere as well.
+    pub(crate) fn tell_second(&mut self, part: PartId, first: PaidElsewhere) {
+        let (payment, first_payment) = (self.payment.id, first.payer);
+        self.tell(Anomaly::PaidTwice { payment, part, first_payment, first_part: None });
     }
 
     /// Whether what was claimed now is more than the payment was for. Of a part that was not dispatched

@@ -23,10 +23,11 @@ use crate::{
     stray::Stray,
 };
 
-/// A stray was taken. It pays whoever asked for its hash before it was known, else the payment under
-/// which it was told, if it was recorded there or the ledger forgets nothing. Else it may be of an
-/// obligation that is forgotten: telling paid would lose the goods, sending again would pay twice, so
-/// it holds up its payment until somebody says. Gives also under which id it stands then.
+/// A stray was taken. One that was dispatched for its payment pays that. Another pays whoever asked for
+/// its hash before it was known, else the payment under which it was told if the ledger forgets nothing.
+/// Else it may be of an obligation that is forgotten: telling paid would lose the goods, sending again
+/// would pay twice, so it holds up its payment until somebody says. Gives also under which id it stands
+/// then.
 pub(crate) fn claimed_stray(
     state: &State,
     context: &Context<'_>,
@@ -35,12 +36,12 @@ pub(crate) fn claimed_stray(
 ) -> (PaymentId, Decision<FactReply>) {
     let part = stray.part.id;
     let ending = Ending::Strays(slice::from_ref(&part));
-    let named = state.namer_of_hash(&stray.payment_hash, stray.created_seq);
-    let own = || {
-        let is_own = stray.part.details.earlier_try || context.config.remember == Remember::Forever;
-        state.place(&stray.payment).filter(|_| is_own && !stray.disowned)
-    };
-    let owner = named.or_else(own).filter(|_| !faults::is(Fault::StraysPayNobody));
+    let own = state.place(&stray.payment).filter(|_| !stray.disowned);
+    let dispatched = own.filter(|_| stray.part.details.earlier_try);
+    let named = || state.namer_of_hash(&stray.payment_hash, stray.created_seq);
+    let forever = context.config.remember == Remember::Forever;
+    let owner = dispatched.or_else(named).or_else(|| own.filter(|_| forever));
+    let owner = owner.filter(|_| !faults::is(Fault::StraysPayNobody));
     let draft = owner.and_then(|at| Draft::at_place(state, context, at, ending));
     let Some(mut draft) = draft else {
         let told = Told { payment: stray.payment, part, payment_hash: stray.payment_hash };
@@ -55,7 +56,7 @@ pub(crate) fn claimed_stray(
     let id = draft.id();
     let mut decision = draft.finish();
     let by = PaidElsewhere { payer: Some(id), proven: preimage.is_some() };
-    let (paid, proof) = (Some((stray.payment_hash, by)), preimage);
+    let (paid, proof) = (&[(stray.payment_hash, by)], preimage);
     let news = News { paid, proof, ending, done: slice::from_ref(&id) };
     others::follow(state, context, &mut decision.events, &news);
     (id, decision)
@@ -84,7 +85,7 @@ pub(crate) fn of_nobody(
     let anomaly = Anomaly::ForeignClaim { payment, part, payment_hash };
     events.push(deliver(state, anomaly));
     let by = PaidElsewhere { payer: None, proven: preimage.is_some() };
-    let paid = Some((payment_hash, by));
+    let paid = &[(payment_hash, by)];
     let news = News { paid, proof: preimage, ending: Ending::Nothing, done: &[] };
     others::follow(state, context, &mut events, &news);
     apart(events)
@@ -109,7 +110,7 @@ pub(crate) fn disown(
         return Err(FactRefusal::NotClaimed { part, fate: stray.part.fate });
     }
     let mut events = vec![Event::PartDisowned { id: stray.payment, part, assertion }];
-    let news = News { paid: None, proof: None, ending: Ending::Told(&part), done: &[] };
+    let news = News { paid: &[], proof: None, ending: Ending::Told(&part), done: &[] };
     others::follow(state, context, &mut events, &news);
     Ok(apart(events))
 }

@@ -14,9 +14,9 @@ use crate::{
 
 /// What has happened to others, and whose events say it already.
 pub(crate) struct News<'a> {
-    /// A hash is paid.
-    pub(crate) paid: Option<(PaymentHash, PaidElsewhere)>,
-    /// The proof of that.
+    /// Hashes that are paid.
+    pub(crate) paid: &'a [(PaymentHash, PaidElsewhere)],
+    /// The proof of them, if there is one.
     pub(crate) proof: Option<Preimage>,
     /// Something that may have held them has ended.
     pub(crate) ending: Ending<'a>,
@@ -39,7 +39,7 @@ pub(crate) fn follow(
             continue;
         }
         let mut draft = Draft::after(state, context, payment, news.ending);
-        if let Some((hash, by)) = &news.paid {
+        for (hash, by) in news.paid {
             draft.paid_elsewhere(hash, *by);
             if let Some(preimage) = news.proof {
                 draft.prove_word(*hash, preimage);
@@ -50,11 +50,11 @@ pub(crate) fn follow(
     }
 }
 
-/// All that hold the hash that is paid, or that has been held; and the payment under which a stray was
+/// All that hold a hash that is paid, or that has been held; and the payment under which a stray was
 /// told. Each once, oldest first.
 fn touched(state: &State, news: &News<'_>) -> Vec<Handle> {
     let mut handles = Vec::new();
-    if let Some((hash, _)) = &news.paid {
+    for (hash, _) in news.paid {
         handles.extend(state.holders(hash));
         if news.proof.is_some() {
             handles.extend(state.payers(hash));

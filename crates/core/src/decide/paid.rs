@@ -31,13 +31,14 @@ pub(crate) fn mark_paid(
 ) -> Result<Decision<FactReply>, FactRefusal> {
     let word = Spoken { state, context, command: &command };
     word.check()?;
-    let paid: Vec<_> =
-        word.targets().iter().enumerate().map(|(nth, at)| word.pay(at, nth == 0)).collect();
-    let ids: Vec<_> = paid.iter().filter_map(|(one, _)| Some(one.reply.payment?.0)).collect();
-    let payment = paid.first().and_then(|(first, _)| first.reply.payment);
-    let told = paid.iter().any(|(_, told)| *told);
-    let mut events: Vec<_> = paid.into_iter().flat_map(|(one, _)| one.events).collect();
-    word.tell_others(&mut events, &ids, told);
+    let mut hashes = Vec::new();
+    let targets = word.targets();
+    let paid = targets.iter().enumerate().map(|(nth, at)| word.pay(at, nth == 0, &mut hashes));
+    let paid: Vec<_> = paid.collect();
+    let ids: Vec<_> = paid.iter().filter_map(|one| Some(one.reply.payment?.0)).collect();
+    let payment = paid.first().and_then(|first| first.reply.payment);
+    let mut events: Vec<_> = paid.into_iter().flat_map(|one| one.events).collect();
+    word.tell_others(&mut events, &ids, &hashes);
     let reply = FactReply { changed: !events.is_empty(), payment };
     Ok(Decision { events, reply })
 }
@@ -121,14 +122,19 @@ impl Spoken<'_> {
         }
     }
 
-    /// Makes one of them paid, and says whether it tells that the hash is. The first is the one that is
-    /// named, or else whose the part or the hash is.
-    fn pay(&self, target: &Target, first: bool) -> (Decision<FactReply>, bool) {
+    /// Makes one of them paid, and adds the hashes that it paid. The first is the one that is named, or
+    /// else whose the part or the hash is.
+    fn pay(
+        &self,
+        target: &Target,
+        first: bool,
+        hashes: &mut Vec<PaymentHash>,
+    ) -> Decision<FactReply> {
         let MarkPaid { id, payment_hash, request, .. } = self.command;
         if let Target::Known(Place::Tombstone(handle)) = target
             && let Some(paid) = self.remembered_as_paid(*handle)
         {
-            return (paid, false);
+            return paid;
         }
         let ending = Ending::Strays(self.command.part.as_slice());
         let mut draft = match target {
@@ -150,8 +156,10 @@ impl Spoken<'_> {
             draft.tell_paid_with(*id);
         }
         draft.conclude(false);
-        let told = payment_hash.is_some_and(|hash| draft.payment.has_paid(&hash));
-        (draft.finish(), told)
+        let own = [*payment_hash, self.part_hash(), draft.payment.hash().copied()];
+        let paid = own.into_iter().flatten().filter(|hash| draft.payment.has_paid(hash));
+        hashes.extend(paid);
+        draft.finish()
     }
 
     /// Of a remembered payment that was paid it is the same fact told again.
@@ -185,10 +193,12 @@ impl Spoken<'_> {
     fn pay_part(&self, draft: &mut Draft<'_>, first: bool) {
         let MarkPaid { part: Some(part), payment_hash, .. } = self.command else { return };
         match whose::known(self.state, part, payment_hash.as_ref()) {
-            Known::Own(payment, known) if payment.id == draft.id() && !known.fate.is_settled() => {
+            Known::Own(payment, known) if payment.id == draft.id() => {
                 let learned = draft.payment.part_hash(known).is_none();
                 let payment_hash = payment_hash.filter(|_| learned);
-                draft.claim(*part, Proof { payment_hash, ..self.proof() });
+                if !known.fate.is_settled() || payment_hash.is_some() {
+                    draft.claim(*part, Proof { payment_hash, ..self.proof() });
+                }
             }
             Known::Stray(stray) if stray.payment == draft.id() => {
                 draft.take_stray(stray);
@@ -197,7 +207,8 @@ impl Spoken<'_> {
                 }
             }
             Known::Former(place, former, hash) if self.state.id_at(place) == Some(&draft.id()) => {
-                let hash = hash.or(*payment_hash).or(draft.payment.hash().copied());
+                let own = draft.payment.hash().copied().or(draft.payment.proven_hash());
+                let hash = hash.or(*payment_hash).or(own);
                 if let Some(hash) = hash.filter(|_| !former.settled) {
                     self.adopt_and_claim(draft, *part, hash, true);
                 }
@@ -244,29 +255,26 @@ impl Spoken<'_> {
 
     /// Adds what follows for others with the hash that is paid now, and the record of a hash that is
     /// nobody's.
-    fn tell_others(&self, events: &mut Vec<Event>, paid: &[PaymentId], told: bool) {
+    fn tell_others(&self, events: &mut Vec<Event>, paid: &[PaymentId], hashes: &[PaymentHash]) {
         let payer = paid.first().copied();
         if let Some(payment_hash) = self.command.payment_hash
-            && !told
+            && !hashes.contains(&payment_hash)
             && !self.state.is_paid(&payment_hash)
         {
             events.push(Event::HashPaid { payment_hash, preimage: None, payer });
         }
         let by = PaidElsewhere { payer, proven: false };
-        let hash = self.hash().or_else(|| self.part_hash()).or_else(|| {
-            let (_, payment) = self.state.live(payer.as_ref()?)?;
-            payment.hash().copied()
-        });
-        let moved: Vec<PartId> = events
-            .iter()
-            .filter_map(|event| match event {
-                Event::PartMoved { part, .. } => Some(*part),
-                _ => None,
-            })
-            .collect();
+        let mut over: Vec<_> = hashes.iter().copied().chain(self.hash()).collect();
+        over.sort_unstable();
+        over.dedup();
+        let over: Vec<_> = over.into_iter().map(|hash| (hash, by)).collect();
+        let moved = |event: &Event| match event {
+            Event::PartMoved { part, .. } => Some(*part),
+            _ => None,
+        };
+        let moved: Vec<PartId> = events.iter().filter_map(moved).collect();
         let ending = Ending::Strays(&moved);
-        let paid_now = hash.map(|hash| (hash, by));
-        let news = News { paid: paid_now, proof: None, ending, done: paid };
+        let news = News { paid: &over, proof: None, ending, done: paid };
         others::follow(self.state, self.context, events, &news);
     }
 }

@@ -70,7 +70,9 @@ impl<'a> Located<'a> {
     }
 }
 
-/// What is recorded of a stray that is resolved by this event, and what follows for those whom it held.
+/// What is recorded of a stray that is off its channel with this event, and what follows for those whom
+/// it held. A claimed one goes on holding its own payment: it is settled, and nobody has said whose it
+/// was.
 fn of_stray(
     state: &State,
     context: &Context<'_>,
@@ -83,7 +85,7 @@ fn of_stray(
     let part = slice::from_ref(&stray.part.id);
     let claimed = stray.part.fate == Fate::Claimed;
     let ending = if claimed { Ending::OnChannel(&part[0]) } else { Ending::Strays(part) };
-    let news = News { paid: None, proof: None, ending, done: &[] };
+    let news = News { paid: &[], proof: None, ending, done: &[] };
     others::follow(state, context, &mut events, &news);
     apart(events)
 }

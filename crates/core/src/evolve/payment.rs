@@ -109,8 +109,12 @@ impl Payment {
         if let Some(request) = request {
             // What is known of a request that was paid elsewhere is for comparing repeats alone.
             payment.terms = Terms::Digests(request.digests().into());
-            let own = request.target.payment_hash().or(payment_hash);
-            payment.details.kept().payment_hash = own;
+            let (asked, named_seq) = (request.target.payment_hash(), Some(at.seq));
+            let detail = payment.details.kept();
+            detail.payment_hash = asked.or(payment_hash);
+            if asked.is_some() {
+                former::group(&mut detail.former, asked).named_seq = named_seq;
+            }
         }
         payment
     }

@@ -256,5 +256,17 @@ pub fn are_facts(one: &Act, other: &Act) -> bool {
                 | Act::Block { .. }
         )
     };
-    one != other && fact(one) && fact(other)
+    // A preimage that comes without its hash is one only once that is known.
+    let bare = |one: &Act, other: &Act| {
+        let Act::Claim { part, hash, brings: None, .. } = *one else { return false };
+        match *other {
+            Act::Claim { part: of, hash: told, .. } | Act::Adopt { part: of, hash: told, .. } => {
+                hash == told && part != of
+            }
+            Act::Paid { hash: told, .. } => told.is_none_or(|told| told == hash),
+            Act::Block { hash: told } => told == hash,
+            _ => false,
+        }
+    };
+    one != other && fact(one) && fact(other) && !bare(one, other) && !bare(other, one)
 }

@@ -920,7 +920,8 @@ impl Judge {
         let ids: Vec<Id> = book.proves(part, hash);
         let paid = |id: &Id| standing(id).is_some_and(|at| at.status == Status::Fulfilled);
         let about = || format!("the preimage of hash {hash}, part {part}, ids {ids:?}");
-        demand(ids.is_empty() || ids.iter().any(paid), Verdict::ProofLost, about)?;
+        let anybody = ids.is_empty() || book.is_loose_part(part);
+        demand(anybody || ids.iter().any(paid), Verdict::ProofLost, about)?;
         let unproven = |id: &Id| {
             let bare = standing(id).is_some_and(|at| at.proof.is_none() && !at.remembered);
             paid(id) && bare && book.awaits_proof(*id, part, hash)
@@ -928,7 +929,9 @@ impl Judge {
         demand(!ids.iter().any(unproven), Verdict::ProofLost, about)?;
         let known =
             (0..book.payments()).any(|id| standing(&id).is_some_and(|at| at.proof == Some(hash)));
-        demand(known || book.is_noted(part, hash), Verdict::ProofLost, about)
+        // Of a payment that has another proof as well only the first is shown.
+        let kept = known || book.is_told_paid(hash);
+        demand(kept || book.is_noted(part, hash), Verdict::ProofLost, about)
     }
 
     fn is_paid(&mut self, id: Id, part: Option<Part>, hash: Option<Hash>) -> Judged {

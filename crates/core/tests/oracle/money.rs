@@ -75,6 +75,10 @@ struct Piece {
     loose: bool,
     /// When, among the requests, it became known.
     age: u32,
+    /// It is of an earlier try, or of before its payment was remembered.
+    former: bool,
+    /// Its payment, an offer, had no invoice when it took it in.
+    own: bool,
     /// An anomaly names it.
     noted: bool,
 }
@@ -99,6 +103,8 @@ const NO_PIECE: Piece = Piece {
     withdrawn: None,
     loose: false,
     age: 0,
+    former: false,
+    own: false,
     noted: false,
 };
 
@@ -337,7 +343,7 @@ impl Book {
             return true;
         }
         let own = if payment.is_offer() { payment.invoice } else { self.hash_of(id) };
-        if payment.is_offer() && piece.batch > 0 {
+        if payment.is_offer() && (piece.batch > 0 || piece.own) {
             return false;
         }
         match (piece.hash, own) {
@@ -525,8 +531,13 @@ impl Book {
 
     /// A payment is remembered: of its parts only whose they are.
     pub fn remembered(&mut self, id: Id) {
+        for at in 0..self.parts.len() {
+            let piece = &self.parts[at];
+            let stray = piece.owner == Some(id) && piece.batch == 0 && self.is_foreign(piece, id);
+            self.parts[at].loose |= stray;
+        }
         for piece in self.parts.iter_mut().filter(|piece| piece.owner == Some(id)) {
-            (piece.withdrawn, piece.mark, piece.sayings) = (None, None, 1);
+            (piece.withdrawn, piece.mark, piece.sayings, piece.former) = (None, None, 1, true);
         }
         self.payment_mut(id).recalled = true;
     }
@@ -555,7 +566,8 @@ impl Book {
         }
         parts.peek()?;
         // Something that turned up under its hash may be its own.
-        let strange = |piece: &Piece| piece.loose && (piece.other == self.hash_of(id));
+        let own = self.hash_of(id);
+        let strange = |piece: &Piece| piece.loose && (piece.hash == own || piece.other == own);
         if self.parts.iter().any(strange) {
             return None;
         }
@@ -609,11 +621,22 @@ impl Book {
         ids
     }
 
+    /// Whether somebody was told paid under this hash.
+    pub fn is_told_paid(&self, hash: Hash) -> bool {
+        let told = |payment: &Payment| payment.words.iter().any(|(told, _)| *told == hash);
+        self.payments.iter().any(told)
+    }
+
+    pub fn is_loose_part(&self, part: Part) -> bool {
+        self.piece(part).loose
+    }
+
     /// Whether a payment that is paid awaits this proof: of a part of it, or of what a word told.
     pub fn awaits_proof(&self, id: Id, part: Part, hash: Hash) -> bool {
         let word = |payment: &Payment| {
             let told = payment.words.iter().any(|(told, _)| *told == hash);
-            payment.word && (payment.words.is_empty() || told)
+            let own = payment.words.is_empty() && self.hash_of(id) == Some(hash);
+            payment.word && (own || told)
         };
         self.piece(part).owner == Some(id) || self.payment(id).is_some_and(word)
     }
@@ -739,7 +762,7 @@ impl Book {
         let now = |epoch: u32| epoch == self.epoch;
         let owner = piece.owner.and_then(|owner| self.payment(owner));
         format!(
-            "|{:?}{:?}{:?}{:?}{:?}{:?}{}{}{}{}{:?}{:?}{:?}{}{}{:?}",
+            "|{:?}{:?}{:?}{:?}{:?}{:?}{}{}{}{}{:?}{:?}{:?}{}{:?}{:?}",
             piece.place,
             piece.owner,
             piece.hash,
@@ -754,7 +777,7 @@ impl Book {
             piece.listed.map(now),
             piece.withdrawn.map(now),
             piece.loose,
-            piece.noted,
+            (piece.former, piece.noted),
             (piece.mark, piece.sayings)
         )
     }
@@ -825,7 +848,8 @@ impl Book {
                 self.listed(*id, *part, *hash, (*amount, *delegated), done);
             }
             Act::Finalize { id, part } if *done.outcome == Outcome::Changed => {
-                if self.recovering && !self.place(*part).is_settled() {
+                let nobody = self.piece(*part).owner.is_none();
+                if self.recovering && (nobody || !self.place(*part).is_settled()) {
                     // Gone, and the log lacks its claim: paid.
                     self.word(self.owner(*part).unwrap_or(*id), Some(*part), (None, None), done);
                 }
@@ -883,7 +907,7 @@ impl Book {
 
     fn accepted(&mut self, id: Id, terms: &Terms, now: u64) {
         for piece in self.parts.iter_mut().filter(|piece| piece.owner == Some(id)) {
-            (piece.withdrawn, piece.mark, piece.sayings) = (None, None, 1);
+            (piece.withdrawn, piece.mark, piece.sayings, piece.former) = (None, None, 1, true);
         }
         let (age, tick) = (self.next_age(), self.tick);
         let payment = self.payment_mut(id);
@@ -951,17 +975,18 @@ impl Book {
             let adopted = payment.compared.is_none();
             let asks = |id: &Id| *id != named && self.payments[usize::from(*id)].compared.is_some();
             let askers: Vec<Id> = self.askers(hash).into_iter().filter(asks).collect();
-            return match askers[..] {
-                [only] if adopted => (Some(only), false),
-                [first, ..] if adopted => (Some(first), true),
-                _ => (Some(named), false),
+            let held = askers.iter().all(|id| self.has(*id, hash));
+            return if adopted && !askers.is_empty() {
+                (self.oldest_asker(hash, u32::MAX), askers.len() > 1 && !held)
+            } else {
+                (Some(named), false)
             };
         }
         let holders: Vec<Id> = (0..self.payments()).filter(|id| self.has(*id, hash)).collect();
         let askers = self.askers(hash);
         if !askers.is_empty() {
             // Where not all of them hold it now, it may be another's.
-            let certain = askers.len() == 1 || askers == holders;
+            let certain = askers.len() == 1 || askers.iter().all(|id| holders.contains(id));
             return (self.oldest_asker(hash, u32::MAX), !certain);
         }
         // Who has it for a part is an owner as well, and the older one may be it.
@@ -988,6 +1013,11 @@ impl Book {
         }
     }
 
+    /// Whether a part is of an earlier try, or of a remembered payment.
+    fn is_old(&self, part: Part) -> bool {
+        self.piece(part).former
+    }
+
     /// Finds the part, or takes it in: the part decides whose it is.
     fn take_in(&mut self, id: Id, part: Part, hash: Option<Hash>, now: u64) {
         self.payment_mut(id);
@@ -995,12 +1025,8 @@ impl Book {
             self.sheet_mut(hash);
         }
         if self.is_known(part) {
+            let old = self.is_old(part);
             let piece = self.piece(part);
-            let old = piece.owner.is_some_and(|owner| {
-                let payment = &self.payments[usize::from(owner)];
-                let remembered = payment.standing.is_some_and(|at| at.remembered);
-                piece.of_try < payment.of_try || remembered
-            });
             let differs = hash.is_some() && piece.hash.is_some() && piece.hash != hash;
             let piece = self.piece_mut(part);
             if piece.hash.is_none() {
@@ -1020,8 +1046,10 @@ impl Book {
         let of_try = owner.and_then(|owner| self.payment(owner)).map_or(0, |at| at.of_try);
         let (epoch, age) = (self.epoch, self.next_age());
         let noted = self.piece(part).noted;
+        let open = |at: &Payment| at.is_offer() && at.invoice.is_none();
+        let own = owner.and_then(|owner| self.payment(owner)).is_some_and(open);
         *self.piece_mut(part) =
-            Piece { owner, hash, of_try, epoch, since: now, loose, age, noted, ..NO_PIECE };
+            Piece { owner, hash, of_try, epoch, since: now, loose, age, own, noted, ..NO_PIECE };
     }
 
     /// Notes what is said of a part; false if something stronger was said in this recovery.
@@ -1050,6 +1078,7 @@ impl Book {
         let epoch = self.epoch;
         let piece = self.piece_mut(part);
         piece.listed = Some(epoch);
+        piece.former &= piece.hash != Some(hash);
         if new {
             (piece.delegated, piece.expires) = (delegated, !delegated);
         }
@@ -1095,6 +1124,14 @@ impl Book {
             if fits || !known {
                 self.may_prove = if known { piece.owner } else { Some(id) };
             }
+            if !known && *done.outcome == Outcome::Changed {
+                // Nobody knows whose it was: it may hold the id until somebody says.
+                self.take_in(id, part, Some(hash), done.read);
+                self.report(part, reported);
+                self.piece_mut(part).loose = true;
+                self.settle(part, false);
+                self.paid(hash);
+            }
             return;
         }
         if known && !fits {
@@ -1102,10 +1139,26 @@ impl Book {
             // of an invoice that nobody knew.
             self.may_prove = piece.owner.filter(|_| brings == Some(hash));
             self.paid(hash);
+            let under = |piece: &Piece| piece.hash == Some(hash) && piece.place != Place::Nowhere;
+            let known = (0..self.payments()).any(|id| self.has(id, hash))
+                || !self.askers(hash).is_empty()
+                || self.parts.iter().any(under);
+            self.sheet_mut(hash).apart |= !known;
+            if self.is_old(part) && brings == Some(hash) {
+                // It may as well be one of which nothing is known.
+                self.may_prove = Some(id);
+                let piece = self.piece_mut(part);
+                (piece.loose, piece.other, piece.hash) = (true, piece.hash, Some(hash));
+                self.settle(part, false);
+            }
             return;
         }
         self.take_in(id, part, Some(hash), done.read);
+        if self.piece(part).loose {
+            self.may_prove = Some(id);
+        }
         self.report(part, reported);
+        self.piece_mut(part).former = false;
         self.settle(part, true);
         self.paid(hash);
     }
@@ -1184,7 +1237,9 @@ impl Book {
             return;
         }
         if let Some(payee) = self.oldest_asker(hash, piece.age).filter(|id| *id != owner) {
-            self.piece_mut(part).owner = Some(payee);
+            let of_try = self.payments[usize::from(payee)].of_try;
+            let piece = self.piece_mut(part);
+            (piece.owner, piece.of_try) = (Some(payee), of_try);
         }
     }
 
@@ -1200,6 +1255,18 @@ impl Book {
         let asked = terms.filter(|_| !payment.known).and_then(|terms| terms.hash());
         let hash = hash.or(asked);
         let paid = hash.is_some_and(|hash| self.sheet(hash).paid);
+        for other in 0..self.payments() {
+            let payment = &self.payments[usize::from(other)];
+            if let Some(hash) = hash
+                && payment.is_offer()
+                && payment.sent.is_none()
+                && other != id
+                && part.is_none_or(|part| self.piece(part).owner != Some(other))
+                && self.has(other, hash)
+            {
+                self.payment_mut(other).invoice.get_or_insert(hash);
+            }
+        }
         let payment = self.payment_mut(id);
         if !payment.known {
             payment.compared = terms;
@@ -1220,7 +1287,8 @@ impl Book {
         let known = self.is_known(part);
         let payment = &self.payments[usize::from(id)];
         let asked = if payment.is_offer() { payment.invoice } else { self.hash_of(id) };
-        let own = hash.or(asked).filter(|_| !known);
+        let unknown = self.piece(part).hash.is_none();
+        let own = if known { hash.filter(|_| unknown) } else { hash.or(asked) };
         if !known && own.is_none() {
             // Nothing that the ledger could keep of it.
             return;
@@ -1235,6 +1303,7 @@ impl Book {
         self.settle(part, false);
         if let Some(hash) = self.piece(part).hash {
             self.paid(hash);
+            self.payment_mut(id).words.push((hash, false));
         }
     }
 
@@ -1312,12 +1381,6 @@ impl Book {
             if piece.owner != Some(id) {
                 continue;
             }
-            let (stray, settled) = (self.is_foreign(piece, id), piece.place.is_settled());
-            let word = self.payment(id).is_some_and(|payment| payment.word);
-            let unknown = stray && piece.batch == 0 && !word;
-            if let (true, true, Some(hash)) = (unknown, settled, piece.hash) {
-                self.sheet_mut(hash).apart = true;
-            }
             self.parts[at] = Piece { noted: self.parts[at].noted, ..NO_PIECE };
         }
         *self.payment_mut(id) = Payment::default();
@@ -1331,7 +1394,9 @@ impl Book {
         for hash in 0..self.hashes() {
             let sheet = self.sheet(hash);
             let under = |piece: &Piece| {
-                piece.owner.is_some() && piece.place.is_settled() && piece.hash == Some(hash)
+                let owner = piece.owner.and_then(|owner| self.payment(owner));
+                let owned = owner.is_some_and(|owner| owner.known);
+                owned && piece.place.is_settled() && piece.hash == Some(hash)
             };
             let word = |payment: &Payment| payment.known && payment.words.contains(&(hash, true));
             let known = self.parts.iter().any(under)
