@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use payonce_core::{
-    ClaimPart, Command, Config, Dispatch, FinalizePart, FinishRecovery, LedgerId, Machine, Msat,
-    NewPart, NodeId, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Send, State,
-    UnixMillis,
+    ClaimPart, Command, Config, Dispatch, FinalizePart, FinishRecovery, LedgerId, Machine, MaxFee,
+    Msat, NewPart, NodeId, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Send,
+    State, UnixMillis,
 };
 
 /// The moment at which every ledger of the benchmark begins.
@@ -46,10 +46,10 @@ impl Planned {
         let mut payee = [2; 33];
         payee[1..].copy_from_slice(&spread(self.number % 1_000, 4));
         let amount = Msat(1_000 + spread_word(self.number) % 1_000_000_000);
-        let request = Request::invoice(self.preimage.payment_hash(), amount)
+        let max_fee = MaxFee::AtMost(Msat(amount.0 / 100 + 5_000));
+        let hash = self.preimage.payment_hash();
+        let request = Request::invoice(hash, amount, max_fee, RetryPolicy::Attempts(5))
             .payee(NodeId::from_bytes(payee))
-            .max_fee(Msat(amount.0 / 100 + 5_000))
-            .retry(RetryPolicy::Attempts(5))
             .expiry(now.plus(3_600_000));
         Send::new(self.id, request)
     }

@@ -254,7 +254,7 @@ fn event_of(command: &Command) -> Result<(String, Event)> {
             Event::Accepted {
                 payment_hash: send.request.target.payment_hash().ok_or("no hash")?.to_string(),
                 amount_msat: send.request.amount.0,
-                max_fee_msat: send.request.max_fee.map_or(0, |fee| fee.0),
+                max_fee_msat: send.request.max_fee.limit().map_or(0, |fee| fee.0),
                 expiry_ms: send.request.expiry.map_or(0, |expiry| expiry.0),
             },
         ),

@@ -91,7 +91,7 @@ impl History {
     /// The ledger's.
     pub(crate) fn tick(&mut self) -> Result<()> {
         self.now = self.now.plus(60_000);
-        while self.ledger.execute(Tick, self.now)?.more {}
+        while self.ledger.execute(Tick::new(), self.now)?.more {}
         Ok(())
     }
 
