@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The names in the directory, by kind.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Listing {
     pub(crate) segments: Vec<String>,
     /// Where the snapshots were taken, oldest first.

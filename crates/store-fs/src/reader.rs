@@ -44,25 +44,30 @@ impl<D: Disk> FsReader<D> {
     /// # Errors
     /// As [`FsReader::open`].
     pub fn open_on(disk: &D) -> Result<Self, FsError> {
-        let mut outcome = Self::read(disk);
+        let mut last = Self::read(disk)?;
         for _ in 1..ATTEMPTS {
-            // The writer may drop a file between the listing of the directory and its reading.
-            if !matches!(&outcome, Err(error) if error.is_not_found()) {
+            let Err(error) = &last.1 else { break };
+            // The writer may drop a file between the listing of the directory and its reading, or while
+            // the directory is listed: what is missing then is no damage.
+            if !error.is_not_found() && Listing::read(disk)? == last.0 {
                 break;
             }
-            outcome = Self::read(disk);
+            last = Self::read(disk)?;
         }
-        outcome.map_err(FsError::beside_a_writer)
+        last.1.map_err(FsError::beside_a_writer)
     }
 
-    fn read(disk: &D) -> Result<Self, FsError> {
+    /// What is there, and what was listed.
+    fn read(disk: &D) -> Result<(Listing, Result<Self, FsError>), FsError> {
         // Read first: the writer names a newest segment only once it is there.
         let record = Newest::find(disk)?;
         let listing = Listing::read(disk)?;
-        let (history, findings) =
-            History::read(disk.clone(), &listing, (None, record), read_newest)?;
-        let tail = findings.tail;
-        Ok(Self { history, vouched: tail.vouched, torn_bytes: tail.torn.len() as u64 })
+        let read = History::read(disk.clone(), &listing, (None, record), read_newest);
+        let read = read.map(|(history, findings)| {
+            let tail = findings.tail;
+            Self { history, vouched: tail.vouched, torn_bytes: tail.torn.len() as u64 }
+        });
+        Ok((listing, read))
     }
 }
 

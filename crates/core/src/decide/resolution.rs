@@ -137,7 +137,17 @@ pub(crate) fn finalize(
         Err(_) | Ok(Located::Over { settled: false }) if state.recovering => {
             // The part decides: it is the payment's that had it, whatever is named.
             let id = state.owner_of(&part).unwrap_or(id);
-            return mark_paid(state, context, MarkPaid::new(id).part(part));
+            let mut decision = mark_paid(state, context, MarkPaid::new(id).part(part))?;
+            // It is off its channel as well: told twice, the second says nothing new.
+            let claimed = decision.events.iter().find_map(|event| match event {
+                Event::PartClaimed { id, part: of, .. } if *of == part => Some(*id),
+                _ => None,
+            });
+            if let Some(id) = claimed {
+                let notify = context.config.notify_parts;
+                decision.events.push(Event::PartFinalized { id, part, notify });
+            }
+            return Ok(decision);
         }
         located => located?,
     };
