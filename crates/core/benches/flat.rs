@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use payonce_core::{
     Acknowledge, ClaimPart, Config, Dispatch, FinalizePart, FinishRecovery, LedgerId, Machine,
-    Msat, NewPart, Operation, PartId, PaymentHash, PaymentId, Preimage, Remember, Request, Send,
-    State, Tick, UnixMillis,
+    MaxFee, Msat, NewPart, Operation, PartId, PaymentHash, PaymentId, Preimage, Remember, Request,
+    RetryPolicy, Send, State, Tick, UnixMillis,
 };
 
 const SIZES: [u64; 3] = [1_000, 100_000, 1_000_000];
@@ -80,7 +80,9 @@ impl Subject {
         let hash = if kind == 1 { PaymentHash::from_bytes(id) } else { preimage.payment_hash() };
         let (id, part) = (PaymentId::from_bytes(id), PartId::from_bytes(name(self.next, kind + 1)));
         let expiry = NOW.plus(60_000 + self.next.wrapping_mul(0x9e37_79b9) % 3_600_000);
-        self.run(Send::new(id, Request::invoice(hash, Msat(1_000)).expiry(expiry)), NOW);
+        let max_fee = MaxFee::AtMost(Msat(10));
+        let request = Request::invoice(hash, Msat(1_000), max_fee, RetryPolicy::Attempts(0));
+        self.run(Send::new(id, request.expiry(expiry)), NOW);
         let parts = vec![NewPart::htlc(part, Msat(1_000), Msat(1), 900_000)];
         self.run(Dispatch { id, attempt: 1, parts }, NOW);
         (id, part, preimage)
@@ -101,11 +103,11 @@ impl Subject {
         let commands = u32::try_from(PAYMENTS_A_ROUND).expect("small") * COMMANDS_A_PAYMENT;
         self.commands.push(begun.elapsed() / commands);
         // Forget them: the next round begins as this one did.
-        (1..=9_u64).for_each(|tick| while self.run(Tick, NOW.plus(tick * 30_000)).more {});
+        (1..=9_u64).for_each(|tick| while self.run(Tick::new(), NOW.plus(tick * 30_000)).more {});
         let idle = NOW.plus(9 * 30_000);
         let begun = Instant::now();
         for _ in 0..TICKS_A_ROUND {
-            self.run(Tick, idle);
+            self.run(Tick::new(), idle);
         }
         self.ticks.push(begun.elapsed() / TICKS_A_ROUND);
     }

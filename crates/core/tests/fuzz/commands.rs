@@ -24,6 +24,7 @@ pub fn config(bits: u8) -> Config {
 }
 
 /// What a step does.
+#[allow(clippy::large_enum_variant, reason = "a handful of steps")]
 pub enum Step {
     /// A command, at this time.
     Command(Command, UnixMillis),
@@ -84,6 +85,7 @@ fn new_part(name: u8, amount: u8, delegated: bool) -> NewPart {
 }
 
 /// The step that these bytes are.
+#[allow(clippy::many_single_char_names, reason = "the bytes have no names of their own")]
 pub fn step(state: &State, bytes: &[u8; STEP]) -> Step {
     let [kind, a, b, c, d, e, f, bits, clock] = *bytes;
     let now = match clock {
@@ -99,7 +101,7 @@ pub fn step(state: &State, bytes: &[u8; STEP]) -> Step {
         || Assertion { although_listed: bits & 8 == 8, ..Assertion::new("ops", "said so") };
     let attempt = state.missing(&payment).map_or(1, |missing| missing.attempt);
     let parts = [new_part(b, d, bits & 1 == 1), new_part(c, e, false)];
-    let parts = parts[..1 + usize::from(bits & 2 == 2)].to_vec();
+    let parts = parts[..=usize::from(bits & 2 == 2)].to_vec();
     let command: Command = match kind % 22 {
         0 => Send::new(payment, request(b, c, bits)).into(),
         1 => {

@@ -1161,9 +1161,7 @@ impl Judge {
             let failure = self.book.payment(id).and_then(|payment| payment.failure);
             let loose = self.book.is_loose(id);
             if let (Status::Failed, Some(failure)) = (at.status, failure) {
-                if failure.untrue && !loose {
-                    self.reach(Verdict::FailureUntold);
-                }
+                self.reach(Verdict::FailureUntold);
                 let told = waits || loose || !failure.untrue;
                 demand(told, Verdict::FailureUntold, || format!("id {id}"))?;
             }
