@@ -108,8 +108,8 @@ fn make_log(directory: &Path) -> Result<[PaymentId; 2], Box<dyn Error>> {
 /// Flips a bit in an early entry, as a disk or a forger might.
 fn edit_one_byte(directory: &Path) -> Result<(), Box<dyn Error>> {
     let files: Vec<_> = fs::read_dir(directory)?.collect::<Result<_, _>>()?;
-    let size = |file: &&DirEntry| file.metadata().map_or(0, |data| data.len());
-    let segment = files.iter().max_by_key(size).ok_or("a log has a segment")?.path();
+    let is_segment = |file: &&DirEntry| file.path().extension().is_some_and(|end| end == "log");
+    let segment = files.iter().find(is_segment).ok_or("a log has a segment")?.path();
     let mut bytes = fs::read(&segment)?;
     bytes[700] ^= 1;
     Ok(fs::write(segment, bytes)?)

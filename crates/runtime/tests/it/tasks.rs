@@ -70,7 +70,11 @@ fn a_right_to_offer_that_nobody_took_is_given_back() {
     }
     gate.open();
     let lacks = ledger.query(|state| state.missing(&id(1))).expect("open").expect("known");
-    assert_eq!((lacks.amount, lacks.attempt), (payonce_core::Msat(1_000), 1), "as if never tried");
+    assert_eq!(
+        (lacks.amount, lacks.attempt),
+        (payonce_core::Msat(1_000), 2),
+        "its number is not used again"
+    );
     assert_eq!(fates(ledger, &disk), [Fate::Withdrawn; 2]);
 }
 
