@@ -459,3 +459,15 @@ fn a_remembered_payment_that_a_word_brings_back_becomes_quiet() {
         s.is("A", "remembered Fulfilled");
     });
 }
+
+/// 5.7: a part that is off its channel at a start is told once, also where nobody knew it.
+#[test]
+fn a_part_gone_at_a_start_that_nobody_knew_is_told_once() {
+    live(window(), |s| {
+        s.send("A", pay("a", 1_000)).accepted();
+        s.crash();
+        s.finalize("A", "p").recorded();
+        s.fate("p", Fate::Finalized);
+        s.finalize("A", "p").no_change();
+    });
+}
