@@ -335,13 +335,14 @@ pub enum Event {
         /// The hash.
         payment_hash: PaymentHash,
     },
-    /// A hash is known as paid, of which no payment tells.
+    /// A hash is known as paid, which no part says.
     HashPaid {
         /// The hash.
         payment_hash: PaymentHash,
         /// The proof, if known.
         preimage: Option<Preimage>,
-        /// The payment with which it was told.
+        /// The payment that somebody's word says paid it: it tells the hash from here on. Without one the
+        /// hash is kept by itself.
         payer: Option<PaymentId>,
     },
     /// A hash that is paid is needed no more.

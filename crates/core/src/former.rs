@@ -54,7 +54,7 @@ impl FormerTry {
     }
 }
 
-/// The part with this digest among several tries.
+/// The part with this digest among several tries: the latest with it, where no hash is told.
 pub(crate) fn find(
     tries: &[FormerTry],
     part: &PartId,
@@ -64,7 +64,10 @@ pub(crate) fn find(
         return None;
     }
     let digest = ShortDigest::of(part);
-    tries.iter().find_map(|of| of.part(digest, payment_hash).map(|part| (*part, of.payment_hash)))
+    tries
+        .iter()
+        .rev()
+        .find_map(|of| of.part(digest, payment_hash).map(|part| (*part, of.payment_hash)))
 }
 
 /// Adds a part to those with its hash.

@@ -14,8 +14,6 @@ pub struct HashPaid {
     pub payment_hash: PaymentHash,
     /// The proof, if known.
     pub preimage: Option<Preimage>,
-    /// The payment with which it was told.
-    pub payer: Option<PaymentId>,
     /// Since which tick nobody needs it any more.
     pub(crate) idle_since: Option<u64>,
 }

@@ -9,7 +9,7 @@ use crate::{
     faults::{self, Fault},
     hash_paid::{HashPaid, PaidElsewhere},
     held::Held,
-    ids::{LedgerId, NodeId, PartId, PaymentHash, PaymentId},
+    ids::{LedgerId, NodeId, PartId, PaymentHash, PaymentId, Preimage},
     index::Index,
     limits,
     outbox::Outbox,
@@ -194,13 +194,13 @@ impl State {
         })
     }
 
-    /// Whether the proof of a hash is known, of a part under it or beside all payments.
-    pub(crate) fn has_proof(&self, payment_hash: &PaymentHash) -> bool {
-        self.places_of(payment_hash).any(|place| match place {
-            Place::Payment(handle) => self.payments.get(handle).proof_of(payment_hash).is_some(),
-            Place::Tombstone(handle) => self.tombstones.get(handle).is_proven(payment_hash),
-            Place::Stray(handle) => self.strays.get(handle).preimage.is_some(),
-            Place::HashPaid(handle) => self.hashes_paid.get(handle).preimage.is_some(),
+    /// The proof of a hash, if known: of a part under it or beside all payments.
+    pub(crate) fn proof_of(&self, payment_hash: &PaymentHash) -> Option<Preimage> {
+        self.places_of(payment_hash).find_map(|place| match place {
+            Place::Payment(handle) => self.payments.get(handle).proof_of(payment_hash),
+            Place::Tombstone(handle) => self.tombstones.get(handle).proof_of(payment_hash),
+            Place::Stray(handle) => self.strays.get(handle).preimage,
+            Place::HashPaid(handle) => self.hashes_paid.get(handle).preimage,
         })
     }
 
@@ -235,6 +235,28 @@ impl State {
         };
         let all = self.places_of(payment_hash).filter_map(paid);
         all.filter(|handle| self.payments.get(*handle).has_paid(payment_hash)).collect()
+    }
+
+    /// Whether a stray is out or was claimed under a hash, and nobody has said that it is not its
+    /// payment's.
+    pub(crate) fn is_stray_hash(&self, payment_hash: &PaymentHash) -> bool {
+        self.places_of(payment_hash).any(|place| match place {
+            Place::Stray(handle) => {
+                let stray = self.strays.get(handle);
+                stray.part.fate.is_unresolved() || stray.awaits_word()
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether a live payment holds a hash or has named it in any of its tries, beside these.
+    pub(crate) fn is_named_beside(&self, payment_hash: &PaymentHash, but: &[PaymentId]) -> bool {
+        self.places_of(payment_hash).any(|place| {
+            let Place::Payment(handle) = place else { return false };
+            let payment = self.payments.get(handle);
+            let named = payment.named_since(payment_hash).is_some();
+            (named || payment.holds(payment_hash)) && !but.contains(&payment.id)
+        })
     }
 
     /// Whose a hash is, live or remembered: the payment that has named it longest in a request or an
@@ -343,18 +365,6 @@ impl State {
         self.first_place_of(payment_hash, blocks)
             .map(|place| self.holder_at(place))
             .or_else(|| self.hold_of(payment_hash))
-            .or_else(|| self.known_paid_elsewhere(payment_hash))
-    }
-
-    /// Of a payment that was given up because its hash was paid elsewhere that stays known, whoever
-    /// paid it is forgotten.
-    pub(crate) fn known_paid_elsewhere(&self, payment_hash: &PaymentHash) -> Option<HashHolder> {
-        self.places_of(payment_hash).find_map(|place| {
-            let Place::Payment(handle) = place else { return None };
-            let payment = self.payments.get(handle);
-            let by = payment.details.paid_elsewhere.filter(|_| payment.holds(payment_hash))?;
-            Some(by.payer.map_or(HashHolder::Paid, HashHolder::Payment))
-        })
     }
 
     /// Who else has this hash at all.
@@ -467,7 +477,7 @@ impl State {
             }
             Place::Tombstone(handle) => {
                 let tombstone = self.tombstones.get(handle);
-                let proven = tombstone.is_proven(payment_hash);
+                let proven = tombstone.proof_of(payment_hash).is_some();
                 PaidElsewhere { payer: Some(tombstone.id), proven }
             }
             Place::Stray(handle) => {
@@ -476,7 +486,7 @@ impl State {
             }
             Place::HashPaid(handle) => {
                 let paid = self.hashes_paid.get(handle);
-                PaidElsewhere { payer: paid.payer, proven: paid.preimage.is_some() }
+                PaidElsewhere { payer: None, proven: paid.preimage.is_some() }
             }
         })
     }
@@ -546,10 +556,7 @@ impl State {
             Place::Payment(handle) => HashHolder::Payment(self.payments.get(handle).id),
             Place::Tombstone(handle) => HashHolder::Payment(self.tombstones.get(handle).id),
             Place::Stray(handle) => HashHolder::Stray(self.strays.get(handle).part.id),
-            Place::HashPaid(handle) => {
-                let payer = self.hashes_paid.get(handle).payer;
-                payer.map_or(HashHolder::Paid, HashHolder::Payment)
-            }
+            Place::HashPaid(_) => HashHolder::Paid,
         }
     }
 

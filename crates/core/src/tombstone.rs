@@ -104,16 +104,15 @@ impl Tombstone {
         self.tries.iter().any(|of| of.paid && of.payment_hash.as_ref() == Some(payment_hash))
     }
 
-    /// Whether its preimage proves this hash.
-    pub(crate) fn is_proven(&self, payment_hash: &PaymentHash) -> bool {
+    /// The proof that this hash was paid, if it has it.
+    pub(crate) fn proof_of(&self, payment_hash: &PaymentHash) -> Option<Preimage> {
         let first = match self.outcome {
-            Outcome::Paid { preimage: Some(_), proven_hash, .. } => {
-                proven_hash.or(self.payment_hash).as_ref() == Some(payment_hash)
-            }
-            _ => false,
+            Outcome::Paid { preimage, proven_hash, .. } => preimage
+                .filter(|_| proven_hash.or(self.payment_hash).as_ref() == Some(payment_hash)),
+            Outcome::Failed { .. } => None,
         };
-        let of = |of: &FormerTry| of.payment_hash.as_ref() == Some(payment_hash);
-        first || self.tries.iter().any(|one| of(one) && one.preimage.is_some())
+        let of = |of: &&FormerTry| of.payment_hash.as_ref() == Some(payment_hash);
+        first.or_else(|| self.tries.iter().filter(of).find_map(|of| of.preimage))
     }
 
     pub(crate) fn named_since(&self, payment_hash: &PaymentHash) -> Option<u64> {

@@ -65,7 +65,6 @@ fn hash_in_use(
         SameHash::Refuse => state.hash_holder(payment_hash, id),
         SameHash::Allow => state.hash_over(payment_hash, id),
     }
-    .or_else(|| state.known_paid_elsewhere(payment_hash))
 }
 
 /// Whether the command names the latest failure of an id that is over and has nothing out.

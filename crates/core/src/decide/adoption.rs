@@ -115,6 +115,9 @@ impl Adoption<'_> {
         if change.changes {
             let part = AdoptedPart { payment_hash: own.unwrap_or(told), ..self.adopted };
             draft.adopt(part, &payment.id, Word::Listed, false);
+            if own.is_none() {
+                self.keep_paid(&mut draft);
+            }
             if change.out_again {
                 draft.tell_out_again(part.part);
             }
@@ -172,6 +175,7 @@ impl Adoption<'_> {
         let id = draft.id();
         if draft.payment.takes(&self.adopted.payment_hash) {
             draft.adopt(self.adopted, &id, Word::Listed, true);
+            self.keep_paid(&mut draft);
         } else {
             draft.note(Self::strays(id, self.adopted, true));
         }
@@ -195,6 +199,7 @@ impl Adoption<'_> {
         let id = draft.id();
         if draft.payment.takes(&self.adopted.payment_hash) {
             draft.adopt(self.adopted, &self.id, Word::Listed, false);
+            self.keep_paid(&mut draft);
         } else {
             let (part, payment_hash) = (self.adopted.part, self.adopted.payment_hash);
             draft.note(Self::strays(id, self.adopted, false));
@@ -211,7 +216,16 @@ impl Adoption<'_> {
         if let Some(by) = self.state.payer_of(&hash, &self.id) {
             draft.paid_elsewhere(&hash, by);
         }
+        self.keep_paid(&mut draft);
         self.with_gap(draft.finish(), true)
+    }
+
+    /// It is out under a hash that is paid: that stays known while this payment lives.
+    fn keep_paid(&self, draft: &mut Draft<'_>) {
+        let hash = self.adopted.payment_hash;
+        if self.state.is_paid(&hash) {
+            others::keep_paid(self.state, self.context, &mut draft.events, (hash, None));
+        }
     }
 
     fn strays(id: PaymentId, part: AdoptedPart, earlier_try: bool) -> Event {

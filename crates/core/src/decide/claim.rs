@@ -247,7 +247,7 @@ impl Claim<'_> {
             let told = self.state.is_told(&anomaly);
             return apart(if told { Vec::new() } else { vec![deliver(self.state, anomaly)] });
         }
-        if self.state.has_proof(&self.hash) {
+        if self.state.proof_of(&self.hash).is_some() {
             return apart(Vec::new());
         }
         let preimage = Some(self.command.preimage);
@@ -264,7 +264,7 @@ impl Claim<'_> {
     fn prove(&self, place: Place, by_part: bool) -> Decision<FactReply> {
         if let Place::Tombstone(handle) = place {
             let tombstone = self.state.tombstones.get(handle);
-            if tombstone.has_paid(&self.hash) && tombstone.is_proven(&self.hash) {
+            if tombstone.has_paid(&self.hash) && tombstone.proof_of(&self.hash).is_some() {
                 let payment = Some((tombstone.id, Status::Fulfilled));
                 return Decision::nothing(FactReply { changed: false, payment });
             }

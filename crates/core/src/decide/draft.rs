@@ -206,6 +206,15 @@ impl<'a> Draft<'a> {
         self.tell_settled();
     }
 
+    /// A word says that this payment paid a hash, of which nothing of it tells: forgotten with whatever
+    /// else tells it, the hash would be free.
+    pub(crate) fn tell_paid(&mut self, payment_hash: PaymentHash) {
+        if !self.payment.has_paid(&payment_hash) {
+            let payer = Some(self.id());
+            self.record(Event::HashPaid { payment_hash, preimage: None, payer });
+        }
+    }
+
     /// A payment that was paid on somebody's word has the proof now.
     pub(crate) fn prove_word(&mut self, payment_hash: PaymentHash, preimage: Preimage) {
         let paid = self.payment.status == Status::Fulfilled && self.payment.preimage().is_none();

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 
 use crate::{
+    config::Remember,
     decide::{Context, draft::Draft},
     event::Event,
     hash_paid::PaidElsewhere,
@@ -24,7 +25,8 @@ pub(crate) struct News<'a> {
     pub(crate) done: &'a [PaymentId],
 }
 
-/// Adds what follows: who holds a hash that is paid is given up, since what it would send goes to an
+/// Adds what follows: a hash that another payment has named stays known as paid for as long as that one
+/// lives, whoever paid it is forgotten; who holds a hash that is paid is given up, since what it would send goes to an
 /// invoice that is settled; who was paid for it on a word has the proof; who is held by nothing any more
 /// may end.
 pub(crate) fn follow(
@@ -33,6 +35,11 @@ pub(crate) fn follow(
     events: &mut Vec<Event>,
     news: &News<'_>,
 ) {
+    for (hash, _) in news.paid {
+        if state.is_named_beside(hash, news.done) {
+            keep_paid(state, context, events, (*hash, news.proof));
+        }
+    }
     for handle in touched(state, news) {
         let payment = state.payments.get(handle);
         if news.done.contains(&payment.id) {
@@ -47,6 +54,24 @@ pub(crate) fn follow(
         }
         draft.conclude(false);
         events.append(&mut draft.events);
+    }
+}
+
+/// Records that a hash is paid where a live payment other than its payer holds it, or has named it in any
+/// of its tries: once its payer is forgotten nothing else would say so, and it would be paid again.
+pub(crate) fn keep_paid(
+    state: &State,
+    context: &Context<'_>,
+    events: &mut Vec<Event>,
+    (payment_hash, preimage): (PaymentHash, Option<Preimage>),
+) {
+    let kept = |event: &Event| match event {
+        Event::HashPaid { payment_hash: of, payer: None, .. } => *of == payment_hash,
+        _ => false,
+    };
+    let known = || state.hash_paid(&payment_hash).is_some() || events.iter().any(kept);
+    if context.config.remember == Remember::Window && !known() {
+        events.push(Event::HashPaid { payment_hash, preimage, payer: None });
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn mark_paid(
     let ids: Vec<_> = paid.iter().filter_map(|one| Some(one.reply.payment?.0)).collect();
     let payment = paid.first().and_then(|first| first.reply.payment);
     let mut events: Vec<_> = paid.into_iter().flat_map(|one| one.events).collect();
-    word.tell_others(&mut events, &ids, &hashes);
+    word.tell_others(&mut events, &ids, hashes);
     let reply = FactReply { changed: !events.is_empty(), payment };
     Ok(Decision { events, reply })
 }
@@ -71,14 +71,20 @@ impl Spoken<'_> {
         Err(FactRefusal::UnknownPayment { id: *id })
     }
 
-    /// The hash that is paid, as far as the word tells: the one that it names, that of a part which
-    /// stands under a hash of its own, or that of the request which it brings.
-    fn hash(&self) -> Option<PaymentHash> {
-        let MarkPaid { id, part, payment_hash, request, .. } = self.command;
-        let stray = || self.state.stray_of(part.as_ref()?).map(|stray| stray.payment_hash);
+    /// The hash that the word names, or that of the request which it brings.
+    fn named_hash(&self) -> Option<PaymentHash> {
+        let MarkPaid { id, payment_hash, request, .. } = self.command;
         let new = self.state.place(id).is_none();
         let requested = || request.as_ref().filter(|_| new)?.target.payment_hash();
-        payment_hash.or_else(stray).or_else(requested)
+        payment_hash.or_else(requested)
+    }
+
+    /// The hash that is paid, as far as the word tells: the one that it names, or that of a part which
+    /// stands under a hash of its own.
+    fn hash(&self) -> Option<PaymentHash> {
+        let part = self.command.part.as_ref();
+        let stray = || self.state.stray_of(part?).map(|stray| stray.payment_hash);
+        self.command.payment_hash.or_else(stray).or_else(|| self.named_hash())
     }
 
     /// The hash of the part that is named, as far as the ledger knows it.
@@ -130,7 +136,7 @@ impl Spoken<'_> {
         first: bool,
         hashes: &mut Vec<PaymentHash>,
     ) -> Decision<FactReply> {
-        let MarkPaid { id, payment_hash, request, .. } = self.command;
+        let MarkPaid { id, .. } = self.command;
         if let Target::Known(Place::Tombstone(handle)) = target
             && let Some(paid) = self.remembered_as_paid(*handle)
         {
@@ -140,9 +146,7 @@ impl Spoken<'_> {
         let mut draft = match target {
             Target::Known(place) => Draft::at_place(self.state, self.context, *place, ending)
                 .expect("a payment or a tombstone"),
-            Target::New(id) => {
-                Draft::adopted(self.state, self.context, *id, *payment_hash, request.clone())
-            }
+            Target::New(id) => self.adopted(*id),
         };
         let before = draft.payment.status;
         self.pay_part(&mut draft, first);
@@ -150,16 +154,36 @@ impl Spoken<'_> {
         if draft.payment.status != Status::Fulfilled {
             let settlement = self.command.settlement;
             let known = (settlement.amount, settlement.fee);
-            draft.sent(*payment_hash, known, self.command.assertion.clone(), false);
+            draft.sent(self.named_hash(), known, self.command.assertion.clone(), false);
+        }
+        if let Some(hash) = self.hash().or_else(|| self.part_hash()) {
+            draft.tell_paid(hash);
+            // Its proof may have come before, beside all payments.
+            if let Some(preimage) = self.state.proof_of(&hash) {
+                draft.prove_word(hash, preimage);
+            }
         }
         if !first && before != Status::Fulfilled {
             draft.tell_paid_with(*id);
         }
         draft.conclude(false);
-        let own = [*payment_hash, self.part_hash(), draft.payment.hash().copied()];
+        let own = [self.hash(), self.part_hash(), draft.payment.hash().copied()];
         let paid = own.into_iter().flatten().filter(|hash| draft.payment.has_paid(hash));
         hashes.extend(paid);
         draft.finish()
+    }
+
+    /// A payment that the ledger does not hold. If its request names a hash that another has paid, that
+    /// stays known while this one lives.
+    fn adopted(&self, id: PaymentId) -> Draft<'_> {
+        let MarkPaid { payment_hash, request, .. } = self.command;
+        let asked = request.as_ref().and_then(|request| request.target.payment_hash());
+        let request = request.clone();
+        let mut draft = Draft::adopted(self.state, self.context, id, *payment_hash, request);
+        if let Some(asked) = asked.filter(|asked| self.state.is_paid(asked)) {
+            others::keep_paid(self.state, self.context, &mut draft.events, (asked, None));
+        }
+        draft
     }
 
     /// Of a remembered payment that was paid it is the same fact told again.
@@ -167,8 +191,7 @@ impl Spoken<'_> {
         let tombstone = self.state.tombstones.get(handle);
         let hash = self.command.payment_hash;
         let part = self.command.part;
-        let same_hash =
-            hash.is_none_or(|hash| tombstone.has_paid(&hash) || !tombstone.takes(&hash));
+        let same_hash = hash.is_none_or(|hash| tombstone.has_paid(&hash));
         let settled = |part: &PartId| {
             tombstone.former(part, hash.as_ref()).is_some_and(|(former, _)| former.settled)
         };
@@ -195,7 +218,7 @@ impl Spoken<'_> {
         match whose::known(self.state, part, payment_hash.as_ref()) {
             Known::Own(payment, known) if payment.id == draft.id() => {
                 let learned = draft.payment.part_hash(known).is_none();
-                let payment_hash = payment_hash.filter(|_| learned);
+                let payment_hash = self.hash().filter(|_| learned);
                 if !known.fate.is_settled() || payment_hash.is_some() {
                     draft.claim(*part, Proof { payment_hash, ..self.proof() });
                 }
@@ -253,18 +276,11 @@ impl Spoken<'_> {
         }
     }
 
-    /// Adds what follows for others with the hash that is paid now, and the record of a hash that is
-    /// nobody's.
-    fn tell_others(&self, events: &mut Vec<Event>, paid: &[PaymentId], hashes: &[PaymentHash]) {
+    /// Adds what follows for others with the hashes that are paid now.
+    fn tell_others(&self, events: &mut Vec<Event>, paid: &[PaymentId], hashes: Vec<PaymentHash>) {
         let payer = paid.first().copied();
-        if let Some(payment_hash) = self.command.payment_hash
-            && !hashes.contains(&payment_hash)
-            && !self.state.is_paid(&payment_hash)
-        {
-            events.push(Event::HashPaid { payment_hash, preimage: None, payer });
-        }
         let by = PaidElsewhere { payer, proven: false };
-        let mut over: Vec<_> = hashes.iter().copied().chain(self.hash()).collect();
+        let mut over: Vec<_> = hashes.into_iter().chain(self.hash()).collect();
         over.sort_unstable();
         over.dedup();
         let over: Vec<_> = over.into_iter().map(|hash| (hash, by)).collect();

@@ -139,8 +139,10 @@ impl Work {
         if context.config.remember == Remember::Window {
             let idle = state.idle_hashes().take_while(|(since, ..)| long_since(*since));
             let hashes = idle.map(|(.., paid)| paid.payment_hash);
-            let unneeded = hashes
-                .filter(|hash| state.holders(hash).is_empty() && !state.is_hash_held(Some(hash)));
+            let unneeded = hashes.filter(|hash| {
+                let needed = state.is_named_beside(hash, &[]) || state.is_stray_hash(hash);
+                !needed && !state.held.contains(hash)
+            });
             work.hashes = unneeded.take(work.room()).collect();
         }
         let lapsed =

@@ -158,7 +158,7 @@ impl State {
             | Event::PaidElsewhere { id, .. }
             | Event::PaymentAbandoned { id, .. }
             | Event::PartObserved { id, .. } => self.change(at, id, None, event).map(drop),
-            Event::PaymentForgotten { id, remembered } => self.on_forgotten(at, id, *remembered),
+            Event::PaymentForgotten { id, remembered } => self.on_forgotten(id, *remembered),
             Event::HashHeld { payment_hash } => {
                 fits(self.held.insert(*payment_hash))?;
                 self.review_holders(at, payment_hash);
@@ -169,8 +169,11 @@ impl State {
                 self.review_holders(at, payment_hash);
                 Ok(())
             }
-            Event::HashPaid { payment_hash, preimage, payer } => {
-                self.on_hash_paid(at, payment_hash, (*preimage, *payer));
+            Event::HashPaid { payer: Some(payer), .. } => {
+                self.change(at, payer, None, event).map(drop)
+            }
+            Event::HashPaid { payment_hash, preimage, payer: None } => {
+                self.on_hash_paid(at, payment_hash, *preimage);
                 Ok(())
             }
             Event::HashForgotten { payment_hash } => self.on_hash_forgotten(payment_hash),
@@ -459,35 +462,25 @@ impl State {
         self.change_stray_at(at, handle, Stray::disown)?;
         let stray = self.strays.get(handle);
         let (payment_hash, preimage) = (stray.payment_hash, stray.preimage);
-        self.on_hash_paid(at, &payment_hash, (preimage, None));
+        self.on_hash_paid(at, &payment_hash, preimage);
         Ok(())
     }
 
-    /// A hash is paid of which no payment tells. Known once; a proof is filled in.
-    fn on_hash_paid(
-        &mut self,
-        at: At,
-        payment_hash: &PaymentHash,
-        (preimage, payer): (Option<Preimage>, Option<PaymentId>),
-    ) {
+    /// A hash is paid of which no payment tells, or not for as long as it must be known. Known once; a
+    /// proof is filled in.
+    fn on_hash_paid(&mut self, at: At, payment_hash: &PaymentHash, preimage: Option<Preimage>) {
+        // It is needed until its anomaly has been read for long enough.
+        let told = self.index.notices.contains_key(&(0, *payment_hash));
+        let idle_since = (!told).then_some(at.tick);
         if let Some(handle) = self.hash_paid(payment_hash) {
             self.change_hash_paid(handle, |paid| {
                 paid.preimage = paid.preimage.or(preimage);
-                paid.payer = paid.payer.or(payer);
-                paid.idle_since = paid.idle_since.filter(|_| payer.is_none());
+                paid.idle_since = idle_since;
             });
             return;
         }
-        // Without a payment it is needed until its anomaly has been read for long enough.
-        let told = self.index.notices.contains_key(&(0, *payment_hash));
-        let idle_since = (payer.is_none() && !told).then_some(at.tick);
-        self.insert_hash_paid(HashPaid {
-            created_seq: at.seq,
-            payment_hash: *payment_hash,
-            preimage,
-            payer,
-            idle_since,
-        });
+        let (created_seq, payment_hash) = (at.seq, *payment_hash);
+        self.insert_hash_paid(HashPaid { created_seq, payment_hash, preimage, idle_since });
     }
 
     fn on_hash_forgotten(&mut self, payment_hash: &PaymentHash) -> Result<(), Misfit> {
@@ -575,7 +568,7 @@ impl State {
         }
     }
 
-    fn on_forgotten(&mut self, at: At, id: &PaymentId, remembered: bool) -> Result<(), Misfit> {
+    fn on_forgotten(&mut self, id: &PaymentId, remembered: bool) -> Result<(), Misfit> {
         let (handle, payment) = self.live(id).ok_or(Misfit)?;
         let over = payment.is_resolved() && !self.is_held(payment, Ending::Nothing);
         fits(over && payment.unread == 0)?;
@@ -589,22 +582,8 @@ impl State {
         let payment = self.remove_payment(handle);
         if remembered {
             self.insert_tombstone(Tombstone::of(&payment, outcome, &strays));
-        } else {
-            self.pays_no_more(at, id);
         }
         Ok(())
-    }
-
-    /// The payment with which a hash was told as paid is forgotten.
-    fn pays_no_more(&mut self, at: At, payer: &PaymentId) {
-        let told = self.hashes_paid.handles();
-        let told = told.filter(|handle| self.hashes_paid.get(*handle).payer == Some(*payer));
-        for handle in told.collect::<alloc::vec::Vec<_>>() {
-            self.change_hash_paid(handle, |paid| {
-                paid.payer = None;
-                paid.idle_since = Some(at.tick);
-            });
-        }
     }
 
     fn on_anomaly(
@@ -654,7 +633,7 @@ impl State {
                 self.index.notices.remove(&key);
                 if let Some(handle) = self.hash_paid(&key.1) {
                     self.change_hash_paid(handle, |paid| {
-                        paid.idle_since = paid.payer.is_none().then_some(at.tick);
+                        paid.idle_since = Some(at.tick);
                     });
                 }
                 Ok(())

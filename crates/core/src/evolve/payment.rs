@@ -181,6 +181,7 @@ impl Payment {
             Event::PreimageLearned { payment_hash, preimage, .. } => {
                 self.on_preimage(*payment_hash, *preimage)?;
             }
+            Event::HashPaid { payment_hash, .. } => self.on_hash_paid(*payment_hash)?,
             Event::PaymentSent { payment_hash, amount, fee, assertion, .. } => {
                 let told = Settlement { amount: *amount, fee: *fee };
                 self.on_sent(at, *payment_hash, told, assertion.as_ref())?;
@@ -492,6 +493,24 @@ impl Payment {
         self.enter(at, Status::Fulfilled);
         self.unread += 1;
         self.close();
+        Ok(())
+    }
+
+    /// A word says that it paid a hash of which nothing of it tells.
+    fn on_hash_paid(&mut self, payment_hash: PaymentHash) -> Result<(), Misfit> {
+        if self.status != Status::Fulfilled || self.has_paid(&payment_hash) {
+            return Err(Misfit);
+        }
+        if self.hash().is_none() && matches!(self.terms, Terms::None) {
+            self.details.kept().payment_hash = Some(payment_hash);
+        }
+        let own = self.hash() == Some(&payment_hash);
+        let detail = self.details.kept();
+        if own {
+            detail.own_hash_paid = true;
+        } else {
+            former::group(&mut detail.former, Some(payment_hash)).paid = true;
+        }
         Ok(())
     }
 

@@ -536,7 +536,7 @@ impl Core {
         let mut paid: Vec<_> = state.hashes_paid().collect();
         paid.sort_unstable_by_key(|paid| paid.payment_hash);
         for paid in paid {
-            _ = write!(text, "|{}{:?}{:?}", paid.payment_hash, paid.preimage, paid.payer);
+            _ = write!(text, "|{}{:?}", paid.payment_hash, paid.preimage);
         }
         _ = write!(text, "|{:?}", state.height());
         state.held().for_each(|hash| _ = write!(text, "|{hash}"));

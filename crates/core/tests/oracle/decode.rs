@@ -394,7 +394,6 @@ const HASH_PAID: &Type = &Record(&[
     ("created_seq", U64),
     ("payment_hash", ID),
     ("preimage", SOME_PREIMAGE),
-    ("payer", SOME_ID),
     ("idle_since", SOME_U64),
 ]);
 const CONTENT: &Type = &Enum(&[

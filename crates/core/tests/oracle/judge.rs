@@ -528,7 +528,9 @@ impl Judge {
         self.tempted(done);
         // Nothing that a ledger could know tells that an opening's reading is wrong.
         let opens = matches!(done.act, Act::Open { .. });
-        self.misread += u32::from(opens && done.read != done.now);
+        // Nor that a clock which is set back at a tick was right before.
+        let set_back = matches!(done.act, Act::Tick { .. }) && done.read < done.now;
+        self.misread += u32::from(opens && done.read != done.now) + u32::from(set_back);
         self.before(done)?;
         let settled_before = self.book.settled_parts();
         self.book.apply(done);
@@ -930,7 +932,9 @@ impl Judge {
         let known =
             (0..book.payments()).any(|id| standing(&id).is_some_and(|at| at.proof == Some(hash)));
         // Of a payment that has another proof as well only the first is shown.
-        let kept = known || book.is_told_paid(hash);
+        let own = book.owner(part);
+        let another = own.as_ref().and_then(standing).is_some_and(|at| at.proof.is_some());
+        let kept = known || another || book.heard_before || book.is_told_paid(hash);
         demand(kept || book.is_noted(part, hash), Verdict::ProofLost, about)
     }
 
@@ -1208,7 +1212,8 @@ impl Judge {
         let mut all = Vec::new();
         let ids = self.book.payments();
         let mut due = vec![false; usize::from(ids)];
-        ask.due(now, &mut |id| {
+        // A rest delays and forbids nothing.
+        ask.due(now + LONGEST_REST, &mut |id| {
             if let Some(listed) = due.get_mut(usize::from(id)) {
                 *listed = true;
             }
@@ -1227,6 +1232,9 @@ impl Judge {
         all
     }
 }
+
+/// No payment of a history rests longer, in milliseconds.
+const LONGEST_REST: u64 = 60_000;
 
 /// How many counted ticks bound a duration.
 const fn ticks_of(millis: u64) -> u64 {

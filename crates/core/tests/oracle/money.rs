@@ -77,7 +77,8 @@ struct Piece {
     age: u32,
     /// It is of an earlier try, or of before its payment was remembered.
     former: bool,
-    /// Its payment, an offer, had no invoice when it took it in.
+    /// It is its payment's, whatever its hash: that was an offer without an invoice when it took it in, or
+    /// a word said so.
     own: bool,
     /// An anomaly names it.
     noted: bool,
@@ -130,6 +131,8 @@ pub struct Payment {
     pub compared: Option<Terms>,
     /// The hash of the invoice that an offer has now.
     invoice: Option<Hash>,
+    /// When, among the requests, it was accepted.
+    age: u32,
     /// When it was accepted, and at which tick.
     pub accepted: (u64, u64),
     pub invoice_expiry: Option<u64>,
@@ -219,6 +222,8 @@ pub struct Book {
     pub restored: bool,
     /// The fact of this step was a preimage that fits a hash that was known.
     pub heard_true: bool,
+    /// The same preimage had been told and was a proof already.
+    pub heard_before: bool,
     /// A preimage was told that no hash fits, of a part without one: the ledger may take it for this
     /// payment's, or not.
     pub may_prove: Option<Id>,
@@ -244,6 +249,7 @@ impl Book {
             recovering: false,
             restored: false,
             heard_true: false,
+            heard_before: false,
             may_prove: None,
             overspent: false,
             overspent_told: false,
@@ -343,7 +349,7 @@ impl Book {
             return true;
         }
         let own = if payment.is_offer() { payment.invoice } else { self.hash_of(id) };
-        if payment.is_offer() && (piece.batch > 0 || piece.own) {
+        if piece.own || (payment.is_offer() && piece.batch > 0) {
             return false;
         }
         match (piece.hash, own) {
@@ -372,11 +378,11 @@ impl Book {
             return Some("it is blocked");
         }
         let stray = |piece: &&Piece| {
-            let owner = piece.owner.filter(|_| !piece.loose);
-            let strange = owner.is_none_or(|owner| {
-                self.hash_of(owner) != Some(hash) && self.is_foreign(piece, owner)
-            });
-            piece.place == Place::Out && piece.hash == Some(hash) && strange
+            let out = piece.place == Place::Out && piece.hash == Some(hash);
+            let strange =
+                |owner: Id| self.hash_of(owner) != Some(hash) && self.is_foreign(piece, owner);
+            // One that may be somebody's own is no stray for sure.
+            out && piece.owner.is_none_or(|owner| !piece.loose && strange(owner))
         };
         self.parts.iter().find(stray).map(|_| "a stray is out under it")
     }
@@ -419,6 +425,12 @@ impl Book {
     /// Whether this payment, live or remembered, has the hash.
     fn has(&self, id: Id, hash: Hash) -> bool {
         self.payment(id).is_some_and(|payment| payment.known) && self.hash_of(id) == Some(hash)
+    }
+
+    /// Whether a word told this payment paid under this hash.
+    fn has_word(&self, id: Id, hash: Hash) -> bool {
+        let payment = &self.payments[usize::from(id)];
+        payment.known && payment.words.iter().any(|(told, _)| *told == hash)
     }
 
     /// The payments that asked for this hash, in any try.
@@ -601,7 +613,10 @@ impl Book {
         let Some(payment) = self.payment(id) else { return false };
         let own = |hash: &Hash| self.sheet(*hash).paid;
         let asked = payment.asked.iter().map(|(hash, _)| *hash).chain(self.hash_of(id));
-        let told = |piece: &Piece| piece.owner == Some(id) && piece.place.is_settled();
+        let paid =
+            |piece: &Piece| piece.place != Place::Nowhere && piece.hash.as_ref().is_some_and(own);
+        let told =
+            |piece: &Piece| piece.owner == Some(id) && (piece.place.is_settled() || paid(piece));
         self.holds(id).settled
             || self.parts.iter().any(told)
             || asked.into_iter().any(|hash| own(&hash))
@@ -609,8 +624,11 @@ impl Book {
 
     /// Whose payment a claim of this part with this preimage must prove: one of these.
     pub fn proves(&self, part: Part, hash: Hash) -> Vec<Id> {
-        let mut ids = self.askers(hash);
         let piece = self.piece(part);
+        let foreign = piece.owner.is_some_and(|owner| self.is_foreign(piece, owner));
+        let stray = foreign && piece.batch == 0 && piece.hash == Some(hash);
+        // Who asked for the hash of what was out already is not who was paid by it.
+        let mut ids = self.askers_before(hash, if stray { piece.age } else { u32::MAX });
         if let Some(owner) = piece.owner.filter(|_| piece.place.is_settled() && !piece.loose)
             && piece.hash == Some(hash)
             && (self.rules.forever || piece.batch > 0 || !self.is_foreign(piece, owner))
@@ -811,7 +829,7 @@ pub const DISPATCHED_EXPIRY: u32 = 500;
 /// How a step changes the book.
 impl Book {
     pub fn apply(&mut self, done: &Done<'_>) {
-        (self.heard_true, self.may_prove) = (false, None);
+        (self.heard_true, self.heard_before, self.may_prove) = (false, false, None);
         match done.act {
             Act::Pay { id, terms, .. } if *done.outcome == Outcome::Accepted => {
                 // A wrong reading counts from the last that was right.
@@ -819,8 +837,9 @@ impl Book {
                 self.accepted(*id, terms, if right { done.now } else { self.ticked });
             }
             Act::Invoice { id, hash, amount, expiry } if *done.outcome == Outcome::Changed => {
-                let age = self.next_age();
+                self.next_age();
                 let payment = self.payment_mut(*id);
+                let age = payment.age;
                 (payment.amount, payment.invoice_expiry) = (*amount, *expiry);
                 payment.invoice = Some(*hash);
                 payment.asked.push((*hash, age));
@@ -850,8 +869,18 @@ impl Book {
             Act::Finalize { id, part } if *done.outcome == Outcome::Changed => {
                 let nobody = self.piece(*part).owner.is_none();
                 if self.recovering && (nobody || !self.place(*part).is_settled()) {
-                    // Gone, and the log lacks its claim: paid.
-                    self.word(self.owner(*part).unwrap_or(*id), Some(*part), (None, None), done);
+                    // Gone, and the log lacks its claim: paid. What is not its payment's own pays whom its
+                    // claim would pay.
+                    let piece = self.piece(*part);
+                    let foreign = piece.owner.is_some_and(|owner| self.is_foreign(piece, owner));
+                    if foreign && piece.batch == 0 && !piece.loose {
+                        let hash = piece.hash;
+                        self.settle(*part, true);
+                        hash.into_iter().for_each(|hash| self.paid(hash));
+                    } else {
+                        let id = self.owner(*part).unwrap_or(*id);
+                        self.word(id, Some(*part), (None, None), done);
+                    }
                 }
                 let piece = self.piece_mut(*part);
                 if piece.place == Place::Claimed {
@@ -869,7 +898,10 @@ impl Book {
                 let piece = self.piece_mut(*part);
                 piece.owner = None;
                 if let Some(hash) = piece.hash {
-                    self.sheet_mut(hash).apart = true;
+                    let tick = self.tick;
+                    let sheet = self.sheet_mut(hash);
+                    sheet.apart = true;
+                    sheet.read = sheet.read.map(|_| tick);
                 }
             }
             Act::Block { hash } => self.sheet_mut(*hash).blocked = true,
@@ -916,7 +948,7 @@ impl Book {
         payment.of_try += 1;
         (payment.terms, payment.amount) = (Some(*terms), terms.amount);
         (payment.batches, payment.failure, payment.anew) = (0, None, true);
-        payment.known = true;
+        (payment.known, payment.age) = (true, age);
         if let Some(hash) = terms.hash() {
             payment.asked.push((hash, age));
             self.sheet_mut(hash);
@@ -1006,9 +1038,25 @@ impl Book {
             [only] => (Some(only), parts.iter().any(|owner| *owner != only)),
             [first, ..] => (Some(first), true),
             [] => {
-                let told = |payment: &Payment| payment.words.iter().any(|(told, _)| *told == hash);
-                let told = self.sheet(hash).paid || self.payments.iter().any(told);
-                (parts.first().copied().or(Some(named)), told || !parts.is_empty())
+                let told: Vec<Id> =
+                    (0..self.payments()).filter(|id| self.has_word(*id, hash)).collect();
+                let paid = self.sheet(hash).paid;
+                let only = told.first().or(parts.first().filter(|_| !paid)).copied();
+                let all = |only: Id| {
+                    let another = |piece: &Piece| piece.owner != Some(only) || piece.loose;
+                    let under = |piece: &Piece| {
+                        let counts = piece.place.is_unresolved() || piece.place.is_settled();
+                        piece.hash == Some(hash) && counts && another(piece)
+                    };
+                    told.len() < 2 && !self.parts.iter().any(under)
+                };
+                match only {
+                    Some(only) if all(only) => (Some(only), false),
+                    _ => {
+                        let loose = paid || !told.is_empty() || !parts.is_empty();
+                        (parts.first().or(told.first()).copied().or(Some(named)), loose)
+                    }
+                }
             }
         }
     }
@@ -1031,11 +1079,13 @@ impl Book {
             let piece = self.piece_mut(part);
             if piece.hash.is_none() {
                 piece.hash = hash;
+            } else if differs && old {
+                // Of an earlier try under another hash: it may be anybody's, and is out under this one.
+                piece.loose = true;
+                piece.other = std::mem::replace(&mut piece.hash, hash);
             } else if differs {
-                // Of an earlier try under another hash: it may be anybody's.
-                piece.loose |= old;
                 piece.other = hash;
-                if let Some(hash) = hash.filter(|_| !old) {
+                if let Some(hash) = hash {
                     // Something is out under that one as well.
                     self.sheet_mut(hash).blocked = true;
                 }
@@ -1093,7 +1143,11 @@ impl Book {
     fn list(&mut self, part: Part) {
         self.say(part, Said::Listed);
         let epoch = self.epoch;
-        self.piece_mut(part).listed = Some(epoch);
+        let piece = self.piece_mut(part);
+        piece.listed = Some(epoch);
+        if !piece.place.is_settled() {
+            piece.place = Place::Out;
+        }
     }
 
     fn claimed(
@@ -1119,6 +1173,7 @@ impl Book {
             self.heard_true = false;
             return;
         }
+        self.heard_before = sheet.proven || sheet.was_proven;
         self.sheet_mut(hash).proven |= self.heard_true;
         if !self.heard_true {
             if fits || !known {
@@ -1140,11 +1195,15 @@ impl Book {
             self.may_prove = piece.owner.filter(|_| brings == Some(hash));
             self.paid(hash);
             let under = |piece: &Piece| piece.hash == Some(hash) && piece.place != Place::Nowhere;
-            let known = (0..self.payments()).any(|id| self.has(id, hash))
+            let known = (0..self.payments())
+                .any(|id| self.has(id, hash) || self.has_word(id, hash))
                 || !self.askers(hash).is_empty()
                 || self.parts.iter().any(under);
-            self.sheet_mut(hash).apart |= !known;
-            if self.is_old(part) && brings == Some(hash) {
+            let new_part = self.is_old(part) && brings == Some(hash);
+            // A proof that is kept already is kept as long as before.
+            let new = *done.outcome == Outcome::Changed;
+            self.sheet_mut(hash).apart |= !known && !new_part && new;
+            if new_part {
                 // It may as well be one of which nothing is known.
                 self.may_prove = Some(id);
                 let piece = self.piece_mut(part);
@@ -1169,8 +1228,11 @@ impl Book {
         let percent = self.rules.overpay_percent;
         let piece = self.piece(part).clone();
         if piece.place.is_settled() || !piece.delegated || piece.batch == 0 {
+            // Of one that it did not dispatch the ledger may know no better than the engine.
+            let less = !piece.place.is_settled() && piece.delegated && amount < piece.amount;
+            let amount = amount.filter(|_| less || piece.amount.is_none()).or(piece.amount);
             let piece = self.piece_mut(part);
-            (piece.amount, piece.fee) = (piece.amount.or(amount), piece.fee.or(fee));
+            (piece.amount, piece.fee) = (amount, piece.fee.or(fee));
             return;
         }
         let payment = piece.owner.and_then(|owner| self.payment(owner));
@@ -1217,6 +1279,7 @@ impl Book {
     fn settle(&mut self, part: Part, by_claim: bool) {
         self.say(part, Said::Paid);
         let piece = self.piece_mut(part);
+        let by_claim = by_claim && !piece.place.is_settled();
         piece.place = match piece.place {
             Place::Failed | Place::Over => Place::Over,
             _ => Place::Claimed,
@@ -1253,6 +1316,7 @@ impl Book {
         let age = self.next_age();
         let payment = self.payment_mut(id);
         let asked = terms.filter(|_| !payment.known).and_then(|terms| terms.hash());
+        let named = hash;
         let hash = hash.or(asked);
         let paid = hash.is_some_and(|hash| self.sheet(hash).paid);
         for other in 0..self.payments() {
@@ -1274,8 +1338,12 @@ impl Book {
         }
         payment.word = true;
         payment.words.extend(hash.map(|hash| (hash, !paid)));
+        let payment = &self.payments[usize::from(id)];
+        let of_another = |part| self.piece(part).owner.is_some_and(|owner| owner != id);
         let came_back = payment.recalled || payment.standing.is_some_and(|at| at.remembered);
-        if payment.is_offer() && part.is_none() && payment.sent.is_none() && !came_back {
+        let waits = payment.is_offer() && payment.sent.is_none() && !came_back;
+        if waits && part.is_none_or(of_another) {
+            let payment = self.payment_mut(id);
             payment.invoice = payment.invoice.or(hash);
         }
         self.settled += 1;
@@ -1283,12 +1351,14 @@ impl Book {
             self.sheet_mut(hash);
             self.paid(hash);
         }
+        self.take_claimed(id);
         let Some(part) = part else { return };
         let known = self.is_known(part);
         let payment = &self.payments[usize::from(id)];
         let asked = if payment.is_offer() { payment.invoice } else { self.hash_of(id) };
         let unknown = self.piece(part).hash.is_none();
-        let own = if known { hash.filter(|_| unknown) } else { hash.or(asked) };
+        let learns = unknown || self.is_old(part);
+        let own = if known { hash.filter(|_| learns) } else { hash.or(asked) };
         if !known && own.is_none() {
             // Nothing that the ledger could keep of it.
             return;
@@ -1301,9 +1371,26 @@ impl Book {
         self.report(part, (None, None));
         // It goes to whom the word names; whoever asked for its hash is paid beside.
         self.settle(part, false);
+        if let Some(owner) = self.piece(part).owner.filter(|owner| *owner != id) {
+            self.payment_mut(owner).words.extend(named.map(|hash| (hash, false)));
+            self.take_claimed(owner);
+        }
         if let Some(hash) = self.piece(part).hash {
             self.paid(hash);
             self.payment_mut(id).words.push((hash, false));
+        }
+    }
+
+    /// What of it was settled, and awaited somebody's word, has it.
+    fn take_claimed(&mut self, id: Id) {
+        for at in 0..self.parts.len() {
+            let piece = &self.parts[at];
+            let waits = piece.place.is_settled() && self.is_foreign(piece, id);
+            if piece.owner == Some(id) && waits {
+                let of_try = self.payments[usize::from(id)].of_try;
+                let piece = &mut self.parts[at];
+                (piece.own, piece.loose, piece.of_try) = (true, false, of_try);
+            }
         }
     }
 
@@ -1395,12 +1482,17 @@ impl Book {
             let sheet = self.sheet(hash);
             let under = |piece: &Piece| {
                 let owner = piece.owner.and_then(|owner| self.payment(owner));
-                let owned = owner.is_some_and(|owner| owner.known);
+                let owned = owner.is_some_and(|owner| owner.known) && !piece.loose;
                 owned && piece.place.is_settled() && piece.hash == Some(hash)
             };
             let word = |payment: &Payment| payment.known && payment.words.contains(&(hash, true));
+            let on_channel = |piece: &Piece| {
+                let of_nobody = piece.owner.is_none() && piece.hash == Some(hash);
+                of_nobody && piece.place.is_unresolved()
+            };
             let known = self.parts.iter().any(under)
                 || self.payments.iter().any(word)
+                || self.parts.iter().any(on_channel)
                 || !self.askers(hash).is_empty()
                 || (0..self.payments()).any(|id| self.has(id, hash));
             let waits = sheet.apart

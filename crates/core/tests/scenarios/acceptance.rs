@@ -157,7 +157,7 @@ fn s42_a_paid_hash_is_known_as_long_as_a_payment_holds_it() {
         s.ticks(8);
         s.is("O", "unknown");
         let failure = s.notification("A failed PaidElsewhere by O");
-        s.send_again("A", pay("a", 1_000), failure).hash_in_use("O");
+        s.send_again("A", pay("a", 1_000), failure).hash_in_use("Paid");
         s.send("B", pay("a", 1_000)).hash_in_use("A");
     });
 }
