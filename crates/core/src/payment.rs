@@ -225,6 +225,11 @@ impl Payment {
         out.any(|part| self.part_hash(part).is_none_or(|own| own == payment_hash))
     }
 
+    /// Whether a part of this try has or had this hash.
+    pub(crate) fn has_part_under(&self, payment_hash: &PaymentHash) -> bool {
+        self.parts.iter().any(|part| self.part_hash(part) == Some(payment_hash))
+    }
+
     /// Whether this payment has paid this hash.
     pub(crate) fn has_paid(&self, payment_hash: &PaymentHash) -> bool {
         let own = self.hash() == Some(payment_hash);

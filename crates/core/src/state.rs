@@ -249,13 +249,14 @@ impl State {
         })
     }
 
-    /// Whether a live payment holds a hash or has named it in any of its tries, beside these.
-    pub(crate) fn is_named_beside(&self, payment_hash: &PaymentHash, but: &[PaymentId]) -> bool {
+    /// Whether a live payment holds a hash, has paid it or has named it in any of its tries, beside these.
+    pub(crate) fn is_needed_beside(&self, payment_hash: &PaymentHash, but: &[PaymentId]) -> bool {
         self.places_of(payment_hash).any(|place| {
             let Place::Payment(handle) = place else { return false };
             let payment = self.payments.get(handle);
             let named = payment.named_since(payment_hash).is_some();
-            (named || payment.holds(payment_hash)) && !but.contains(&payment.id)
+            let has = payment.holds(payment_hash) || payment.has_paid(payment_hash);
+            (named || has) && !but.contains(&payment.id)
         })
     }
 
@@ -273,13 +274,37 @@ impl State {
         first.map(|(_, place)| place)
     }
 
+    /// As [`namer_of_hash`](Self::namer_of_hash), but the payment under whose id a part is told, if that
+    /// names the hash.
+    pub(crate) fn namer_for(
+        &self,
+        id: &PaymentId,
+        payment_hash: &PaymentHash,
+        before: u64,
+    ) -> Option<Place> {
+        let own = self.place(id).filter(|place| {
+            let named = match *place {
+                Place::Payment(handle) => self.payments.get(handle).named_since(payment_hash),
+                Place::Tombstone(handle) => self.tombstones.get(handle).named_since(payment_hash),
+                Place::Stray(_) | Place::HashPaid(_) => None,
+            };
+            named.is_some_and(|seq| seq < before)
+        });
+        own.or_else(|| self.namer_of_hash(payment_hash, before))
+    }
+
     /// Whose a hash is where neither a part nor an id decides: the one that names it, else the oldest
     /// that holds it for a part.
     pub(crate) fn owner_of_hash(&self, payment_hash: &PaymentHash) -> Option<Place> {
         let holder = || self.holders(payment_hash).first().copied().map(Place::Payment);
         let remembered = || {
             self.first_place_of(payment_hash, |place| match place {
-                Place::Payment(handle) => self.payments.get(handle).has_paid(payment_hash),
+                // In a recovery that the part failed may be told before or after.
+                Place::Payment(handle) => {
+                    let payment = self.payments.get(handle);
+                    payment.has_paid(payment_hash)
+                        || (self.recovering && payment.has_part_under(payment_hash))
+                }
                 Place::Tombstone(handle) => self.tombstones.get(handle).had(payment_hash),
                 Place::Stray(_) | Place::HashPaid(_) => false,
             })

@@ -157,7 +157,7 @@ impl Claim<'_> {
             Place::Tombstone(handle) => self.state.tombstones.get(handle).takes(&self.hash),
             Place::Stray(_) | Place::HashPaid(_) => false,
         };
-        let named = self.state.namer_of_hash(&self.hash, u64::MAX);
+        let named = self.state.namer_for(id, &self.hash, u64::MAX);
         let forever = self.context.config.remember == Remember::Forever;
         // Bytes that fit nothing known and were not brought with their hash pay nobody; the part was told
         // under this id all the same, and holds it until somebody says whose it was.

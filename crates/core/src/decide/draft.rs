@@ -316,7 +316,9 @@ impl<'a> Draft<'a> {
         }
         let regular = |part: &Part| part.batch > 0 && !part.adopted;
         let other = |part: &&Part| part.fate.is_settled() && part.id != before.id;
-        let unknown = |part: &Part| part.amount.is_none() && !regular(part);
+        // A hand-over is for all that is missing: where two were paid, the first may have been all of it.
+        let whole = |part: &Part| !regular(part) || part.kind == PartKind::Delegated;
+        let unknown = |part: &Part| part.amount.is_none() && whole(part);
         let over = matches!(before.fate, Fate::Failed | Fate::Withdrawn);
         let irregular =
             over || !regular(before) || self.payment.parts.iter().filter(other).any(unknown);

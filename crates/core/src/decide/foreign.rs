@@ -38,7 +38,12 @@ pub(crate) fn claimed_stray(
     let ending = Ending::Strays(slice::from_ref(&part));
     let own = state.place(&stray.payment).filter(|_| !stray.disowned);
     let dispatched = own.filter(|_| stray.part.details.earlier_try);
-    let named = || state.namer_of_hash(&stray.payment_hash, stray.created_seq);
+    let before = stray.created_seq;
+    let told = if stray.disowned { None } else { Some(&stray.payment) };
+    let named = || match told {
+        Some(id) => state.namer_for(id, &stray.payment_hash, before),
+        None => state.namer_of_hash(&stray.payment_hash, before),
+    };
     let forever = context.config.remember == Remember::Forever;
     let owner = dispatched.or_else(named).or_else(|| own.filter(|_| forever));
     let owner = owner.filter(|_| !faults::is(Fault::StraysPayNobody));

@@ -36,7 +36,7 @@ pub(crate) fn follow(
     news: &News<'_>,
 ) {
     for (hash, _) in news.paid {
-        if state.is_named_beside(hash, news.done) {
+        if state.is_needed_beside(hash, news.done) {
             keep_paid(state, context, events, (*hash, news.proof));
         }
     }

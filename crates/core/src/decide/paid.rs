@@ -73,10 +73,15 @@ impl Spoken<'_> {
 
     /// The hash that the word names, or that of the request which it brings.
     fn named_hash(&self) -> Option<PaymentHash> {
-        let MarkPaid { id, payment_hash, request, .. } = self.command;
-        let new = self.state.place(id).is_none();
-        let requested = || request.as_ref().filter(|_| new)?.target.payment_hash();
-        payment_hash.or_else(requested)
+        self.command.payment_hash.or_else(|| self.asked_hash())
+    }
+
+    /// The hash of the request that the word brings, where the ledger holds none.
+    fn asked_hash(&self) -> Option<PaymentHash> {
+        let MarkPaid { id, request, .. } = self.command;
+        let place = self.state.place(id);
+        let lacks = place.is_none_or(|place| self.state.is_adopted(place));
+        request.as_ref().filter(|_| lacks)?.target.payment_hash()
     }
 
     /// The hash that is paid, as far as the word tells: the one that it names, or that of a part which
@@ -122,6 +127,7 @@ impl Spoken<'_> {
         let hash = self.command.payment_hash;
         match whose::known(self.state, part, hash.as_ref()) {
             Known::Own(payment, _) => self.state.place(&payment.id),
+            Known::Stray(stray) if stray.disowned => None,
             Known::Stray(stray) => self.state.place(&stray.payment),
             Known::Former(place, ..) => Some(place),
             Known::Nothing => None,
@@ -156,8 +162,9 @@ impl Spoken<'_> {
             let known = (settlement.amount, settlement.fee);
             draft.sent(self.named_hash(), known, self.command.assertion.clone(), false);
         }
-        if let Some(hash) = self.hash().or_else(|| self.part_hash()) {
+        for hash in self.paid_by(&draft, first) {
             draft.tell_paid(hash);
+            hashes.push(hash);
             // Its proof may have come before, beside all payments.
             if let Some(preimage) = self.state.proof_of(&hash) {
                 draft.prove_word(hash, preimage);
@@ -171,6 +178,18 @@ impl Spoken<'_> {
         let paid = own.into_iter().flatten().filter(|hash| draft.payment.has_paid(hash));
         hashes.extend(paid);
         draft.finish()
+    }
+
+    /// The hashes that this payment paid. That of a request is the named payment's, and that of who has
+    /// it; that of the part its owner tells by itself.
+    fn paid_by(&self, draft: &Draft<'_>, first: bool) -> impl Iterator<Item = PaymentHash> + use<> {
+        let payment = &draft.payment;
+        let has = |hash: &PaymentHash| payment.named_since(hash).is_some() || payment.holds(hash);
+        let told = self.command.payment_hash;
+        let named = self.named_hash().filter(|hash| told.is_some() || first || has(hash));
+        let asked = self.asked_hash().filter(|_| first);
+        let of_part = self.part_hash().filter(|_| first || named.is_none());
+        named.into_iter().chain(asked).chain(of_part)
     }
 
     /// A payment that the ledger does not hold. If its request names a hash that another has paid, that
@@ -191,7 +210,8 @@ impl Spoken<'_> {
         let tombstone = self.state.tombstones.get(handle);
         let hash = self.command.payment_hash;
         let part = self.command.part;
-        let same_hash = hash.is_none_or(|hash| tombstone.has_paid(&hash));
+        let mut hashes = self.named_hash().into_iter().chain(self.asked_hash());
+        let same_hash = hashes.all(|hash| tombstone.has_paid(&hash));
         let settled = |part: &PartId| {
             tombstone.former(part, hash.as_ref()).is_some_and(|(former, _)| former.settled)
         };
@@ -223,7 +243,10 @@ impl Spoken<'_> {
                     draft.claim(*part, Proof { payment_hash, ..self.proof() });
                 }
             }
-            Known::Stray(stray) if stray.payment == draft.id() => {
+            // One that is nobody's is that of whom the word names.
+            Known::Stray(stray)
+                if if stray.disowned { first } else { stray.payment == draft.id() } =>
+            {
                 draft.take_stray(stray);
                 if !stray.part.fate.is_settled() {
                     draft.claim(*part, self.proof());
@@ -238,7 +261,7 @@ impl Spoken<'_> {
             }
             Known::Nothing if first => {
                 let known = self.state.place(&draft.id()).is_some();
-                let hash = payment_hash.or(draft.payment.hash().copied());
+                let hash = self.named_hash().or(draft.payment.hash().copied());
                 if let Some(hash) = hash {
                     self.adopt_and_claim(draft, *part, hash, false);
                     if known {

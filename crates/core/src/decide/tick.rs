@@ -140,7 +140,8 @@ impl Work {
             let idle = state.idle_hashes().take_while(|(since, ..)| long_since(*since));
             let hashes = idle.map(|(.., paid)| paid.payment_hash);
             let unneeded = hashes.filter(|hash| {
-                let needed = state.is_named_beside(hash, &[]) || state.is_stray_hash(hash);
+                let needed =
+                    state.is_needed_beside(hash, &work.forgotten) || state.is_stray_hash(hash);
                 !needed && !state.held.contains(hash)
             });
             work.hashes = unneeded.take(work.room()).collect();

@@ -454,8 +454,14 @@ impl Payment {
         self.mark_verdict(at, VerdictDue::PartFailed);
         if rest_ms > 0 && self.status.is_open() {
             // Bounded by ticks as well: one reading in the far future must not end all retries.
+            // And of two failures the later end counts, whatever the clock read at the second.
             let tick = at.tick.saturating_add(ticks_of(rest_ms));
-            self.details.kept().rests_until = Some(Rest { at: at.now.plus(rest_ms), tick });
+            let until = at.now.plus(rest_ms);
+            let detail = self.details.kept();
+            let (until, tick) = detail
+                .rests_until
+                .map_or((until, tick), |rest| (until.max(rest.at), tick.max(rest.tick)));
+            detail.rests_until = Some(Rest { at: until, tick });
         }
         Ok(())
     }

@@ -217,6 +217,11 @@ impl Core {
         self.encodes
     }
 
+    /// Whether a part is one of which the ledger has heard.
+    pub fn knows(&self, label: judge::Part) -> bool {
+        self.state.part(&part(label)).is_some()
+    }
+
     /// A moment of the log.
     pub fn moment(&self) -> usize {
         self.log.len()

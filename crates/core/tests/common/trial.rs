@@ -151,8 +151,9 @@ impl Trial {
     /// Facts of one recovery, told in another order, decide nothing about money.
     fn compare_orders(&mut self, now: u64) -> Judged {
         let Some((begin, facts)) = self.recovery.take() else { return Ok(()) };
-        let pairs: Vec<usize> =
-            (1..facts.len()).filter(|at| are_facts(&facts[at - 1].1, &facts[*at].1)).collect();
+        let pairs: Vec<usize> = (1..facts.len())
+            .filter(|at| may_swap(&begin, &facts[at - 1].1, &facts[*at].1))
+            .collect();
         let pairs = match self.swaps {
             Swaps::One(number) if !pairs.is_empty() => {
                 let count = pairs.len() as u64;
@@ -239,6 +240,31 @@ pub fn finished(begin: &Core, facts: &[(u64, Act)], now: u64) -> (Core, bool) {
         core.tell(&Act::CloseGap, now);
     }
     (core, bytes)
+}
+
+/// Whether two facts of a recovery can both be told by one node: it does not give one part that the ledger
+/// lacks to two payments, nor two reasons for one failure.
+fn may_swap(begin: &Core, one: &Act, other: &Act) -> bool {
+    let named = |act: &Act| match *act {
+        Act::Claim { id, part, .. }
+        | Act::Finalize { id, part }
+        | Act::Adopt { id, part, .. }
+        | Act::Paid { id, part: Some(part), .. } => Some((id, part)),
+        _ => None,
+    };
+    let disputed = match (named(one), named(other)) {
+        (Some((id, part)), Some((another, of))) => {
+            part == of && id != another && !begin.knows(part)
+        }
+        _ => false,
+    };
+    let reasons = |one: &Act, other: &Act| match (one, other) {
+        (Act::Fail { part, how, .. }, Act::Fail { part: of, how: another, .. }) => {
+            part == of && how.permanent != another.permanent
+        }
+        _ => false,
+    };
+    are_facts(one, other) && !disputed && !reasons(one, other)
 }
 
 /// Two facts whose order must not matter: no wishes, and not a block against its end; nor a list, which is

@@ -545,7 +545,9 @@ impl Judge {
         }
         self.failures(ask)?;
         self.answered(done)?;
-        self.book.forget_hashes();
+        if matches!(done.act, Act::Tick { .. }) {
+            self.book.forget_hashes();
+        }
         self.free(done, ask)
     }
 
@@ -835,8 +837,9 @@ impl Judge {
     }
 
     fn stands(&mut self, id: Id, before: Option<Standing>, now: Standing) -> Judged {
+        let back = before.is_none_or(|before| before.remembered && !now.remembered);
+        self.book.appears(id, back);
         let payment = self.book.payment_mut(id);
-        payment.known = true;
         payment.last_hash = now.hash.or(payment.last_hash.filter(|_| now.remembered));
         let (sent, failed) = (payment.sent.is_some(), payment.failure.is_some());
         let anew = std::mem::take(&mut payment.anew);

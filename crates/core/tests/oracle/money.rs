@@ -80,6 +80,8 @@ struct Piece {
     /// It is its payment's, whatever its hash: that was an offer without an invoice when it took it in, or
     /// a word said so.
     own: bool,
+    /// It was not its payment's own when it became known.
+    stray: bool,
     /// An anomaly names it.
     noted: bool,
 }
@@ -106,6 +108,7 @@ const NO_PIECE: Piece = Piece {
     age: 0,
     former: false,
     own: false,
+    stray: false,
     noted: false,
 };
 
@@ -149,9 +152,9 @@ pub struct Payment {
     asked: Vec<(Hash, u32)>,
     of_try: u32,
     batches: u32,
-    /// It was told paid by its name, and under which hashes: whether that was news of each.
+    /// It was told paid by its name, and under which hashes.
     word: bool,
-    words: Vec<(Hash, bool)>,
+    words: Vec<Hash>,
     pub sent: Option<u64>,
     pub failure: Option<Failure>,
     pub standing: Option<Standing>,
@@ -336,7 +339,7 @@ impl Book {
             _ if payment.is_offer() && !remembered => payment.invoice.or_else(|| {
                 let counts =
                     |piece: &&Piece| piece.place.is_unresolved() || piece.place.is_settled();
-                let own = |piece: &&Piece| piece.owner == Some(id) && !piece.loose;
+                let own = |piece: &&Piece| piece.owner == Some(id) && !piece.loose && !piece.stray;
                 self.parts.iter().filter(own).filter(counts).find_map(|piece| piece.hash)
             }),
             _ => payment.last_hash,
@@ -351,6 +354,9 @@ impl Book {
         let own = if payment.is_offer() { payment.invoice } else { self.hash_of(id) };
         if piece.own || (payment.is_offer() && piece.batch > 0) {
             return false;
+        }
+        if piece.stray {
+            return true;
         }
         match (piece.hash, own) {
             (Some(hash), Some(own)) => hash != own,
@@ -430,7 +436,7 @@ impl Book {
     /// Whether a word told this payment paid under this hash.
     fn has_word(&self, id: Id, hash: Hash) -> bool {
         let payment = &self.payments[usize::from(id)];
-        payment.known && payment.words.iter().any(|(told, _)| *told == hash)
+        payment.known && payment.words.contains(&hash)
     }
 
     /// The payments that asked for this hash, in any try.
@@ -541,6 +547,15 @@ impl Book {
         self.parts.iter().any(|piece| piece.loose && piece.owner == Some(id))
     }
 
+    /// The ledger holds a payment; `back`: it did not before this step.
+    pub fn appears(&mut self, id: Id, back: bool) {
+        let anew = self.payments[usize::from(id)].anew;
+        if back && !anew {
+            self.payment_mut(id).age = self.next_age();
+        }
+        self.payment_mut(id).known = true;
+    }
+
     /// A payment is remembered: of its parts only whose they are.
     pub fn remembered(&mut self, id: Id) {
         for at in 0..self.parts.len() {
@@ -577,10 +592,8 @@ impl Book {
             return None;
         }
         parts.peek()?;
-        // Something that turned up under its hash may be its own.
-        let own = self.hash_of(id);
-        let strange = |piece: &Piece| piece.loose && (piece.hash == own || piece.other == own);
-        if self.parts.iter().any(strange) {
+        // Something of which nobody knows whose it is may be its own.
+        if self.parts.iter().any(|piece| piece.loose) {
             return None;
         }
         let (mut settled, mut sums) = (false, (Some(0_u64), Some(0_u64)));
@@ -641,8 +654,7 @@ impl Book {
 
     /// Whether somebody was told paid under this hash.
     pub fn is_told_paid(&self, hash: Hash) -> bool {
-        let told = |payment: &Payment| payment.words.iter().any(|(told, _)| *told == hash);
-        self.payments.iter().any(told)
+        self.payments.iter().any(|payment| payment.words.contains(&hash))
     }
 
     pub fn is_loose_part(&self, part: Part) -> bool {
@@ -652,8 +664,12 @@ impl Book {
     /// Whether a payment that is paid awaits this proof: of a part of it, or of what a word told.
     pub fn awaits_proof(&self, id: Id, part: Part, hash: Hash) -> bool {
         let word = |payment: &Payment| {
-            let told = payment.words.iter().any(|(told, _)| *told == hash);
+            let told = payment.words.contains(&hash);
+            let unknown = |piece: &Piece| {
+                piece.owner == Some(id) && piece.place.is_settled() && piece.hash.is_none()
+            };
             let own = payment.words.is_empty() && self.hash_of(id) == Some(hash);
+            let own = own && !self.parts.iter().any(unknown);
             payment.word && (own || told)
         };
         self.piece(part).owner == Some(id) || self.payment(id).is_some_and(word)
@@ -867,18 +883,18 @@ impl Book {
                 self.listed(*id, *part, *hash, (*amount, *delegated), done);
             }
             Act::Finalize { id, part } if *done.outcome == Outcome::Changed => {
-                let nobody = self.piece(*part).owner.is_none();
+                let nobody = !self.is_known(*part);
                 if self.recovering && (nobody || !self.place(*part).is_settled()) {
                     // Gone, and the log lacks its claim: paid. What is not its payment's own pays whom its
                     // claim would pay.
                     let piece = self.piece(*part);
                     let foreign = piece.owner.is_some_and(|owner| self.is_foreign(piece, owner));
-                    if foreign && piece.batch == 0 && !piece.loose {
+                    if (foreign && piece.batch == 0) || piece.loose {
                         let hash = piece.hash;
                         self.settle(*part, true);
                         hash.into_iter().for_each(|hash| self.paid(hash));
                     } else {
-                        let id = self.owner(*part).unwrap_or(*id);
+                        let id = piece.owner.unwrap_or(*id);
                         self.word(id, Some(*part), (None, None), done);
                     }
                 }
@@ -939,7 +955,8 @@ impl Book {
 
     fn accepted(&mut self, id: Id, terms: &Terms, now: u64) {
         for piece in self.parts.iter_mut().filter(|piece| piece.owner == Some(id)) {
-            (piece.withdrawn, piece.mark, piece.sayings, piece.former) = (None, None, 1, true);
+            (piece.withdrawn, piece.mark, piece.sayings) = (None, None, 1);
+            piece.former |= !piece.stray;
         }
         let (age, tick) = (self.next_age(), self.tick);
         let payment = self.payment_mut(id);
@@ -948,6 +965,7 @@ impl Book {
         payment.of_try += 1;
         (payment.terms, payment.amount) = (Some(*terms), terms.amount);
         (payment.batches, payment.failure, payment.anew) = (0, None, true);
+        payment.recalled = false;
         (payment.known, payment.age) = (true, age);
         if let Some(hash) = terms.hash() {
             payment.asked.push((hash, age));
@@ -1014,7 +1032,11 @@ impl Book {
                 (Some(named), false)
             };
         }
-        let holders: Vec<Id> = (0..self.payments()).filter(|id| self.has(*id, hash)).collect();
+        let mut holders: Vec<Id> = (0..self.payments()).filter(|id| self.has(*id, hash)).collect();
+        holders.sort_by_key(|id| {
+            let payment = &self.payments[usize::from(*id)];
+            (payment.standing.is_some_and(|at| at.remembered), payment.age)
+        });
         let askers = self.askers(hash);
         if !askers.is_empty() {
             // Where not all of them hold it now, it may be another's.
@@ -1026,7 +1048,11 @@ impl Book {
             let own = piece.owner.is_some_and(|owner| !self.is_foreign(piece, owner));
             let counts = piece.place.is_unresolved() && own
                 || piece.place.is_settled() && (own || self.rules.forever);
-            counts && piece.hash == Some(hash)
+            // In a recovery that it failed may be told before or after.
+            let owner = piece.owner.and_then(|owner| self.payment(owner)?.standing);
+            let here = owner.is_some_and(|owner| !owner.remembered);
+            let fails = self.recovering && piece.place == Place::Failed && own && here;
+            (counts || fails) && piece.hash == Some(hash) && !piece.loose
         };
         let parts: Vec<Id> = self
             .parts
@@ -1076,12 +1102,15 @@ impl Book {
             let old = self.is_old(part);
             let piece = self.piece(part);
             let differs = hash.is_some() && piece.hash.is_some() && piece.hash != hash;
+            let owner = if differs && old { self.home(id, hash).0 } else { piece.owner };
             let piece = self.piece_mut(part);
             if piece.hash.is_none() {
                 piece.hash = hash;
             } else if differs && old {
-                // Of an earlier try under another hash: it may be anybody's, and is out under this one.
+                // Of an earlier try under another hash: it may be anybody's, and is one that was not known.
                 piece.loose = true;
+                piece.place = Place::Out;
+                piece.owner = owner;
                 piece.other = std::mem::replace(&mut piece.hash, hash);
             } else if differs {
                 piece.other = hash;
@@ -1100,6 +1129,9 @@ impl Book {
         let own = owner.and_then(|owner| self.payment(owner)).is_some_and(open);
         *self.piece_mut(part) =
             Piece { owner, hash, of_try, epoch, since: now, loose, age, own, noted, ..NO_PIECE };
+        let piece = self.piece(part);
+        let stray = owner.is_some_and(|owner| !loose && self.is_foreign(piece, owner));
+        self.piece_mut(part).stray = stray;
     }
 
     /// Notes what is said of a part; false if something stronger was said in this recovery.
@@ -1206,8 +1238,10 @@ impl Book {
             if new_part {
                 // It may as well be one of which nothing is known.
                 self.may_prove = Some(id);
+                let owner = self.home(id, Some(hash)).0;
                 let piece = self.piece_mut(part);
                 (piece.loose, piece.other, piece.hash) = (true, piece.hash, Some(hash));
+                piece.owner = owner;
                 self.settle(part, false);
             }
             return;
@@ -1217,7 +1251,8 @@ impl Book {
             self.may_prove = Some(id);
         }
         self.report(part, reported);
-        self.piece_mut(part).former = false;
+        let piece = self.piece_mut(part);
+        piece.former &= piece.place.is_settled();
         self.settle(part, true);
         self.paid(hash);
     }
@@ -1294,9 +1329,8 @@ impl Book {
     fn find_payee(&mut self, part: Part) {
         let piece = self.piece(part);
         let (Some(owner), Some(hash)) = (piece.owner, piece.hash) else { return };
-        let foreign = self.is_foreign(piece, owner);
         let own = self.payments[usize::from(owner)].asked.iter().any(|(asked, _)| *asked == hash);
-        if !foreign || own || piece.batch > 0 {
+        if !piece.stray || own || piece.loose {
             return;
         }
         if let Some(payee) = self.oldest_asker(hash, piece.age).filter(|id| *id != owner) {
@@ -1315,10 +1349,12 @@ impl Book {
     ) {
         let age = self.next_age();
         let payment = self.payment_mut(id);
-        let asked = terms.filter(|_| !payment.known).and_then(|terms| terms.hash());
+        let (new, adopted) = (!payment.known, payment.compared.is_none());
+        let asked = terms.filter(|_| new || adopted).and_then(|terms| terms.hash());
         let named = hash;
         let hash = hash.or(asked);
-        let paid = hash.is_some_and(|hash| self.sheet(hash).paid);
+        // The request that it brings was paid as well.
+        let also = asked.filter(|asked| Some(*asked) != hash);
         for other in 0..self.payments() {
             let payment = &self.payments[usize::from(other)];
             if let Some(hash) = hash
@@ -1326,40 +1362,46 @@ impl Book {
                 && payment.sent.is_none()
                 && other != id
                 && part.is_none_or(|part| self.piece(part).owner != Some(other))
-                && self.has(other, hash)
+                && self.home(self.payments(), Some(hash)).0 == Some(other)
             {
                 self.payment_mut(other).invoice.get_or_insert(hash);
             }
         }
         let payment = self.payment_mut(id);
-        if !payment.known {
+        if new {
             payment.compared = terms;
             payment.asked.extend(asked.map(|hash| (hash, age)));
         }
         payment.word = true;
-        payment.words.extend(hash.map(|hash| (hash, !paid)));
+        payment.words.extend(hash.into_iter().chain(also));
         let payment = &self.payments[usize::from(id)];
         let of_another = |part| self.piece(part).owner.is_some_and(|owner| owner != id);
         let came_back = payment.recalled || payment.standing.is_some_and(|at| at.remembered);
         let waits = payment.is_offer() && payment.sent.is_none() && !came_back;
-        if waits && part.is_none_or(of_another) {
+        let settled = |part| self.piece(part).place.is_settled();
+        if waits && part.is_none_or(|part| of_another(part) || settled(part)) {
             let payment = self.payment_mut(id);
             payment.invoice = payment.invoice.or(hash);
         }
         self.settled += 1;
-        if let Some(hash) = hash {
+        for hash in hash.into_iter().chain(also) {
             self.sheet_mut(hash);
             self.paid(hash);
         }
         self.take_claimed(id);
         let Some(part) = part else { return };
         let known = self.is_known(part);
-        let payment = &self.payments[usize::from(id)];
-        let asked = if payment.is_offer() { payment.invoice } else { self.hash_of(id) };
         let unknown = self.piece(part).hash.is_none();
         let learns = unknown || self.is_old(part);
-        let own = if known { hash.filter(|_| learns) } else { hash.or(asked) };
-        if !known && own.is_none() {
+        let old = self.is_old(part) && unknown;
+        let of = self.piece(part).owner.filter(|_| old).unwrap_or(id);
+        let payment = &self.payments[usize::from(of)];
+        let asked = if payment.is_offer() { payment.invoice } else { self.hash_of(of) };
+        let own = if known && !old { hash.filter(|_| learns) } else { hash.or(asked) };
+        if let Some(owner) = self.piece(part).owner.filter(|_| old) {
+            self.payment_mut(owner).word = true;
+        }
+        if (!known || old) && own.is_none() {
             // Nothing that the ledger could keep of it.
             return;
         }
@@ -1371,13 +1413,16 @@ impl Book {
         self.report(part, (None, None));
         // It goes to whom the word names; whoever asked for its hash is paid beside.
         self.settle(part, false);
+        self.piece_mut(part).own |= !self.piece(part).loose;
         if let Some(owner) = self.piece(part).owner.filter(|owner| *owner != id) {
-            self.payment_mut(owner).words.extend(named.map(|hash| (hash, false)));
+            let payment = self.payment_mut(owner);
+            payment.word = true;
+            payment.words.extend(named);
             self.take_claimed(owner);
         }
         if let Some(hash) = self.piece(part).hash {
             self.paid(hash);
-            self.payment_mut(id).words.push((hash, false));
+            self.payment_mut(id).words.push(hash);
         }
     }
 
@@ -1385,7 +1430,8 @@ impl Book {
     fn take_claimed(&mut self, id: Id) {
         for at in 0..self.parts.len() {
             let piece = &self.parts[at];
-            let waits = piece.place.is_settled() && self.is_foreign(piece, id);
+            let loose = piece.loose && piece.former;
+            let waits = piece.place.is_settled() && self.is_foreign(piece, id) && !loose;
             if piece.owner == Some(id) && waits {
                 let of_try = self.payments[usize::from(id)].of_try;
                 let piece = &mut self.parts[at];
@@ -1475,28 +1521,27 @@ impl Book {
 
     /// A paid hash is known as long as whatever tells it, and while a payment holds it.
     pub fn forget_hashes(&mut self) {
-        if self.rules.forever {
+        if self.rules.forever || self.recovering || self.restored {
             return;
         }
         for hash in 0..self.hashes() {
             let sheet = self.sheet(hash);
             let under = |piece: &Piece| {
                 let owner = piece.owner.and_then(|owner| self.payment(owner));
-                let owned = owner.is_some_and(|owner| owner.known) && !piece.loose;
+                let owned = owner.is_some_and(|owner| owner.known);
                 owned && piece.place.is_settled() && piece.hash == Some(hash)
             };
-            let word = |payment: &Payment| payment.known && payment.words.contains(&(hash, true));
             let on_channel = |piece: &Piece| {
                 let of_nobody = piece.owner.is_none() && piece.hash == Some(hash);
                 of_nobody && piece.place.is_unresolved()
             };
             let known = self.parts.iter().any(under)
-                || self.payments.iter().any(word)
                 || self.parts.iter().any(on_channel)
                 || !self.askers(hash).is_empty()
-                || (0..self.payments()).any(|id| self.has(id, hash));
-            let waits = sheet.apart
-                && sheet.read.is_none_or(|read| self.tick <= read + self.rules.idempotency_ticks);
+                || (0..self.payments()).any(|id| self.has(id, hash) || self.has_word(id, hash));
+            let keeps = self.rules.idempotency_ticks;
+            let unread = sheet.read.is_none_or(|read| self.tick <= read + keeps);
+            let waits = sheet.apart && (unread || sheet.blocked);
             if sheet.paid && !known && !waits {
                 let sheet = self.sheet_mut(hash);
                 sheet.was_proven |= sheet.proven;
