@@ -55,6 +55,11 @@ faults! {
     HashOutTwice: "two payments may be out under one hash",
     ForgetsAtOnce: "a paid payment is forgotten at the next tick",
     TwoPaymentsSent: "a second PaymentSent is told",
+    PaidHashDies: "a paid hash is forgotten with its payer, whoever else has named it",
+    WordTellsNoHash: "a word about a paid payment does not tell it a hash",
+    NamerBeatsId: "who named a hash first has a part that is told under another id which named it",
+    ListedStaysOver: "a listing of a part that is over changes nothing",
+    RestCutShort: "a failure read on a low clock ends a rest",
 }
 
 /// Plants the fault with this number, or none with 0.

@@ -290,7 +290,8 @@ impl State {
             };
             named.is_some_and(|seq| seq < before)
         });
-        own.or_else(|| self.namer_of_hash(payment_hash, before))
+        own.filter(|_| !faults::is(Fault::NamerBeatsId))
+            .or_else(|| self.namer_of_hash(payment_hash, before))
     }
 
     /// Whose a hash is where neither a part nor an id decides: the one that names it, else the oldest

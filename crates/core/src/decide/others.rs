@@ -7,6 +7,7 @@ use crate::{
     config::Remember,
     decide::{Context, draft::Draft},
     event::Event,
+    faults::{self, Fault},
     hash_paid::PaidElsewhere,
     ids::{PaymentHash, PaymentId, Preimage},
     slab::Handle,
@@ -70,7 +71,8 @@ pub(crate) fn keep_paid(
         _ => false,
     };
     let known = || state.hash_paid(&payment_hash).is_some() || events.iter().any(kept);
-    if context.config.remember == Remember::Window && !known() {
+    let window = context.config.remember == Remember::Window;
+    if window && !known() && !faults::is(Fault::PaidHashDies) {
         events.push(Event::HashPaid { payment_hash, preimage, payer: None });
     }
 }

@@ -53,7 +53,7 @@ impl Part {
     /// The node lists it as out: it is, although it was recorded as over.
     pub(crate) fn list(&mut self, at: At) {
         self.fate = match self.fate {
-            Fate::Failed | Fate::Withdrawn => Fate::InFlight,
+            Fate::Failed | Fate::Withdrawn if !faults::is(Fault::ListedStaysOver) => Fate::InFlight,
             Fate::Finalized if self.corrected => Fate::Claimed,
             fate => fate,
         };

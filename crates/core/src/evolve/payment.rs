@@ -458,9 +458,9 @@ impl Payment {
             let tick = at.tick.saturating_add(ticks_of(rest_ms));
             let until = at.now.plus(rest_ms);
             let detail = self.details.kept();
-            let (until, tick) = detail
-                .rests_until
-                .map_or((until, tick), |rest| (until.max(rest.at), tick.max(rest.tick)));
+            let earlier = detail.rests_until.filter(|_| !faults::is(Fault::RestCutShort));
+            let (until, tick) =
+                earlier.map_or((until, tick), |rest| (until.max(rest.at), tick.max(rest.tick)));
             detail.rests_until = Some(Rest { at: until, tick });
         }
         Ok(())

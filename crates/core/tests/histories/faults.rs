@@ -1,6 +1,5 @@
 //! Planted faults: built with `--cfg payonce_faults` the core can break one of its rules on request. Each is
-//! convicted by the judge within a million steps, by more than what is open without it, or by the test that
-//! is named for it.
+//! convicted by the judge within a million steps, or by the check that is named for it.
 //!
 //! `PAYONCE_FAULTS_EVERY` takes every so many faults alone.
 
@@ -8,26 +7,50 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use payonce_core::faults;
+use payonce_core::{
+    ChainHash, EntryHeader, Event, FORMAT_VERSION, Head, LedgerId, State, UnixMillis, faults,
+};
 
-use crate::{OPEN, STEPS, beyond, number, run, say, tally};
+use crate::{STEPS, Stop, number, run, say};
 
-/// Faults that no history of the judge can show, and the test that convicts each.
-const NAMED: &[(&str, &str)] = &[];
+/// Faults that no history of one ledger can show, and what each must fail.
+const NAMED: &[(&str, fn() -> bool)] =
+    &[("an entry of another writer folds", refuses_another_writer)];
+
+/// Whether a log refuses an entry of a writer that did not open it last.
+fn refuses_another_writer() -> bool {
+    let mut state = State::new(LedgerId::from_bytes([7; 32]), 1);
+    let opened = Event::Opened { epoch: 1, restored: false, program: "one".into() };
+    for (seq, epoch, event) in [(1, 1, opened), (2, 2, Event::GapFound)] {
+        let now = UnixMillis(1_000);
+        let header = EntryHeader { format: FORMAT_VERSION, first_seq: seq, now, epoch, events: 1 };
+        state.fold(&header, Head { seq, chain: ChainHash::from_bytes([1; 32]) }, &[event]);
+    }
+    state.misfit() == Some(2)
+}
 
 /// How a fault is convicted, if it is.
 fn conviction(fault: u32) -> Option<String> {
     faults::plant(fault);
-    let played = catch_unwind(AssertUnwindSafe(|| run(STEPS)));
+    let played = catch_unwind(AssertUnwindSafe(|| run(STEPS, Stop::Convicted)));
     faults::plant(0);
     match played {
         // The core noticed by itself.
         Err(_) => Some("a broken invariant".into()),
-        Ok((_, convicted, _)) => {
-            let beyond = beyond(&tally(&convicted), OPEN);
-            (!beyond.is_empty()).then(|| format!("{} histories: {beyond:?}", convicted.len()))
-        }
+        Ok((_, convicted, _)) => convicted.first().map(|found| {
+            let (seed, verdict) = (found.seed, found.conviction.verdict.name());
+            format!("{verdict}, seed {seed}")
+        }),
     }
+}
+
+/// Whether a check holds, and no longer with the fault.
+fn fails_with(fault: u32, check: fn() -> bool) -> bool {
+    let held = check();
+    faults::plant(fault);
+    let holds = check();
+    faults::plant(0);
+    held && !holds
 }
 
 #[test]
@@ -36,8 +59,11 @@ fn every_planted_fault_is_convicted() {
     let mut free = Vec::new();
     for fault in (1..=faults::COUNT).filter(|fault| u64::from(*fault) % every == 0) {
         let name = faults::name(fault);
-        let named = NAMED.iter().find(|(known, _)| *known == name).map(|(_, test)| *test);
-        let found = conviction(fault).or_else(|| named.map(|test| format!("by {test}")));
+        let named = NAMED.iter().find(|(known, _)| *known == name);
+        let found = match named {
+            Some((_, check)) => fails_with(fault, *check).then(|| "its own check".into()),
+            None => conviction(fault),
+        };
         say(&format!("{fault} {name}: {}", found.as_deref().unwrap_or("NOT CONVICTED")));
         if found.is_none() {
             free.push(name);
