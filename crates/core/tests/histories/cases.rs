@@ -1,6 +1,8 @@
 //! Short histories, each of which once let money leave twice, lost a proof or told a failure that was none.
 //! The judge must have nothing to say about any of them, whichever way the ledger remembers.
 
+#![allow(unreachable_pub, reason = "a module of a test crate")]
+
 use crate::{
     judge::{Act, Failed, Hash, Id, Offered, Part, Retry, Rules, Target, Terms, Which, Word},
     shrink,
@@ -312,13 +314,102 @@ fn remembered() -> Vec<Case> {
     ]
 }
 
-fn all() -> Vec<Case> {
-    [whose(), words(), proofs(), places(), remembered()].into_iter().flatten().collect()
+fn asked(hash: Hash) -> Option<Terms> {
+    Some(Terms { variant: 1, ..invoice(hash) })
 }
 
-#[test]
-fn no_case_breaks_an_obligation() {
-    let mut convicted = 0;
+/// What random histories found.
+fn found() -> Vec<Case> {
+    let brought =
+        |id, part, hash| Act::Claim { id, part, hash, brings: Some(hash), amount: None, fee: None };
+    let word = |id, part, hash, terms| Act::Paid { id, part, hash, asserted: false, terms };
+    let resting = Terms { rest: 60_000, ..invoice(2) };
+    let mut low = Script::begin().pay(2, resting).dispatch(2, 3).fail(2, 3);
+    low = low.act(adopt(2, 7, 2)).act(Act::CloseGap);
+    low = low.act(Act::Clock { reads: BEGIN - 500_000, acts: 1 }).fail(2, 7).later(1_000);
+    vec![
+        Script::failed_once()
+            .again(1, invoice(6))
+            .acts([paid(1, None, Some(3)), paid(4, None, Some(1))])
+            .acts([brought(1, 12, 3)])
+            .read()
+            .ticks(9)
+            .case("a word about a payment that is paid, with the hash of its earlier try"),
+        Script::begin()
+            .pay(1, invoice(1))
+            .pay(2, invoice(1))
+            .acts([paid(1, None, Some(1))])
+            .again(2, invoice(4))
+            .read()
+            .ticks(9)
+            .case_of_one_hash("a paid hash is kept for whom asked for it in an earlier try"),
+        Script::begin()
+            .pay(3, invoice(3))
+            .pay(1, invoice(3))
+            .acts([brought(3, 5, 3)])
+            .again(1, invoice(2))
+            .acts([brought(1, 25, 3)])
+            .case_of_one_hash(
+                "a part under an id that asked for its hash is not the older asker's",
+            ),
+        low.act(Act::Observe { id: 2, part: 7 }).case("a failure read on a low clock"),
+        Script::begin()
+            .pay(1, offer())
+            .claim(1, 3, 1)
+            .acts([Act::Disown { id: 1, part: 3 }, paid(4, Some(3), None)])
+            .case("the word about a part that somebody said is not of its payment"),
+        Script::begin()
+            .pay(3, offer())
+            .claim(3, 2, 7)
+            .acts([word(4, None, Some(7), asked(7)), brought(3, 2, 7)])
+            .case("the word about a hash whose proof came before"),
+        Script::begin()
+            .pay(1, offer())
+            .delegate(1, 5)
+            .acts([brought(2, 1, 1), word(6, Some(5), None, asked(1))])
+            .case("the word whose request tells the hash of a hand-over"),
+        Script::begin()
+            .pay(1, offer())
+            .delegate(1, 5)
+            .act(Act::Open { restored: false })
+            .act(Act::Finish)
+            .act(Act::Withdraw { id: 1, part: 5 })
+            .delegate(1, 8)
+            .acts([brought(1, 8, 1), adopt(4, 19, 6), brought(5, 5, 1)])
+            .case("two hand-overs of which the engine tells no amount"),
+        Script::begin()
+            .acts([paid(1, None, Some(1))])
+            .read()
+            .ticks(9)
+            .acts([paid(1, None, Some(2))])
+            .case("a word about a remembered payment, with another hash"),
+        Script::begin()
+            .acts([brought(5, 5, 5)])
+            .pay(1, offer())
+            .acts([adopt(1, 4, 5), Act::CloseGap, Act::Finalize { id: 5, part: 5 }])
+            .read()
+            .ticks(9)
+            .case_of_one_hash("an offer's part that turns up under a paid hash"),
+        Script::begin()
+            .pay(3, invoice(3))
+            .claim(3, 17, 5)
+            .acts([Act::Finalize { id: 3, part: 17 }, Act::Disown { id: 3, part: 17 }])
+            .claim(2, 18, 5)
+            .acts([paid(2, None, Some(5))])
+            .read()
+            .ticks(9)
+            .acts([brought(3, 17, 5)])
+            .case("a part that is nobody's, told again while another tells its hash"),
+    ]
+}
+
+fn all() -> Vec<Case> {
+    [whose(), words(), proofs(), places(), remembered(), found()].into_iter().flatten().collect()
+}
+
+/// What each case is convicted of, whichever way the ledger remembers.
+pub fn convictions() -> Vec<String> {
+    let mut convicted = Vec::new();
     for case in all() {
         for forever in [false, true] {
             let rules = Rules {
@@ -331,15 +422,17 @@ fn no_case_breaks_an_obligation() {
             };
             if let Err(found) = shrink::replay(rules, &case.history) {
                 let kept = if forever { "forever" } else { "window" };
-                crate::say(&format!(
-                    "{} ({kept}): {}: {}",
-                    case.name,
-                    found.verdict.name(),
-                    found.about
-                ));
-                convicted += 1;
+                let (name, about) = (found.verdict.name(), found.about);
+                convicted.push(format!("{} ({kept}): {name}: {about}", case.name));
             }
         }
     }
-    assert_eq!(convicted, 0, "so many cases were convicted");
+    convicted
+}
+
+#[cfg(not(payonce_faults))]
+#[test]
+fn no_case_breaks_an_obligation() {
+    let convicted = convictions();
+    assert!(convicted.is_empty(), "{convicted:#?}");
 }

@@ -18,7 +18,6 @@ mod translation;
 #[path = "../common/trial.rs"]
 mod trial;
 
-#[cfg(not(payonce_faults))]
 mod cases;
 #[cfg(payonce_faults)]
 mod faults;
