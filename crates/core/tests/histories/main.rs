@@ -61,6 +61,8 @@ struct Convicted {
     rules: Rules,
     history: History,
     conviction: Conviction,
+    /// The node had contradicted itself.
+    disputed: bool,
 }
 
 /// Plays the history of a seed.
@@ -85,10 +87,11 @@ fn play(seed: u64, rows: &mut Rows) -> Result<u64, Convicted> {
         rows.count(&trial.core);
     }
     let judged = judged.and_then(|()| trial.come_to_rest());
-    rows.end(&trial.judge.reached);
+    let disputed = trial.judge.is_disputed();
+    rows.end(&trial.judge.reached, disputed);
     match judged {
         Ok(()) => Ok(trial.steps),
-        Err(conviction) => Err(Convicted { seed, rules, history, conviction }),
+        Err(conviction) => Err(Convicted { seed, rules, history, conviction, disputed }),
     }
 }
 
@@ -178,6 +181,14 @@ fn no_history_breaks_an_obligation() {
     for (verdict, count) in &tally {
         say(&format!("convicted {count} times: {}", verdict.name()));
     }
+    let disputed = convicted.iter().filter(|found| found.disputed).count();
+    say(&format!(
+        "the node contradicts itself in {} histories, {disputed} of those convicted",
+        rows.disputed()
+    ));
+    let only = number("PAYONCE_JUDGE_DISPUTED").unwrap_or(0) == 0;
+    let convicted: Vec<_> =
+        convicted.into_iter().filter(|found| !(only && found.disputed)).collect();
     let shown = number("PAYONCE_JUDGE_SHOW").unwrap_or(1);
     for verdict in tally.keys() {
         let all = convicted.iter().filter(|found| found.conviction.verdict == *verdict);

@@ -108,6 +108,7 @@ type Key = (&'static str, &'static str, Word);
 #[derive(Default)]
 pub struct Rows {
     histories: u64,
+    disputed: u64,
     counts: HashMap<Key, (u64, u64)>,
     verdicts: [u64; Verdict::ALL.len()],
 }
@@ -115,6 +116,11 @@ pub struct Rows {
 impl Rows {
     pub fn histories(&self) -> u64 {
         self.histories
+    }
+
+    /// In how many the node contradicted itself.
+    pub fn disputed(&self) -> u64 {
+        self.disputed
     }
 
     /// Counts the last step of a core.
@@ -131,8 +137,9 @@ impl Rows {
     }
 
     /// A history ends.
-    pub fn end(&mut self, reached: &Reached) {
+    pub fn end(&mut self, reached: &Reached, disputed: bool) {
         self.histories += 1;
+        self.disputed += u64::from(disputed);
         for (count, reached) in self.verdicts.iter_mut().zip(reached) {
             *count += u64::from(*reached);
         }
@@ -140,6 +147,7 @@ impl Rows {
 
     pub fn merge(&mut self, other: Self) {
         self.histories += other.histories;
+        self.disputed += other.disputed;
         for (key, (count, _)) in other.counts {
             self.counts.entry(key).or_default().0 += count;
         }

@@ -12,19 +12,24 @@ use crate::{
 
 /// What a history is convicted of, played from its acts alone.
 pub fn replay(rules: Rules, history: &History) -> Result<(), Conviction> {
+    played(rules, history).0
+}
+
+/// Also whether the node contradicts itself in it.
+fn played(rules: Rules, history: &History) -> (Result<(), Conviction>, bool) {
     let mut trial = Trial::new(rules, Swaps::All);
-    for (now, act) in history {
-        trial.play(*now, act)?;
-    }
-    trial.come_to_rest()
+    let acts = history.iter().try_for_each(|(now, act)| trial.play(*now, act).map(drop));
+    (acts.and_then(|()| trial.come_to_rest()), trial.judge.is_disputed())
 }
 
-fn convicts(rules: Rules, history: &History, verdict: Verdict) -> bool {
-    replay(rules, history).is_err_and(|found| found.verdict == verdict)
+fn convicts(rules: Rules, history: &History, (verdict, disputed): (Verdict, bool)) -> bool {
+    let (found, contradicts) = played(rules, history);
+    (disputed || !contradicts) && found.is_err_and(|found| found.verdict == verdict)
 }
 
-/// Drops steps, many at first, as long as the verdict stays.
-pub fn shortened(rules: Rules, history: &History, verdict: Verdict) -> History {
+/// Drops steps, many at first, as long as the verdict stays, and the node contradicts itself no more than
+/// before.
+pub fn shortened(rules: Rules, history: &History, verdict: (Verdict, bool)) -> History {
     let mut history = history.clone();
     let mut size = history.len() / 2;
     while size > 0 {
@@ -49,7 +54,7 @@ pub fn shortened(rules: Rules, history: &History, verdict: Verdict) -> History {
 }
 
 /// Whether a single step more can go.
-fn again(rules: Rules, history: &History, verdict: Verdict) -> bool {
+fn again(rules: Rules, history: &History, verdict: (Verdict, bool)) -> bool {
     (0..history.len()).any(|at| {
         let mut shorter = history.clone();
         shorter.remove(at);
@@ -67,7 +72,8 @@ pub fn different<'a>(
         if kept.len() == most {
             break;
         }
-        let history = shortened(found.rules, &found.history, found.conviction.verdict);
+        let history =
+            shortened(found.rules, &found.history, (found.conviction.verdict, found.disputed));
         let conviction = replay(found.rules, &history).err();
         let conviction = conviction.unwrap_or_else(|| found.conviction.clone());
         if seen.insert(shape(&history)) {

@@ -1189,6 +1189,11 @@ impl Judge {
         self.book.undecided()
     }
 
+    /// Whether the node has contradicted itself.
+    pub const fn is_disputed(&self) -> bool {
+        self.book.disputed
+    }
+
     /// The end that ends a part.
     pub fn end_of(&self, part: Part) -> Failed {
         self.book.ends(part)

@@ -221,6 +221,8 @@ pub struct Twice {
 #[derive(Debug, Clone)]
 pub struct Book {
     pub rules: Rules,
+    /// Something was told that contradicts what was told before.
+    pub disputed: bool,
     pub recovering: bool,
     pub restored: bool,
     /// The fact of this step was a preimage that fits a hash that was known.
@@ -249,6 +251,7 @@ impl Book {
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
+            disputed: false,
             recovering: false,
             restored: false,
             heard_true: false,
@@ -845,6 +848,7 @@ pub const DISPATCHED_EXPIRY: u32 = 500;
 /// How a step changes the book.
 impl Book {
     pub fn apply(&mut self, done: &Done<'_>) {
+        self.disputed |= self.contradicts(done.act);
         (self.heard_true, self.heard_before, self.may_prove) = (false, false, None);
         match done.act {
             Act::Pay { id, terms, .. } if *done.outcome == Outcome::Accepted => {
@@ -931,6 +935,39 @@ impl Book {
         if let Outcome::Acknowledged(seqs) = done.outcome {
             self.read(seqs);
         }
+    }
+
+    /// Whether a fact cannot be true beside those that were told before: a part has one hash and belongs to
+    /// one payment, and a payment that is paid was paid for one of its own hashes.
+    fn contradicts(&self, act: &Act) -> bool {
+        let (id, part, hash) = match *act {
+            Act::Claim { id, part, hash, .. } | Act::Adopt { id, part, hash, .. } => {
+                (id, Some(part), Some(hash))
+            }
+            Act::Fail { id, part, .. } | Act::Finalize { id, part } => (id, Some(part), None),
+            Act::Paid { id, part, hash, .. } => (id, part, hash),
+            _ => return false,
+        };
+        let piece = part.map(|part| self.piece(part)).filter(|piece| piece.place != Place::Nowhere);
+        let another = |own: Option<Hash>, told: Option<Hash>| {
+            own.zip(told).is_some_and(|(own, told)| own != told)
+        };
+        if piece.is_some_and(|piece| another(piece.hash, hash) || piece.loose) {
+            return true;
+        }
+        let Act::Paid { terms, .. } = act else { return false };
+        let brought = terms.and_then(|terms| terms.hash());
+        let hash = hash.or(piece.and_then(|piece| piece.hash));
+        let named = self.payment(id).filter(|payment| payment.known);
+        let owner = piece.and_then(|piece| piece.owner);
+        owner.is_some_and(|owner| owner != id)
+            || another(brought, hash)
+            || named.is_some_and(|named| {
+                let differs =
+                    terms.is_some() && named.compared.is_some() && named.compared != *terms;
+                let asked = named.asked.iter().any(|(asked, _)| Some(*asked) == hash);
+                differs || (another(self.hash_of(id), hash.or(brought)) && !asked)
+            })
     }
 
     fn next_age(&mut self) -> u32 {
