@@ -98,6 +98,23 @@ pub enum FsError {
         /// The record that names it.
         record: String,
     },
+    /// The newest segment ends before the seq at which its last writer left it: the log has lost its
+    /// end, though nothing that is left is damaged.
+    #[error(
+        "{place} ends at seq {head}, but its writer left it at seq {at}: the log has lost its end; \
+         restore the file; only if it is lost for good, remove {record} and open with the head that \
+         the node knows"
+    )]
+    EndMissing {
+        /// The segment.
+        place: String,
+        /// The record that says where it ended.
+        record: String,
+        /// Where it ended.
+        at: u64,
+        /// Where it ends now.
+        head: u64,
+    },
     /// Bytes are not what was written.
     #[error("{place} is damaged at byte {offset}: {damage}; {}", restore(place))]
     Damaged {
@@ -214,13 +231,26 @@ pub enum FsError {
     /// What the writer holds is not what others find under its name: the outcome of its last call
     /// is unknown.
     #[error(
-        "{place} is not the file that this writer holds any more: the directory was moved or \
-         replaced, or another writer has opened the log; stop all writers, see which directory is \
-         the right one, and open that"
+        "{place} is not the file that this writer holds any more: it was removed, the directory was \
+         moved or replaced, or another writer has opened the log; stop all writers, restore what was \
+         removed, see which directory is the right one, and open that"
     )]
     Replaced {
         /// The file.
         place: String,
+    },
+    /// Somebody cut the newest segment while its writer held it, as a rotation of logs does.
+    #[error(
+        "{place} was cut under its writer: it has {size} bytes and had {expected}; stop whatever cut \
+         it (a rotation of logs, perhaps), restore the file and open again"
+    )]
+    Cut {
+        /// The segment.
+        place: String,
+        /// Its size now.
+        size: u64,
+        /// The size that it had.
+        expected: u64,
     },
     /// Somebody wrote to the newest segment while it was opened: a writer that no lock keeps out.
     #[error(
@@ -383,6 +413,7 @@ impl From<FsError> for StoreError {
             | FsError::Option { .. }
             | FsError::Changing { .. }
             | FsError::Replaced { .. }
+            | FsError::Cut { .. }
             | FsError::Contested { .. } => Self::Backend(Box::new(error)),
             FsError::NotADirectory { ref place }
             | FsError::NotALedger { ref place }
@@ -390,6 +421,7 @@ impl From<FsError> for StoreError {
             | FsError::AlreadyExists { ref place }
             | FsError::Gone { ref place, .. }
             | FsError::NewestMissing { ref place, .. }
+            | FsError::EndMissing { ref place, .. }
             | FsError::OtherLedger { ref place, .. }
             | FsError::SameSeq { first: ref place, .. }
             | FsError::Misnamed { ref place, .. }
