@@ -292,7 +292,7 @@ fn process(holder: Option<u32>) -> String {
 fn restore(place: &str) -> &'static str {
     if place.ends_with(names::NEWEST) {
         "if all segments are there it can be removed, and is made anew"
-    } else if place.ends_with(names::LOCK) || place.ends_with(names::RESERVE) {
+    } else if [names::LOCK, names::RESERVE, names::SPARE].iter().any(|name| place.ends_with(name)) {
         "move it away if it is somebody else's"
     } else {
         "restore the file from a copy"

@@ -273,9 +273,9 @@ impl<D: Disk> FsStore<D> {
         let record = Newest { ledger, first_seq: header.first_seq(), closed: None };
         let (file, size) = self.shared.change_names(|| {
             let create = || recovery::create_segment(disk, &header, &self.options);
-            let created = reserve::with(disk, create)?;
+            let created = reserve::for_append(disk, create)?;
             // Once the segment is there for certain, and before anything in it is acknowledged.
-            reserve::with(disk, || record.write(disk))?;
+            reserve::for_append(disk, || record.write(disk))?;
             // Whoever has opened the log meanwhile has not seen the new segment, but taken the last.
             self.shared.check_ours(&self.active.name, &self.active.file)?;
             Ok(created)
@@ -296,7 +296,7 @@ impl<D: Disk> FsStore<D> {
         let range = self.active.size..size;
         // A write that found no room has written nothing that a sync could forget: it can be made
         // again.
-        reserve::with(&self.history.disk, || {
+        reserve::for_append(&self.history.disk, || {
             write_zeros(&self.active.file, range.clone()).map_err(self.failed("reserve space in"))
         })?;
         self.active.file.sync().map_err(self.failed("sync"))?;
