@@ -33,8 +33,9 @@ pub enum FsError {
         /// The largest value.
         most: u64,
     },
-    /// Another writer has the log open. (So has, for a moment, a child that the writer's process is
-    /// starting: between its fork and its exec it holds what the writer holds.)
+    /// Another writer has the log open. (So has, for a moment, a child that the writer's process was
+    /// starting when it ended: between its fork and its exec it holds what the writer held. Opening
+    /// waits for such a one for a quarter of a second.)
     #[error(
         "another writer{} has the log open and holds {place}: stop it and open again; never delete \
          a file of the log to get past this, two writers would lose each other's payments",

@@ -61,6 +61,34 @@ fn a_deleted_lock_file_lets_nobody_in() {
     assert!(store.head().expect("sound") == head && !report.was_closed);
 }
 
+/// A child that is being started holds its parent's locks for a moment, though the parent has given them
+/// up.
+#[test]
+fn a_child_that_is_being_started_keeps_nobody_out() {
+    let parent = support::directory();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let child = std::process::Command::new("true").status();
+                    assert!(child.expect("it is there").success());
+                }
+            });
+        }
+        for nth in 0..50 {
+            let path = parent.path().join(nth.to_string());
+            let opened = FsStore::create(&path, support::ledger(), SMALL).map(drop);
+            let again = opened.and_then(|()| FsStore::open(&path, SMALL)).map(drop);
+            if again.is_err() {
+                done.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+            again.expect("there is no other writer");
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
 #[test]
 fn a_directory_replaced_under_a_writer_is_noticed_before_anything_is_acknowledged() {
     let parent = support::directory();
