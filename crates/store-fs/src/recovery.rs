@@ -266,7 +266,10 @@ pub(crate) fn recover<D: Disk>(
     let (file, size) = if was_closed {
         (found, tail.size)
     } else {
-        reserve::for_opening(&history.disk, || write_anew(&history, &tail, &found))?
+        let fresh = reserve::for_opening(&history.disk, || write_anew(&history, &tail, &found))?;
+        // As long as it is open it takes its space.
+        drop(found);
+        fresh
     };
     let (ledger, first_seq) = (history.ledger, history.newest().first_seq());
     let opened = Newest { ledger, first_seq, closed: None };
