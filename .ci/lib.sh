@@ -110,6 +110,7 @@ test_planted_faults() {
   cargo test "${faults[@]}" --test medium
   expect_failure 1 "${faults[@]}" --test it scenario_47
   expect_failure 2 "${faults[@]}" --test it writers::
+  expect_failure 3 "${faults[@]}" --test it a_listing_that_is_of_two_moments
   unset RUSTFLAGS
 }
 

@@ -11,12 +11,14 @@ pub(crate) struct Counting;
 
 static IS_COUNTING: AtomicBool = AtomicBool::new(false);
 static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
+static PEAK_BYTES: AtomicI64 = AtomicI64::new(0);
 
 fn note(grown: usize, shrunk: usize) {
     // The other workloads pay for one load of a flag that never changes meanwhile.
     if IS_COUNTING.load(Ordering::Relaxed) {
         let change = grown.cast_signed() - shrunk.cast_signed();
-        LIVE_BYTES.fetch_add(change as i64, Ordering::Relaxed);
+        let before = LIVE_BYTES.fetch_add(change as i64, Ordering::Relaxed);
+        PEAK_BYTES.fetch_max(before + change as i64, Ordering::Relaxed);
     }
 }
 
@@ -59,6 +61,7 @@ impl Count {
     /// Begins.
     pub(crate) fn begin() -> Self {
         LIVE_BYTES.store(0, Ordering::Relaxed);
+        PEAK_BYTES.store(0, Ordering::Relaxed);
         let was_counting = IS_COUNTING.swap(true, Ordering::Relaxed);
         assert!(!was_counting, "one count at a time");
         Self(())
@@ -67,6 +70,16 @@ impl Count {
     /// How many more bytes are live than when the present count began.
     pub(crate) fn live_bytes() -> i64 {
         LIVE_BYTES.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes that were live at once since the peak was forgotten.
+    pub(crate) fn peak_bytes() -> i64 {
+        PEAK_BYTES.load(Ordering::Relaxed)
+    }
+
+    /// Begins a new peak at what is live now.
+    pub(crate) fn forget_peak() {
+        PEAK_BYTES.store(Self::live_bytes(), Ordering::Relaxed);
     }
 }
 

@@ -103,6 +103,18 @@ fn others(report: &Report) -> String {
         let alone = report.find("append-beside-snapshot-p99", "payonce, no snapshot");
         alone.map_or_else(String::new, |alone| format!("without: {} us", number(alone.value)))
     });
+    for (what, workload) in [
+        (
+            "longest wait of a durable step while the log is verified",
+            "append-beside-verify-longest",
+        ),
+        ("the same while history is dropped", "append-beside-drop-longest"),
+    ] {
+        line(what, workload, {
+            let alone = report.find(workload, "payonce, nothing beside");
+            alone.map_or_else(String::new, |alone| format!("without: {} us", number(alone.value)))
+        });
+    }
     line("log of one payment, Send to forgotten", "bytes", "LND: about 2,200 bytes".into());
     line("memory of a pending payment", "memory", String::new());
     text

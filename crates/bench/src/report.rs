@@ -99,9 +99,11 @@ impl Report {
 }
 
 /// What is counted besides a workload's value: the end of the figure's workload, and a heading.
-const BESIDES: [(&str, &str); 4] = [
+const BESIDES: [(&str, &str); 6] = [
     ("-p50", "p50 us"),
     ("-p99", "p99 us"),
+    ("-longest", "longest us"),
+    ("-memory", "memory MB"),
     ("-flushes", "flushes/record"),
     ("-device-bytes", "device bytes/record"),
 ];

@@ -33,8 +33,9 @@ pub enum FsError {
         /// The largest value.
         most: u64,
     },
-    /// Another writer has the log open. (So has, for a moment, a child that the writer's process is
-    /// starting: between its fork and its exec it holds what the writer holds.)
+    /// Another writer has the log open. (So has, for a moment, a child that the writer's process was
+    /// starting when it ended: between its fork and its exec it holds what the writer held. Opening
+    /// waits for such a one for a quarter of a second.)
     #[error(
         "another writer{} has the log open and holds {place}: stop it and open again; never delete \
          a file of the log to get past this, two writers would lose each other's payments",
@@ -97,6 +98,23 @@ pub enum FsError {
         place: String,
         /// The record that names it.
         record: String,
+    },
+    /// The newest segment ends before the seq at which its last writer left it: the log has lost its
+    /// end, though nothing that is left is damaged.
+    #[error(
+        "{place} ends at seq {head}, but its writer left it at seq {at}: the log has lost its end; \
+         restore the file; only if it is lost for good, remove {record} and open with the head that \
+         the node knows"
+    )]
+    EndMissing {
+        /// The segment.
+        place: String,
+        /// The record that says where it ended.
+        record: String,
+        /// Where it ended.
+        at: u64,
+        /// Where it ends now.
+        head: u64,
     },
     /// Bytes are not what was written.
     #[error("{place} is damaged at byte {offset}: {damage}; {}", restore(place))]
@@ -214,13 +232,26 @@ pub enum FsError {
     /// What the writer holds is not what others find under its name: the outcome of its last call
     /// is unknown.
     #[error(
-        "{place} is not the file that this writer holds any more: the directory was moved or \
-         replaced, or another writer has opened the log; stop all writers, see which directory is \
-         the right one, and open that"
+        "{place} is not the file that this writer holds any more: it was removed, the directory was \
+         moved or replaced, or another writer has opened the log; stop all writers, restore what was \
+         removed, see which directory is the right one, and open that"
     )]
     Replaced {
         /// The file.
         place: String,
+    },
+    /// Somebody cut the newest segment while its writer held it, as a rotation of logs does.
+    #[error(
+        "{place} was cut under its writer: it has {size} bytes and had {expected}; stop whatever cut \
+         it (a rotation of logs, perhaps), restore the file and open again"
+    )]
+    Cut {
+        /// The segment.
+        place: String,
+        /// Its size now.
+        size: u64,
+        /// The size that it had.
+        expected: u64,
     },
     /// Somebody wrote to the newest segment while it was opened: a writer that no lock keeps out.
     #[error(
@@ -262,7 +293,7 @@ fn process(holder: Option<u32>) -> String {
 fn restore(place: &str) -> &'static str {
     if place.ends_with(names::NEWEST) {
         "if all segments are there it can be removed, and is made anew"
-    } else if place.ends_with(names::LOCK) || place.ends_with(names::RESERVE) {
+    } else if [names::LOCK, names::RESERVE, names::SPARE].iter().any(|name| place.ends_with(name)) {
         "move it away if it is somebody else's"
     } else {
         "restore the file from a copy"
@@ -383,6 +414,7 @@ impl From<FsError> for StoreError {
             | FsError::Option { .. }
             | FsError::Changing { .. }
             | FsError::Replaced { .. }
+            | FsError::Cut { .. }
             | FsError::Contested { .. } => Self::Backend(Box::new(error)),
             FsError::NotADirectory { ref place }
             | FsError::NotALedger { ref place }
@@ -390,6 +422,7 @@ impl From<FsError> for StoreError {
             | FsError::AlreadyExists { ref place }
             | FsError::Gone { ref place, .. }
             | FsError::NewestMissing { ref place, .. }
+            | FsError::EndMissing { ref place, .. }
             | FsError::OtherLedger { ref place, .. }
             | FsError::SameSeq { first: ref place, .. }
             | FsError::Misnamed { ref place, .. }

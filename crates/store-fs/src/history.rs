@@ -206,6 +206,7 @@ impl<D: Disk> History<D> {
         let mut tail = read_newest(&disk, newest, &wanted)?;
         let (end, head, marks) = (tail.end, tail.head, std::mem::take(&mut tail.marks));
         let history = Self { disk, ledger, segments, end, head, base, marks };
+        history.check_end(record)?;
         history.check_base()?;
         history.check_none_ahead(&listing.snapshots)?;
         Ok((history, Findings { tail, dropped }))
@@ -214,6 +215,21 @@ impl<D: Disk> History<D> {
     /// The newest segment, to which entries are appended.
     pub(crate) fn newest(&self) -> &SegmentHeader {
         self.segments.last().expect("a log has at least one segment")
+    }
+
+    /// Checks that the newest segment holds what its last writer left in it.
+    fn check_end(&self, record: Option<Newest>) -> Result<(), FsError> {
+        let newest = self.newest();
+        let record = record.filter(|record| record.first_seq == newest.first_seq());
+        match record.and_then(|record| record.closed) {
+            Some(closed) if self.head.seq < closed.head.seq => Err(FsError::EndMissing {
+                place: self.disk.place(&newest.name()),
+                record: self.disk.place(NEWEST),
+                at: closed.head.seq,
+                head: self.head.seq,
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn check_base(&self) -> Result<(), FsError> {

@@ -11,8 +11,10 @@ use crate::{
 pub(crate) const LOCK: &str = "lock";
 /// Tells which segment is the newest, and whether it was closed.
 pub(crate) const NEWEST: &str = "newest";
-/// Space for a full disk.
+/// Space for opening on a full disk.
 pub(crate) const RESERVE: &str = "reserve";
+/// Space for appending on a full disk.
+pub(crate) const SPARE: &str = "spare";
 
 /// What is done when names are made durable: its failure leaves them unknown.
 pub(crate) const SYNC_NAMES: &str = "sync the directory";
@@ -50,7 +52,7 @@ pub(crate) fn kind(name: &str) -> Kind {
     match name {
         LOCK => return Kind::Lock,
         NEWEST => return Kind::Newest,
-        RESERVE => return Kind::Reserve,
+        RESERVE | SPARE => return Kind::Reserve,
         _ => {}
     }
     if numbered(SEGMENT).is_some() {
@@ -221,6 +223,7 @@ mod tests {
         }
         assert_eq!(kind("newest.tmp"), Kind::Unfinished);
         assert_eq!(kind("reserve.tmp"), Kind::Unfinished);
+        assert_eq!(kind("spare.tmp"), Kind::Unfinished);
         assert_eq!(kind("00000000000000000065-512-1.cut"), Kind::Cut(65));
         assert_eq!(kind("x.log"), Kind::PerhapsSegment);
         for name in ["lock.tmp", "x.log.tmp", "65.snap", "65-1-1.cut", "notes.cut", "65.log.bak"] {

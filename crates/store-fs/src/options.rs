@@ -14,10 +14,11 @@ pub struct Options {
     /// space is one write and one sync that leaves the file's length alone.
     pub preallocate_bytes: u64,
     /// How much space, in bytes, is kept in reserve for a full disk. 32 MiB by default, up to 1 GiB;
-    /// 0 for none. With at least [`segment_bytes`](Self::segment_bytes) and twice
-    /// [`preallocate_bytes`](Self::preallocate_bytes) a full disk is no reason that the log does not
-    /// open. It is taken when the log is made, given back when the disk is full, and taken again at
-    /// the next opening, or once history was dropped, that finds the space.
+    /// 0 for none. Of it [`segment_bytes`](Self::segment_bytes) and twice
+    /// [`preallocate_bytes`](Self::preallocate_bytes) are for openings alone: a full disk is no reason
+    /// that the log does not open, whatever filled it. The rest is for appends, to record what became
+    /// of payments. Both are taken when the log is made, given back when the disk is full, and taken
+    /// again at the next opening, or once history was dropped, that finds the space.
     pub reserve_bytes: u64,
 }
 
@@ -52,6 +53,13 @@ impl Options {
     /// Checked to fit.
     pub(crate) fn segment(&self) -> usize {
         usize::try_from(self.segment_bytes).expect("at most 1 GiB")
+    }
+
+    /// How much of the reserve is for openings, and how much for appends.
+    pub(crate) fn reserves(&self) -> [u64; 2] {
+        let opening = self.segment_bytes + 2 * self.preallocated() as u64;
+        let opening = opening.min(self.reserve_bytes);
+        [opening, self.reserve_bytes - opening]
     }
 
     /// Checked to fit; whole sectors.

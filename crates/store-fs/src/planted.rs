@@ -8,6 +8,8 @@
 pub(crate) const BELIEVES_THE_NEWEST: u32 = 1;
 /// Nobody looks whether the files are still those under their names.
 pub(crate) const LOOKS_NOWHERE: u32 = 2;
+/// A reader takes one listing of the directory for the truth.
+pub(crate) const BELIEVES_A_LISTING: u32 = 3;
 
 /// Whether this fault is planted.
 #[cfg(payonce_faults)]

@@ -85,7 +85,7 @@ pub(crate) fn create<D: Disk>(
     let salt = disk.fresh_salt().map_err(io_error("draw a salt for", disk, ""))?;
     let before = Head::genesis(ledger);
     let header = SegmentHeader { ledger, salt, before, previous: 0 };
-    reserve::with(disk, || create_segment(disk, &header, options))?;
+    reserve::for_opening(disk, || create_segment(disk, &header, options))?;
     Ok(held)
 }
 
@@ -261,16 +261,19 @@ pub(crate) fn recover<D: Disk>(
     let cut = if tail.torn.is_empty() {
         None
     } else {
-        Some(reserve::with(&history.disk, || keep_aside(&history, &tail))?)
+        Some(reserve::for_opening(&history.disk, || keep_aside(&history, &tail))?)
     };
     let (file, size) = if was_closed {
         (found, tail.size)
     } else {
-        reserve::with(&history.disk, || write_anew(&history, &tail, &found))?
+        let fresh = reserve::for_opening(&history.disk, || write_anew(&history, &tail, &found))?;
+        // As long as it is open it takes its space.
+        drop(found);
+        fresh
     };
     let (ledger, first_seq) = (history.ledger, history.newest().first_seq());
     let opened = Newest { ledger, first_seq, closed: None };
-    reserve::with(&history.disk, || opened.write(&history.disk))?;
+    reserve::for_opening(&history.disk, || opened.write(&history.disk))?;
     check_alone(&history)?;
     let base = history.base.map_or(0, |base| base.seq);
     let below = listing.snapshots.iter().filter(|at| **at <= base);
@@ -306,7 +309,7 @@ pub(crate) fn recover<D: Disk>(
 fn make_base_certain<D: Disk>(history: &History<D>) -> Result<bool, FsError> {
     let Some(base) = history.base else { return Ok(true) };
     let disk = &history.disk;
-    match reserve::with(disk, || snapshot::write_anew(disk, &names::base(base.seq))) {
+    match reserve::for_opening(disk, || snapshot::write_anew(disk, &names::base(base.seq))) {
         Err(error) if error.is_full() => Ok(false),
         written => written.map(|()| true),
     }

@@ -1,74 +1,112 @@
-//! Space that is taken while there is some and given back when the disk is full: enough to open the
-//! log, to record what became of what is out, and to drop history.
+//! Space that is taken while there is some and given back when the disk is full. One part is for
+//! openings: enough to open the log and to drop history. The other is for appends: to record what
+//! became of what is out. Appends never touch the first, or a disk that they filled would be one on
+//! which the log does not open.
 
 use crate::{
-    disk::{Access, Disk, DiskFile, write_full},
+    disk::{Access, Disk, DiskFile, read_full, write_full},
     error::FsError,
     frame::SECTOR_BYTES,
-    names::{self, RESERVE, io_error},
+    names::{self, RESERVE, SPARE, io_error},
     options::Options,
     segment::{FORMAT_VERSION, open_sealed, seal},
 };
 
 const MAGIC: [u8; 8] = *b"payonceR";
 
-/// Takes the reserve if it is not there; whether it is there now. A disk without room for it is no
-/// error.
+/// Takes what is not there of the reserve; whether all of it is there now. A disk without room for it
+/// is no error.
 pub(crate) fn take<D: Disk>(disk: &D, options: &Options) -> Result<bool, FsError> {
-    if options.reserve_bytes == 0 {
+    let [opening, appending] = options.reserves();
+    if opening == 0 {
         return Ok(false);
     }
-    match size(disk)? {
-        Some(size) if size >= options.reserve_bytes => return Ok(true),
+    if !take_part(disk, RESERVE, opening)? {
+        // An opening may have used a little of it for good, for a tail that was cut: most of it is
+        // better than to leave all that was given back to the appends.
+        let least = opening.div_ceil(2);
+        let mut bytes = opening;
+        while size(disk, RESERVE)?.is_none() && bytes > least {
+            bytes -= (opening / 16).max(1);
+            take_part(disk, RESERVE, bytes)?;
+        }
+        return Ok(false);
+    }
+    Ok(appending == 0 || take_part(disk, SPARE, appending)?)
+}
+
+fn take_part<D: Disk>(disk: &D, name: &str, bytes: u64) -> Result<bool, FsError> {
+    match size(disk, name)? {
+        Some(size) if size >= bytes => return Ok(true),
         _ => {}
     }
     let mut header = [0; SECTOR_BYTES];
     header[..8].copy_from_slice(&MAGIC);
     header[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
     seal(&mut header);
-    let made = names::prepare(disk, RESERVE, |file| {
-        file.allocate(options.reserve_bytes)?;
+    let made = names::prepare(disk, name, |file| {
+        file.allocate(bytes)?;
         write_full(file, &header, 0)
     });
-    match made.and_then(|_| names::publish(disk, RESERVE)) {
+    match made.and_then(|_| names::publish(disk, name)) {
         Ok(()) => Ok(true),
         Err(error) if error.is_full() => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Does what may need the reserve: if the disk is full, gives it back and does it once more.
-pub(crate) fn with<D: Disk, T>(
+/// Does what an append needs: if the disk is full, gives back what is for appends and does it once
+/// more.
+pub(crate) fn for_append<D: Disk, T>(
     disk: &D,
-    mut act: impl FnMut() -> Result<T, FsError>,
+    act: impl FnMut() -> Result<T, FsError>,
 ) -> Result<T, FsError> {
-    match act() {
-        Err(error) if error.is_full() => {
-            // The reserve cannot help if it is not there, or cannot be removed.
-            if matches!(give_back(disk), Ok(true)) { act() } else { Err(error) }
-        }
-        outcome => outcome,
-    }
+    with(disk, &[SPARE], act)
 }
 
-/// Removes the reserve; whether there was one.
-fn give_back<D: Disk>(disk: &D) -> Result<bool, FsError> {
-    if size(disk)?.is_none() {
+/// Does what an opening needs: if the disk is full, gives back what is for openings, then the rest,
+/// and does it once more after each.
+pub(crate) fn for_opening<D: Disk, T>(
+    disk: &D,
+    act: impl FnMut() -> Result<T, FsError>,
+) -> Result<T, FsError> {
+    with(disk, &[RESERVE, SPARE], act)
+}
+
+fn with<D: Disk, T>(
+    disk: &D,
+    parts: &[&str],
+    mut act: impl FnMut() -> Result<T, FsError>,
+) -> Result<T, FsError> {
+    let mut outcome = act();
+    for part in parts {
+        // It cannot help if it is not there, or cannot be removed.
+        if matches!(&outcome, Err(error) if error.is_full())
+            && matches!(give_back(disk, part), Ok(true))
+        {
+            outcome = act();
+        }
+    }
+    outcome
+}
+
+/// Removes a part of the reserve; whether it was there.
+fn give_back<D: Disk>(disk: &D, name: &str) -> Result<bool, FsError> {
+    if size(disk, name)?.is_none() {
         return Ok(false);
     }
-    disk.remove(RESERVE).map_err(io_error("remove", disk, RESERVE))?;
+    disk.remove(name).map_err(io_error("remove", disk, name))?;
     Ok(true)
 }
 
-/// The size of the reserve, if it is there; an error if it is a file of somebody else.
-fn size<D: Disk>(disk: &D) -> Result<Option<u64>, FsError> {
-    let file = match names::open(disk, RESERVE, Access::Read) {
+/// The size of a part of the reserve, if it is there; an error if it is a file of somebody else.
+fn size<D: Disk>(disk: &D, name: &str) -> Result<Option<u64>, FsError> {
+    let file = match names::open(disk, name, Access::Read) {
         Err(error) if error.is_not_found() => return Ok(None),
         file => file?,
     };
     let mut header = [0; SECTOR_BYTES];
-    let read =
-        crate::disk::read_full(&file, &mut header, 0).map_err(io_error("read", disk, RESERVE))?;
-    open_sealed(&header[..read], MAGIC, &disk.place(RESERVE))?;
-    file.size().map(Some).map_err(io_error("measure", disk, RESERVE))
+    let read = read_full(&file, &mut header, 0).map_err(io_error("read", disk, name))?;
+    open_sealed(&header[..read], MAGIC, &disk.place(name))?;
+    file.size().map(Some).map_err(io_error("measure", disk, name))
 }

@@ -27,7 +27,8 @@ use crate::{
 /// this handle lives: the lock file, the directory and the newest segment are locked, and no file is
 /// named by a path that could lead elsewhere meanwhile. An append is acknowledged only if the newest
 /// segment is still what others find under its name; a writer whose directory was replaced, or that
-/// another one has passed by, is poisoned with [`FsError::Replaced`].
+/// another one has passed by, is poisoned with [`FsError::Replaced`], and one whose segment somebody
+/// has cut with [`FsError::Cut`].
 ///
 /// After any failed append the handle is poisoned: what is on the disk is known again only once the
 /// log has been opened anew. A failed sync is never tried again. A failed snapshot or dropping of
@@ -147,6 +148,11 @@ impl<D: Disk> FsStore<D> {
         if was != Doing::Rests || self.shared.check_usable().is_err() {
             return Ok(());
         }
+        self.record_end()
+    }
+
+    /// Records where the log ends, and what the newest segment is.
+    fn record_end(&self) -> Result<(), FsError> {
         let (history, active) = (&self.history, &self.active);
         let disk = &history.disk;
         let stamp = active.file.stamp().map_err(io_error("look at", disk, &active.name))?;
@@ -207,6 +213,7 @@ impl<D: Disk> FsStore<D> {
         if !self.fits(&entries[0]) {
             self.roll()?;
         }
+        self.check_whole()?;
         let header = *self.history.newest();
         let vouched = header.relative(self.history.head.seq).expect("the segment has room");
         let start = self.history.end;
@@ -233,6 +240,20 @@ impl<D: Disk> FsStore<D> {
         Ok(count)
     }
 
+    /// Checks that nobody has cut the newest segment since the last append: what was cut is lost, and
+    /// what would be appended lay beyond a hole. If so, the next opening is told where it ended.
+    fn check_whole(&self) -> Result<(), FsError> {
+        let (disk, active) = (&self.history.disk, &self.active);
+        let size = active.file.size().map_err(io_error("measure", disk, &active.name))?;
+        let expected = active.size as u64;
+        if size >= expected {
+            return Ok(());
+        }
+        // That it was cut is what there is to tell, whether or not this can be recorded.
+        let _ = self.record_end();
+        Err(FsError::Cut { place: disk.place(&active.name), size, expected })
+    }
+
     /// Whether the newest segment takes this entry. An empty one takes any.
     fn fits(&self, entry: &Entry) -> bool {
         let header = self.history.newest();
@@ -252,9 +273,9 @@ impl<D: Disk> FsStore<D> {
         let record = Newest { ledger, first_seq: header.first_seq(), closed: None };
         let (file, size) = self.shared.change_names(|| {
             let create = || recovery::create_segment(disk, &header, &self.options);
-            let created = reserve::with(disk, create)?;
+            let created = reserve::for_append(disk, create)?;
             // Once the segment is there for certain, and before anything in it is acknowledged.
-            reserve::with(disk, || record.write(disk))?;
+            reserve::for_append(disk, || record.write(disk))?;
             // Whoever has opened the log meanwhile has not seen the new segment, but taken the last.
             self.shared.check_ours(&self.active.name, &self.active.file)?;
             Ok(created)
@@ -275,7 +296,7 @@ impl<D: Disk> FsStore<D> {
         let range = self.active.size..size;
         // A write that found no room has written nothing that a sync could forget: it can be made
         // again.
-        reserve::with(&self.history.disk, || {
+        reserve::for_append(&self.history.disk, || {
             write_zeros(&self.active.file, range.clone()).map_err(self.failed("reserve space in"))
         })?;
         self.active.file.sync().map_err(self.failed("sync"))?;

@@ -66,13 +66,15 @@ impl Scale {
 type Run = fn(&Bench) -> Result<Vec<Figure>>;
 
 /// Every workload and its name, in the order of the report.
-pub(crate) const ALL: [(&str, Run); 13] = [
+pub(crate) const ALL: [(&str, Run); 15] = [
     ("append-1", append::one),
     ("append-16", append::sixteen),
     ("append-64", append::sixty_four),
     ("append-async-64", append_async::run),
     ("append-batch-512", append::batch),
-    ("append-beside-snapshot", beside::run),
+    ("append-beside-snapshot", beside::snapshots),
+    ("append-beside-verify", beside::verifying),
+    ("append-beside-drop", beside::dropping),
     ("replay", replay::replay),
     ("replay-chain", replay::replay_chain),
     ("replay-pending", replay::replay_pending),

@@ -57,6 +57,8 @@ struct State {
     names: BTreeMap<String, usize>,
     files: Vec<Vec<u8>>,
     locked: BTreeSet<usize>,
+    /// How often each file is open: one that is open takes space, whether or not it has a name.
+    open: BTreeMap<usize, usize>,
     trace: Vec<Change>,
     operations: u64,
     faults: BTreeMap<u64, Fault>,
@@ -262,7 +264,8 @@ impl State {
     /// How many of `len` bytes at `offset` fit on the disk.
     fn room(&self, file: usize, offset: usize, len: usize) -> usize {
         let Some(full_at) = self.full_at else { return len };
-        let used: usize = self.names.values().map(|file| self.files[*file].len()).sum();
+        let taken: BTreeSet<_> = self.names.values().chain(self.open.keys()).collect();
+        let used: usize = taken.into_iter().map(|file| self.files[*file].len()).sum();
         let free = usize::try_from(full_at).unwrap_or(usize::MAX).saturating_sub(used);
         len.min((self.files[file].len() + free).saturating_sub(offset))
     }
@@ -297,6 +300,7 @@ impl Disk for ModelDisk {
             (found, _) => found?,
         };
         state.end(())?;
+        *state.open.entry(file).or_default() += 1;
         drop(state);
         Ok(ModelFile { disk: self.clone(), file, has_lock: false.into() })
     }
@@ -441,8 +445,15 @@ impl DiskFile for ModelFile {
 
 impl Drop for ModelFile {
     fn drop(&mut self) {
+        let mut state = self.disk.lock();
         if *self.has_lock.get_mut() {
-            self.disk.lock().locked.remove(&self.file);
+            state.locked.remove(&self.file);
+        }
+        if let Some(open) = state.open.get_mut(&self.file) {
+            *open -= 1;
+            if *open == 0 {
+                state.open.remove(&self.file);
+            }
         }
     }
 }

@@ -11,6 +11,8 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -25,6 +27,9 @@ use crate::{
     disk::{Access, Disk, DiskFile, Listed, Stamp, write_zeros},
     names::shown,
 };
+
+/// Within this time a child that is being started runs a program of its own.
+const CHILD_STARTS: Duration = Duration::from_millis(250);
 
 /// A directory of the file system.
 ///
@@ -214,11 +219,19 @@ impl DiskFile for File {
         Ok(Stamp { inode: stat.st_ino, changed_nanos })
     }
 
+    /// Who holds it may be gone, but for a child that it was starting: that one holds what its parent
+    /// held until it runs a program of its own.
     fn try_lock(&self) -> io::Result<bool> {
-        match File::try_lock(self) {
-            Ok(()) => Ok(true),
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error),
+        let begun = Instant::now();
+        loop {
+            match File::try_lock(self) {
+                Ok(()) => return Ok(true),
+                Err(TryLockError::Error(error)) => return Err(error),
+                Err(TryLockError::WouldBlock) if begun.elapsed() >= CHILD_STARTS => {
+                    return Ok(false);
+                }
+                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(5)),
+            }
         }
     }
 }

@@ -426,7 +426,7 @@ fn what_is_not_ours_is_never_touched_nor_waited_for() {
 #[cfg(unix)]
 #[test]
 fn a_pipe_or_a_link_in_place_of_a_file_of_ours_is_refused_at_once() {
-    for name in ["00000000000000000001.log", "newest", "lock", "reserve"] {
+    for name in ["00000000000000000001.log", "newest", "lock", "reserve", "spare"] {
         let parent = support::directory();
         let path = parent.path().join("log");
         drop(FsStore::create(&path, support::ledger(), SMALL).expect("new"));
@@ -449,10 +449,12 @@ fn a_pipe_or_a_link_in_place_of_a_file_of_ours_is_refused_at_once() {
 
 #[test]
 fn a_reserve_of_somebody_else_is_left_alone() {
-    let mut image = small().image;
-    image.insert("reserve".into(), b"my reserve".to_vec());
-    let disk = ModelDisk::from_image(&image);
-    let error = FsStore::open_on(disk.clone(), SMALL).map(drop).expect_err("not ours");
-    assert!(error.to_string().contains("move it away"), "{error}");
-    assert_eq!(disk.image()["reserve"], b"my reserve");
+    for name in ["reserve", "spare"] {
+        let mut image = small().image;
+        image.insert(name.into(), b"my reserve".to_vec());
+        let disk = ModelDisk::from_image(&image);
+        let error = FsStore::open_on(disk.clone(), SMALL).map(drop).expect_err("not ours");
+        assert!(error.to_string().contains("move it away"), "{error}");
+        assert_eq!(disk.image()[name], b"my reserve");
+    }
 }

@@ -2,8 +2,8 @@
 
 use std::{fs, io::Write, os::unix::fs::MetadataExt, path::Path};
 
-use payonce_core::{EventSource, EventStore, Head};
-use payonce_store_fs::{FsStore, RecoveryReport, model::ModelDisk};
+use payonce_core::{EventSource, EventStore, Head, StoreError};
+use payonce_store_fs::{FsError, FsStore, RecoveryReport, model::ModelDisk};
 
 use crate::support::{self, SMALL};
 
@@ -80,6 +80,84 @@ fn a_closed_log_that_was_written_to_since_is_not_believed() {
     file.write_all(&[0; 512]).expect("written");
     drop(file);
     assert!(!report(&path, head).was_closed);
+}
+
+/// Fewer entries than there were when the log was closed are never "fine", wherever the newest segment
+/// was cut: between two entries, inside one, in its header.
+#[test]
+fn a_closed_log_that_was_cut_is_refused() {
+    let disk = ModelDisk::default();
+    let created = FsStore::create_on(disk.clone(), support::ledger(), SMALL);
+    let mut store = created.expect("empty").0;
+    for sizes in support::BATCHES {
+        let batch = support::batch(store.head().expect("sound"), sizes);
+        store.append(&batch).expect("sound");
+    }
+    let head = store.head().expect("sound");
+    store.close().expect("nothing failed");
+    let image = disk.image();
+    let name = support::segments(&image).pop().expect("some");
+    let last = *support::frames(&image[&name]).last().expect("some");
+    let mut missing = 0;
+    for len in 0..image[&name].len() {
+        let mut image = image.clone();
+        image.get_mut(&name).expect("it is there").truncate(len);
+        let opened = support::open(&image).map(|(store, _)| store.head());
+        let read = support::read(&image).map(|log| log.head());
+        for told in [opened, read] {
+            match told {
+                Ok(found) => assert!(len > last && found.expect("sound") == head, "{len}"),
+                Err(FsError::Damaged { .. }) => assert!(len < 512, "{len}"),
+                Err(FsError::EndMissing { at, head: found, .. }) => {
+                    assert!(at == head.seq && found < at, "{len}: {found} of {at}");
+                    missing += 1;
+                }
+                Err(error) => panic!("{len}: {error}"),
+            }
+        }
+        if len == last {
+            // The operator's word: it is lost for good.
+            image.remove("newest").expect("it is there");
+            let (store, report) = support::open(&image).expect("nothing says otherwise");
+            assert!(!report.knew_newest && store.head().expect("sound").seq < head.seq);
+        }
+    }
+    assert!(missing > 200, "{missing}");
+}
+
+/// What a rotation of logs does that copies a file and cuts it.
+#[test]
+fn a_segment_cut_under_its_writer_is_noticed_and_told_to_the_next_opening() {
+    let cuts = [0, 100, 512, 700];
+    for (keeps, appends) in cuts.iter().flat_map(|keeps| [(*keeps, true), (*keeps, false)]) {
+        let parent = support::directory();
+        let path = parent.path().join("log");
+        let (mut store, _) = FsStore::create(&path, support::ledger(), SMALL).expect("new");
+        for _ in 0..4 {
+            let batch = support::batch(store.head().expect("sound"), &[1, 2]);
+            store.append(&batch).expect("sound");
+        }
+        let head = store.head().expect("sound");
+        let copy = fs::read(newest(&path)).expect("it is there");
+        let file = fs::OpenOptions::new().write(true).open(newest(&path)).expect("it is there");
+        file.set_len(keeps).expect("cut");
+        if appends {
+            let more = support::batch(head, &[1]);
+            let Err(StoreError::Backend(error)) = store.append(&more) else { panic!("{keeps}") };
+            assert!(matches!(error.downcast_ref(), Some(FsError::Cut { .. })), "{error}");
+            let told = store.append(&more);
+            assert!(matches!(told, Err(StoreError::Poisoned { .. })), "{told:?}");
+        }
+        drop(store);
+        let error = FsStore::open(&path, SMALL).map(drop).expect_err("it was cut");
+        assert!(
+            matches!(error, FsError::EndMissing { .. } | FsError::Damaged { .. }),
+            "{keeps}: {error}"
+        );
+        fs::write(newest(&path), copy).expect("restored");
+        let (store, report) = FsStore::open(&path, SMALL).expect("whole again");
+        assert!(!report.was_closed && store.head().expect("sound") == head);
+    }
 }
 
 #[test]

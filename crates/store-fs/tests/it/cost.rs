@@ -5,7 +5,7 @@ use payonce_store_fs::{FsStore, Options, model::ModelDisk};
 
 use crate::support;
 
-/// And one look at a name, which asks no disk: whether the segment is still ours.
+/// And two looks, which ask no disk: whether the segment is still whole, and still ours.
 #[test]
 fn an_append_is_one_write_and_one_sync_however_many_entries() {
     let disk = ModelDisk::default();
@@ -18,7 +18,7 @@ fn an_append_is_one_write_and_one_sync_however_many_entries() {
         let batch = support::batch(head, sizes);
         let (operations, changes) = (disk.operations(), disk.changes());
         store.append(&batch).expect("sound");
-        assert_eq!((disk.operations() - operations, disk.changes() - changes), (3, 2));
+        assert_eq!((disk.operations() - operations, disk.changes() - changes), (4, 2));
         head = batch[batch.len() - 1].after();
     }
 }

@@ -219,6 +219,10 @@ fn every_operation_fails_in_every_way_after_a_torn_tail() {
 
 const WITHOUT_RESERVE: Options = Options { reserve_bytes: 0, ..SMALL };
 
+fn is_reserve(name: &str) -> bool {
+    ["reserve", "spare"].contains(&name)
+}
+
 fn used(disk: &ModelDisk) -> u64 {
     disk.image().values().map(|file| file.len() as u64).sum()
 }
@@ -247,11 +251,60 @@ fn a_full_disk_opens_takes_facts_and_drops_history() {
 
     // It is the reserve that does it.
     let mut image = sample.image;
-    image.remove("reserve");
+    image.retain(|name, _| !is_reserve(name));
     let disk = ModelDisk::from_image(&image);
     disk.set_full_at(Some(used(&disk)));
     let error = FsStore::open_on(disk, WITHOUT_RESERVE).expect_err("no room for a fresh file");
     assert!(error.to_string().contains("make room"), "{error}");
+}
+
+/// Appends until there is no room; the head of what was acknowledged.
+fn fill(store: &mut FsStore<ModelDisk>) -> Head {
+    let mut head = store.head().expect("sound");
+    loop {
+        let batch = support::batch(head, &[3]);
+        match store.append(&batch) {
+            Ok(()) => head = batch[0].after(),
+            Err(error) => {
+                assert!(error.to_string().contains("make room"), "{error}");
+                return head;
+            }
+        }
+    }
+}
+
+/// Payments fill the disk, and what is in reserve for them too: what is in reserve for openings stays,
+/// again and again, and dropping history makes room for more.
+#[test]
+fn a_disk_that_appends_have_filled_opens_and_drops_history() {
+    let disk = ModelDisk::default();
+    let (mut store, _) = FsStore::create_on(disk.clone(), support::ledger(), SMALL).expect("new");
+    for sizes in BATCHES {
+        let batch = support::batch(store.head().expect("sound"), sizes);
+        store.append(&batch).expect("there is room");
+    }
+    let at = store.head().expect("sound");
+    store.save_snapshot(at, b"state").expect("there is room");
+    disk.set_full_at(Some(used(&disk) + 2_000));
+    for is_first in [true, false] {
+        let head = fill(&mut store);
+        drop(store);
+        for _ in 0..3 {
+            let (mut opened, report) = FsStore::open_on(disk.clone(), SMALL).expect("the reserve");
+            assert!(opened.head().expect("sound") == head && !report.was_closed);
+            assert!(disk.image().contains_key("reserve"), "taken again");
+            opened.append(&support::batch(head, &[60])).expect_err("it is full");
+        }
+        (store, _) = FsStore::open_on(disk.clone(), SMALL).expect("the reserve");
+        if is_first {
+            store.drop_history(at).expect("needs no room");
+            store.append(&support::batch(head, &[1])).expect("there is room again");
+        }
+    }
+    disk.set_full_at(None);
+    drop(store);
+    let (_, report) = FsStore::open_on(disk, SMALL).expect("sound");
+    assert!(report.was_closed && report.has_reserve);
 }
 
 #[test]
@@ -259,14 +312,19 @@ fn a_torn_tail_on_a_full_disk_is_kept_aside_out_of_the_reserve() {
     let start = Start::torn();
     let disk = ModelDisk::from_image(&start.image);
     disk.set_full_at(Some(used(&disk)));
-    let (_, report) = FsStore::open_on(disk, SMALL).expect("there is a reserve");
-    assert!(report.cut.is_some());
+    let (mut store, report) = FsStore::open_on(disk.clone(), SMALL).expect("there is a reserve");
+    assert!(report.cut.is_some() && !report.has_reserve);
+    assert!(disk.image().contains_key("reserve"), "most of it is taken again");
+    let head = fill(&mut store);
+    drop(store);
+    let (store, _) = FsStore::open_on(disk, SMALL).expect("there is a reserve");
+    assert_eq!(store.head().expect("sound"), head);
 }
 
 #[test]
 fn a_full_disk_in_the_middle_of_an_append_leaves_everything_intact() {
     let mut sample = support::sample(support::BATCHES, &[], false);
-    sample.image.remove("reserve");
+    sample.image.retain(|name, _| !is_reserve(name));
     let used: usize = sample.image.values().map(Vec::len).sum();
     for free in (0..2_000).step_by(100) {
         let disk = ModelDisk::from_image(&sample.image);

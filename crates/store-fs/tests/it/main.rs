@@ -23,4 +23,5 @@ mod scenarios;
 mod segment_dir;
 mod support;
 mod unopened;
+mod watched;
 mod writers;

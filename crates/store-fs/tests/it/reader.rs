@@ -1,12 +1,18 @@
 //! Reading takes no lock, modifies nothing, tells what is not yet known to be durable, and works
 //! beside a writer.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use payonce_core::{EntryHeader, EventSource, EventStore, StoreError};
-use payonce_store_fs::{FsError, FsReader, FsStore, model::ModelDisk};
+use payonce_store_fs::{FsError, FsReader, FsStore, Listed, model::ModelDisk};
 
-use crate::support::{self, BATCHES, SMALL};
+use crate::{
+    support::{self, BATCHES, SMALL, Sample},
+    watched::Watched,
+};
 
 #[test]
 fn what_no_later_entry_vouches_for_is_told_as_not_yet_durable() {
@@ -71,6 +77,80 @@ fn a_reader_beside_a_writer_that_drops_history_says_that_it_changes() {
         assert!(is_changing(&error), "{error}");
     }
     assert!(FsReader::open_on(&disk).expect("again").verify().is_ok());
+}
+
+/// A log with a base, and its writer, who appends a segment's worth, saves a snapshot of it and drops
+/// what is before it.
+fn at_work(sample: &Sample) -> (ModelDisk, impl FnMut() + Send + use<>) {
+    let disk = ModelDisk::from_image(&sample.image);
+    let (mut store, _) = FsStore::open_on(disk.clone(), SMALL).expect("sound");
+    let work = move || {
+        let batch = support::batch(store.head().expect("sound"), &[30, 30, 30]);
+        store.append(&batch).expect("sound");
+        let head = store.head().expect("sound");
+        store.save_snapshot(head, b"state").expect("sound");
+        store.drop_history(head).expect("saved");
+    };
+    (disk, work)
+}
+
+/// Whatever a reader did before a writer took files away: it reads again, and finds the log.
+#[test]
+fn a_reader_is_opened_whenever_the_writer_drops_history_meanwhile() {
+    let sample = support::sample(BATCHES, &[3, 7], true);
+    for point in 1.. {
+        let (disk, work) = at_work(&sample);
+        let watched = Watched::new(&disk, point, work);
+        let reader = FsReader::open_on(&watched).expect("nothing is damaged");
+        if watched.operations() < point {
+            assert!(point > 6, "{point}: the record, the listing, three segments, a base");
+            break;
+        }
+        assert!(reader.head().expect("sound").seq >= sample.heads[sample.heads.len() - 1].seq);
+    }
+}
+
+/// Of names that come and go while a directory is listed, the system may tell or leave out each: a
+/// base that is missing in such a listing is no damage.
+#[test]
+fn a_listing_that_is_of_two_moments_is_no_damage() {
+    let sample = support::sample(BATCHES, &[3, 7], true);
+    let names = |disk: &ModelDisk| -> BTreeSet<_> { disk.image().into_keys().collect() };
+    let (disk, mut work) = at_work(&sample);
+    let before = names(&disk);
+    work();
+    let after = names(&disk);
+    let changed: Vec<_> = before.symmetric_difference(&after).collect();
+    assert!((6..12).contains(&changed.len()), "{changed:?}");
+    for told in 0..1_u32 << changed.len() {
+        let (disk, work) = at_work(&sample);
+        // The record of the newest segment is read first.
+        let watched = Watched::new(&disk, 2, work);
+        let is_told = |name: &&String| {
+            changed.iter().position(|other| other == name).is_none_or(|nth| told & 1 << nth != 0)
+        };
+        let listed = before.union(&after).filter(is_told);
+        let listed: Vec<_> =
+            listed.map(|name| Listed { name: name.into(), is_file: true }).collect();
+        let shown = format!("{listed:?}");
+        watched.list_once(listed);
+        let reader = FsReader::open_on(&watched).unwrap_or_else(|error| panic!("{error}: {shown}"));
+        let verified = reader.verify().unwrap_or_else(|error| panic!("{error}: {shown}"));
+        assert_eq!(verified.head, reader.head().expect("sound"));
+    }
+}
+
+/// What is damaged or missing is told at once, and not read again and again.
+#[test]
+fn damage_where_nobody_is_at_work_is_told_after_one_reading() {
+    let sample = support::sample(BATCHES, &[3, 7], true);
+    let mut image = sample.image.clone();
+    let first = support::segments(&image).swap_remove(0);
+    image.retain(|name, _| !name.ends_with(".base") && *name != first);
+    let disk = Watched::new(&ModelDisk::from_image(&image), 0, || {});
+    let error = FsReader::open_on(&disk).map(drop).expect_err("the base is missing");
+    assert!(matches!(error, FsError::BaseMissing { .. }), "{error}");
+    assert!(disk.operations() < 20, "{}", disk.operations());
 }
 
 #[test]

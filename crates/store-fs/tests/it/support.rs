@@ -15,7 +15,7 @@ pub(crate) const SMALL: Options = {
     let mut options = Options::DEFAULT;
     options.segment_bytes = 3 << 10;
     options.preallocate_bytes = 512;
-    options.reserve_bytes = 5 << 10;
+    options.reserve_bytes = 8 << 10;
     options
 };
 

@@ -163,6 +163,16 @@ fn where_another_writer_is() {
     let payonce_core::StoreError::Backend(error) = error else { panic!("{error}") };
     let error = error.downcast_ref::<FsError>().expect("of this store");
     said.note("the directory was moved away under the writer", error);
+    drop(store);
+    fs::rename(place.0.path().join("elsewhere"), &log).expect("moved");
+    let (mut store, _) = FsStore::open(&log, SMALL).expect("sound");
+    let newest = fs::OpenOptions::new().write(true).open(log.join("00000000000000000001.log"));
+    newest.expect("it is there").set_len(600).expect("cut");
+    let batch = support::batch(store.head().expect("sound"), &[1]);
+    let error = store.append(&batch).expect_err("it was cut");
+    let payonce_core::StoreError::Backend(error) = error else { panic!("{error}") };
+    let error = error.downcast_ref::<FsError>().expect("of this store");
+    said.note("the newest segment was cut under the writer", error);
     expect![[r#"
         another writer is at work
           another writer (process 4711) has the log open and holds /var/lib/node/log/lock: stop it and open again; never delete a file of the log to get past this, two writers would lose each other's payments
@@ -171,7 +181,10 @@ fn where_another_writer_is() {
           another writer has the log open and holds /var/lib/node/log/lock: stop it and open again; never delete a file of the log to get past this, two writers would lose each other's payments
 
         the directory was moved away under the writer
-          /var/lib/node/log/00000000000000000001.log is not the file that this writer holds any more: the directory was moved or replaced, or another writer has opened the log; stop all writers, see which directory is the right one, and open that
+          /var/lib/node/log/00000000000000000001.log is not the file that this writer holds any more: it was removed, the directory was moved or replaced, or another writer has opened the log; stop all writers, restore what was removed, see which directory is the right one, and open that
+
+        the newest segment was cut under the writer
+          /var/lib/node/log/00000000000000000001.log was cut under its writer: it has 600 bytes and had 1024; stop whatever cut it (a rotation of logs, perhaps), restore the file and open again
 
     "#]].assert_eq(&place.shown(&said));
 }
@@ -252,6 +265,11 @@ fn where_files_are_damaged_or_of_another_log() {
     let mut image = sample.image.clone();
     image.get_mut(&names[2]).expect("it is there").truncate(100);
     said.open("the newest segment is cut in its header", &place.lay(&image));
+    let disk = ModelDisk::from_image(&sample.image);
+    drop(FsStore::open_on(disk.clone(), SMALL).expect("sound"));
+    let mut image = disk.image();
+    image.get_mut(&names[2]).expect("it is there").truncate(520);
+    said.open("the newest segment was cut after the log was closed", &place.lay(&image));
     let log = place.lay(&flipped(&names[1], 540));
     let (store, _) = FsStore::open(&log, SMALL).expect("older entries are read later");
     said.note("a byte of an older entry, found by verify", &store.verify().expect_err("damaged"));
@@ -290,6 +308,9 @@ fn where_files_are_damaged_or_of_another_log() {
 
         the newest segment is cut in its header
           /var/lib/node/log/00000000000000000133.log is damaged at byte 100: it ends too early; restore the file from a copy
+
+        the newest segment was cut after the log was closed
+          /var/lib/node/log/00000000000000000133.log ends at seq 132, but its writer left it at seq 137: the log has lost its end; restore the file; only if it is lost for good, remove /var/lib/node/log/newest and open with the head that the node knows
 
         a byte of an older entry, found by verify
           /var/lib/node/log/00000000000000000065.log is damaged at byte 512: an entry fails its checksum; restore the file from a copy

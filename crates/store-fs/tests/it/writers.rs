@@ -2,18 +2,18 @@
 //! whatever either acknowledged is in the log that is left.
 
 use std::{
-    fs, io,
+    fs,
     path::Path,
     sync::{Arc, Mutex},
 };
 
 use payonce_core::{EventSource, EventStore, Head, StoreError};
-use payonce_store_fs::{
-    Access, Disk, FsError, FsStore, Listed,
-    model::{ModelDisk, ModelFile},
-};
+use payonce_store_fs::{Disk, FsError, FsStore, model::ModelDisk};
 
-use crate::support::{self, SMALL};
+use crate::{
+    support::{self, SMALL},
+    watched::Watched,
+};
 
 /// Appends one entry; the head after it.
 fn append<D: Disk>(store: &mut FsStore<D>, head: Head) -> Result<Head, StoreError> {
@@ -59,6 +59,34 @@ fn a_deleted_lock_file_lets_nobody_in() {
     drop(store);
     let (store, report) = FsStore::open(&path, SMALL).expect("nobody has it");
     assert!(store.head().expect("sound") == head && !report.was_closed);
+}
+
+/// A child that is being started holds its parent's locks for a moment, though the parent has given them
+/// up.
+#[test]
+fn a_child_that_is_being_started_keeps_nobody_out() {
+    let parent = support::directory();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let child = std::process::Command::new("true").status();
+                    assert!(child.expect("it is there").success());
+                }
+            });
+        }
+        for nth in 0..50 {
+            let path = parent.path().join(nth.to_string());
+            let opened = FsStore::create(&path, support::ledger(), SMALL).map(drop);
+            let again = opened.and_then(|()| FsStore::open(&path, SMALL)).map(drop);
+            if again.is_err() {
+                done.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+            again.expect("there is no other writer");
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
 }
 
 #[test]
@@ -111,80 +139,6 @@ fn a_working_directory_that_changes_changes_nothing() {
     assert!(disk.directory().is_absolute());
 }
 
-/// A disk on which somebody else acts before a certain operation.
-#[derive(Clone)]
-struct Watched {
-    disk: ModelDisk,
-    act: Arc<Mutex<Act>>,
-}
-
-struct Act {
-    before: u64,
-    operations: u64,
-    act: Box<dyn FnMut() + Send>,
-}
-
-impl Watched {
-    fn count(&self) {
-        let mut act = self.act.lock().expect("nothing panics");
-        act.operations += 1;
-        if act.operations == act.before {
-            (act.act)();
-        }
-    }
-}
-
-impl Disk for Watched {
-    type File = ModelFile;
-
-    fn list(&self) -> io::Result<Vec<Listed>> {
-        self.count();
-        self.disk.list()
-    }
-
-    fn open(&self, name: &str, access: Access) -> io::Result<ModelFile> {
-        self.count();
-        self.disk.open(name, access)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.count();
-        self.disk.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.count();
-        self.disk.remove(name)
-    }
-
-    fn sync_names(&self) -> io::Result<()> {
-        self.count();
-        self.disk.sync_names()
-    }
-
-    fn try_hold(&self) -> io::Result<Option<ModelFile>> {
-        self.count();
-        self.disk.try_hold()
-    }
-
-    fn leads_to(&self, name: &str, file: &ModelFile) -> io::Result<bool> {
-        self.count();
-        self.disk.leads_to(name, file)
-    }
-
-    fn fresh_salt(&self) -> io::Result<u64> {
-        self.disk.fresh_salt()
-    }
-
-    fn process(&self) -> u32 {
-        self.disk.process()
-    }
-
-    fn place(&self, name: &str) -> String {
-        self.disk.place(name)
-    }
-}
-
 /// The locks exclude nobody, as on some network file systems. A second writer opens the log while the
 /// first one appends, at every point of the opening: every entry that either acknowledged is in the
 /// log, and they do not both go on.
@@ -201,18 +155,17 @@ fn without_locks_a_second_writer_loses_nothing_that_the_first_one_acknowledged()
         let first = Arc::new(Mutex::new((first, head)));
         let act = {
             let (first, disk) = (Arc::clone(&first), disk.clone());
-            Box::new(move || {
+            move || {
                 let (store, head) = &mut *first.lock().expect("nothing panics");
                 if let Ok(after) = append(store, *head) {
                     *head = after;
                 }
                 disk.forget_locks();
-            })
+            }
         };
-        let act = Act { before: point, operations: 0, act };
-        let watched = Watched { disk: disk.clone(), act: Arc::new(Mutex::new(act)) };
+        let watched = Watched::new(&disk, point, act);
         let opened = FsStore::open_on(watched.clone(), SMALL);
-        if watched.act.lock().expect("nothing panics").operations < point {
+        if watched.operations() < point {
             break;
         }
         points += 1;
