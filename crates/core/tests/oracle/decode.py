@@ -413,7 +413,6 @@ HASH_PAID = record(
     created_seq=u64,
     payment_hash=ID,
     preimage=option(preimage),
-    payer=option(ID),
     idle_since=option(u64),
 )
 CONTENT = enum(
