@@ -225,11 +225,6 @@ impl Payment {
         out.any(|part| self.part_hash(part).is_none_or(|own| own == payment_hash))
     }
 
-    /// Whether a part of this try has or had this hash.
-    pub(crate) fn has_part_under(&self, payment_hash: &PaymentHash) -> bool {
-        self.parts.iter().any(|part| self.part_hash(part) == Some(payment_hash))
-    }
-
     /// Whether this payment has paid this hash.
     pub(crate) fn has_paid(&self, payment_hash: &PaymentHash) -> bool {
         let own = self.hash() == Some(payment_hash);
@@ -307,9 +302,8 @@ impl Payment {
     pub(crate) fn proof_of(&self, payment_hash: &PaymentHash) -> Option<Preimage> {
         let first = self.details.preimage.filter(|_| self.proven_hash() == Some(*payment_hash));
         let of_part = || {
-            let mut parts = self.parts.iter();
-            let own = parts.find(|part| self.part_hash(part) == Some(payment_hash))?;
-            own.details.preimage
+            let own = |part: &&Part| self.part_hash(part) == Some(payment_hash);
+            self.parts.iter().filter(own).find_map(|part| part.details.preimage)
         };
         let of_former = || {
             let mut former = self.details.former.iter();

@@ -300,12 +300,7 @@ impl State {
         let holder = || self.holders(payment_hash).first().copied().map(Place::Payment);
         let remembered = || {
             self.first_place_of(payment_hash, |place| match place {
-                // In a recovery that the part failed may be told before or after.
-                Place::Payment(handle) => {
-                    let payment = self.payments.get(handle);
-                    payment.has_paid(payment_hash)
-                        || (self.recovering && payment.has_part_under(payment_hash))
-                }
+                Place::Payment(handle) => self.payments.get(handle).has_paid(payment_hash),
                 Place::Tombstone(handle) => self.tombstones.get(handle).had(payment_hash),
                 Place::Stray(_) | Place::HashPaid(_) => false,
             })

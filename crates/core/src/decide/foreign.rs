@@ -19,9 +19,21 @@ use crate::{
     notification::Anomaly,
     refusal::FactRefusal,
     reply::FactReply,
-    state::{Ending, State},
+    state::{Ending, Place, State},
     stray::Stray,
 };
+
+/// Whom a stray pays for sure: the payment for which it was dispatched, or who asked for its hash before it
+/// was known, first of all the one under whose id it was told.
+pub(crate) fn payee(state: &State, stray: &Stray) -> Option<Place> {
+    let (hash, before) = (&stray.payment_hash, stray.created_seq);
+    if stray.disowned {
+        return state.namer_of_hash(hash, before);
+    }
+    let own = state.place(&stray.payment);
+    let dispatched = own.filter(|_| stray.part.details.earlier_try);
+    dispatched.or_else(|| state.namer_for(&stray.payment, hash, before))
+}
 
 /// A stray was taken. One that was dispatched for its payment pays that. Another pays whoever asked for
 /// its hash before it was known, else the payment under which it was told if the ledger forgets nothing.
@@ -37,15 +49,8 @@ pub(crate) fn claimed_stray(
     let part = stray.part.id;
     let ending = Ending::Strays(slice::from_ref(&part));
     let own = state.place(&stray.payment).filter(|_| !stray.disowned);
-    let dispatched = own.filter(|_| stray.part.details.earlier_try);
-    let before = stray.created_seq;
-    let told = if stray.disowned { None } else { Some(&stray.payment) };
-    let named = || match told {
-        Some(id) => state.namer_for(id, &stray.payment_hash, before),
-        None => state.namer_of_hash(&stray.payment_hash, before),
-    };
     let forever = context.config.remember == Remember::Forever;
-    let owner = dispatched.or_else(named).or_else(|| own.filter(|_| forever));
+    let owner = payee(state, stray).or_else(|| own.filter(|_| forever));
     let owner = owner.filter(|_| !faults::is(Fault::StraysPayNobody));
     let draft = owner.and_then(|at| Draft::at_place(state, context, at, ending));
     let Some(mut draft) = draft else {

@@ -8,6 +8,7 @@ use crate::{
     decide::{
         Context, Decision,
         draft::{Draft, Proof},
+        foreign::payee,
         others::{self, News},
         whose::{self, Known},
     },
@@ -20,6 +21,7 @@ use crate::{
     reply::FactReply,
     state::{Ending, Place, State},
     status::Status,
+    stray::Stray,
 };
 
 /// The payment that is named is paid, and also the owner of the part and that of the hash: whoever is
@@ -38,7 +40,10 @@ pub(crate) fn mark_paid(
     let ids: Vec<_> = paid.iter().filter_map(|one| Some(one.reply.payment?.0)).collect();
     let payment = paid.first().and_then(|first| first.reply.payment);
     let mut events: Vec<_> = paid.into_iter().flat_map(|one| one.events).collect();
-    word.tell_others(&mut events, &ids, hashes);
+    // Told twice, it says nothing new to anybody.
+    if !events.is_empty() {
+        word.tell_others(&mut events, &ids, hashes);
+    }
     let reply = FactReply { changed: !events.is_empty(), payment };
     Ok(Decision { events, reply })
 }
@@ -127,8 +132,7 @@ impl Spoken<'_> {
         let hash = self.command.payment_hash;
         match whose::known(self.state, part, hash.as_ref()) {
             Known::Own(payment, _) => self.state.place(&payment.id),
-            Known::Stray(stray) if stray.disowned => None,
-            Known::Stray(stray) => self.state.place(&stray.payment),
+            Known::Stray(stray) => self.payee(stray),
             Known::Former(place, ..) => Some(place),
             Known::Nothing => None,
         }
@@ -243,10 +247,7 @@ impl Spoken<'_> {
                     draft.claim(*part, Proof { payment_hash, ..self.proof() });
                 }
             }
-            // One that is nobody's is that of whom the word names.
-            Known::Stray(stray)
-                if if stray.disowned { first } else { stray.payment == draft.id() } =>
-            {
+            Known::Stray(stray) if self.takes(stray, draft, first) => {
                 draft.take_stray(stray);
                 if !stray.part.fate.is_settled() {
                     draft.claim(*part, self.proof());
@@ -271,6 +272,18 @@ impl Spoken<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Whom a stray pays on a word: whom its claim would pay, else the payment under which it was told.
+    fn payee(&self, stray: &Stray) -> Option<Place> {
+        let told = || self.state.place(&stray.payment).filter(|_| !stray.disowned);
+        payee(self.state, stray).or_else(told)
+    }
+
+    /// Whether a stray is this payment's: one that is nobody's is that of whom the word names.
+    fn takes(&self, stray: &Stray, draft: &Draft<'_>, first: bool) -> bool {
+        let payee = self.payee(stray).and_then(|place| self.state.id_at(place));
+        payee.map_or(first, |id| *id == draft.id())
     }
 
     fn adopt_and_claim(

@@ -1,6 +1,7 @@
 //! Evolve, for one part: of a payment, or a stray.
 
 use crate::{
+    amount::Msat,
     event::{AdoptedPart, Settlement, Word},
     evolve::payment::{At, Misfit},
     faults::{self, Fault},
@@ -81,12 +82,15 @@ impl Part {
         let reported = settlement.unwrap_or_default();
         if self.kind == PartKind::Delegated && !self.fate.is_settled() {
             // What was counted of fees was a budget: only the engine knows what was spent.
+            // Of one that was listed its listing told what it brings.
+            let listed = |own: Option<Msat>| own.filter(|_| self.batch == 0);
             let less = reported.amount.is_none_or(|amount| Some(amount) < self.amount);
             if whole && self.amount.is_some() && less && !faults::is(Fault::LessIsBelieved) {
                 let silent = reported.amount.is_none();
                 self.fee = reported.fee.filter(|_| silent);
             } else {
-                (self.amount, self.fee) = (reported.amount, reported.fee);
+                self.amount = reported.amount.or(listed(self.amount));
+                self.fee = reported.fee.or(listed(self.fee));
             }
         } else {
             self.amount = self.amount.or(reported.amount);

@@ -158,7 +158,6 @@ impl Payment {
 
     /// Folds one event into the payment.
     pub(crate) fn evolve(&mut self, at: At, event: &Event) -> Result<(), Misfit> {
-        self.correct_clock(at);
         match event {
             Event::InvoiceReceived { invoice, .. } => self.on_invoice(at, *invoice)?,
             Event::InvoiceDropped { .. } => self.on_invoice_dropped(at)?,
@@ -220,17 +219,6 @@ impl Payment {
         let quiet = self.status == Status::Fulfilled && self.unread == 0 && over;
         if quiet != self.details.quiet.is_some() {
             self.details.kept().quiet = quiet.then_some(Quiet { tick: at.tick, seq: at.seq });
-        }
-    }
-
-    /// A later reading that lies before the one at acceptance shows that this one was wrong: the time
-    /// for retries counts from the later one, or they would go on for years. A reading before the last
-    /// counted tick is wrong itself.
-    fn correct_clock(&mut self, at: At) {
-        if let Some(since) = self.details.retries_since
-            && (at.reference..since.at).contains(&at.now)
-        {
-            self.details.kept().retries_since = Some(Since { at: at.now, ..since });
         }
     }
 
@@ -383,13 +371,16 @@ impl Payment {
         (preimage, told_hash): (Option<Preimage>, Option<PaymentHash>),
         settlement: Option<Settlement>,
     ) -> Result<(), Misfit> {
+        // A hand-over of an invoice that was known when it went out, or of no offer, is for all of it.
+        let dispatched = self.part(part).ok_or(Misfit)?;
+        let invoiced = dispatched.batch > 0 && dispatched.details.payment_hash.is_some();
+        let whole = if self.is_offer() { invoiced } else { self.hash().is_some() };
         if let Some(told) = told_hash {
             if self.hash().is_none() && matches!(self.terms, Terms::None) {
                 self.details.kept().payment_hash = Some(told);
             }
             self.learn_part_hash(part, told);
         }
-        let whole = self.hash().is_some();
         let own_hash = self.hash().copied();
         let index = self.parts.iter().position(|own| own.id == *part).ok_or(Misfit)?;
         let hash = self.part_hash(&self.parts[index]).copied();
@@ -404,9 +395,10 @@ impl Payment {
                 detail.proven_hash = hash.filter(|_| hash != own_hash);
             }
         }
-        let foreign = hash != own_hash;
+        // A proof that is not the payment's first is kept with its part.
+        let second = hash != own_hash || preimage != self.details.preimage;
         let part = self.parts.get_mut(index).ok_or(Misfit)?;
-        if foreign && preimage.is_some() {
+        if second && preimage.is_some() {
             part.details.change(|detail| detail.preimage = preimage);
         }
         part.claim(settlement, whole);
@@ -423,9 +415,10 @@ impl Payment {
             detail.preimage = Some(preimage);
             detail.proven_hash = (!own).then_some(payment_hash);
         }
-        if own {
-            detail.own_hash_paid = true;
-        } else {
+        let first = detail.preimage == Some(preimage);
+        detail.own_hash_paid |= own;
+        // The first proof is the payment's; a second one stands beside its hash.
+        if !own || !first {
             let of = former::group(&mut detail.former, Some(payment_hash));
             of.paid = true;
             of.preimage = Some(preimage);

@@ -227,6 +227,11 @@ impl Core {
         self.log.len()
     }
 
+    /// What was recorded since a moment.
+    pub fn since(&self, moment: usize) -> Vec<&Event> {
+        self.log[moment..].iter().flat_map(|(.., events)| events).collect()
+    }
+
     /// The log is put back to an earlier moment.
     pub fn put_back(&mut self, moment: usize) {
         self.branch += 1;

@@ -242,19 +242,32 @@ pub fn finished(begin: &Core, facts: &[(u64, Act)], now: u64) -> (Core, bool) {
     (core, bytes)
 }
 
-/// Whether two facts of a recovery can both be told by one node: it does not give one part that the ledger
-/// lacks to two payments, nor two reasons for one failure.
-fn may_swap(begin: &Core, one: &Act, other: &Act) -> bool {
-    let named = |act: &Act| match *act {
-        Act::Claim { id, part, .. }
-        | Act::Finalize { id, part }
-        | Act::Adopt { id, part, .. }
-        | Act::Paid { id, part: Some(part), .. } => Some((id, part)),
+/// Whether two facts of a recovery can both be told by one node, and neither tells whose the other is: it
+/// does not give one part that the ledger lacks to two payments or two hashes, nor two reasons for one
+/// failure. Of a name that nobody knows the first fact says whose it is.
+pub fn may_swap(begin: &Core, one: &Act, other: &Act) -> bool {
+    let told = |act: &Act| match *act {
+        Act::Claim { id, part, hash, .. } | Act::Adopt { id, part, hash, .. } => {
+            Some((id, Some(part), Some(hash)))
+        }
+        Act::Finalize { id, part } => Some((id, Some(part), None)),
+        Act::Paid { id, part, hash, .. } => Some((id, part, hash)),
+        Act::Fail { id, part, .. } => Some((id, Some(part), None)),
         _ => None,
     };
-    let disputed = match (named(one), named(other)) {
-        (Some((id, part)), Some((another, of))) => {
-            part == of && id != another && !begin.knows(part)
+    let fails = |act: &Act| matches!(act, Act::Fail { .. });
+    let asserted = |act: &Act| matches!(act, Act::Paid { asserted: true, .. });
+    let strange = |id: Id| begin.standing(id).is_none();
+    let disputed = match (told(one), told(other)) {
+        (Some((id, part, hash)), Some((another, of, told))) => {
+            let same = part.filter(|part| Some(*part) == of);
+            let lacked = same.is_some_and(|part| !begin.knows(part));
+            let hashes = hash.zip(told).is_some_and(|(one, other)| one != other);
+            let unknown = strange(id) || strange(another);
+            (lacked && (id != another || hash != told))
+                || (same.is_some() && hashes)
+                || (id == another && strange(id) && hash != told)
+                || (unknown && (fails(one) || fails(other) || asserted(one) || asserted(other)))
         }
         _ => false,
     };
@@ -269,7 +282,7 @@ fn may_swap(begin: &Core, one: &Act, other: &Act) -> bool {
 
 /// Two facts whose order must not matter: no wishes, and not a block against its end; nor a list, which is
 /// refused, for a listing one by one, where a part of it is over.
-pub fn are_facts(one: &Act, other: &Act) -> bool {
+fn are_facts(one: &Act, other: &Act) -> bool {
     let fact = |act: &Act| {
         matches!(
             act,

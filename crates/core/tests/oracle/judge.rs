@@ -1221,7 +1221,7 @@ impl Judge {
         let ids = self.book.payments();
         let mut due = vec![false; usize::from(ids)];
         // A rest delays and forbids nothing.
-        ask.due(now + LONGEST_REST, &mut |id| {
+        ask.due(now.saturating_add(LONGEST_REST), &mut |id| {
             if let Some(listed) = due.get_mut(usize::from(id)) {
                 *listed = true;
             }
@@ -1235,14 +1235,17 @@ impl Judge {
         }
         // Where several may have a hash, accepting another one lets nothing leave.
         for hash in (0..self.book.hashes()).filter(|_| !self.book.rules.same_hash) {
-            all.push(ask.would_pay(now, ids, &probe_terms(hash), false));
+            all.push(ask.would_pay(now, NOBODY, &probe_terms(hash), false));
         }
         all
     }
 }
 
-/// No payment of a history rests longer, in milliseconds.
-const LONGEST_REST: u64 = 60_000;
+/// An id that nothing in a history bears.
+const NOBODY: Id = Id::MAX;
+
+/// No payment of a history rests longer, in milliseconds, whatever its clock read: a thousand years.
+const LONGEST_REST: u64 = 1_000 * 365 * 24 * 60 * 60 * 1_000;
 
 /// How many counted ticks bound a duration.
 const fn ticks_of(millis: u64) -> u64 {

@@ -50,6 +50,8 @@ struct Piece {
     place: Place,
     owner: Option<Id>,
     hash: Option<Hash>,
+    /// Its hash was known when it was dispatched.
+    whole: bool,
     /// A second hash under which it was listed.
     other: Option<Hash>,
     amount: Option<u64>,
@@ -90,6 +92,7 @@ const NO_PIECE: Piece = Piece {
     place: Place::Nowhere,
     owner: None,
     hash: None,
+    whole: false,
     other: None,
     amount: None,
     fee: None,
@@ -388,8 +391,12 @@ impl Book {
         }
         let stray = |piece: &&Piece| {
             let out = piece.place == Place::Out && piece.hash == Some(hash);
-            let strange =
-                |owner: Id| self.hash_of(owner) != Some(hash) && self.is_foreign(piece, owner);
+            // An offer takes in whatever part of an earlier try turns up.
+            let offers = |owner: Id| self.payment(owner).is_some_and(Payment::is_offer);
+            let own = |owner: Id| piece.batch > 0 && offers(owner);
+            let strange = |owner: Id| {
+                self.hash_of(owner) != Some(hash) && self.is_foreign(piece, owner) && !own(owner)
+            };
             // One that may be somebody's own is no stray for sure.
             out && piece.owner.is_none_or(|owner| !piece.loose && strange(owner))
         };
@@ -694,7 +701,10 @@ impl Book {
         }
         for hash in hashes {
             let sheet = self.sheet_mut(*hash);
-            (sheet.noted, sheet.read) = (Some(seq), None);
+            // What was read is not unread again by whatever else names the hash.
+            if sheet.noted.is_none() || sheet.read.is_none() {
+                (sheet.noted, sheet.read) = (Some(seq), None);
+            }
         }
     }
 
@@ -725,7 +735,10 @@ impl Book {
     fn is_more_than_asked(&self, id: Id, parts: &[Part]) -> bool {
         let payment = &self.payments[usize::from(id)];
         let first = self.piece(parts[0]);
-        if parts.iter().any(|part| self.piece(*part).hash != first.hash) {
+        let differs = |part: &Part| {
+            first.hash.zip(self.piece(*part).hash).is_some_and(|(one, other)| one != other)
+        };
+        if parts.iter().any(differs) {
             return true;
         }
         // What is unknown may be all of it, unless the node listed it as one of several.
@@ -1038,6 +1051,7 @@ impl Book {
                 place: Place::Out,
                 owner: Some(id),
                 hash,
+                whole: hash.is_some(),
                 amount: Some(amount),
                 fee: Some(fee),
                 of_try,
@@ -1085,11 +1099,7 @@ impl Book {
             let own = piece.owner.is_some_and(|owner| !self.is_foreign(piece, owner));
             let counts = piece.place.is_unresolved() && own
                 || piece.place.is_settled() && (own || self.rules.forever);
-            // In a recovery that it failed may be told before or after.
-            let owner = piece.owner.and_then(|owner| self.payment(owner)?.standing);
-            let here = owner.is_some_and(|owner| !owner.remembered);
-            let fails = self.recovering && piece.place == Place::Failed && own && here;
-            (counts || fails) && piece.hash == Some(hash) && !piece.loose
+            counts && piece.hash == Some(hash) && !piece.loose
         };
         let parts: Vec<Id> = self
             .parts
@@ -1309,7 +1319,7 @@ impl Book {
         }
         let payment = piece.owner.and_then(|owner| self.payment(owner));
         let this_try = payment.is_some_and(|at| at.of_try == piece.of_try);
-        let known = payment.is_some_and(|at| !at.is_offer() || at.invoice.is_some());
+        let known = piece.whole;
         let asked = payment.and_then(|at| at.terms).map_or(0, |terms| terms.amount);
         let most = payment.map(|at| at.most(percent).max(asked + asked * percent / 100));
         let more = amount.is_some_and(|amount| most.is_some_and(|most| amount > most));
@@ -1397,6 +1407,8 @@ impl Book {
             if let Some(hash) = hash
                 && payment.is_offer()
                 && payment.sent.is_none()
+                && !payment.recalled
+                && !payment.standing.is_some_and(|at| at.remembered)
                 && other != id
                 && part.is_none_or(|part| self.piece(part).owner != Some(other))
                 && self.home(self.payments(), Some(hash)).0 == Some(other)
@@ -1416,7 +1428,7 @@ impl Book {
         let came_back = payment.recalled || payment.standing.is_some_and(|at| at.remembered);
         let waits = payment.is_offer() && payment.sent.is_none() && !came_back;
         let settled = |part| self.piece(part).place.is_settled();
-        if waits && part.is_none_or(|part| of_another(part) || settled(part)) {
+        if waits && (new || part.is_none_or(|part| of_another(part) || settled(part))) {
             let payment = self.payment_mut(id);
             payment.invoice = payment.invoice.or(hash);
         }
@@ -1449,7 +1461,7 @@ impl Book {
         }
         self.report(part, (None, None));
         // It goes to whom the word names; whoever asked for its hash is paid beside.
-        self.settle(part, false);
+        self.settle(part, self.piece(part).stray);
         self.piece_mut(part).own |= !self.piece(part).loose;
         if let Some(owner) = self.piece(part).owner.filter(|owner| *owner != id) {
             let payment = self.payment_mut(owner);
@@ -1583,6 +1595,7 @@ impl Book {
                 let sheet = self.sheet_mut(hash);
                 sheet.was_proven |= sheet.proven;
                 (sheet.paid, sheet.proven, sheet.apart) = (false, false, false);
+                (sheet.noted, sheet.read) = (None, None);
                 for piece in &mut self.parts {
                     if piece.owner.is_none() && piece.hash == Some(hash) {
                         *piece = Piece { noted: piece.noted, ..NO_PIECE };

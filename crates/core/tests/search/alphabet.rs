@@ -220,13 +220,15 @@ pub fn hand_overs(states: usize, forever: bool) -> Profile {
         }
         acts.push(Act::Adopt { id: 0, part, hash: 2, amount: Some(AMOUNT), delegated: true });
     }
+    // A part that the log lacks: it is restored.
+    acts.push(Act::Adopt { id: 1, part: 9, hash: 1, amount: Some(AMOUNT), delegated: false });
     acts.push(Act::Tick { height: Some(1_000) });
     let begin = [Act::Finish, pay(0, offer(0)), delegate(0, 0), fail(0, 0), delegate(0, 1)];
     Profile {
         name: if forever { "hand-overs, remembering" } else { "hand-overs, forgetting" },
         rules: rules(forever),
         moves: moves(acts),
-        starts: vec![begin.into(), vec![]],
+        starts: vec![begin.clone().into(), begin[..4].into(), vec![]],
         states,
     }
 }

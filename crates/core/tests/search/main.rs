@@ -21,12 +21,14 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     io::Write as _,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use crate::{
     alphabet::{EARLY, IDS, LATE, Move, Profile},
-    judge::{Act, Answers, Conviction, Failed, Outcome, Verdict},
-    trial::{Trial, are_facts, finished},
+    judge::{Act, Answers, Conviction, Failed, Outcome, Part, Verdict},
+    translation::Core,
+    trial::{Trial, finished, may_swap},
 };
 
 #[derive(Clone)]
@@ -147,9 +149,14 @@ fn is_told_again(act: &Act) -> bool {
 
 fn told_again(node: &Node, act: &Act) {
     let mut again = node.trial.core.clone();
+    let before = again.moment();
     let told = again.tell(act, node.now());
     assert_ne!(told.outcome, Outcome::Refused, "{act:?} told twice is refused");
-    assert_eq!(again.events(), node.trial.core.events(), "{act:?} told twice changes something");
+    // Bytes that prove nothing are counted on the first of them: of another part they are a repeat.
+    let counted =
+        again.words.iter().all(|(what, word)| *what != "event" || word.text() == "anomaly_noted");
+    let same = again.events() == node.trial.core.events() || (counted && told.notes.is_empty());
+    assert!(same, "{act:?} told twice changes something: {:?}", again.since(before));
 }
 
 /// Tells every pair of facts in both orders. While recovering: more money may leave, or not, alike. Else,
@@ -171,7 +178,7 @@ fn compare_orders(profile: &Profile, node: &Node, seen: &mut Seen) {
         for other in &facts[at + 1..] {
             let here = [(now, (*one).clone()), (now, (*other).clone())];
             let there = [here[1].clone(), here[0].clone()];
-            if recovering && are_facts(one, other) {
+            if recovering && may_swap(core, one, other) {
                 let leave = |told: &[(u64, Act)]| {
                     let (after, _) = finished(core, told, now);
                     node.trial.judge.may_leave(now, core, &after)
@@ -182,7 +189,7 @@ fn compare_orders(profile: &Profile, node: &Node, seen: &mut Seen) {
                     let about = format!("{one:?} and {other:?}");
                     seen.convict(node.number, None, Conviction { verdict, about });
                 }
-            } else if !recovering && are_of_two_parts(one, other) {
+            } else if !recovering && are_of_two_parts(core, one, other) {
                 let sums = |told: &[(u64, Act)]| {
                     let mut after = core.clone();
                     for (now, act) in told {
@@ -197,8 +204,9 @@ fn compare_orders(profile: &Profile, node: &Node, seen: &mut Seen) {
     }
 }
 
-/// What the network can tell in any order: of two parts, each by its own name and under its own hash.
-fn are_of_two_parts(one: &Act, other: &Act) -> bool {
+/// What the network can tell in any order: of two parts that the ledger knows, each by its own name and
+/// under its own hash.
+fn are_of_two_parts(core: &Core, one: &Act, other: &Act) -> bool {
     let part = |act: &Act| match *act {
         Act::Claim { id, part, hash, .. } if id == hash && part / 3 == id => Some(part),
         Act::Fail { id, part, how: Failed { word: None, .. } } | Act::Finalize { id, part }
@@ -208,7 +216,8 @@ fn are_of_two_parts(one: &Act, other: &Act) -> bool {
         }
         _ => None,
     };
-    matches!((part(one), part(other)), (Some(one), Some(other)) if one != other)
+    let two = |one: Part, other: Part| one != other && core.knows(one) && core.knows(other);
+    matches!((part(one), part(other)), (Some(one), Some(other)) if two(one, other))
 }
 
 /// Numbers a state that was not met before.
@@ -298,16 +307,17 @@ fn expand(profile: &Profile, node: &Node, deeper: &mut Vec<Node>, seen: &mut See
 /// Every status, every notification and anomaly, and every refusal that small histories can have: not those
 /// for sizes (AmountTooLarge of a Pay or a Dispatch, TooLong, TooMany...).
 const EVERYTHING: &str = "
-    notice: PaymentSent PaymentFailed PartSucceeded PartFailed Anomaly SentCorrection
-    anomaly: Correction UnknownPart ForeignClaim Stray
+    notice: PaymentSent PaymentSettled PaymentFailed PartSucceeded PartFailed Anomaly SentCorrection
+    failed: Adopted PaidElsewhere PaymentExpired RecipientRejected RetriesExhausted UserAbandoned
+    anomaly: Correction UnknownPart ForeignClaim FalsePreimage Stray OutAgain PaidTwice PaidWithAnother
     pay: Accepted Duplicate Conflict HashInUse ZeroAmount Expired Recovering Restored
     invoice: UnknownPayment NotAwaitingInvoice HashInUse ZeroAmount AmountTooLarge Expired
         Recovering Restored
     dispatch: Recorded Duplicate UnknownPayment EmptyBatch PartInUse DelegatedNotAlone ZeroAmount
-        NotOpen HashInUse Expired AttemptsUsedUp RetryTimePast StaleAttempt NothingMissing Overpays
+        NotOpen HashInUse PartOut Expired AttemptsUsedUp RetryTimePast StaleAttempt NothingMissing Overpays
         FeesTooHigh Recovering Restored
     fact: Changed Unchanged UnknownPayment UnknownPart NotClaimed NotInFlight AssertedTooEarly
-        Restored
+        ListedAsOut Restored
     abandon: UnknownPayment
     tick: Recovering Counted
     finish: NotRecovering
@@ -342,8 +352,20 @@ fn no_history_breaks_a_rule() {
         alphabet::recovery(1_000, false, true),
     ];
     let (mut reached, mut convicted) = (BTreeSet::new(), 0);
-    for profile in &profiles {
-        let seen = search(profile, more * profile.states);
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut all = vec![];
+        while let Some(profile) = profiles.get(next.fetch_add(1, Ordering::Relaxed)) {
+            all.push((profile, search(profile, more * profile.states)));
+        }
+        all
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let found: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("a worker")).collect()
+    });
+    for (profile, seen) in found {
         reached.extend(seen.reached);
         for (verdict, all) in &seen.convicted {
             convicted += all.len();
