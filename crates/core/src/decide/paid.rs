@@ -111,9 +111,9 @@ impl Spoken<'_> {
         let MarkPaid { id, part, payment_hash, .. } = self.command;
         let owner = part.and_then(|part| self.owner_of_part(&part));
         let owner = owner.filter(|_| !faults::is(Fault::WordIgnoresPart));
-        let holder = self.hash().and_then(|hash| self.state.owner_of_hash(&hash));
-        let holder = holder.filter(|_| !faults::is(Fault::WordIgnoresHash));
         let named = self.state.place(id);
+        let holder = self.hash().and_then(|hash| self.holder(&hash, named));
+        let holder = holder.filter(|_| !faults::is(Fault::WordIgnoresHash));
         // Who has none of our ids names the hash as one.
         let unnamed = *payment_hash == Some(PaymentHash::from_bytes(*id.as_bytes()));
         let mut places: Vec<Place> = Vec::new();
@@ -126,6 +126,18 @@ impl Spoken<'_> {
         let new = named.is_none() && (!unnamed || places.is_empty());
         let new = new.then_some(Target::New(*id));
         new.into_iter().chain(places.into_iter().map(Target::Known)).collect()
+    }
+
+    /// Whose a hash is. Where nobody asked for it, a payment that is named and can have it comes before who
+    /// has it for a part.
+    fn holder(&self, hash: &PaymentHash, named: Option<Place>) -> Option<Place> {
+        let takes = |place: Place| match place {
+            Place::Payment(handle) => self.state.payments.get(handle).takes(hash),
+            _ => false,
+        };
+        let own = || named.filter(|place| takes(*place));
+        let namer = self.state.namer_of_hash(hash, u64::MAX);
+        namer.or_else(own).or_else(|| self.state.owner_of_hash(hash))
     }
 
     fn owner_of_part(&self, part: &PartId) -> Option<Place> {
@@ -300,12 +312,15 @@ impl Spoken<'_> {
         draft.claim(part, self.proof());
     }
 
-    /// A claimed part of it that awaited somebody's word has it now.
+    /// A claimed part of it that awaited somebody's word has it now; one about another part says nothing
+    /// of it.
     fn take_claimed_strays(&self, draft: &mut Draft<'_>) {
-        let named = self.command.part;
-        let mut strays: Vec<_> =
-            self.state.strays_of(&draft.id()).map(|(_, stray)| stray).collect();
-        strays.retain(|stray| stray.awaits_word() && Some(stray.part.id) != named);
+        if self.command.part.is_some() {
+            return;
+        }
+        let id = draft.id();
+        let strays = self.state.strays_of(&id).map(|(_, stray)| stray);
+        let mut strays: Vec<_> = strays.filter(|stray| stray.awaits_word()).collect();
         strays.sort_by_key(|stray| stray.created_seq);
         for stray in strays {
             draft.take_stray(stray);

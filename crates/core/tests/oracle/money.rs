@@ -1152,7 +1152,8 @@ impl Book {
             let owner = if differs && old { self.home(id, hash).0 } else { piece.owner };
             let piece = self.piece_mut(part);
             if piece.hash.is_none() {
-                piece.hash = hash;
+                // That a part which is over and paid is listed says nothing.
+                piece.hash = hash.filter(|_| !(old && piece.place.is_settled()));
             } else if differs && old {
                 // Of an earlier try under another hash: it may be anybody's, and is one that was not known.
                 piece.loose = true;
@@ -1437,8 +1438,10 @@ impl Book {
             self.sheet_mut(hash);
             self.paid(hash);
         }
-        self.take_claimed(id);
-        let Some(part) = part else { return };
+        let Some(part) = part else {
+            self.take_claimed(id);
+            return;
+        };
         let known = self.is_known(part);
         let unknown = self.piece(part).hash.is_none();
         let learns = unknown || self.is_old(part);
@@ -1457,7 +1460,7 @@ impl Book {
         self.take_in(id, part, own, done.read);
         if !known {
             let piece = self.piece_mut(part);
-            (piece.owner, piece.loose) = (Some(id), false);
+            (piece.owner, piece.loose, piece.stray) = (Some(id), false, false);
         }
         self.report(part, (None, None));
         // It goes to whom the word names; whoever asked for its hash is paid beside.
@@ -1467,7 +1470,6 @@ impl Book {
             let payment = self.payment_mut(owner);
             payment.word = true;
             payment.words.extend(named);
-            self.take_claimed(owner);
         }
         if let Some(hash) = self.piece(part).hash {
             self.paid(hash);

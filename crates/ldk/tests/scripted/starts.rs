@@ -54,14 +54,16 @@ fn what_the_engine_lists_is_still_out() {
 
 #[test]
 fn what_the_engine_never_got_is_due_again_with_its_attempt() {
-    let stage = Stage::new();
-    let part = crashed_with_one_out(&stage, &Terms::default());
-    let (payer, report) = stage.start();
-    assert_eq!(report.never_sent, [part]);
-    assert_eq!(parts(&payer, 1), [(part, Fate::Withdrawn)]);
-    let driven = payer.drive(NOW).expect("well");
-    assert!(matches!(driven[..], [(_, HandOver::Started { .. })]), "one attempt was allowed");
-    assert_ne!(last_part(&payer, 1), part);
+    for retry in [RetryPolicy::Attempts(0), RetryPolicy::Manual] {
+        let stage = Stage::new();
+        let part = crashed_with_one_out(&stage, &Terms::default().retry(retry));
+        let (payer, report) = stage.start();
+        assert_eq!(report.never_sent, [part]);
+        assert_eq!(parts(&payer, 1), [(part, Fate::Withdrawn)]);
+        let driven = payer.drive(NOW).expect("well");
+        assert!(matches!(driven[..], [(_, HandOver::Started { .. })]), "one attempt was allowed");
+        assert_ne!(last_part(&payer, 1), part);
+    }
 }
 
 #[test]
