@@ -112,7 +112,7 @@ impl Spoken<'_> {
         let owner = part.and_then(|part| self.owner_of_part(&part));
         let owner = owner.filter(|_| !faults::is(Fault::WordIgnoresPart));
         let named = self.state.place(id);
-        let holder = self.hash().and_then(|hash| self.holder(&hash, named));
+        let holder = self.hash().and_then(|hash| self.state.owner_of_hash(&hash));
         let holder = holder.filter(|_| !faults::is(Fault::WordIgnoresHash));
         // Who has none of our ids names the hash as one.
         let unnamed = *payment_hash == Some(PaymentHash::from_bytes(*id.as_bytes()));
@@ -126,18 +126,6 @@ impl Spoken<'_> {
         let new = named.is_none() && (!unnamed || places.is_empty());
         let new = new.then_some(Target::New(*id));
         new.into_iter().chain(places.into_iter().map(Target::Known)).collect()
-    }
-
-    /// Whose a hash is. Where nobody asked for it, a payment that is named and can have it comes before who
-    /// has it for a part.
-    fn holder(&self, hash: &PaymentHash, named: Option<Place>) -> Option<Place> {
-        let takes = |place: Place| match place {
-            Place::Payment(handle) => self.state.payments.get(handle).takes(hash),
-            _ => false,
-        };
-        let own = || named.filter(|place| takes(*place));
-        let namer = self.state.namer_of_hash(hash, u64::MAX);
-        namer.or_else(own).or_else(|| self.state.owner_of_hash(hash))
     }
 
     fn owner_of_part(&self, part: &PartId) -> Option<Place> {

@@ -371,9 +371,9 @@ impl Payment {
         (preimage, told_hash): (Option<Preimage>, Option<PaymentHash>),
         settlement: Option<Settlement>,
     ) -> Result<(), Misfit> {
-        // A hand-over of an invoice that was known when it went out, or of no offer, is for all of it.
-        let dispatched = self.part(part).ok_or(Misfit)?;
-        let invoiced = dispatched.batch > 0 && dispatched.details.payment_hash.is_some();
+        // A hand-over of an invoice that is known, or of no offer, is for all of it.
+        let own = self.part(part).ok_or(Misfit)?.details.payment_hash;
+        let invoiced = own.is_some_and(|own| self.named_since(&own).is_some());
         let whole = if self.is_offer() { invoiced } else { self.hash().is_some() };
         if let Some(told) = told_hash {
             if self.hash().is_none() && matches!(self.terms, Terms::None) {

@@ -256,6 +256,8 @@ pub fn may_swap(begin: &Core, one: &Act, other: &Act) -> bool {
         _ => None,
     };
     let fails = |act: &Act| matches!(act, Act::Fail { .. });
+    let word = |act: &Act| matches!(act, Act::Paid { .. });
+    let claim = |act: &Act| matches!(act, Act::Claim { .. });
     let asserted = |act: &Act| matches!(act, Act::Paid { asserted: true, .. });
     let strange = |id: Id| begin.standing(id).is_none();
     let disputed = match (told(one), told(other)) {
@@ -264,7 +266,12 @@ pub fn may_swap(begin: &Core, one: &Act, other: &Act) -> bool {
             let lacked = same.is_some_and(|part| !begin.knows(part));
             let hashes = hash.zip(told).is_some_and(|(one, other)| one != other);
             let unknown = strange(id) || strange(another);
+            // A word speaks of what was told before it.
+            let lacks = |part: Option<_>| part.is_some_and(|part| !begin.knows(part));
+            let said = (word(one) && claim(other) && lacks(of))
+                || (word(other) && claim(one) && lacks(part));
             (lacked && (id != another || hash != told))
+                || (id == another && said)
                 || (same.is_some() && hashes)
                 || (id == another && strange(id) && hash != told)
                 || (unknown && (fails(one) || fails(other) || asserted(one) || asserted(other)))

@@ -1152,8 +1152,7 @@ impl Book {
             let owner = if differs && old { self.home(id, hash).0 } else { piece.owner };
             let piece = self.piece_mut(part);
             if piece.hash.is_none() {
-                // That a part which is over and paid is listed says nothing.
-                piece.hash = hash.filter(|_| !(old && piece.place.is_settled()));
+                piece.hash = hash;
             } else if differs && old {
                 // Of an earlier try under another hash: it may be anybody's, and is one that was not known.
                 piece.loose = true;
@@ -1203,10 +1202,16 @@ impl Book {
         done: &Done<'_>,
     ) {
         let new = !self.is_known(part);
-        self.take_in(id, part, Some(hash), done.read);
+        // That a part which is over and paid is listed says nothing, not even its hash.
+        let over = self.is_old(part) && self.place(part).is_settled();
+        let learns = !(over && self.piece(part).hash.is_none());
+        self.take_in(id, part, Some(hash).filter(|_| learns), done.read);
         self.say(part, Said::Listed);
         let epoch = self.epoch;
+        let owner = self.piece(part).owner.and_then(|owner| self.payment(owner));
+        let asked = owner.is_some_and(|owner| owner.asked.iter().any(|(asked, _)| *asked == hash));
         let piece = self.piece_mut(part);
+        piece.whole |= asked && piece.hash == Some(hash);
         piece.listed = Some(epoch);
         piece.former &= piece.hash != Some(hash);
         if new {
