@@ -157,6 +157,7 @@ impl State {
             | Event::PreimageLearned { id, .. }
             | Event::PaidElsewhere { id, .. }
             | Event::PaymentAbandoned { id, .. }
+            | Event::HashPaid { payer: Some(id), .. }
             | Event::PartObserved { id, .. } => self.change(at, id, None, event).map(drop),
             Event::PaymentForgotten { id, remembered } => self.on_forgotten(id, *remembered),
             Event::HashHeld { payment_hash } => {
@@ -168,9 +169,6 @@ impl State {
                 fits(self.held.remove(payment_hash))?;
                 self.review_holders(at, payment_hash);
                 Ok(())
-            }
-            Event::HashPaid { payer: Some(payer), .. } => {
-                self.change(at, payer, None, event).map(drop)
             }
             Event::HashPaid { payment_hash, preimage, payer: None } => {
                 self.on_hash_paid(at, payment_hash, *preimage);

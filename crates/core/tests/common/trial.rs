@@ -250,9 +250,8 @@ pub fn may_swap(begin: &Core, one: &Act, other: &Act) -> bool {
         Act::Claim { id, part, hash, .. } | Act::Adopt { id, part, hash, .. } => {
             Some((id, Some(part), Some(hash)))
         }
-        Act::Finalize { id, part } => Some((id, Some(part), None)),
+        Act::Finalize { id, part } | Act::Fail { id, part, .. } => Some((id, Some(part), None)),
         Act::Paid { id, part, hash, .. } => Some((id, part, hash)),
-        Act::Fail { id, part, .. } => Some((id, Some(part), None)),
         _ => None,
     };
     let fails = |act: &Act| matches!(act, Act::Fail { .. });

@@ -909,7 +909,9 @@ impl Book {
                     if (foreign && piece.batch == 0) || piece.loose {
                         let hash = piece.hash;
                         self.settle(*part, true);
-                        hash.into_iter().for_each(|hash| self.paid(hash));
+                        if let Some(hash) = hash {
+                            self.paid(hash);
+                        }
                     } else {
                         let id = piece.owner.unwrap_or(*id);
                         self.word(id, Some(*part), (None, None), done);
