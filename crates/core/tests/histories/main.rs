@@ -47,7 +47,7 @@ type History = Vec<(u64, Act)>;
 /// Of so many histories in which the node contradicts itself the judge and the core may disagree about one:
 /// there is not always one answer. About the others they never do.
 #[cfg(not(payonce_faults))]
-const DISPUTED_PER_CONVICTION: u64 = 10_000;
+const DISPUTED_PER_CONVICTION: u64 = 5_000;
 
 /// Without any variable so many steps are judged, always the same histories.
 const STEPS: u64 = 1_000_000;
