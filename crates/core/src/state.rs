@@ -260,15 +260,20 @@ impl State {
         })
     }
 
-    /// Whose a hash is, live or remembered: the payment that has named it longest in a request or an
-    /// invoice, in any of its tries. `before` this seq.
-    pub(crate) fn namer_of_hash(&self, payment_hash: &PaymentHash, before: u64) -> Option<Place> {
-        let named = |place: Place| match place {
+    /// Since which seq the payment at a place, live or remembered, has named a hash.
+    fn named_since(&self, place: Place, payment_hash: &PaymentHash) -> Option<u64> {
+        match place {
             Place::Payment(handle) => self.payments.get(handle).named_since(payment_hash),
             Place::Tombstone(handle) => self.tombstones.get(handle).named_since(payment_hash),
             Place::Stray(_) | Place::HashPaid(_) => None,
-        };
-        let named = self.places_of(payment_hash).filter_map(|place| Some((named(place)?, place)));
+        }
+    }
+
+    /// Whose a hash is, live or remembered: the payment that has named it longest in a request or an
+    /// invoice, in any of its tries. `before` this seq.
+    pub(crate) fn namer_of_hash(&self, payment_hash: &PaymentHash, before: u64) -> Option<Place> {
+        let named = |place: Place| Some((self.named_since(place, payment_hash)?, place));
+        let named = self.places_of(payment_hash).filter_map(named);
         let live_first = |(seq, place): &(u64, Place)| (matches!(place, Place::Tombstone(_)), *seq);
         let first = named.filter(|(seq, _)| *seq < before).min_by_key(live_first);
         first.map(|(_, place)| place)
@@ -282,14 +287,9 @@ impl State {
         payment_hash: &PaymentHash,
         before: u64,
     ) -> Option<Place> {
-        let own = self.place(id).filter(|place| {
-            let named = match *place {
-                Place::Payment(handle) => self.payments.get(handle).named_since(payment_hash),
-                Place::Tombstone(handle) => self.tombstones.get(handle).named_since(payment_hash),
-                Place::Stray(_) | Place::HashPaid(_) => None,
-            };
-            named.is_some_and(|seq| seq < before)
-        });
+        let own = self
+            .place(id)
+            .filter(|place| self.named_since(*place, payment_hash).is_some_and(|seq| seq < before));
         own.filter(|_| !faults::is(Fault::NamerBeatsId))
             .or_else(|| self.namer_of_hash(payment_hash, before))
     }

@@ -220,7 +220,8 @@ impl DiskFile for File {
     }
 
     /// Who holds it may be gone, but for a child that it was starting: that one holds what its parent
-    /// held until it runs a program of its own.
+    /// held until it runs a program of its own. No lock of a file can be waited for with an end, so it is
+    /// tried again: a second writer hears that the log is locked a quarter of a second later.
     fn try_lock(&self) -> io::Result<bool> {
         let begun = Instant::now();
         loop {
