@@ -1,0 +1,3 @@
+//! LND as an engine of payonce.
+
+#![forbid(unsafe_code)]
