@@ -1,0 +1,153 @@
+//! What follows from what an engine shows: the table of docs/INTEGRATING-API.md, as a function
+//! without a clock, a network or a ledger.
+//!
+//! The two losses that it prevents: the end of an earlier try taken for that of this one, and *not
+//! known* taken for *never sent*. In both the payer's customer is refunded, and the engine pays.
+
+use payonce_core::{Failure, UnixMillis};
+
+use crate::engine::{Key, Memory, Payout, Promises, Refusal, Shown, Wire};
+
+/// What is known of a hand-over that is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// What its engine says of itself.
+    pub promises: Promises,
+    /// The last mark that the engine showed for the hash before the hand-over.
+    pub seen: Option<u64>,
+    /// How often it was said.
+    pub sayings: u32,
+    /// How many sayings the engine is known to have read.
+    pub read: u32,
+    /// How many can arrive no more, because all that could hold them was started anew since.
+    pub gone: u32,
+    /// Whether the engine ever showed it as its own.
+    pub was_shown: bool,
+    /// When it was recorded.
+    pub recorded_at: UnixMillis,
+    /// From when no saying can arrive any more: the engine's own refusal of late ones, with a margin.
+    pub closed_at: Option<UnixMillis>,
+    /// What time it is.
+    pub now: UnixMillis,
+}
+
+/// What follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is paid.
+    Paid(Payout),
+    /// It has failed, for good: nothing of it is out, and nothing can come any more.
+    Failed {
+        /// The mark of the try that ended; above [`Known::seen`].
+        mark: Option<u64>,
+        /// Whether the payee refused.
+        permanent: bool,
+    },
+    /// It stays out; the engine is asked again.
+    Out,
+    /// It stays out, and may be said again: the engine pays what it is keyed by once.
+    SayAgain,
+    /// It stays out until an operator says what became of it: the engine cannot tell.
+    Operator(Why),
+}
+
+/// Why only an operator can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// Nobody vouches that the engine still knows what it paid.
+    Forgets,
+    /// The engine showed it once and does not know it any more: somebody deletes its payments.
+    Forgotten,
+    /// A request may still arrive, and the engine would never refuse it for being late.
+    Late,
+}
+
+impl Known {
+    /// Whether no saying can still arrive.
+    fn is_closed(&self) -> bool {
+        self.gone >= self.sayings || self.closed_at.is_some_and(|closed| closed <= self.now)
+    }
+
+    /// Whether every saying was read, so that what the engine shows is about all of them.
+    fn all_read(&self) -> bool {
+        let single = self.sayings <= 1 && self.promises.wire == Wire::Direct;
+        let answered = self.read + self.gone >= self.sayings && self.promises.wire == Wire::Direct;
+        single || answered || self.is_closed()
+    }
+
+    fn remembers(&self) -> bool {
+        match self.promises.memory {
+            Memory::Kept => true,
+            Memory::For(ms) => self.now.0 < self.recorded_at.0.saturating_add(ms),
+            Memory::Unsure => false,
+        }
+    }
+
+    /// What a saying that may still come leaves to do.
+    fn until_closed(&self) -> Verdict {
+        if self.closed_at.is_none() { Verdict::Operator(Why::Late) } else { Verdict::Out }
+    }
+
+    /// An end that no try has: later than whatever was seen.
+    fn no_try(&self) -> Verdict {
+        let mark = self.seen.map(|seen| seen.saturating_add(1));
+        Verdict::Failed { mark, permanent: false }
+    }
+
+    /// What follows from what the engine shows.
+    #[must_use]
+    pub fn verdict(&self, shown: &Shown) -> Verdict {
+        match shown {
+            // A success counts, whoever's try it was.
+            Shown::Paid(payout) => Verdict::Paid(*payout),
+            Shown::Out { .. } => Verdict::Out,
+            Shown::Failed { mark, permanent, .. } => self.failed(*mark, *permanent),
+            Shown::NotKnown => self.not_known(),
+        }
+    }
+
+    /// The failure that follows where the engine has read a saying and refuses it; `None` while another
+    /// saying may still come.
+    #[must_use]
+    pub fn refused(&self, refusal: &Refusal) -> Option<Failure> {
+        let over = self.all_read() || self.promises.key == Key::Part;
+        let Verdict::Failed { mark, .. } = self.no_try() else { return None };
+        over.then(|| Failure { permanent: refusal.permanent, mark, ..Failure::default() })
+    }
+
+    fn failed(&self, mark: Option<u64>, permanent: bool) -> Verdict {
+        if self.promises.key == Key::Part {
+            return Verdict::Failed { mark, permanent };
+        }
+        // The end of an earlier try: this one's request may be on its way. Taken for this one's, the
+        // customer would be refunded, and the engine would then pay.
+        if self.seen.is_some_and(|seen| mark.is_none_or(|mark| mark <= seen)) {
+            return self.not_arrived();
+        }
+        // One saying has ended. Another that still waits would be a new try.
+        if self.all_read() { Verdict::Failed { mark, permanent } } else { self.until_closed() }
+    }
+
+    fn not_known(&self) -> Verdict {
+        // Paid, read by nobody and deleted looks like never arrived.
+        if self.was_shown || self.read > 0 {
+            return Verdict::Operator(Why::Forgotten);
+        }
+        self.not_arrived()
+    }
+
+    /// The engine shows nothing of this hand-over.
+    fn not_arrived(&self) -> Verdict {
+        if !self.remembers() {
+            return Verdict::Operator(Why::Forgets);
+        }
+        if self.is_closed() {
+            return self.no_try();
+        }
+        match self.promises.key {
+            Key::Part | Key::PaymentHash => Verdict::SayAgain,
+            Key::Nothing => self.until_closed(),
+        }
+    }
+}
