@@ -1,4 +1,15 @@
 //! payonce-lnd against a real LND, and against a fake one on the real wire.
 
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
+mod bills;
+mod fake;
+mod house;
 mod net;
 mod real;
+mod traps;
+
+/// No route, as LND says it.
+fn fake_failure() -> fake::Fate {
+    fake::Fate::Failed(fake::wire::lnrpc::PaymentFailureReason::FailureReasonNoRoute)
+}
