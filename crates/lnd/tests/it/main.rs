@@ -3,8 +3,10 @@
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
 mod bills;
+mod child;
 mod fake;
 mod house;
+mod kill;
 mod net;
 mod real;
 mod traps;

@@ -55,6 +55,8 @@ pub(crate) struct Inner {
     /// How many requests to pay were read, and how many questions.
     pub(crate) read: HashMap<Hash, u32>,
     pub(crate) asked: u64,
+    /// How many of the next requests to pay nothing befalls, before what is said below.
+    pub(crate) pass: u32,
     /// How many of the next requests to pay wait until they are let in.
     pub(crate) waiting: u32,
     /// How many requests for a hash waited, or never arrived.
@@ -89,6 +91,7 @@ impl Books {
             payouts: HashMap::new(),
             read: HashMap::new(),
             asked: 0,
+            pass: 0,
             waiting: 0,
             held_up: HashMap::new(),
             let_in: false,
@@ -137,6 +140,26 @@ impl Books {
             entry.fate = fate;
             inner.pay_out(hash, fate);
         });
+    }
+
+    /// Ends a try if it is out.
+    pub(crate) fn settle_held(&self, hash: &Hash, fate: Fate) {
+        if self.is_out(hash) {
+            self.settle(hash, fate);
+        }
+    }
+
+    pub(crate) fn is_out(&self, hash: &Hash) -> bool {
+        self.lock().entries.get(hash).is_some_and(|entry| entry.fate == Fate::Held)
+    }
+
+    pub(crate) fn is_held_up(&self, hash: &Hash) -> bool {
+        self.lock().held_up.contains_key(hash)
+    }
+
+    /// How many requests to pay were read, of all hashes.
+    pub(crate) fn reads(&self) -> u64 {
+        self.lock().read.values().map(|times| u64::from(*times)).sum()
     }
 
     /// `DeleteAllPayments`: all but what is out.

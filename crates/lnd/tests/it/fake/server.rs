@@ -259,9 +259,11 @@ async fn arrive(books: Books, request: SendPaymentRequest) -> Result<Hash, Statu
     let (hash, amount) = read(&request)?;
     let (waits, dropped) = {
         let mut inner = books.lock();
-        let waits = inner.waiting > 0;
-        inner.waiting = inner.waiting.saturating_sub(1);
-        let dropped = !waits && inner.dropped > 0;
+        let passes = inner.pass > 0;
+        inner.pass = inner.pass.saturating_sub(1);
+        let waits = !passes && inner.waiting > 0;
+        inner.waiting -= u32::from(waits);
+        let dropped = !passes && !waits && inner.dropped > 0;
         inner.dropped -= u32::from(dropped);
         (waits, dropped)
     };
