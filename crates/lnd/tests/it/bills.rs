@@ -39,11 +39,15 @@ pub(crate) fn bill(nth: u64) -> Bill {
 pub(crate) fn bill_on(nth: u64, terms: Terms) -> Bill {
     let mut preimage = [3; 32];
     preimage[..8].copy_from_slice(&nth.to_be_bytes());
+    bill_of(preimage, terms)
+}
+
+pub(crate) fn bill_of(preimage: [u8; 32], terms: Terms) -> Bill {
     let hash = sha256::Hash::hash(&preimage);
     let key = SecretKey::from_slice(&[7; 32]).expect("a key");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     let builder = InvoiceBuilder::new(terms.currency)
-        .description(format!("bill {nth}"))
+        .description("a bill".into())
         .payment_hash(hash)
         .payment_secret(PaymentSecret([1; 32]))
         .duration_since_epoch(now - Duration::from_secs(terms.age))

@@ -63,9 +63,20 @@ impl Stage {
 struct Mortal {
     lnd: Arc<Lnd>,
     stage: Stage,
+    dir: PathBuf,
 }
 
 impl Mortal {
+    /// With a file `gate` the parent is told before anything is said, and gives its word.
+    fn at_the_gate(&self) {
+        if self.dir.join("gate").exists() {
+            fs::write(self.dir.join("paying"), "").expect("written");
+            crate::net::eventually("the parent's word", || {
+                self.dir.join("go").exists().then_some(())
+            });
+        }
+    }
+
     fn end(&self, shown: &Shown, part: bool) {
         if part && matches!(shown, Shown::Paid(_) | Shown::Failed { .. }) {
             self.stage.is(Stage::EndTold);
@@ -89,6 +100,7 @@ impl Engine for Mortal {
 
     async fn pay(&self, hand_over: &HandOver) -> Answer {
         self.stage.is(Stage::Recorded);
+        tokio::task::block_in_place(|| self.at_the_gate());
         let answer = self.lnd.pay(hand_over).await;
         self.stage.is(Stage::Answered);
         if let Answer::Taken(shown) = &answer {
@@ -141,7 +153,7 @@ impl Sink for MortalSink {
     }
 }
 
-/// What a child is told: its directory holds the node's certificate, and an invoice a line with how often
+/// What a child is told: its directory holds the node's certificate and macaroon, and an invoice a line with how often
 /// it may be tried again.
 pub(crate) fn spawn(dir: &Path, address: &str, stage: Stage) -> Child {
     let mut command = Command::new(env::current_exe().expect("this test"));
@@ -174,9 +186,14 @@ fn the_service() {
 async fn serve(dir: &Path, address: &str, stage: Stage) {
     let house = House::at(dir);
     let certificate = fs::read_to_string(dir.join("tls.cert")).expect("given");
-    let lnd = lnd(config(address, &certificate, crate::fake::ADMIN));
+    let macaroon = fs::read(dir.join("macaroon")).expect("given");
+    let lnd = lnd(config(address, &certificate, &macaroon));
     let sink = Arc::new(MortalSink { sink: house.sink(), stage });
-    let starting = house.open().await.engine("lnd", Arc::new(Mortal { lnd, stage })).sink(sink);
+    let starting = house
+        .open()
+        .await
+        .engine("lnd", Arc::new(Mortal { lnd, stage, dir: dir.into() }))
+        .sink(sink);
     let options =
         quick().call_timeout(Duration::from_millis(700)).lateness_margin(Duration::from_secs(1));
     let (payer, _) = starting.options(options).finish().await.expect("starts");

@@ -17,7 +17,7 @@ use payonce_engine::{
 use payonce_lnd::{Config, Lnd, Network, request};
 use payonce_store_fs::FsStore;
 
-const FS: payonce_store_fs::Options = {
+pub(crate) const FS: payonce_store_fs::Options = {
     let mut options = payonce_store_fs::Options::DEFAULT;
     options.segment_bytes = 256 << 10;
     options.preallocate_bytes = 64 << 10;

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::{
     bills::{Bill, Terms, bill_on},
     child::{Stage, spawn},
-    fake::{Books, FakeLnd, Fate},
+    fake::{ADMIN, Books, FakeLnd, Fate},
     fake_failure,
     house::House,
 };
@@ -141,7 +141,7 @@ async fn judge_row(stage: Stage, node: Node, what: &str) {
     let soon = stage == Stage::Recorded && node.fails_first();
     let expiry = if soon { 8 } else { 3_600 };
     let bill = bill_on(1, Terms { expiry, ..Terms::default() });
-    fs::write(dir.path().join("tls.cert"), &fake.certificate.pem).expect("written");
+    keys(dir.path(), &fake.certificate.pem, ADMIN);
     let line = format!("{} {}\n", node.retries(), bill.text);
     fs::write(dir.path().join("invoices"), line).expect("written");
     node.prepare(&fake.books, &bill);
@@ -185,13 +185,19 @@ async fn judge_row(stage: Stage, node: Node, what: &str) {
     judge(&house, &[(bill, payouts)], what);
 }
 
-fn errors(dir: &Path) -> String {
+/// What the child needs to call its node.
+pub(crate) fn keys(dir: &Path, certificate: &str, macaroon: &[u8]) {
+    fs::write(dir.join("tls.cert"), certificate).expect("written");
+    fs::write(dir.join("macaroon"), macaroon).expect("written");
+}
+
+pub(crate) fn errors(dir: &Path) -> String {
     let read = |name| fs::read_to_string(dir.join(name)).unwrap_or_default();
     format!("{}{}", read("stdout"), read("stderr"))
 }
 
 /// Each payment was told its true end, under one id, and nothing strange.
-fn judge(house: &House, bills: &[(Bill, u32)], what: &str) {
+pub(crate) fn judge(house: &House, bills: &[(Bill, u32)], what: &str) {
     let mut told: HashMap<String, HashSet<(String, String)>> = HashMap::new();
     for line in house.told_lines() {
         let mut words = line.split(' ').map(str::to_owned);
@@ -236,7 +242,7 @@ async fn again_and_again() {
     let kills = number("PAYONCE_SOAK_KILLS", 10);
     let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
     let house = House::build(dir.path());
-    fs::write(dir.path().join("tls.cert"), &fake.certificate.pem).expect("written");
+    keys(dir.path(), &fake.certificate.pem, ADMIN);
     let mut bills = Vec::new();
     let mut lines = String::new();
     for nth in 1..=payments {

@@ -4,11 +4,14 @@
 
 mod bills;
 mod child;
+mod desk;
 mod fake;
 mod house;
 mod kill;
 mod net;
+mod proxy;
 mod real;
+mod script;
 mod traps;
 
 /// No route, as LND says it.

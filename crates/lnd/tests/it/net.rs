@@ -220,6 +220,20 @@ impl Node {
         self.text(&["addinvoice", "--amt_msat", &amount], "payment_request")
     }
 
+    /// An invoice that this node holds until it is settled or cancelled.
+    pub(crate) fn hold_invoice(&self, hash: &str, amount_msat: u64) -> String {
+        let amount = amount_msat.to_string();
+        self.text(&["addholdinvoice", "--amt_msat", &amount, hash], "payment_request")
+    }
+
+    /// Waits until a hold invoice has its money.
+    pub(crate) fn accepted(&self, hash: &str) {
+        eventually("the payee has it", || {
+            let invoice = self.cli(&["lookupinvoice", hash]).ok()?;
+            (invoice["state"] == "ACCEPTED").then_some(())
+        });
+    }
+
     /// What this node has in its channels, msat.
     pub(crate) fn balance(&self) -> u64 {
         let channels = self.cli(&["channelbalance"]).expect("an answer");
@@ -263,8 +277,20 @@ impl Net {
         net
     }
 
-    pub(crate) fn mine(&self, blocks: u32) {
+    fn mine(&self, blocks: u32) {
         self.chain.mine(blocks);
+    }
+
+    /// Waits until the payee is connected to its payers again.
+    pub(crate) fn connected(&self) {
+        for payer in [&self.alice, &self.dave] {
+            let host = format!("{}@127.0.0.1:{}", self.bob.key(), self.bob.peer);
+            eventually("an active channel", || {
+                let _ = payer.cli(&["connect", &host]);
+                let channels = payer.cli(&["listchannels", "--active_only"]).ok()?;
+                (channels["channels"].as_array()?.len() == 1).then_some(())
+            });
+        }
     }
 
     fn fund(&self) {
