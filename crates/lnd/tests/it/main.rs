@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stderr, reason = "a skipped test says so")]
 
+mod bad_input;
 mod bills;
 mod child;
 mod desk;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The directory with `lnd`, `lncli`, `btcd` and `btcctl`; without one the test is skipped aloud, or
 /// fails where nothing may be skipped.
@@ -230,6 +230,7 @@ impl Node {
     pub(crate) fn accepted(&self, hash: &str) {
         eventually("the payee has it", || {
             let invoice = self.cli(&["lookupinvoice", hash]).ok()?;
+            assert!(invoice["state"] != "CANCELED", "{invoice}");
             (invoice["state"] == "ACCEPTED").then_some(())
         });
     }

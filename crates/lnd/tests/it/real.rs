@@ -47,21 +47,27 @@ async fn stopped(payer: Payer<FsStore>) {
 async fn a_real_lnd() {
     let Some(programs) = programs() else { return };
     let mut net = Net::start(&programs);
-    same_script(&net).await;
-    pays_once(&net).await;
-    no_route_then_paid(&mut net).await;
-    late_request(&net).await;
-    in_flight_through_kills(&mut net).await;
-    deleted_behind_our_back(&net).await;
-    two_nodes(&net).await;
-    lost_ledger(&net).await;
+    within("the same script", same_script(&net)).await;
+    within("pays once", pays_once(&net)).await;
+    within("no route, then paid", no_route_then_paid(&mut net)).await;
+    within("a late request", late_request(&net)).await;
+    within("in flight through kills", in_flight_through_kills(&mut net)).await;
+    within("deleted behind our back", deleted_behind_our_back(&net)).await;
+    within("two nodes", two_nodes(&net)).await;
+    within("a lost ledger", lost_ledger(&net)).await;
+}
+
+/// Names what takes too long.
+async fn within(what: &str, judged: impl Future<Output = ()>) {
+    eprintln!("a real lnd: {what}");
+    let judged = tokio::time::timeout(Duration::from_secs(90), judged);
+    judged.await.unwrap_or_else(|_| panic!("{what}: it takes too long"));
 }
 
 /// The fake is like the real one, as far as the script goes.
 async fn same_script(net: &Net) {
     let fake = FakeLnd::start().await;
     let (real, faked) = (script::run(net).await, script::run(&fake).await);
-    println!("{}", real.join("\n"));
     assert_eq!(real, faked, "the fake answers as LND does");
 }
 
