@@ -50,6 +50,8 @@ install_tools() {
   pkg-config --exists fuse3 2>/dev/null || missing+=(libfuse3-dev)
   command -v fusermount3 >/dev/null || missing+=(fuse3)
   command -v mkfs.ext4 >/dev/null || missing+=(e2fsprogs)
+  # LND is Go.
+  command -v go >/dev/null || missing+=(golang-go)
   [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
   cargo fmt --version || rustup component add rustfmt
   cargo clippy --version || rustup component add clippy
@@ -58,10 +60,17 @@ install_tools() {
   python3 --version
 }
 
+# LND and its chain, which the tests of payonce-lnd run. Ten minutes, once: kept outside the clone.
+build_lnd() {
+  PAYONCE_LND=$(tools/lnd/build)
+  export PAYONCE_LND
+  ls -l "$PAYONCE_LND"
+}
+
 # Crates outside the workspace: each has a lock file and a target directory of its own.
 outsiders() {
   local crate
-  for crate in nostd fuzz; do
+  for crate in nostd fuzz tools/proto; do
     [ ! -f "$crate/Cargo.toml" ] || echo "$crate"
   done
 }

@@ -291,7 +291,14 @@ impl Net {
                 let channels = payer.cli(&["listchannels", "--active_only"]).ok()?;
                 (channels["channels"].as_array()?.len() == 1).then_some(())
             });
+            self.routed(payer);
         }
+    }
+
+    /// Waits until the payer's own map shows the channel: it comes there later than to its list.
+    fn routed(&self, payer: &Node) {
+        let query = ["queryroutes", "--dest", &self.bob.key(), "--amt", "1000"];
+        eventually("a route", || payer.cli(&query).ok());
     }
 
     fn fund(&self) {
@@ -313,6 +320,7 @@ impl Net {
                 let channels = payer.cli(&["listchannels", "--active_only"]).ok()?;
                 (channels["channels"].as_array()?.len() == 1).then_some(())
             });
+            self.routed(payer);
         }
     }
 }
