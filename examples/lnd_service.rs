@@ -13,7 +13,7 @@ use payonce_core::{
 use payonce_engine::{FileWitness, Memory, Paying, Sink, Starting, Witnessed, async_trait};
 use payonce_lnd::{Config, Lnd, Network, request};
 use payonce_runtime::Options;
-use payonce_store_fs::FsStore;
+use payonce_store_fs::{FsStore, Options as LogOptions};
 
 /// In earnest a table, written in the transaction that books the payment.
 struct Screen;
@@ -27,7 +27,7 @@ impl Sink for Screen {
 }
 
 fn set_up(dir: &Path) -> Result<(), Box<dyn Error>> {
-    FsStore::create(dir.join("ledger"), LedgerId::from_bytes([7; 32]), Default::default())?;
+    FsStore::create(dir.join("ledger"), LedgerId::from_bytes([7; 32]), LogOptions::default())?;
     FileWitness::create(dir.join("witness"))?; // in earnest on another volume
     Ok(())
 }
@@ -36,7 +36,7 @@ async fn pay(dir: &Path, invoice: &str) -> Result<(), Box<dyn Error>> {
     let address = env::var("LND_ADDRESS").unwrap_or("127.0.0.1:10009".into());
     let (cert, macaroon) = (env::var("LND_CERT")?, env::var("LND_MACAROON")?);
     let config = Config::from_files(address, cert, macaroon, Network::Simnet, Memory::Kept)?;
-    let (store, _) = FsStore::open(dir.join("ledger"), Default::default())?;
+    let (store, _) = FsStore::open(dir.join("ledger"), LogOptions::default())?;
     let witness = Witnessed::By(Arc::new(FileWitness::open(dir.join("witness"))?));
     let opening = Opening::new(Remember::Forever, 42); // in earnest a random, secret seed
     let starting = Starting::open(store, opening, witness, Options::default()).await?;

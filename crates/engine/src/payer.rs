@@ -193,7 +193,7 @@ pub enum Paying {
 impl<S: EventStore + Send + 'static> Payer<S> {
     pub(crate) fn new(shared: Arc<Shared<S>>) -> Self {
         let last = Arc::new(StopAtLast(shared.stop.clone()));
-        Self { shared, last: last }
+        Self { shared, last }
     }
 
     /// Pays a request under the caller's id, once, or answers a repeat. The id is stored by the caller

@@ -54,8 +54,10 @@ impl Lnd {
         if config.macaroon.is_empty() {
             return Err(ConfigError::Macaroon);
         }
-        let hex: String = config.macaroon.iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut macaroon: AsciiMetadataValue = hex.parse().expect("hex is ASCII");
+        let digits = config.macaroon.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        let hex: Vec<u8> = digits.map(|digit| b"0123456789abcdef"[usize::from(digit)]).collect();
+        let macaroon = AsciiMetadataValue::try_from(&hex[..]);
+        let mut macaroon = macaroon.map_err(|_| ConfigError::Macaroon)?;
         macaroon.set_sensitive(true);
         Ok(Self { channel: channel(&config)?, macaroon, config })
     }

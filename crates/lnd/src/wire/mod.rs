@@ -4,6 +4,7 @@
 #[allow(
     clippy::all,
     clippy::pedantic,
+    clippy::allow_attributes_without_reason,
     unreachable_pub,
     missing_docs,
     missing_debug_implementations,
@@ -15,6 +16,7 @@ pub(crate) mod lnrpc;
 #[allow(
     clippy::all,
     clippy::pedantic,
+    clippy::allow_attributes_without_reason,
     unreachable_pub,
     missing_docs,
     missing_debug_implementations,

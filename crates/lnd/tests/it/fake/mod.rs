@@ -7,6 +7,7 @@ mod server;
 #[allow(
     clippy::all,
     clippy::pedantic,
+    clippy::allow_attributes_without_reason,
     unreachable_pub,
     dead_code,
     missing_docs,
