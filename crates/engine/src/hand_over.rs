@@ -133,6 +133,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
             let mut minds = self.minds();
             let heard = minds.followed.entry(part).or_default();
             heard.read += u32::from(read);
+            heard.had |= matches!(answer, Answer::Taken(_) | Answer::AlreadyThere);
             *heard
         };
         match answer {

@@ -36,6 +36,8 @@ pub(crate) struct Job {
 pub(crate) struct Heard {
     /// How many sayings the engine has read.
     pub(crate) read: u32,
+    /// Whether the engine had it: a saying that it read and refused is none of these.
+    pub(crate) had: bool,
     /// How many sayings of earlier processes can arrive no more.
     pub(crate) gone: u32,
 }
@@ -83,7 +85,7 @@ impl Job {
             sayings: self.sayings,
             read: heard.read,
             gone: heard.gone,
-            was_shown: self.was_shown,
+            was_shown: self.was_shown || heard.had,
             recorded_at: self.recorded_at,
             closed_at: self.request.as_ref().and_then(|request| seat.closes_at(request)),
             now,

@@ -21,7 +21,7 @@ pub struct Known {
     pub read: u32,
     /// How many can arrive no more, because all that could hold them was started anew since.
     pub gone: u32,
-    /// Whether the engine ever showed it as its own.
+    /// Whether the engine ever had it: showed it, or said that it was there already.
     pub was_shown: bool,
     /// When it was recorded.
     pub recorded_at: UnixMillis,
@@ -131,7 +131,7 @@ impl Known {
 
     fn not_known(&self) -> Verdict {
         // Paid, read by nobody and deleted looks like never arrived.
-        if self.was_shown || self.read > 0 {
+        if self.was_shown {
             return Verdict::Operator(Why::Forgotten);
         }
         self.not_arrived()

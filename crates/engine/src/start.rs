@@ -266,7 +266,9 @@ async fn ask_all<S: EventStore + Send + 'static>(
         };
         let jobs: Vec<Job> = out.iter().filter(mine).cloned().collect();
         let gone = |job: &Job| if seat.started_after { job.sayings } else { 0 };
-        heard.extend(jobs.iter().map(|job| (job.part, Heard { read: 0, gone: gone(job) })));
+        heard.extend(
+            jobs.iter().map(|job| (job.part, Heard { gone: gone(job), ..Heard::default() })),
+        );
         let seat = Arc::clone(seat);
         asking.spawn(async move { (Arc::clone(&seat), ask(seat, jobs).await) });
     }

@@ -84,7 +84,10 @@ fn not_known_is_not_never_sent() {
     assert_eq!(gone.verdict(&Shown::NotKnown), over(6), "nothing can wait any more");
     let forgotten = Verdict::Operator(Why::Forgotten);
     assert_eq!(closed(Known { was_shown: true, ..known() }).verdict(&Shown::NotKnown), forgotten);
-    assert_eq!(closed(Known { read: 1, ..known() }).verdict(&Shown::NotKnown), forgotten);
+    // Read and refused, there never was an entry.
+    let refused = Known { read: 1, sayings: 2, ..known() };
+    assert_eq!(refused.verdict(&Shown::NotKnown), Verdict::SayAgain);
+    assert_eq!(closed(refused).verdict(&Shown::NotKnown), over(6));
 }
 
 #[test]

@@ -7,12 +7,13 @@ use std::{
 };
 
 use payonce_core::{
-    LedgerId, MaxFee, Msat, Opening, PartId, PaymentHash, PaymentId, Preimage, Remember, Request,
-    RetryPolicy, Status, UnixMillis,
+    Assertion, LedgerId, MaxFee, Msat, Opening, PartId, PaymentHash, PaymentId, Preimage, Remember,
+    Request, RetryPolicy, Status, UnixMillis,
 };
 use payonce_engine::{
-    Answer, Engine, EngineError, HandOver, Key, Lookup, Memory, Options, Payer, Payout, Promises,
-    Refusal, Shown, StartError, StartReport, Starting, Why, Wire, Witnessed, async_trait,
+    Answer, AssertError, Engine, EngineError, HandOver, Key, Lookup, Memory, Options, Payer,
+    Payout, Promises, Refusal, Shown, StartError, StartReport, Starting, Why, Wire, Witnessed,
+    async_trait,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 use tokio::sync::Notify;
@@ -174,19 +175,24 @@ async fn who_knows_nothing_is_told_nothing_twice() {
 async fn an_engine_that_is_gone_keeps_what_it_has() {
     let (disk, till) = (disk(), Till::new(Key::Nothing));
     let (payer, _) = start(&disk, &till).await;
-    till.books.lock().expect("no panic").unanswered = 1;
+    till.books.lock().expect("no panic").lost = 1;
     let (id, request) = request(5);
-    // Its answer is lost, and the process ends before it asks.
     payer.pay(id, request).await.expect("accepted");
-    while till.payouts(&preimage(5).payment_hash()) == 0 {
+    while payer.attention().is_empty() {
         till.bell.notified().await;
     }
     payer.stop().await;
     assert!(payer.ledger().clone().close_async().await.is_some());
-    let other: Arc<dyn Engine> = Till::new(Key::Nothing);
-    let (payer, report) = open(&disk).await.engine("other", other).finish().await.expect("starts");
+    let other = Till::new(Key::Nothing);
+    let engine: Arc<dyn Engine> = Arc::clone(&other) as _;
+    let (payer, report) = open(&disk).await.engine("other", engine).finish().await.expect("starts");
+    assert_eq!((report.unattended.len(), report.failed.len()), (1, 0));
     let known = payer.standing(id).await.expect("open").expect("known");
-    assert!(known.status == Status::Fulfilled || report.unattended.len() == 1, "{report:?}");
+    assert_eq!((known.status, known.unresolved), (Status::Pending, 1));
+    assert_eq!(other.payouts(&preimage(5).payment_hash()), 0);
+    let early =
+        payer.assert_failed(report.unattended[0], Assertion::new("ann", "it is sold")).await;
+    assert!(matches!(early, Err(AssertError::Refused(_))), "an operator waits 14 days");
     payer.stop().await;
 }
 

@@ -212,3 +212,114 @@ async fn two_requests_on_the_wire() {
     assert_eq!(fake.books.payouts(&bill.hash), 1);
     stopped(payer).await;
 }
+
+/// The log is put back from an older copy: the witness has seen more, and nothing new is paid until LND's
+/// list has told what the log lacks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_from_an_older_copy() {
+    let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
+    let (house, bills) = (House::build(dir.path()), [bill(7), bill(8), bill(9)]);
+    for bill in &bills {
+        fake.books.invoice(bill.hash, bill.preimage, &[]);
+    }
+    let copy = dir.path().join("copy");
+    for (nth, bill) in bills.iter().take(2).enumerate() {
+        if nth == 1 {
+            copy_files(&house.log(), &copy);
+        }
+        let (payer, _) = house.start(engine(&fake)).await;
+        let (id, request) = once(&bill.text);
+        payer.pay(id, request).await.expect("accepted");
+        assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
+        stopped(payer).await;
+    }
+    std::fs::remove_dir_all(house.log()).expect("removed");
+    copy_files(&copy, &house.log());
+
+    let (payer, report) = house.start(engine(&fake)).await;
+    assert!(report.restored);
+    let (again, request_again) = once(&bills[1].text);
+    let early = payer.pay(again, request_again.clone()).await;
+    assert!(matches!(early, Err(payonce_engine::PayError::Refused(_))), "{early:?}");
+    let rebuilt = payer.rebuild(|_| None).await.expect("rebuilt");
+    assert_eq!((rebuilt.paid, rebuilt.out), (2, 0));
+    let now = payonce_engine::Clock::now(&payonce_engine::SystemClock);
+    payer.ledger().close_gap_async(now).await.expect("closed");
+    let repeat = payer.pay(again, request_again).await.expect("known");
+    assert!(matches!(repeat, Paying::Repeat(at) if at.status == Status::Fulfilled), "{repeat:?}");
+    let (new, request) = once(&bills[2].text);
+    payer.pay(new, request).await.expect("accepted");
+    assert_eq!(payer.outcome(new).await.expect("an end").status, Status::Fulfilled);
+    for bill in &bills {
+        assert_eq!((fake.books.payouts(&bill.hash), fake.books.read(&bill.hash)), (1, 1));
+    }
+    stopped(payer).await;
+}
+
+fn copy_files(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir(to).expect("a directory");
+    for file in std::fs::read_dir(from).expect("a directory") {
+        let file = file.expect("a file");
+        std::fs::copy(file.path(), to.join(file.file_name())).expect("copied");
+    }
+}
+
+/// Seen at the node once and not known there later: somebody deleted it. Only an operator can tell.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleted_behind_our_back() {
+    let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
+    let (house, bill) =
+        (House::build(dir.path()), bill_on(10, Terms { expiry: 3, ..Terms::default() }));
+    fake.books.invoice(bill.hash, bill.preimage, &[Fate::Held]);
+    let (payer, _) = house.start(engine(&fake)).await;
+    let (id, request) = once(&bill.text);
+    let mut news = payer.ledger().subscribe(1);
+    payer.pay(id, request).await.expect("accepted");
+    let seen = move |state: &payonce_core::State| {
+        state.payment(&id).is_some_and(|payment| !payment.observations().is_empty())
+    };
+    while !payer.ledger().query_async(seen).await.expect("open") {
+        news.read_async().await.expect("open");
+    }
+    stopped(payer).await;
+    fake.books.settle(&bill.hash, Fate::Paid);
+    fake.books.forget();
+    let options = crate::house::quick().lateness_margin(Duration::ZERO);
+    let starting = house.open().await.engine("lnd", engine(&fake)).sink(house.sink());
+    let (payer, report) = starting.options(options).finish().await.expect("starts");
+    assert!(matches!(report.attention[..], [(_, payonce_engine::Why::Forgotten)]), "{report:?}");
+    // Its invoice expires meanwhile, which says nothing of what was paid.
+    let later = asked_until(&fake.books, Duration::from_secs(4));
+    later.await;
+    assert_eq!(house.told_lines(), Vec::<String>::new());
+    assert_eq!(payer.attention().len(), 1);
+    stopped(payer).await;
+}
+
+/// Follows what is asked for so long.
+async fn asked_until(books: &Books, long: Duration) {
+    let ends = tokio::time::Instant::now() + long;
+    while tokio::time::Instant::now() < ends {
+        asked_again(books, 1).await;
+    }
+}
+
+/// Somebody else's try of the hash is out at the node: nothing goes out beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn out_already_under_somebody_else() {
+    for (fate, ours) in [(Fate::Paid, 0), (fake_failure(), 1)] {
+        let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
+        let (house, bill) = (House::build(dir.path()), bill(11));
+        fake.books.invoice(bill.hash, bill.preimage, &[Fate::Held, Fate::Paid]);
+        fake.books.init(bill.hash, 50_000, bill.text.clone()).expect("somebody's");
+        let (payer, _) = house.start(engine(&fake)).await;
+        let (id, request) = once(&bill.text);
+        payer.pay(id, request).await.expect("accepted");
+        asked_again(&fake.books, 10).await;
+        assert_eq!(fake.books.read(&bill.hash), 1, "nothing of ours");
+        fake.books.settle(&bill.hash, fate);
+        assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
+        assert_eq!((fake.books.payouts(&bill.hash), fake.books.read(&bill.hash)), (1, 1 + ours));
+        stopped(payer).await;
+    }
+}
