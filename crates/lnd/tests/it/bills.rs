@@ -50,7 +50,7 @@ pub(crate) fn bill_of(preimage: [u8; 32], terms: Terms) -> Bill {
         .description("a bill".into())
         .payment_hash(hash)
         .payment_secret(PaymentSecret([1; 32]))
-        .duration_since_epoch(now - Duration::from_secs(terms.age))
+        .duration_since_epoch(now.saturating_sub(Duration::from_secs(terms.age)))
         .expiry_time(Duration::from_secs(terms.expiry))
         .min_final_cltv_expiry_delta(80)
         .basic_mpp();

@@ -6,7 +6,7 @@ use payonce_lnd::{Config, Lnd, Network};
 
 use crate::{
     bills::{Terms, bill, bill_on},
-    fake::{ADMIN, FakeLnd, Fate, READ_ONLY, wire::lnrpc::PaymentFailureReason as Reason},
+    fake::{ADMIN, FakeLnd, Fate, READ_ONLY, hex, wire::lnrpc::PaymentFailureReason as Reason},
     house::config,
     net::Net,
     script::{Desk, Macaroon},
@@ -15,10 +15,6 @@ use crate::{
 /// Paid with these bytes, whoever it is.
 fn hash(preimage: [u8; 32]) -> [u8; 32] {
     *Preimage::from_bytes(preimage).payment_hash().as_bytes()
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Desk for FakeLnd {

@@ -3,7 +3,9 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{Child, ExitStatus},
@@ -256,7 +258,7 @@ async fn again_and_again() {
             _ => &[],
         };
         fake.books.invoice(bill.hash, bill.preimage, fates);
-        lines.push_str(&format!("{retries} {}\n", bill.text));
+        writeln!(lines, "{retries} {}", bill.text).expect("a text takes it");
         bills.push(bill);
     }
     fs::write(dir.path().join("invoices"), lines).expect("written");

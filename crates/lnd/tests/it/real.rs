@@ -13,8 +13,7 @@ use payonce_store_fs::FsStore;
 
 use crate::{
     child::{Stage, spawn},
-    desk::hex,
-    fake::FakeLnd,
+    fake::{FakeLnd, hex},
     house::{House, lnd, once, with},
     kill::{errors, judge, keys},
     net::{Net, Node, eventually, programs},
@@ -51,7 +50,7 @@ async fn a_real_lnd() {
     within("pays once", pays_once(&net)).await;
     within("no route, then paid", no_route_then_paid(&mut net)).await;
     within("a late request", late_request(&net)).await;
-    within("in flight through kills", in_flight_through_kills(&mut net)).await;
+    in_flight_through_kills(&mut net);
     within("deleted behind our back", deleted_behind_our_back(&net)).await;
     within("two nodes", two_nodes(&net)).await;
     within("a lost ledger", lost_ledger(&net)).await;
@@ -144,7 +143,7 @@ async fn no_route_then_paid(net: &mut Net) {
     }
     stopped(payer).await;
     // What is due is due: the rest of the ledger's own is over in an hour, so a second one is recorded here.
-    record_attempt_two(&house, id).await;
+    record_attempt_two(&house, id);
     net.bob.start();
     net.bob.ready();
     net.connected();
@@ -165,7 +164,7 @@ async fn has_failed(payer: &Payer<FsStore>, id: PaymentId) -> bool {
 }
 
 /// What a process that dies at once leaves: a hand-over that is recorded, with the mark that was shown.
-async fn record_attempt_two(house: &House, id: PaymentId) {
+fn record_attempt_two(house: &House, id: PaymentId) {
     use payonce_core::{Dispatch, Label, NewPart, PartId};
     use payonce_runtime::SharedLedger;
     let (store, _) = FsStore::open(house.log(), crate::house::FS).expect("opens");
@@ -220,7 +219,7 @@ async fn late_request(net: &Net) {
 }
 
 /// A hold invoice stays in flight while we are killed, and while LND is.
-async fn in_flight_through_kills(net: &mut Net) {
+fn in_flight_through_kills(net: &mut Net) {
     let dir = tempfile::tempdir().expect("a directory");
     let house = House::build(dir.path());
     let before = net.alice.balance();

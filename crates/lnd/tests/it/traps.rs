@@ -181,7 +181,7 @@ async fn what_never_arrived_ends_with_its_invoice() {
             // Somebody may have deleted it, paid: only an operator can tell.
             let attention = async {
                 while payer.attention().is_empty() {
-                    asked_again(&fake.books, 1).await
+                    asked_again(&fake.books, 1).await;
                 }
             };
             tokio::time::timeout(Duration::from_secs(30), attention).await.expect("asks for help");
@@ -322,4 +322,21 @@ async fn out_already_under_somebody_else() {
         assert_eq!((fake.books.payouts(&bill.hash), fake.books.read(&bill.hash)), (1, 1 + ours));
         stopped(payer).await;
     }
+}
+
+/// The node restarts while it has a payment out: its streams break, its books stay.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_restarts() {
+    let (mut fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
+    let (house, bill) = (House::build(dir.path()), bill(12));
+    fake.books.invoice(bill.hash, bill.preimage, &[Fate::Held]);
+    let (payer, _) = house.start(engine(&fake)).await;
+    let (id, request) = once(&bill.text);
+    payer.pay(id, request).await.expect("accepted");
+    until(&fake.books, "it is out", |books| books.is_out(&bill.hash)).await;
+    fake.restart().await;
+    fake.books.settle(&bill.hash, Fate::Paid);
+    assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
+    assert_eq!((fake.books.payouts(&bill.hash), fake.books.read(&bill.hash)), (1, 1));
+    stopped(payer).await;
 }

@@ -21,6 +21,6 @@ pub(crate) mod wire {
 }
 
 pub(crate) use self::{
-    books::{Books, Fate, Nonsense},
+    books::{Books, Fate, Nonsense, hex},
     server::{ADMIN, Certificate, FakeLnd, READ_ONLY},
 };
