@@ -153,6 +153,10 @@ impl<S: EventStore + Send + 'static> Shared<S> {
     }
 
     async fn tell(&self, job: &Job, facts: Vec<Command>) -> Result<Next, Unavailable> {
+        // An operator may have said what became of it while the engine was asked.
+        if self.job(job.part).await?.is_none() {
+            return Ok(Next::Over);
+        }
         let told = self.ledger.execute_all_async(facts, self.now()).await?;
         let refused = told.iter().find_map(|reply: &Result<Reply, _>| reply.as_ref().err());
         if let Some(refusal) = refused {

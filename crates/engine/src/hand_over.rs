@@ -87,6 +87,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         if let Err(error) = self.witness().await {
             tracing::error!(%error, "the witness has not the ledger's head: nothing goes out");
             self.withdraw(due.id, part).await;
+            self.minds().followed.remove(&part);
             return None;
         }
         let max_fee = due.fee_budget;
@@ -102,6 +103,23 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         // Without randomness two parts could have one name.
         getrandom::fill(&mut bytes).expect("the system gives random bytes");
         let part = PartId::from_bytes(bytes);
+        // From before it is recorded: who sweeps up what nobody follows must not follow it as well. Of two
+        // followers one could tell what the other's next try did.
+        self.minds().followed.insert(part, Heard::default());
+        let recorded = self.dispatch(seat, due, seen, part).await;
+        if recorded.is_none() {
+            self.minds().followed.remove(&part);
+        }
+        recorded
+    }
+
+    async fn dispatch(
+        &self,
+        seat: &Seat,
+        due: &Shortfall,
+        seen: Option<u64>,
+        part: PartId,
+    ) -> Option<PartId> {
         let parts = vec![NewPart::Delegated { id: part, label: Some(seat.label(seen)) }];
         let dispatch = Dispatch { id: due.id, attempt: due.attempt, parts };
         let driver = match self.ledger.dispatch_async(dispatch, self.now()).await {
