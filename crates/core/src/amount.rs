@@ -2,23 +2,10 @@
 
 use core::fmt;
 
-use bincode::{Decode, Encode};
+use crate::wire::layout;
 
 /// Millisatoshi, the only unit of amounts and fees: a thousandth of a satoshi.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Encode,
-    Decode,
-    serde::Serialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(transparent)]
 pub struct Msat(pub u64);
 
@@ -52,20 +39,7 @@ impl fmt::Display for Msat {
 
 /// A moment: milliseconds since the Unix epoch, UTC. The core reads no clock; every command brings
 /// its own `now`, which its entry records. A limit in time is past when it is at or before `now`.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Encode,
-    Decode,
-    serde::Serialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(transparent)]
 pub struct UnixMillis(pub u64);
 
@@ -85,3 +59,5 @@ impl UnixMillis {
         self.0 <= now.0
     }
 }
+
+layout! { newtype Msat, UnixMillis }

@@ -3,15 +3,17 @@
 
 use core::{fmt, str::FromStr};
 
-use bincode::{Decode, Encode};
 use bitcoin_hashes::{HashEngine, sha256};
 use hex_conservative::DisplayHex;
 
-use crate::ids::{LedgerId, ParseIdError};
+use crate::{
+    ids::{LedgerId, ParseIdError},
+    wire::layout,
+};
 
 /// The hash of everything up to the end of one entry: `SHA256(previous chain hash || entry bytes)`,
 /// where the ledger id stands before the first entry. 32 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChainHash([u8; 32]);
 
 impl ChainHash {
@@ -64,7 +66,7 @@ impl serde::Serialize for ChainHash {
 /// The end of a log: its last seq and the chain hash there. A node keeps the last head that it
 /// knows durable with its channel state and gives it at opening, so that an older or another log
 /// is noticed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 pub struct Head {
     /// The number of the last event; 0 for an empty log.
     pub seq: u64,
@@ -110,45 +112,5 @@ impl fmt::Display for Head {
     }
 }
 
-/// One entry as it is kept: the events of one command, encoded once and never re-encoded. The unit
-/// of atomicity: a store has all of it or nothing.
-///
-/// A machine makes entries; [`Machine::confirmed`](crate::Machine::confirmed) takes them back once
-/// they are durable.
-#[derive(Debug)]
-#[must_use = "an entry that is never confirmed poisons its ledger"]
-pub struct Entry {
-    pub(crate) before: Head,
-    pub(crate) after: Head,
-    pub(crate) bytes: alloc::vec::Vec<u8>,
-    /// Told when the entry is dropped before it was confirmed.
-    pub(crate) loss: crate::machine::LossAlarm,
-}
-
-impl Entry {
-    /// The head that this entry continues.
-    #[must_use]
-    pub const fn before(&self) -> Head {
-        self.before
-    }
-
-    /// The head once this entry is part of the log.
-    #[must_use]
-    pub const fn after(&self) -> Head {
-        self.after
-    }
-
-    /// The seq of the entry's first event.
-    #[must_use]
-    pub const fn first_seq(&self) -> u64 {
-        self.before.seq + 1
-    }
-
-    /// The bytes to keep, as docs/FORMAT.md lays them out. At most [`limits::ENTRY_BYTES`].
-    ///
-    /// [`limits::ENTRY_BYTES`]: crate::limits::ENTRY_BYTES
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-}
+layout! { newtype ChainHash }
+layout! { record Head "a head" { seq, chain } }

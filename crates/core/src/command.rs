@@ -5,7 +5,7 @@ use alloc::{boxed::Box, vec::Vec};
 
 use crate::{
     amount::{Msat, UnixMillis},
-    codec::Blob,
+    bounded::Blob,
     decide::{self, Context, Decision},
     event::Settlement,
     ids::{PartId, PaymentHash, PaymentId, Preimage, ShortChannelId},
@@ -165,13 +165,16 @@ pub struct ClaimPart {
     /// What an engine reports to have paid: for a delegated part, or one that the ledger does not
     /// know.
     pub settlement: Option<Settlement>,
+    /// The BOLT 12 invoice that was paid, as it was signed: with the preimage the proof of payment. At
+    /// most [`limits::PAID_INVOICE_BYTES`]; a longer one is not kept, for a claim is never refused.
+    pub invoice: Blob<{ limits::PAID_INVOICE_BYTES }>,
 }
 
 impl ClaimPart {
     /// The claim of an HTLC of the node's own: what it paid is what was recorded.
     #[must_use]
     pub const fn new(id: PaymentId, part: PartId, preimage: Preimage) -> Self {
-        Self { id, part, preimage, payment_hash: None, settlement: None }
+        Self { id, part, preimage, payment_hash: None, settlement: None, invoice: Blob::EMPTY }
     }
 
     /// With the payment hash that the engine reports.
@@ -185,6 +188,13 @@ impl ClaimPart {
     #[must_use]
     pub const fn settlement(mut self, settlement: Settlement) -> Self {
         self.settlement = Some(settlement);
+        self
+    }
+
+    /// With the BOLT 12 invoice that was paid.
+    #[must_use]
+    pub fn invoice(mut self, invoice: impl AsRef<[u8]>) -> Self {
+        self.invoice = invoice.as_ref().into();
         self
     }
 }

@@ -6,7 +6,7 @@ use core::ops::Deref;
 
 use crate::{
     amount::UnixMillis,
-    codec::Many,
+    bounded::Many,
     event::{Invoice, Settlement},
     former::FormerTry,
     hash_paid::PaidElsewhere,
@@ -15,6 +15,8 @@ use crate::{
     part::{Assertion, Observation},
     payment::{Quiet, WaitsUntil},
     request::ShortDigest,
+    vocabulary::Vocabulary,
+    wire::{UnknownFields, layout},
 };
 
 /// Each field of it is nothing in an ordinary pending payment.
@@ -54,28 +56,36 @@ pub(crate) struct Detail {
     pub(crate) retries_since: Option<Since>,
     /// When the next attempt may be made.
     pub(crate) rests_until: Option<Rest>,
+    /// What the program that accepted it could say.
+    pub(crate) vocabulary: Vocabulary,
+    /// Fields that a newer program wrote and this one keeps.
+    pub(crate) unknown: UnknownFields,
 }
 
 /// What PaymentSent or the last PaymentSettled said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) settlement: Settlement,
     pub(crate) proof: bool,
 }
 
 /// A moment by the clock and by ticks: a duration is past by either.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Since {
     pub(crate) at: UnixMillis,
     pub(crate) tick: u64,
 }
 
 /// Until when a payment rests before its next attempt: by the clock, or by ticks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, bincode::Encode, bincode::Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rest {
     pub(crate) at: UnixMillis,
     pub(crate) tick: u64,
 }
+
+layout! { record Told "what was told" { settlement, proof } }
+layout! { record Since "a moment" { at, tick } }
+layout! { record Rest "a moment" { at, tick } }
 
 static NOTHING: Detail = Detail {
     payment_hash: None,
@@ -97,6 +107,8 @@ static NOTHING: Detail = Detail {
     paid_elsewhere: None,
     retries_since: None,
     rests_until: None,
+    vocabulary: Vocabulary(1),
+    unknown: UnknownFields::NONE,
 };
 
 /// A [`Detail`], of which nothing is kept while there is nothing in it.

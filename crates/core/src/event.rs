@@ -1,27 +1,27 @@
 //! Events: the facts that the log holds. Past tense, and complete: folding them needs no
 //! configuration and no clock.
 //!
-//! The order of the variants and of their fields is the wire format (docs/FORMAT.md): new ones go
-//! to the end, under a new format version.
+//! The table at the end is their layout (docs/FORMAT.md).
 
 use alloc::boxed::Box;
 
-use bincode::{Decode, Encode};
-
 use crate::{
     amount::{Msat, UnixMillis},
-    codec::{List, Text},
+    bounded::{Blob, List, Text},
+    chain::Head,
     hash_paid::PaidElsewhere,
     ids::{PartId, PaymentHash, PaymentId, Preimage},
     limits,
     notification::{Anomaly, NotificationId},
     part::{Assertion, Failure, Observation, PartKind, PartTerms},
     request::Request,
+    state_digest::StateDigest,
     status::FailureReason,
+    wire::layout,
 };
 
 /// The invoice that came for an offer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Invoice {
     /// Its payment hash.
     pub payment_hash: PaymentHash,
@@ -32,7 +32,7 @@ pub struct Invoice {
 }
 
 /// A part that the node has and the log has not, or holds as failed or withdrawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct AdoptedPart {
     /// Its name.
     pub part: PartId,
@@ -47,7 +47,7 @@ pub struct AdoptedPart {
 }
 
 /// Where an adopted part went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Home {
     /// To the payment named in the event.
@@ -62,7 +62,7 @@ pub enum Home {
 }
 
 /// On whose word a part was adopted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Word {
     /// The node listed it as out.
@@ -72,7 +72,7 @@ pub enum Word {
 }
 
 /// What an engine reports of a part that it paid.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Settlement {
     /// What reached the payee.
     pub amount: Option<Msat>,
@@ -81,7 +81,7 @@ pub struct Settlement {
 }
 
 /// How an anomaly reaches the user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
     /// As a notification of its own.
@@ -92,8 +92,15 @@ pub enum Delivery {
     Folded,
 }
 
+layout! { record Invoice "an invoice" { payment_hash, amount, expiry } }
+layout! { record AdoptedPart "an adopted part" { part, payment_hash, amount, fee, kind } }
+layout! { enum Home "a home" { 0 Payment, 1 HashHolder { told_as }, 2 Stray } }
+layout! { enum Word "a word" { 0 Listed, 1 Claimed } }
+layout! { record Settlement "a settlement" { amount, fee } }
+layout! { enum Delivery "a delivery" { 0 Notify, 1 Repeat(seq), 2 Folded } }
+
 /// A fact.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
@@ -105,6 +112,13 @@ pub enum Event {
         restored: bool,
         /// The writer's name and version.
         program: Text<{ limits::PROGRAM_BYTES }>,
+        /// The newest format version that the writer knows: what it could have said.
+        format: u8,
+        /// Who opened it: a host and a process, say. Empty where nobody said.
+        holder: Text<{ limits::HOLDER_BYTES }>,
+        /// The store's own number of this taking-over, where the store counts them: a writer with a
+        /// lower one is shut out.
+        fence: Option<u64>,
     },
     /// Recovery is finished: every unresolved part has its answer or waits for one.
     Recovered,
@@ -234,6 +248,9 @@ pub enum Event {
         payment_hash: Option<PaymentHash>,
         /// What an engine reported.
         settlement: Option<Settlement>,
+        /// The BOLT 12 invoice that was paid, as it was signed: with the preimage it is the proof of
+        /// payment.
+        invoice: Blob<{ limits::PAID_INVOICE_BYTES }>,
     },
     /// A claimed part is irrevocably off the channel.
     PartFinalized {
@@ -357,10 +374,27 @@ pub enum Event {
         /// How the user learns of it.
         delivery: Delivery,
     },
+    /// History up to a head is about to be dropped: its state, as these bytes, is the log's base from
+    /// then on. Recorded first, so that the chain covers what stands for what it no longer holds.
+    HistoryDropped {
+        /// The head up to which the base stands for the log.
+        base: Head,
+        /// The digest of the base's bytes as they are kept.
+        digest: StateDigest,
+        /// The seq of the base before, where there was one: it is the base still if the drop was cut
+        /// short.
+        replaces: Option<u64>,
+    },
     /// The user has handled a notification.
     Acknowledged {
         /// The seq of the notification.
         seq: u64,
+    },
+    /// An event of a version that there is not.
+    #[cfg(payonce_format_2)]
+    Remarked {
+        /// The payment.
+        id: PaymentId,
     },
 }
 
@@ -402,8 +436,11 @@ impl Event {
             Self::HashReleased { .. } => "hash_released",
             Self::HashPaid { .. } => "hash_paid",
             Self::HashForgotten { .. } => "hash_forgotten",
+            Self::HistoryDropped { .. } => "history_dropped",
             Self::AnomalyNoted { .. } => "anomaly_noted",
             Self::Acknowledged { .. } => "acknowledged",
+            #[cfg(payonce_format_2)]
+            Self::Remarked { .. } => "remarked",
         }
     }
 
@@ -443,9 +480,57 @@ impl Event {
             | Self::PartsListed { .. }
             | Self::HashPaid { .. }
             | Self::HashForgotten { .. }
+            | Self::HistoryDropped { .. }
             | Self::HashHeld { .. }
             | Self::HashReleased { .. }
             | Self::Acknowledged { .. } => None,
+            #[cfg(payonce_format_2)]
+            Self::Remarked { id } => Some(id),
         }
+    }
+}
+
+layout! {
+    tailed enum Event {
+        0 "opened" Opened { epoch, program, format; 2 restored, 4 holder, 6 fence }
+        1 "recovered" Recovered { ; }
+        2 "gap_found" GapFound { ; }
+        3 "gap_closed" GapClosed { ; }
+        4 "ticked" Ticked { tick, reference; 2 unfinished, 4 doubted }
+        5 "height_told" HeightTold { height; }
+        6 "payment_accepted" PaymentAccepted { id, request; 2 again_after }
+        7 "payment_adopted" PaymentAdopted { id; 2 payment_hash, 4 request }
+        8 "payment_recalled" PaymentRecalled { id; }
+        9 "invoice_received" InvoiceReceived { id, invoice; }
+        10 "invoice_dropped" InvoiceDropped { id; }
+        11 "parts_dispatched" PartsDispatched { id, attempt, parts; }
+        12 "part_said_again" PartSaidAgain { id, part; }
+        13 "parts_listed" PartsListed { parts; }
+        14 "part_withdrawn" PartWithdrawn { id, part; }
+        15 "part_adopted" PartAdopted { id, part, home, word; 2 earlier_try }
+        16 "part_moved" PartMoved { id, part; }
+        17 "part_disowned" PartDisowned { id, part, assertion; }
+        18 "part_claimed" PartClaimed { id, part; 2 preimage, 4 payment_hash, 6 settlement, 8 invoice }
+        19 "part_finalized" PartFinalized { id, part; 2 notify }
+        20 "part_failed" PartFailed { id, part, failure; 2 notify, 4 rest_ms }
+        21 "part_observed" PartObserved { id, observation; }
+        22 "preimage_learned" PreimageLearned { id, payment_hash, preimage; }
+        23 "payment_sent" PaymentSent {
+            id; 2 payment_hash, 4 amount, 6 fee, 8 correction, 10 assertion
+        }
+        24 "payment_settled" PaymentSettled { id; 2 amount, 4 fee }
+        25 "paid_elsewhere" PaidElsewhere { id, by; }
+        26 "payment_abandoned" PaymentAbandoned { id, reason; }
+        27 "payment_failed" PaymentFailed { id, reason; }
+        28 "payment_forgotten" PaymentForgotten { id; 2 remembered }
+        29 "hash_held" HashHeld { payment_hash; }
+        30 "hash_released" HashReleased { payment_hash; }
+        31 "hash_paid" HashPaid { payment_hash; 2 preimage, 4 payer }
+        32 "hash_forgotten" HashForgotten { payment_hash; }
+        33 "history_dropped" HistoryDropped { base, digest; 2 replaces }
+        34 "anomaly_noted" AnomalyNoted { anomaly, delivery; }
+        35 "acknowledged" Acknowledged { seq; }
+        #[cfg(payonce_format_2)]
+        36 @ 2 "remarked" Remarked { id; }
     }
 }

@@ -1,19 +1,18 @@
 //! What is left of the parts of a payment's earlier tries, and of a remembered payment's: enough to
 //! know whose a part is, which hash it had and whether it settled.
 
-use bincode::{Decode, Encode};
-
 use crate::{
-    codec::Many,
+    bounded::Many,
     ids::{PartId, PaymentHash, Preimage},
     part::Part,
     payment::Payment,
     request::ShortDigest,
+    wire::{UnknownFields, layout},
 };
 
 /// Parts that had one hash. The hash belongs to them: a preimage of another one does not prove that
 /// such a part was paid.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FormerTry {
     /// The hash; `None` where it was never known (a hand-over of an offer).
     pub(crate) payment_hash: Option<PaymentHash>,
@@ -24,19 +23,35 @@ pub(crate) struct FormerTry {
     /// The proof of it, where it is not the payment's first.
     pub(crate) preimage: Option<Preimage>,
     pub(crate) parts: Many<FormerPart>,
+    /// Fields that a newer program wrote and this one keeps.
+    pub(crate) unknown: UnknownFields,
 }
 
 /// One of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FormerPart {
     pub(crate) digest: ShortDigest,
     /// Whether it was claimed: its claim told again is no news, that of another is a second payment.
     pub(crate) settled: bool,
 }
 
+layout! {
+    record FormerTry "a try" {
+        ; 2 payment_hash, 4 named_seq, 6 paid, 8 preimage, 10 parts; .. unknown
+    }
+}
+layout! { record FormerPart "a part of an earlier try" { digest, settled } }
+
 impl FormerTry {
     fn named(payment_hash: Option<PaymentHash>, named_seq: Option<u64>) -> Self {
-        Self { payment_hash, named_seq, paid: false, preimage: None, parts: Many::new() }
+        Self {
+            payment_hash,
+            named_seq,
+            paid: false,
+            preimage: None,
+            parts: Many::new(),
+            unknown: UnknownFields::NONE,
+        }
     }
 
     /// The part with this digest, if it had this hash. Where the hash asked for or that of the part is

@@ -4,15 +4,10 @@
 use alloc::string::String;
 use core::{fmt, str::FromStr};
 
-use bincode::{
-    BorrowDecode, Decode, Encode,
-    de::{BorrowDecoder, Decoder},
-    error::DecodeError,
-};
 use bitcoin_hashes::sha256;
 use hex_conservative::{DisplayHex, decode_to_array};
 
-use crate::codec::decode_bytes;
+use crate::wire::layout;
 
 /// A text that is not the lower- or upper-case hex of an id of `expected_bytes` bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,23 +25,10 @@ pub struct ParseIdError {
 macro_rules! byte_id {
     ($(#[$doc:meta])* $name:ident, $len:literal, shown: $shown:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name([u8; $len]);
 
-        impl<C> Decode<C> for $name {
-            #[inline]
-            fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-                decode_bytes(decoder).map(Self)
-            }
-        }
-
-        impl<'de, C> BorrowDecode<'de, C> for $name {
-            fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(
-                decoder: &mut D,
-            ) -> Result<Self, DecodeError> {
-                Self::decode(decoder)
-            }
-        }
+        layout! { newtype $name }
 
         impl $name {
             /// Wraps the bytes, in wire order.
@@ -153,11 +135,11 @@ impl Preimage {
 
 /// A channel as BOLT 7 names it (`short_channel_id`): block height, transaction index and output
 /// index in one number; also an alias that two peers agreed on.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, serde::Serialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(transparent)]
 pub struct ShortChannelId(pub u64);
+
+layout! { newtype ShortChannelId }
 
 impl fmt::Display for ShortChannelId {
     /// `block x transaction x output`, as BOLT 7 recommends.

@@ -2,20 +2,21 @@
 
 use alloc::vec::Vec;
 
-use bincode::{Decode, Encode};
-
 use crate::{
     amount::UnixMillis,
+    bounded::Many,
     chain::Head,
-    codec::{FORMAT_VERSION, encode_into},
     hash_paid::HashPaid,
-    ids::{LedgerId, PaymentHash, sha256},
+    ids::{LedgerId, PaymentHash},
     notification::Unread,
     payment::Payment,
     slab::Contents,
-    state::State,
+    state::{Dropped, State},
+    state_digest::StateDigest,
     stray::Stray,
     tombstone::Tombstone,
+    vocabulary::Vocabulary,
+    wire::{Sink, UnknownFields, Wire, layout},
 };
 
 /// A state as it was when the image was taken: all that is encoded of it, and no index.
@@ -35,16 +36,14 @@ pub struct Image {
 }
 
 /// What stands before the lists.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Prelude {
-    format: u8,
     pub(crate) ledger: LedgerId,
     pub(crate) head: Head,
     pub(crate) epoch: u64,
     pub(crate) recovering: bool,
     pub(crate) recovery_since: u64,
     pub(crate) gap: bool,
-    pub(crate) misfit: Option<u64>,
     pub(crate) tick: u64,
     pub(crate) tick_reference: Option<UnixMillis>,
     pub(crate) tick_unfinished: bool,
@@ -53,6 +52,29 @@ pub(crate) struct Prelude {
     pub(crate) height: Option<u32>,
     pub(crate) anomalies_unread: u32,
     pub(crate) anomalies_folded: u64,
+    pub(crate) dropped: Many<Dropped>,
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) unknown: UnknownFields,
+}
+
+layout! {
+    record Prelude "a snapshot" {
+        ledger, head, epoch;
+        2 recovering,
+        4 recovery_since,
+        6 gap,
+        8 tick,
+        10 tick_reference,
+        12 tick_unfinished,
+        14 tick_doubted,
+        16 first_reading,
+        18 height,
+        20 anomalies_unread,
+        22 anomalies_folded,
+        24 dropped,
+        26 vocabulary;
+        .. unknown
+    }
 }
 
 impl State {
@@ -72,16 +94,14 @@ impl State {
         }
     }
 
-    const fn prelude(&self) -> Prelude {
+    fn prelude(&self) -> Prelude {
         Prelude {
-            format: FORMAT_VERSION,
             ledger: self.ledger,
             head: self.head,
             epoch: self.epoch,
             recovering: self.recovering,
             recovery_since: self.recovery_since,
             gap: self.gap,
-            misfit: self.misfit,
             tick: self.tick,
             tick_reference: self.tick_reference,
             tick_unfinished: self.tick_unfinished,
@@ -90,6 +110,9 @@ impl State {
             height: self.height,
             anomalies_unread: self.anomalies_unread,
             anomalies_folded: self.anomalies_folded,
+            dropped: self.dropped.clone(),
+            vocabulary: self.vocabulary,
+            unknown: self.unknown.clone(),
         }
     }
 }
@@ -103,34 +126,32 @@ impl Image {
 
     /// What [`State::digest`] would have given at that moment.
     #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
-        sha256(&self.encode())
+    pub fn digest(&self) -> StateDigest {
+        StateDigest::of(&self.encode()).expect("its own version")
     }
 
     /// What [`State::encode`] would have given at that moment.
+    ///
+    /// # Panics
+    /// Never: what a state holds was read from entries, or is as bounded as they are.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        encode_into(&self.prelude, &mut bytes);
-        encode_sorted(&self.payments, |payment| payment.created_seq, &mut bytes);
-        encode_sorted(&self.tombstones, |tombstone| tombstone.id, &mut bytes);
-        encode_sorted(&self.strays, |stray| stray.created_seq, &mut bytes);
-        encode_sorted(&self.hashes_paid, |paid| paid.payment_hash, &mut bytes);
-        encode_sorted(&self.held, |payment_hash| *payment_hash, &mut bytes);
-        encode_sorted(&self.outbox, |(seq, _)| *seq, &mut bytes);
-        bytes
+        let mut sink = Sink::with_capacity(256);
+        sink.version_first();
+        self.prelude.put(&mut sink);
+        put_sorted(&self.payments, |payment| payment.created_seq, &mut sink);
+        put_sorted(&self.tombstones, |tombstone| tombstone.id, &mut sink);
+        put_sorted(&self.strays, |stray| stray.created_seq, &mut sink);
+        put_sorted(&self.hashes_paid, |paid| paid.payment_hash, &mut sink);
+        put_sorted(&self.held, |payment_hash| *payment_hash, &mut sink);
+        put_sorted(&self.outbox, |(seq, _)| *seq, &mut sink);
+        sink.with_version().expect("a state holds nothing that is too long")
     }
 }
 
-fn encode_sorted<T: Encode, K: Ord>(
-    contents: &Contents<T>,
-    key: impl Fn(&T) -> K,
-    bytes: &mut Vec<u8>,
-) {
+fn put_sorted<T: Wire, K: Ord>(contents: &Contents<T>, key: impl Fn(&T) -> K, sink: &mut Sink) {
     let mut items: Vec<_> = contents.iter().collect();
     items.sort_unstable_by_key(|item| key(item));
-    encode_into(&(items.len() as u64), bytes);
-    for item in items {
-        encode_into(item, bytes);
-    }
+    sink.number(items.len() as u64);
+    items.into_iter().for_each(|item| item.put(sink));
 }

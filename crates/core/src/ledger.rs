@@ -9,16 +9,21 @@ use core::{fmt, ops::ControlFlow};
 
 use crate::{
     amount::UnixMillis,
-    chain::{Entry, Head},
-    command::Operation,
+    chain::Head,
+    command::{Operation, sealed},
     config::{Config, Remember},
-    ids::sha256,
-    machine::{Machine, Poisoned, ReleaseError, SnapshotError, Ticket},
+    decide::{Context, Decision},
+    entry::Entry,
+    event::Event,
+    machine::{Machine, OpenedBy, Poisoned, ReleaseError, SnapshotError, Ticket},
     recovery::Recovery,
+    refusal::NeverRefused,
     relay::{Relay, in_turn},
     replay::{Replay, ReplayError, verify},
-    state::State,
-    store::{EventSource, EventStore, Exclusion, Snapshot, StoreError},
+    reply::FactReply,
+    state::{Dropped, State},
+    state_digest::StateDigest,
+    store::{EventSource, EventStore, Exclusion, Fence, Snapshot, StoreError},
 };
 
 /// How a log is opened.
@@ -30,6 +35,9 @@ pub struct Opening {
     /// The writer's name and version, recorded; cut at
     /// [`limits::PROGRAM_BYTES`](crate::limits::PROGRAM_BYTES).
     pub program: String,
+    /// Who opens it: a host and a process, say, recorded for whoever finds the log taken over; cut at
+    /// [`limits::HOLDER_BYTES`](crate::limits::HOLDER_BYTES).
+    pub holder: String,
     /// Random and secret: keys the hash tables, since payees choose payment hashes.
     pub seed: u64,
     /// The last head that the node knows durable, kept with its channel state. A log that does not
@@ -47,6 +55,7 @@ impl Opening {
         Self {
             config: Config::new(remember),
             program: String::from(concat!("payonce-core ", env!("CARGO_PKG_VERSION"))),
+            holder: String::new(),
             seed,
             known_head: None,
             single_writer: false,
@@ -156,7 +165,7 @@ pub enum ExecuteError<R: core::error::Error> {
 
 /// Finds the snapshot that may become the log's base: the newest one at or before `stored`, a head
 /// that the node has stored. The log is replayed up to its end: it must contain `stored`, and the
-/// snapshot must be its state. `seed` keys the hash tables. Gives the snapshot's head.
+/// snapshot must be its state, in whatever version it was written. `seed` keys the hash tables.
 ///
 /// # Errors
 /// [`LedgerError`] if there is none, or with the place of the first damage. Nothing was changed.
@@ -164,15 +173,14 @@ pub fn check_base(
     store: &(impl EventSource + ?Sized),
     stored: Head,
     seed: u64,
-) -> Result<Head, LedgerError> {
+) -> Result<CheckedBase, LedgerError> {
     let snapshot = store.load_snapshot(stored.seq)?;
-    let Snapshot { at, bytes } = snapshot.ok_or(LedgerError::NoSnapshot { seq: stored.seq })?;
-    // Only its digest is kept while the state is built that it is compared with.
-    let saved = sha256(&bytes);
-    drop(bytes);
-    let is_saved = |state: &State| sha256(&state.encode()) == saved;
+    let snapshot = snapshot.ok_or(LedgerError::NoSnapshot { seq: stored.seq })?;
+    let mut base = BaseCheck::new(&snapshot, store, seed)?;
+    let at = snapshot.at;
+    drop(snapshot);
     let mut replay = Replay::from_beginning(store, seed)?.watch(Some(stored));
-    let mut same = replay.state().head() == at && is_saved(replay.state());
+    base.compare(replay.state());
     let mut failed = None;
     let from = replay.state().head().seq + 1;
     store.replay(from, &mut |entry| {
@@ -180,9 +188,7 @@ pub fn check_base(
             failed = Some(error);
             return ControlFlow::Break(());
         }
-        if replay.state().head() == at {
-            same = is_saved(replay.state());
-        }
+        base.compare(replay.state());
         ControlFlow::Continue(())
     })?;
     if let Some(error) = failed {
@@ -191,7 +197,85 @@ pub fn check_base(
     if !replay.contains_known() {
         return Err(LedgerError::UnknownHead { head: stored });
     }
-    if same { Ok(at) } else { Err(LedgerError::SnapshotDiffers { at }) }
+    base.finish().ok_or(LedgerError::SnapshotDiffers { at })
+}
+
+/// A snapshot on its way to become a base: whether it is the state of the log at its head. A snapshot
+/// that an older program wrote may be encoded otherwise and be the same state all the same, so states
+/// are compared: as this program encodes them both.
+#[derive(Debug)]
+pub struct BaseCheck {
+    base: CheckedBase,
+    state: StateDigest,
+    same: bool,
+}
+
+impl BaseCheck {
+    /// Begins with a snapshot, which may be dropped afterwards.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it is not readable, or the store's base is not.
+    pub fn new(
+        snapshot: &Snapshot,
+        store: &(impl EventSource + ?Sized),
+        seed: u64,
+    ) -> Result<Self, LedgerError> {
+        let unreadable = |_| LedgerError::SnapshotDiffers { at: snapshot.at };
+        let digest = StateDigest::of(&snapshot.bytes).map_err(unreadable)?;
+        let state = State::decode(&snapshot.bytes, seed).map_err(unreadable)?.digest();
+        let replaces = store.base()?.map(|base| base.at.seq);
+        let base = CheckedBase { at: snapshot.at, digest, replaces };
+        Ok(Self { base, state, same: false })
+    }
+
+    /// Compares it with the state of the log, if that is the one at its head.
+    pub fn compare(&mut self, state: &State) {
+        if state.head() == self.base.at {
+            self.same = state.digest() == self.state;
+        }
+    }
+
+    /// The base, if it was the state of the log.
+    #[must_use]
+    pub fn finish(self) -> Option<CheckedBase> {
+        self.same.then_some(self.base)
+    }
+}
+
+/// A snapshot that is the state of its log and may become its base. It is an operation: its decision
+/// records that, which must be durable before the store drops what it stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckedBase {
+    at: Head,
+    digest: StateDigest,
+    replaces: Option<u64>,
+}
+
+impl CheckedBase {
+    /// Its head.
+    #[must_use]
+    pub const fn at(&self) -> Head {
+        self.at
+    }
+}
+
+impl sealed::Sealed for CheckedBase {}
+
+impl Operation for CheckedBase {
+    type Reply = FactReply;
+    type Refusal = NeverRefused;
+
+    fn decide(
+        self,
+        state: &State,
+        _context: &Context<'_>,
+    ) -> Result<Decision<FactReply>, NeverRefused> {
+        let Self { at: base, digest, replaces } = self;
+        let known = state.dropped.contains(&Dropped { base, digest });
+        let event = Event::HistoryDropped { base, digest, replaces };
+        let events = if known { Vec::new() } else { alloc::vec![event] };
+        Ok(Decision { reply: FactReply { changed: !known, payment: None }, events })
+    }
 }
 
 /// What each of several commands answers, in their order.
@@ -236,13 +320,15 @@ impl<S: EventStore> Ledger<S> {
         if store.exclusion() == Exclusion::None && !opening.single_writer {
             return Err(OpenError::NoExclusion);
         }
-        let stored = store.fence()?;
+        let Fence { head: stored, number } = store.fence()?;
         let mut replay = Self::nearest(&store, opening, relay)?.watch(opening.known_head);
         run(&mut replay, &store, stored)?;
         let restored = !replay.contains_known();
         let state = replay.finish(stored)?;
-        let (machine, opened) =
-            Machine::open(state, opening.config, &opening.program, restored, now);
+        state.check_base(&store)?;
+        let (program, holder) = (opening.program.as_str(), opening.holder.as_str());
+        let by = OpenedBy { program, holder, fence: number };
+        let (machine, opened) = Machine::open(state, opening.config, by, restored, now);
         let mut ledger = Self { machine, store, cause: None };
         ledger.append([opened]).map_err(|error| match error {
             LedgerError::Store(error) => OpenError::from(error),
@@ -359,8 +445,8 @@ impl<S: EventStore> Ledger<S> {
     }
 
     /// Drops history: the newest snapshot at or before `stored`, the last head that the node has
-    /// stored, becomes the log's base. It is read back and compared with the log first. Gives the
-    /// base's head.
+    /// stored, becomes the log's base. It is read back and compared with the log first, and what
+    /// becomes the base is recorded. Gives the base's head.
     ///
     /// # Errors
     /// [`LedgerError`]; history is complete then, unless the store failed while dropping it. The
@@ -369,9 +455,15 @@ impl<S: EventStore> Ledger<S> {
         if self.machine.is_poisoned() {
             return Err(self.poisoned());
         }
-        let at = check_base(&self.store, stored, seed)?;
-        self.keep_house(|store| store.drop_history(at))?;
-        Ok(at)
+        let base = check_base(&self.store, stored, seed)?;
+        let step = self.machine.submit(base, self.machine.last_now());
+        self.settle(step.entry)?;
+        match self.release(step.ticket)? {
+            Ok(_) => {}
+            Err(never) => match never {},
+        }
+        self.keep_house(|store| store.drop_history(base.at()))?;
+        Ok(base.at())
     }
 
     /// Replays the whole log and compares it with the present state, the whole of it: nothing was

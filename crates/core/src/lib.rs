@@ -13,12 +13,13 @@
 extern crate alloc;
 
 mod amount;
+mod bounded;
 mod chain;
-mod codec;
 mod command;
 mod config;
 mod decide;
 mod details;
+mod entry;
 mod event;
 mod evolve;
 #[cfg(payonce_faults)]
@@ -51,19 +52,20 @@ mod request;
 mod slab;
 mod snapshot;
 mod state;
+mod state_digest;
 mod status;
 mod store;
 mod stray;
 mod table;
 mod timing;
 mod tombstone;
+mod vocabulary;
+mod wire;
 
 pub use crate::{
     amount::{Msat, UnixMillis},
-    chain::{ChainHash, Entry, Head},
-    codec::{
-        Blob, DecodeError, EncodeError, EntryHeader, FORMAT_VERSION, List, Text, decode_events,
-    },
+    bounded::{Blob, List, Text},
+    chain::{ChainHash, Head},
     command::{
         Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, Command, DisownPart, Dispatch,
         FailPart, FinalizePart, FinishRecovery, HoldHash, ListParts, MarkPaid, NewPart,
@@ -71,6 +73,7 @@ pub use crate::{
     },
     config::{Config, Remember, SameHash},
     decide::{Context, Decision},
+    entry::{EncodeError, Entry, EntryHeader, decode_events},
     event::{AdoptedPart, Delivery, Event, Home, Invoice, Settlement, Word},
     evolve::Position,
     hash_paid::{HashPaid, PaidElsewhere},
@@ -80,9 +83,10 @@ pub use crate::{
     },
     image::Image,
     ledger::{
-        Answers, ExecuteError, Ledger, LedgerError, OpenError, Opening, PoisonedBy, check_base,
+        Answers, BaseCheck, CheckedBase, ExecuteError, Ledger, LedgerError, OpenError, Opening,
+        PoisonedBy, check_base,
     },
-    machine::{Machine, Poisoned, Receipt, ReleaseError, SnapshotError, Step, Ticket},
+    machine::{Machine, OpenedBy, Poisoned, Receipt, ReleaseError, SnapshotError, Step, Ticket},
     notification::{Anomaly, Notice, Notification, NotificationId},
     part::{
         Assertion, Failure, Fate, Label, Observation, ObservationKind, Part, PartKind, PartTerms,
@@ -101,11 +105,16 @@ pub use crate::{
         AbandonReply, AcknowledgeReply, DispatchReply, FactReply, Paid, Release, Reply, SendReply,
         Standing, TickReply, WorkReply,
     },
-    request::{Backoff, Deadline, MaxFee, Request, RequestField, RetryPolicy, Target},
+    request::{
+        Backoff, CustomRecord, Deadline, MaxFee, Request, RequestField, RetryPolicy, Target,
+    },
     state::{HashHolder, State},
+    state_digest::StateDigest,
     status::{FailureReason, Status, StatusKind},
     store::{
-        EventSource, EventStore, Exclusion, Snapshot, SnapshotWriter, StoreError, StoredEntry,
+        EventSource, EventStore, Exclusion, Fence, Snapshot, SnapshotWriter, StoreError,
+        StoredEntry, TakenOver,
     },
     stray::Stray,
+    wire::{DecodeError, FORMAT_VERSION, TailFault, UnknownField, UnknownFields},
 };

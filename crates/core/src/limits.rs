@@ -35,3 +35,21 @@ pub const HASH_PAYMENTS: usize = 256;
 pub const LABEL_BYTES: usize = 64;
 /// The most parts in one listing.
 pub const LISTED_PARTS: usize = 4_096;
+/// The most fields in the tail of a record.
+pub const TAIL_FIELDS: usize = 64;
+/// The longest field in a tail that is kept although this program does not know it, in bytes.
+pub const UNKNOWN_FIELD_BYTES: usize = 4 << 10;
+/// The longest name that was paid (BIP 353), in bytes of UTF-8.
+pub const PAYEE_NAME_BYTES: usize = 512;
+/// The longest note to the payee, in bytes of UTF-8.
+pub const PAYER_NOTE_BYTES: usize = 512;
+/// The most custom records that a request hands to the payee.
+pub const CUSTOM_RECORDS: usize = 64;
+/// The longest custom record, in bytes.
+pub const CUSTOM_RECORD_BYTES: usize = 1 << 10;
+/// The longest name of a tenant, in bytes.
+pub const TENANT_BYTES: usize = 64;
+/// The longest name of who opens a ledger, in bytes of UTF-8.
+pub const HOLDER_BYTES: usize = 128;
+/// The longest invoice that is kept as part of a proof of payment, in bytes.
+pub const PAID_INVOICE_BYTES: usize = 16 << 10;

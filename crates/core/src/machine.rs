@@ -6,14 +6,17 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{
     amount::UnixMillis,
-    chain::{Entry, Head},
+    bounded::Text,
+    chain::Head,
     command::{Operation, WithdrawPart},
     config::Config,
     decide::Context,
+    entry::Entry,
     event::Event,
     reply::Release,
     state::State,
     store::Snapshot,
+    wire::FORMAT_VERSION,
 };
 
 /// The core in its two-step form, for runtimes of their own; several entries may be in flight.
@@ -36,6 +39,8 @@ pub struct Machine {
     state: State,
     config: Config,
     durable: Head,
+    /// When the last entry was decided: for what has no time of its own.
+    last_now: UnixMillis,
     in_flight: VecDeque<Head>,
     poisoned: bool,
     lost: Arc<AtomicBool>,
@@ -130,25 +135,51 @@ pub enum SnapshotError {
     Poisoned(#[from] Poisoned),
 }
 
+/// Who opens a log, as its Opened event records it. Longer texts are cut at their limits.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenedBy<'a> {
+    /// The writer's name and version.
+    pub program: &'a str,
+    /// Who runs it: a host and a process, say.
+    pub holder: &'a str,
+    /// The store's own number of this taking-over ([`Fence::number`](crate::Fence::number)).
+    pub fence: Option<u64>,
+}
+
+impl<'a> From<&'a str> for OpenedBy<'a> {
+    /// By a program of which no more is said.
+    fn from(program: &'a str) -> Self {
+        Self { program, ..Self::default() }
+    }
+}
+
 impl Machine {
     /// Opens a replayed state for writing: recovery begins. `restored` says that the log lacks a
     /// head that the node knew durable. The entry is the first to append.
     ///
     /// # Panics
     /// If the state has a misfit; [`Replay::finish`](crate::Replay::finish) refuses those.
-    pub fn open(
+    pub fn open<'a>(
         state: State,
         config: Config,
-        program: &str,
+        by: impl Into<OpenedBy<'a>>,
         restored: bool,
         now: UnixMillis,
     ) -> (Self, Entry) {
+        let by = by.into();
         assert_eq!(state.misfit, None, "a log with an event that does not fit is not opened");
         let epoch = state.epoch + 1;
-        let opened =
-            Event::Opened { epoch, restored, program: crate::codec::Text::from(program).cut() };
+        let opened = Event::Opened {
+            epoch,
+            restored,
+            program: Text::from(by.program).cut(),
+            format: FORMAT_VERSION,
+            holder: Text::from(by.holder).cut(),
+            fence: by.fence,
+        };
         let mut machine = Self {
             durable: state.head,
+            last_now: now,
             state,
             config,
             in_flight: VecDeque::new(),
@@ -169,6 +200,12 @@ impl Machine {
     #[must_use]
     pub const fn durable(&self) -> Head {
         self.durable
+    }
+
+    /// When the last entry was decided: the time of what has none of its own, as dropping history.
+    #[must_use]
+    pub const fn last_now(&self) -> UnixMillis {
+        self.last_now
     }
 
     /// How many entries wait for their confirmation.
@@ -327,6 +364,7 @@ impl Machine {
             .expect("the limits of commands keep every entry readable and below its limit");
         self.state.fold(&header, entry.after, events);
         assert_eq!(self.state.misfit, None, "decide proposes only events that fit");
+        self.last_now = now;
         self.in_flight.push_back(entry.after);
         entry.loss = LossAlarm::of(&self.lost);
         entry

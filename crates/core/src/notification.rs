@@ -3,22 +3,22 @@
 use alloc::sync::Arc;
 use core::{fmt, str::FromStr};
 
-use bincode::{Decode, Encode};
 use hex_conservative::DisplayHex;
 
 use crate::{
     amount::Msat,
-    codec::List,
+    bounded::List,
     hash_paid::PaidElsewhere,
     ids::{ParseIdError, PartId, PaymentHash, PaymentId, Preimage},
     limits,
     part::Failure,
     status::FailureReason,
+    wire::layout,
 };
 
 /// The name of a notification, the same at every delivery: the seq of its event, and the first 8
 /// bytes of its entry's chain hash, which tell it apart from that of another log.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NotificationId {
     /// The seq of the event.
     pub seq: u64,
@@ -157,7 +157,7 @@ impl Notice {
 }
 
 /// Something that should not have happened, for a human to look at.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "anomaly", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Anomaly {
@@ -298,13 +298,13 @@ impl Anomaly {
 
 /// An unacknowledged notification as the state keeps it. What its payment knows anyway is left
 /// out; a payment stays in the ledger while it has unread notifications.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unread {
     pub(crate) chain: [u8; 8],
     pub(crate) content: UnreadContent,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum UnreadContent {
     Sent {
         payment: PaymentId,
@@ -358,5 +358,31 @@ impl UnreadContent {
             | Self::PartFailed { payment, .. } => Some(payment),
             Self::Anomaly { anomaly, .. } => anomaly.is_of_payment().then(|| anomaly.payment()),
         }
+    }
+}
+
+layout! { record NotificationId "a notification's id" { seq, chain } }
+layout! {
+    enum Anomaly "an anomaly" {
+        0 Correction { payment, part, in_flight },
+        1 UnknownPart { payment, part },
+        2 ForeignClaim { payment, part, payment_hash },
+        3 Stray { payment, part, payment_hash },
+        4 OutAgain { payment, part, others },
+        5 PaidTwice { payment, part, first_payment, first_part },
+        6 SpentMore { payment, part, amount, fee },
+        7 PaidWithAnother { payment, named },
+        8 FalsePreimage { payment, part, payment_hash },
+    }
+}
+layout! { record Unread "a notification" { chain, content } }
+layout! {
+    enum UnreadContent "a notification's content" {
+        0 Sent { payment, amount, fee, correction },
+        1 Settled { payment, amount, fee },
+        2 Failed { payment, hash, reason, superseded, paid_elsewhere },
+        3 PartSucceeded { payment, part },
+        4 PartFailed { payment, part, failure },
+        5 Anomaly { anomaly, repeats },
     }
 }

@@ -3,21 +3,16 @@
 use alloc::boxed::Box;
 use core::{fmt, ops::Deref};
 
-use bincode::{
-    BorrowDecode, Decode, Encode,
-    de::{BorrowDecoder, Decoder},
-    error::DecodeError,
-};
-
 use crate::{
     amount::{Msat, UnixMillis},
-    codec::{Blob, Text},
+    bounded::{Blob, Text},
     ids::{PartId, PaymentHash, PaymentId, Preimage, ShortChannelId},
     limits,
+    wire::{DecodeError, Sink, Source, UnknownFields, Wire, known_fields, layout, take_field},
 };
 
 /// What carries a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PartKind {
     /// An HTLC of the node's own.
@@ -30,6 +25,9 @@ pub enum PartKind {
     /// An engine (LDK's outbound payments, say) that got the whole missing amount and the
     /// remaining fee budget under this part's id.
     Delegated,
+    /// A kind of a version that there is not.
+    #[cfg(payonce_format_2)]
+    Hosted,
 }
 
 /// The kind of a part of which only its claim is known.
@@ -37,7 +35,7 @@ pub(crate) const UNKNOWN_KIND: PartKind = PartKind::Htlc { cltv_expiry: None, fi
 
 /// What an engine is told apart by, recorded with a hand-over before it is said. Not compared in a
 /// repeat of the dispatch: the first one stands.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Label {
     /// Opaque to the ledger: which engine got it, where there are several.
     pub engine: Blob<{ limits::LABEL_BYTES }>,
@@ -48,7 +46,7 @@ pub struct Label {
 }
 
 /// A part as it is dispatched.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct PartTerms {
     /// The part's name.
     pub id: PartId,
@@ -60,12 +58,13 @@ pub struct PartTerms {
     pub kind: PartKind,
     /// Of a hand-over: which engine got it.
     pub label: Option<Label>,
+    /// Fields that a newer program wrote and this one keeps.
+    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
+    pub unknown: UnknownFields,
 }
 
 /// Where a part stands.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, serde::Serialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// It may be out: "maybe sent" counts as sent. Unresolved.
@@ -107,7 +106,7 @@ impl Fate {
 }
 
 /// One part of a payment, as the events so far leave it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Part {
     /// Its name.
     pub id: PartId,
@@ -136,11 +135,10 @@ pub struct Part {
 }
 
 /// What few parts have; nothing is kept of it while there is nothing in it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, serde::Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PartDetails(Option<Box<PartDetail>>);
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct PartDetail {
     /// The id under which the node knows it, where that is not its owner's.
     pub(crate) named_id: Option<PaymentId>,
@@ -161,42 +159,42 @@ pub(crate) struct PartDetail {
     pub(crate) label: Option<Label>,
     /// How often its hand-over was said after the first time.
     pub(crate) said_again: u32,
+    /// The BOLT 12 invoice that it paid.
+    pub(crate) invoice: Blob<{ limits::PAID_INVOICE_BYTES }>,
+    /// Fields that a newer program wrote and this one keeps.
+    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
+    pub(crate) unknown: UnknownFields,
 }
 
-impl<C> Decode<C> for PartDetails {
-    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let detail: Option<Box<PartDetail>> = Decode::decode(decoder)?;
-        if detail.as_deref() == Some(&PartDetail::default()) {
-            return Err(DecodeError::Other("details without anything in them"));
-        }
-        Ok(Self(detail))
-    }
-}
-
-impl<'de, C> BorrowDecode<'de, C> for PartDetails {
-    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(
-        decoder: &mut D,
-    ) -> Result<Self, DecodeError> {
-        Self::decode(decoder)
-    }
+impl PartDetail {
+    const NOTHING: Self = Self {
+        named_id: None,
+        payment_hash: None,
+        preimage: None,
+        failure: None,
+        earlier_try: false,
+        listed_in: 0,
+        withdrawn_in: 0,
+        label: None,
+        said_again: 0,
+        invoice: Blob::EMPTY,
+        unknown: UnknownFields::NONE,
+    };
 }
 
 impl Deref for PartDetails {
     type Target = PartDetail;
 
     fn deref(&self) -> &PartDetail {
-        static NOTHING: PartDetail = PartDetail {
-            named_id: None,
-            payment_hash: None,
-            preimage: None,
-            failure: None,
-            earlier_try: false,
-            listed_in: 0,
-            withdrawn_in: 0,
-            label: None,
-            said_again: 0,
-        };
+        static NOTHING: PartDetail = PartDetail::NOTHING;
         self.0.as_deref().unwrap_or(&NOTHING)
+    }
+}
+
+/// All of them, also where there are none.
+impl serde::Serialize for PartDetails {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (**self).serialize(serializer)
     }
 }
 
@@ -246,6 +244,12 @@ impl Part {
         self.details.earlier_try
     }
 
+    /// The BOLT 12 invoice that it paid, as it was signed; empty where none was told.
+    #[must_use]
+    pub fn paid_invoice(&self) -> &[u8] {
+        self.details.invoice.as_bytes()
+    }
+
     /// How often its hand-over was said; 1 for a part that was offered once.
     #[must_use]
     pub fn sayings(&self) -> u32 {
@@ -260,7 +264,7 @@ impl Part {
 
 /// Why a part failed. Told only when it is irrevocable: the HTLC is in neither side's unrevoked
 /// commitment, or the transaction that kills it is buried as deep as the node's reorg limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Failure {
     /// The payee refused: no other route can help.
     pub permanent: bool,
@@ -280,6 +284,9 @@ pub struct Failure {
     pub retry_after_ms: Option<u64>,
     /// An operator's word in place of the channel's.
     pub assertion: Option<Assertion>,
+    /// Fields that a newer program wrote and this one keeps.
+    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
+    pub unknown: UnknownFields,
 }
 
 impl Failure {
@@ -298,7 +305,7 @@ impl Failure {
 
 /// An operator's word: that a part is dead whose channel can no longer tell, that a payment is paid,
 /// that a part is not of a payment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Assertion {
     /// Who says so.
     pub by: Text<{ limits::ASSERTED_BY_BYTES }>,
@@ -317,7 +324,7 @@ impl Assertion {
 }
 
 /// What a path report of an engine is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObservationKind {
     /// A path of the part succeeded.
@@ -329,7 +336,7 @@ pub enum ObservationKind {
 }
 
 /// A report on a delegated part that changes no status.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Observation {
     /// The part.
     pub part: PartId,
@@ -337,4 +344,119 @@ pub struct Observation {
     pub kind: ObservationKind,
     /// Opaque to the ledger.
     pub bytes: Blob<{ limits::OBSERVATION_BYTES }>,
+}
+
+layout! {
+    enum PartKind "a part's kind" {
+        0 Htlc { cltv_expiry, first_channel },
+        1 Delegated,
+        #[cfg(payonce_format_2)]
+        2 @ 2 Hosted,
+    }
+}
+layout! { record Label "a label" { engine, mark } }
+layout! { record PartTerms "a part" { id, amount, fee, kind; 2 label; .. unknown } }
+layout! {
+    enum Fate "a fate" { 0 InFlight, 1 Claimed, 2 Finalized, 3 Failed, 4 Withdrawn }
+}
+layout! {
+    record Failure "a failure" {
+        ;
+        2 permanent,
+        4 channel,
+        6 code,
+        8 lost,
+        10 mark,
+        12 sayings,
+        14 retry_after_ms,
+        16 assertion;
+        .. unknown
+    }
+}
+layout! { record Assertion "an assertion" { by, why, although_listed } }
+layout! {
+    enum ObservationKind "an observation's kind" { 0 PathSucceeded, 1 PathFailed, 2 Other(kind) }
+}
+layout! { record Observation "an observation" { part, kind, bytes } }
+
+/// The layout of docs/FORMAT.md: what few parts have stands in the tail with the rest.
+impl Wire for Part {
+    fn put(&self, sink: &mut Sink) {
+        self.id.put(sink);
+        self.kind.put(sink);
+        self.fate.put(sink);
+        self.batch.put(sink);
+        self.epoch.put(sink);
+        self.recorded_at.put(sink);
+        let detail = &*self.details;
+        layout!(@put sink, detail.unknown.as_slice();
+            2 () &self.amount,
+            4 () &self.fee,
+            6 () &self.adopted,
+            8 () &self.corrected,
+            10 () &detail.named_id,
+            12 () &detail.payment_hash,
+            14 () &detail.preimage,
+            16 () &detail.failure,
+            18 () &detail.earlier_try,
+            20 () &detail.listed_in,
+            22 () &detail.withdrawn_in,
+            24 () &detail.label,
+            26 () &detail.said_again,
+            28 () &detail.invoice);
+    }
+
+    fn take(source: &mut Source<'_>) -> Result<Self, DecodeError> {
+        source.record("a part", |source| {
+            let id = Wire::take(source)?;
+            let kind = Wire::take(source)?;
+            let fate = Wire::take(source)?;
+            let batch = Wire::take(source)?;
+            let epoch = Wire::take(source)?;
+            let recorded_at = Wire::take(source)?;
+            let (mut amount, mut fee, mut adopted, mut corrected) = Default::default();
+            let mut detail = PartDetail::NOTHING;
+            detail.unknown = known_fields(source, |source, tag, bytes| {
+                match tag {
+                    2 => amount = take_field(source, tag, 1, bytes)?,
+                    4 => fee = take_field(source, tag, 1, bytes)?,
+                    6 => adopted = take_field(source, tag, 1, bytes)?,
+                    8 => corrected = take_field(source, tag, 1, bytes)?,
+                    10 => detail.named_id = take_field(source, tag, 1, bytes)?,
+                    12 => detail.payment_hash = take_field(source, tag, 1, bytes)?,
+                    14 => detail.preimage = take_field(source, tag, 1, bytes)?,
+                    16 => detail.failure = take_field(source, tag, 1, bytes)?,
+                    18 => detail.earlier_try = take_field(source, tag, 1, bytes)?,
+                    20 => detail.listed_in = take_field(source, tag, 1, bytes)?,
+                    22 => detail.withdrawn_in = take_field(source, tag, 1, bytes)?,
+                    24 => detail.label = take_field(source, tag, 1, bytes)?,
+                    26 => detail.said_again = take_field(source, tag, 1, bytes)?,
+                    28 => detail.invoice = take_field(source, tag, 1, bytes)?,
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            })?
+            .into();
+            let details = detail.into();
+            Ok(Self {
+                id,
+                amount,
+                fee,
+                kind,
+                fate,
+                batch,
+                epoch,
+                recorded_at,
+                adopted,
+                corrected,
+                details,
+            })
+        })
+    }
+}
+
+impl From<PartDetail> for PartDetails {
+    fn from(detail: PartDetail) -> Self {
+        Self((detail != PartDetail::NOTHING).then(|| Box::new(detail)))
+    }
 }

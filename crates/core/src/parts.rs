@@ -3,14 +3,10 @@
 use alloc::{vec, vec::Vec};
 use core::{ops::Deref, slice};
 
-use bincode::{
-    Decode, Encode,
-    de::Decoder,
-    enc::Encoder,
-    error::{DecodeError, EncodeError},
+use crate::{
+    part::Part,
+    wire::{DecodeError, Sink, Source, Wire, optional},
 };
-
-use crate::{codec::Many, part::Part};
 
 /// Parts in the order in which they became known.
 #[derive(Debug, Clone, Default)]
@@ -63,25 +59,25 @@ impl PartialEq for Parts {
 impl Eq for Parts {}
 
 /// As a list.
-impl Encode for Parts {
-    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
-        (self.len() as u64).encode(encoder)?;
-        self.iter().try_for_each(|part| part.encode(encoder))
+impl Wire for Parts {
+    fn put(&self, sink: &mut Sink) {
+        sink.number(self.len() as u64);
+        self.iter().for_each(|part| part.put(sink));
     }
-}
 
-impl<C> Decode<C> for Parts {
-    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        match Many::<Part>::decode_count(decoder)? {
+    fn take(source: &mut Source<'_>) -> Result<Self, DecodeError> {
+        match source.count(u32::MAX as usize)? {
             0 => Ok(Self::None),
-            1 => Part::decode(decoder).map(Self::One),
+            1 => Part::take(source).map(Self::One),
             count => {
                 let mut parts = Self::None;
                 for _ in 0..count {
-                    parts.push(Part::decode(decoder)?);
+                    parts.push(Part::take(source)?);
                 }
                 Ok(parts)
             }
         }
     }
 }
+
+optional! { [] Parts; }

@@ -2,13 +2,6 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use bincode::{
-    Decode, Encode,
-    de::Decoder,
-    enc::Encoder,
-    error::{DecodeError, EncodeError},
-};
-
 use crate::{
     amount::{Msat, UnixMillis},
     details::{Detail, Details},
@@ -19,8 +12,9 @@ use crate::{
     notification::NotificationId,
     part::{Assertion, Fate, Observation, Part},
     parts::Parts,
-    request::{Request, RequestDigests, RequestField, RetryPolicy, ShortDigest, Target},
+    request::{Request, RequestDigests, RequestField, RetryPolicy, Target},
     status::Status,
+    wire::{DecodeError, Sink, Source, Wire, known_fields, layout, optional, take_field},
 };
 
 /// What is known of the request.
@@ -83,7 +77,7 @@ impl Sums {
 }
 
 /// When an offer's wait ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitsUntil {
     /// Past when the tick number exceeds this.
@@ -93,8 +87,9 @@ pub enum WaitsUntil {
 }
 
 /// Whether a verdict is due once verdicts are no longer withheld.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum VerdictDue {
+    #[default]
     No,
     /// A part was withdrawn, a notification read, or the payment abandoned.
     Yes,
@@ -103,7 +98,7 @@ pub(crate) enum VerdictDue {
 }
 
 /// Since when a paid payment is quiet: no part unresolved, no notification unacknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Quiet {
     /// The tick number at that moment.
     pub tick: u64,
@@ -120,6 +115,7 @@ pub struct Payment {
     pub(crate) terms: Terms,
     pub(crate) status: Status,
     pub(crate) status_seq: u64,
+    pub(crate) status_at: UnixMillis,
     pub(crate) parts: Parts,
     pub(crate) batches: u32,
     pub(crate) unread: u32,
@@ -145,6 +141,12 @@ impl Payment {
     #[must_use]
     pub const fn status_seq(&self) -> u64 {
         self.status_seq
+    }
+
+    /// When it came to its status.
+    #[must_use]
+    pub const fn status_at(&self) -> UnixMillis {
+        self.status_at
     }
 
     /// The seq of the event that made it known.
@@ -532,10 +534,12 @@ impl Payment {
     pub(crate) fn difference(&self, request: &Request) -> Option<RequestField> {
         match &self.terms {
             Terms::Full(own) => {
-                RequestView { request: own, instructions: self.details.instructions }
-                    .first_difference(request)
+                let detail = &self.details;
+                own.first_difference(request, detail.instructions, detail.vocabulary.0)
             }
-            Terms::Digests(own) => own.first_difference(&request.digests()),
+            Terms::Digests(own) => {
+                own.first_difference(&request.digests(), self.details.vocabulary.0)
+            }
             Terms::None => match (self.payment_hash(), request.target.payment_hash()) {
                 (Some(own), Some(other)) if own != other => Some(RequestField::Target),
                 _ => None,
@@ -546,11 +550,11 @@ impl Payment {
     pub(crate) fn request_digests(&self) -> Option<RequestDigests> {
         match &self.terms {
             Terms::Full(request) => {
-                let mut digests = request.digests();
-                if let Some(dropped) = self.details.instructions {
-                    digests.instructions = dropped;
-                }
-                Some(digests)
+                let digests = request.digests();
+                Some(match self.details.instructions {
+                    Some(dropped) => digests.with_instructions(dropped),
+                    None => digests,
+                })
             }
             Terms::Digests(digests) => Some((**digests).clone()),
             Terms::None => None,
@@ -558,146 +562,138 @@ impl Payment {
     }
 }
 
-/// A request whose instructions may be known by digest only.
-struct RequestView<'a> {
-    request: &'a Request,
-    instructions: Option<ShortDigest>,
-}
+layout! { enum WaitsUntil "a wait" { 0 Tick(tick), 1 At(moment) } }
+layout! { enum VerdictDue "a conclusion" { 0 No, 1 Yes, 2 PartFailed } }
+optional! { [] VerdictDue; }
+layout! { record Quiet "a moment" { tick, seq } }
+layout! { enum Terms "terms" { 0 Full(request), 1 Digests(digests), 2 None } }
 
-impl RequestView<'_> {
-    fn first_difference(&self, other: &Request) -> Option<RequestField> {
-        use RequestField as Field;
-        let own = self.request;
-        let instructions_differ = match self.instructions {
-            Some(digest) => digest != ShortDigest::of(&other.instructions),
-            None => own.instructions != other.instructions,
-        };
-        [
-            (own.target != other.target, Field::Target),
-            (own.amount != other.amount, Field::Amount),
-            (own.payee != other.payee, Field::Payee),
-            (own.max_fee != other.max_fee, Field::MaxFee),
-            ((own.retry, own.backoff) != (other.retry, other.backoff), Field::Retry),
-            (own.expiry != other.expiry, Field::Expiry),
-            (instructions_differ, Field::Instructions),
-            (own.metadata != other.metadata, Field::Metadata),
-        ]
-        .into_iter()
-        .find_map(|(differs, field)| differs.then_some(field))
+impl Payment {
+    /// The hash that the request or the invoice tells, which is not written beside them.
+    fn told_hash(terms: &Terms, invoice: Option<&Invoice>) -> Option<PaymentHash> {
+        let invoiced = invoice.map(|invoice| invoice.payment_hash);
+        match terms {
+            Terms::Full(request) => invoiced.or_else(|| request.target.payment_hash()),
+            Terms::Digests(_) | Terms::None => invoiced,
+        }
+    }
+
+    /// The hash as it is kept, which is not kept where the request itself is asked for it.
+    fn kept_hash(terms: &Terms, told: Option<PaymentHash>) -> Option<PaymentHash> {
+        let asked = |request: &Request| matches!(request.target, Target::Invoice { .. });
+        told.filter(|_| !matches!(terms, Terms::Full(request) if asked(request)))
     }
 }
 
-/// The layout of docs/FORMAT.md, where what follows from the request is written out.
-impl Encode for Payment {
-    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+/// The layout of docs/FORMAT.md: what an ordinary pending payment lacks stands in the tail.
+impl Wire for Payment {
+    fn put(&self, sink: &mut Sink) {
+        self.id.put(sink);
+        self.created_seq.put(sink);
+        self.created_at.put(sink);
+        self.terms.put(sink);
+        self.status.put(sink);
+        self.status_seq.put(sink);
+        self.status_at.put(sink);
         let detail = &*self.details;
-        self.id.encode(encoder)?;
-        self.created_seq.encode(encoder)?;
-        self.created_at.encode(encoder)?;
-        match &self.terms {
-            Terms::Full(request) => (0_u32, request, detail.instructions).encode(encoder)?,
-            Terms::Digests(digests) => (1_u32, digests).encode(encoder)?,
-            Terms::None => 2_u32.encode(encoder)?,
-        }
-        self.hash().encode(encoder)?;
-        detail.preimage.encode(encoder)?;
-        detail.proven_hash.encode(encoder)?;
-        detail.own_hash_paid.encode(encoder)?;
-        self.status.encode(encoder)?;
-        self.status_seq.encode(encoder)?;
-        self.amount().encode(encoder)?;
-        self.expiry().encode(encoder)?;
-        detail.waits_until.encode(encoder)?;
-        detail.invoice.encode(encoder)?;
-        self.parts.encode(encoder)?;
-        detail.former.encode(encoder)?;
-        self.batches.encode(encoder)?;
-        self.unread.encode(encoder)?;
-        detail.failed_notice.encode(encoder)?;
-        detail.failure_superseded.encode(encoder)?;
-        detail.quiet.encode(encoder)?;
-        self.verdict_due.encode(encoder)?;
-        detail.observations.encode(encoder)?;
-        detail.reported.encode(encoder)?;
-        detail.remembered.encode(encoder)?;
-        detail.told.encode(encoder)?;
-        detail.asserted.encode(encoder)?;
-        detail.paid_elsewhere.encode(encoder)?;
-        detail.retries_since.encode(encoder)?;
-        detail.rests_until.encode(encoder)
+        let told = Self::told_hash(&self.terms, detail.invoice.as_ref());
+        let hash = detail.payment_hash.filter(|_| told.is_none());
+        layout!(@put sink, detail.unknown.as_slice();
+            2 () &hash,
+            4 () &detail.preimage,
+            6 () &detail.proven_hash,
+            8 () &detail.own_hash_paid,
+            10 () &detail.instructions,
+            12 () &detail.waits_until,
+            14 () &detail.invoice,
+            16 () &self.parts,
+            18 () &detail.former,
+            20 () &self.batches,
+            22 () &self.unread,
+            24 () &detail.failed_notice,
+            26 () &detail.failure_superseded,
+            28 () &detail.quiet,
+            30 () &self.verdict_due,
+            32 () &detail.observations,
+            34 () &detail.reported,
+            36 () &detail.remembered,
+            38 () &detail.told,
+            40 () &detail.asserted,
+            42 () &detail.paid_elsewhere,
+            44 () &detail.retries_since,
+            46 () &detail.rests_until,
+            48 () &detail.vocabulary);
+    }
+
+    fn take(source: &mut Source<'_>) -> Result<Self, DecodeError> {
+        source.record("a payment", |source| {
+            let mut payment = Self {
+                id: Wire::take(source)?,
+                created_seq: Wire::take(source)?,
+                created_at: Wire::take(source)?,
+                terms: Wire::take(source)?,
+                status: Wire::take(source)?,
+                status_seq: Wire::take(source)?,
+                status_at: Wire::take(source)?,
+                parts: Parts::default(),
+                batches: 0,
+                unread: 0,
+                verdict_due: VerdictDue::No,
+                details: Details::default(),
+            };
+            let mut detail = Detail::default();
+            detail.unknown = known_fields(source, |source, tag, bytes| {
+                payment.take_late(&mut detail, source, tag, bytes)
+            })?
+            .into();
+            let told = Self::told_hash(&payment.terms, detail.invoice.as_ref());
+            if told.is_some() && detail.payment_hash.is_some() {
+                return Err(source.malformed("a hash beside what tells it"));
+            }
+            let kept = Self::kept_hash(&payment.terms, told);
+            detail.payment_hash = detail.payment_hash.or(kept);
+            payment.details = detail.into();
+            Ok(payment)
+        })
     }
 }
 
-/// What is written out must be what follows.
-impl<C> Decode<C> for Payment {
-    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, DecodeError> {
-        let (id, created_seq, created_at) = Decode::decode(decoder)?;
-        let (terms, instructions) = decode_terms(decoder)?;
-        let mut payment_hash: Option<PaymentHash> = Decode::decode(decoder)?;
-        if let Terms::Full(Request { target: Target::Invoice { payment_hash: own }, .. }) = &terms
-            && payment_hash.take() != Some(*own)
-        {
-            return Err(DecodeError::Other("the hash is the invoice's"));
+impl Payment {
+    /// Reads a field of the tail, if it is one that is known.
+    fn take_late<'a>(
+        &mut self,
+        detail: &mut Detail,
+        source: &mut Source<'a>,
+        tag: u64,
+        bytes: &'a [u8],
+    ) -> Result<bool, DecodeError> {
+        match tag {
+            2 => detail.payment_hash = take_field(source, tag, 1, bytes)?,
+            4 => detail.preimage = take_field(source, tag, 1, bytes)?,
+            6 => detail.proven_hash = take_field(source, tag, 1, bytes)?,
+            8 => detail.own_hash_paid = take_field(source, tag, 1, bytes)?,
+            10 => detail.instructions = take_field(source, tag, 1, bytes)?,
+            12 => detail.waits_until = take_field(source, tag, 1, bytes)?,
+            14 => detail.invoice = take_field(source, tag, 1, bytes)?,
+            16 => self.parts = take_field(source, tag, 1, bytes)?,
+            18 => detail.former = take_field(source, tag, 1, bytes)?,
+            20 => self.batches = take_field(source, tag, 1, bytes)?,
+            22 => self.unread = take_field(source, tag, 1, bytes)?,
+            24 => detail.failed_notice = take_field(source, tag, 1, bytes)?,
+            26 => detail.failure_superseded = take_field(source, tag, 1, bytes)?,
+            28 => detail.quiet = take_field(source, tag, 1, bytes)?,
+            30 => self.verdict_due = take_field(source, tag, 1, bytes)?,
+            32 => detail.observations = take_field(source, tag, 1, bytes)?,
+            34 => detail.reported = take_field(source, tag, 1, bytes)?,
+            36 => detail.remembered = take_field(source, tag, 1, bytes)?,
+            38 => detail.told = take_field(source, tag, 1, bytes)?,
+            40 => detail.asserted = take_field(source, tag, 1, bytes)?,
+            42 => detail.paid_elsewhere = take_field(source, tag, 1, bytes)?,
+            44 => detail.retries_since = take_field(source, tag, 1, bytes)?,
+            46 => detail.rests_until = take_field(source, tag, 1, bytes)?,
+            48 => detail.vocabulary = take_field(source, tag, 1, bytes)?,
+            _ => return Ok(false),
         }
-        let (preimage, proven_hash, own_hash_paid) = Decode::decode(decoder)?;
-        let (status, status_seq) = Decode::decode(decoder)?;
-        let follows = <(Option<Msat>, Option<UnixMillis>)>::decode(decoder)?;
-        let (waits_until, invoice) = Decode::decode(decoder)?;
-        let parts = Decode::decode(decoder)?;
-        let former = Decode::decode(decoder)?;
-        let (batches, unread) = Decode::decode(decoder)?;
-        let (failed_notice, failure_superseded, quiet) = Decode::decode(decoder)?;
-        let verdict_due = Decode::decode(decoder)?;
-        let (observations, reported, remembered, told) = Decode::decode(decoder)?;
-        let (asserted, paid_elsewhere) = Decode::decode(decoder)?;
-        let (retries_since, rests_until) = Decode::decode(decoder)?;
-        let detail = Detail {
-            payment_hash,
-            preimage,
-            proven_hash,
-            own_hash_paid,
-            instructions,
-            waits_until,
-            invoice,
-            former,
-            failed_notice,
-            failure_superseded,
-            quiet,
-            observations,
-            reported,
-            remembered,
-            told,
-            asserted,
-            paid_elsewhere,
-            retries_since,
-            rests_until,
-        };
-        let payment = Self {
-            id,
-            created_seq,
-            created_at,
-            terms,
-            status,
-            status_seq,
-            parts,
-            batches,
-            unread,
-            verdict_due,
-            details: detail.into(),
-        };
-        if follows != (payment.amount(), payment.expiry()) {
-            return Err(DecodeError::Other("the limits are the request's and the invoice's"));
-        }
-        Ok(payment)
-    }
-}
-
-/// What is known of the request, and the digest of instructions that were dropped.
-fn decode_terms<D: Decoder>(decoder: &mut D) -> Result<(Terms, Option<ShortDigest>), DecodeError> {
-    match u32::decode(decoder)? {
-        0 => Ok((Terms::Full(Request::decode(decoder)?), Decode::decode(decoder)?)),
-        1 => Ok((Terms::Digests(Decode::decode(decoder)?), None)),
-        2 => Ok((Terms::None, None)),
-        _ => Err(DecodeError::Other("there are three kinds of terms")),
+        Ok(true)
     }
 }

@@ -198,7 +198,9 @@ impl State {
             Place::Tombstone(handle) => {
                 let tombstone = self.tombstones.get(handle);
                 match (&tombstone.request, tombstone.payment_hash) {
-                    (Some(own), _) => own.first_difference(&request.digests()),
+                    (Some(own), _) => {
+                        own.first_difference(&request.digests(), tombstone.vocabulary.0)
+                    }
                     (None, Some(own)) => (request.target.payment_hash())
                         .is_some_and(|other| other != own)
                         .then_some(RequestField::Target),

@@ -4,10 +4,11 @@ use alloc::vec::Vec;
 
 use crate::{
     chain::Head,
-    codec::{DecodeError, EntryHeader, decode_into, split_entry},
+    entry::{EntryHeader, decode_each, split_entry},
     event::Event,
     replay::ReplayError,
     store::StoredEntry,
+    wire::DecodeError,
 };
 
 /// Entries in a row, in the place that the chain gives them: what a [`Linker`] makes and
@@ -155,6 +156,6 @@ pub(crate) fn decode(
     bytes: &[u8],
     events: &mut Vec<Event>,
 ) -> Result<(), ReplayError> {
-    decode_into(header, bytes, events)
+    decode_each(header, bytes, |_, event, _| events.push(event))
         .map_err(|error| ReplayError::Entry { seq: header.first_seq, error })
 }

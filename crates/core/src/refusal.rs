@@ -42,7 +42,7 @@ pub enum SendRefusal {
         /// The largest allowed.
         limit: Msat,
     },
-    /// The instructions or the metadata are too long.
+    /// The instructions, the metadata, a text or a custom record are too long.
     #[error("the {field} have {bytes} bytes; the limit is {limit}")]
     TooLong {
         /// Which field.

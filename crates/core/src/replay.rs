@@ -5,12 +5,14 @@ use core::{mem, ops::ControlFlow};
 
 use crate::{
     chain::Head,
-    codec::{DecodeError, EntryHeader},
+    entry::{EntryHeader, decode_each},
     event::Event,
     ids::LedgerId,
     records::{Records, decode, next_entry},
-    state::State,
-    store::{EventSource, StoreError, StoredEntry},
+    state::{Dropped, State},
+    state_digest::StateDigest,
+    store::{EventSource, Snapshot, StoreError, StoredEntry},
+    wire::{DecodeError, UnknownFields},
 };
 
 /// Why a log cannot be replayed. Nothing was changed.
@@ -44,6 +46,13 @@ pub enum ReplayError {
         /// Why.
         error: DecodeError,
     },
+    /// The log's base is not the one with which it says that its history was dropped: somebody put
+    /// another one in its place.
+    #[error("the log does not vouch for its base at {at}: put back the base that it was kept with")]
+    BaseDiffers {
+        /// The base's head.
+        at: Head,
+    },
     /// The entries do not add up to the head that the store tells: the log was edited, cut, or put
     /// together from two.
     #[error("the log ends at {replayed}, but the store says {stored}")]
@@ -62,14 +71,13 @@ pub enum ReplayError {
 }
 
 impl ReplayError {
-    /// The place in the store of what only the chain has shown, if the store finds it: entries
-    /// from `from` on were replayed [unchained](EventSource::replay_unchained).
+    /// The place in the store of what only the chain has shown, if the store finds it among the
+    /// entries from `from` on.
     #[must_use]
     pub fn placed(self, store: &(impl EventSource + ?Sized), from: u64) -> Self {
         match self {
             Self::HeadDiffers { .. } | Self::Misfit { .. } => {
-                let found = store.replay(from, &mut |_| ControlFlow::Continue(()));
-                found.map_or_else(Self::from, |()| self)
+                store.find_damage(from).map_or_else(Self::from, |()| self)
             }
             _ => self,
         }
@@ -180,7 +188,7 @@ impl Replay {
     pub fn entries(&mut self, store: &(impl EventSource + ?Sized)) -> Result<(), ReplayError> {
         let mut failed = None;
         let from = self.state.head.seq + 1;
-        store.replay_unchained(from, &mut |stored| match self.entry(stored) {
+        store.replay(from, &mut |stored| match self.entry(stored) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 failed = Some(error);
@@ -253,7 +261,24 @@ pub fn verify(source: &(impl EventSource + ?Sized), seed: u64) -> Result<State, 
     let stored = source.head()?;
     let mut replay = Replay::from_beginning(source, seed)?;
     replay.run(source, stored)?;
-    replay.finish(stored)
+    let state = replay.finish(stored)?;
+    state.check_base(source)?;
+    Ok(state)
+}
+
+impl State {
+    /// Checks that the base of its log is the one that the log names: the chain covers entries and no
+    /// states, so a base that lies would open as if all were well.
+    ///
+    /// # Errors
+    /// [`ReplayError::BaseDiffers`], or what the store says.
+    pub fn check_base(&self, source: &(impl EventSource + ?Sized)) -> Result<(), ReplayError> {
+        let Some(Snapshot { at, bytes }) = source.base()? else { return Ok(()) };
+        let digest =
+            StateDigest::of(&bytes).map_err(|error| ReplayError::Base { seq: at.seq, error })?;
+        let named = self.dropped.contains(&Dropped { base: at, digest });
+        if named { Ok(()) } else { Err(ReplayError::BaseDiffers { at }) }
+    }
 }
 
 /// One entry of a log as an auditor reads it.
@@ -265,6 +290,20 @@ pub struct Record {
     pub after: Head,
     /// Its events, in order.
     pub events: Vec<Event>,
+    /// The fields of its events that a newer program wrote and this one does not know, by the seq of
+    /// their event. Nearly always none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<(u64, UnknownFields)>,
+}
+
+impl Record {
+    /// Reads one entry, which must be the one after `before`. Folds nothing.
+    ///
+    /// # Errors
+    /// [`ReplayError`] when it does not decode or does not stand there.
+    pub fn read(before: Head, entry: &[u8]) -> Result<Self, ReplayError> {
+        record(before, StoredEntry { first_seq: before.seq + 1, bytes: entry })
+    }
 }
 
 /// Reads a log entry by entry, from its beginning or its base, with the chain checked, until
@@ -304,8 +343,14 @@ pub fn history(
 }
 
 fn record(before: Head, stored: StoredEntry<'_>) -> Result<Record, ReplayError> {
-    let mut events = Vec::new();
+    let (mut events, mut unknown) = (Vec::new(), Vec::new());
     let (header, bytes, after) = next_entry(before, stored)?;
-    decode(&header, bytes, &mut events)?;
-    Ok(Record { header, after, events })
+    decode_each(&header, bytes, |seq, event, fields| {
+        events.push(event);
+        if !fields.is_empty() {
+            unknown.push((seq, fields));
+        }
+    })
+    .map_err(|error| ReplayError::Entry { seq: header.first_seq, error })?;
+    Ok(Record { header, after, events, unknown })
 }

@@ -4,13 +4,10 @@
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-use bincode::{Decode, Encode};
-
 use crate::{
-    codec::{DecodeError, check_version, take_canonical, take_canonical_to},
     evolve::has_doubles,
     hash_paid::HashPaid,
-    ids::{PaymentHash, sha256},
+    ids::PaymentHash,
     image::Prelude,
     index::{Double, Gathered},
     notification::{Anomaly, Unread},
@@ -18,8 +15,11 @@ use crate::{
     relay::{Load, Relay, in_turn},
     slab::Filled,
     state::State,
+    state_digest::StateDigest,
+    status::Status,
     stray::Stray,
     tombstone::Tombstone,
+    wire::{DecodeError, Source, Wire},
 };
 
 const INSIDE: &str = "a snapshot";
@@ -31,10 +31,10 @@ impl State {
         self.image().encode()
     }
 
-    /// The SHA-256 of the encoded state: two states with the same digest are the same.
+    /// The digest of the encoded state: two states with the same digest are the same.
     #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
-        sha256(&self.encode())
+    pub fn digest(&self) -> StateDigest {
+        self.image().digest()
     }
 
     /// Reads a state back. `seed` keys the hash tables, as in [`State::new`].
@@ -52,14 +52,13 @@ impl State {
     /// # Errors
     /// As [`decode`](Self::decode), and when the relay loses payments.
     pub fn decode_by(bytes: &[u8], seed: u64, relay: Relay) -> Result<Self, DecodeError> {
-        check_version(*bytes.first().ok_or(DecodeError::Truncated { inside: INSIDE })?)?;
-        let mut rest = bytes;
-        let prelude: Prelude = take(&mut rest)?;
+        let mut source = Source::versioned(bytes, INSIDE)?;
+        let prelude = Prelude::take(&mut source)?;
         let mut state = Self::new(prelude.ledger, seed);
-        state.restore_prelude(&prelude)?;
-        let mut uncounted = state.restore_payments(&mut rest, relay)?;
+        state.restore_prelude(prelude)?;
+        let mut uncounted = state.restore_payments(&mut source, relay)?;
         take_sorted(
-            &mut rest,
+            &mut source,
             |tombstone: &Tombstone| tombstone.id,
             |tombstone| {
                 require(state.place(&tombstone.id).is_none(), "two payments with one id")?;
@@ -68,7 +67,7 @@ impl State {
             },
         )?;
         take_sorted(
-            &mut rest,
+            &mut source,
             |stray: &Stray| stray.created_seq,
             |stray| {
                 require(state.part_place(&stray.part.id).is_none(), "two parts with one id")?;
@@ -77,7 +76,7 @@ impl State {
             },
         )?;
         take_sorted(
-            &mut rest,
+            &mut source,
             |paid: &HashPaid| paid.payment_hash,
             |paid| {
                 require(paid.idle_since.is_none_or(|tick| tick <= state.tick), LATER_TICK)?;
@@ -86,7 +85,7 @@ impl State {
             },
         )?;
         take_sorted(
-            &mut rest,
+            &mut source,
             |payment_hash: &PaymentHash| *payment_hash,
             |payment_hash| {
                 state.held.insert(payment_hash);
@@ -94,7 +93,7 @@ impl State {
             },
         )?;
         take_sorted(
-            &mut rest,
+            &mut source,
             |(seq, _): &(u64, Unread)| *seq,
             |(seq, unread)| {
                 require(seq <= state.head.seq, "a notification beyond the head")?;
@@ -106,16 +105,14 @@ impl State {
                 Ok(())
             },
         )?;
-        if !rest.is_empty() {
-            return Err(DecodeError::LeftOver { inside: INSIDE, left: rest.len() });
-        }
+        source.check_end()?;
         state.check_unread(uncounted)?;
         Ok(state)
     }
 
-    fn restore_prelude(&mut self, prelude: &Prelude) -> Result<(), DecodeError> {
+    fn restore_prelude(&mut self, prelude: Prelude) -> Result<(), DecodeError> {
         require(prelude.recovery_since <= prelude.epoch, "a recovery of a later writer")?;
-        require(prelude.misfit.is_none(), "a state with an event that did not fit")?;
+        require(prelude.dropped.len() <= 2, "more bases than one and the next")?;
         // Numbers that only count up: a log that comes near their end is none.
         let most = u64::MAX >> 1;
         let reached = [prelude.head.seq, prelude.epoch, prelude.tick, prelude.anomalies_folded];
@@ -133,19 +130,25 @@ impl State {
         self.height = prelude.height;
         self.anomalies_unread = prelude.anomalies_unread;
         self.anomalies_folded = prelude.anomalies_folded;
+        self.dropped = prelude.dropped;
+        self.vocabulary = prelude.vocabulary;
+        self.unknown = prelude.unknown;
         Ok(())
     }
 
     /// Reads the payments and builds their indexes, and says how many unread notifications they
     /// count.
-    fn restore_payments(&mut self, rest: &mut &[u8], relay: Relay) -> Result<i64, DecodeError> {
-        let count = take_count(rest)?;
-        let most = rest.len() / LEAST_BYTES_A_PAYMENT;
-        let expected = usize::try_from(count).map_or(most, |count| count.min(most));
+    fn restore_payments(
+        &mut self,
+        source: &mut Source<'_>,
+        relay: Relay,
+    ) -> Result<i64, DecodeError> {
+        let count = source.count(u32::MAX as usize)?;
+        let most = source.rest.len() / LEAST_BYTES_A_PAYMENT;
         let mut reading = Reading {
-            sorted: Sorted::new(rest, count, |payment| payment.created_seq),
+            sorted: Sorted::new(source, count, |payment| payment.created_seq),
             tick: self.tick,
-            gathered: self.expect_payments(expected),
+            gathered: self.expect_payments(count.min(most)),
             unread: 0,
             outcome: Ok(()),
         };
@@ -156,7 +159,7 @@ impl State {
         });
         // What was built was read before.
         built.and(reading.outcome)?;
-        require(self.payments.len() as u64 == count, "payments that were lost on their way")?;
+        require(self.payments.len() == count, "payments that were lost on their way")?;
         self.index_gathered(reading.gathered);
         Ok(reading.unread)
     }
@@ -205,26 +208,14 @@ fn malformed(what: &'static str) -> DecodeError {
     DecodeError::Malformed { inside: INSIDE, what: what.into() }
 }
 
-fn take<T: Decode<()> + Encode>(rest: &mut &[u8]) -> Result<T, DecodeError> {
-    take_canonical(rest, INSIDE)
-}
-
-fn take_count(rest: &mut &[u8]) -> Result<u64, DecodeError> {
-    let count: u64 = take(rest)?;
-    if count > u64::from(u32::MAX) {
-        return Err(DecodeError::OverLimit { inside: INSIDE });
-    }
-    Ok(count)
-}
-
 /// Reads a list, item by item, each with a larger key than the one before.
-fn take_sorted<T: Decode<()> + Encode, K: Ord>(
-    rest: &mut &[u8],
+fn take_sorted<T: Wire, K: Ord>(
+    source: &mut Source<'_>,
     key: impl Fn(&T) -> K,
     mut each: impl FnMut(T) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
-    let count = take_count(rest)?;
-    let mut sorted = Sorted::new(rest, count, key);
+    let count = source.count(u32::MAX as usize)?;
+    let mut sorted = Sorted::new(source, count, key);
     while sorted.left > 0 {
         each(sorted.next()?)?;
     }
@@ -233,9 +224,9 @@ fn take_sorted<T: Decode<()> + Encode, K: Ord>(
 
 /// A list of which some items are still to be read.
 struct Sorted<'r, 'b, F, K> {
-    rest: &'r mut &'b [u8],
+    source: &'r mut Source<'b>,
     /// How many items are still to come.
-    left: u64,
+    left: usize,
     key: F,
     last: Option<K>,
 }
@@ -245,15 +236,15 @@ struct Sorted<'r, 'b, F, K> {
 const LOAD: usize = 16;
 
 impl<'r, 'b, F, K: Ord> Sorted<'r, 'b, F, K> {
-    const fn new(rest: &'r mut &'b [u8], left: u64, key: F) -> Self {
-        Self { rest, left, key, last: None }
+    const fn new(source: &'r mut Source<'b>, left: usize, key: F) -> Self {
+        Self { source, left, key, last: None }
     }
 
-    fn next<T: Decode<()> + Encode>(&mut self) -> Result<T, DecodeError>
+    fn next<T: Wire>(&mut self) -> Result<T, DecodeError>
     where
         F: Fn(&T) -> K,
     {
-        let item = take(self.rest)?;
+        let item = T::take(self.source)?;
         self.follow(&item)?;
         Ok(item)
     }
@@ -300,13 +291,15 @@ impl Reading<'_, '_> {
         if self.sorted.left == 0 {
             return Ok(());
         }
-        take_canonical_to(|taken| slot.insert(taken), self.sorted.rest, INSIDE)?;
-        let payment = slot.as_ref().expect("it was read");
+        let payment = slot.insert(Payment::take(self.sorted.source)?);
         self.sorted.follow(payment)?;
         let twice = has_doubles(payment.parts.iter().map(|part| part.id));
         require(!twice, "two parts with one id")?;
         let quiet_later = payment.quiet().is_some_and(|quiet| quiet.tick > self.tick);
         require(!quiet_later, "a payment quiet since a later tick")?;
+        let failed = matches!(payment.status, Status::Failed { .. });
+        let told = payment.details.failed_notice.is_some();
+        require(!failed || told, "a failed payment that was told to nobody")?;
         self.unread += i64::from(payment.unread);
         self.gathered.add(payment);
         Ok(())

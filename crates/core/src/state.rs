@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::{
     amount::UnixMillis,
+    bounded::Many,
     chain::Head,
     faults::{self, Fault},
     hash_paid::{HashPaid, PaidElsewhere},
@@ -16,8 +17,11 @@ use crate::{
     part::Part,
     payment::Payment,
     slab::{Handle, Slab},
+    state_digest::StateDigest,
     stray::Stray,
     tombstone::Tombstone,
+    vocabulary::Vocabulary,
+    wire::{UnknownFields, layout},
 };
 
 /// The fold of a log: every payment, remembered outcome and unread notification.
@@ -46,6 +50,12 @@ pub struct State {
     pub(crate) height: Option<u32>,
     pub(crate) anomalies_unread: u32,
     pub(crate) anomalies_folded: u64,
+    /// The base that stands for dropped history, and the next one if its drop was recorded.
+    pub(crate) dropped: Many<Dropped>,
+    /// What the program of the present writer can say.
+    pub(crate) vocabulary: Vocabulary,
+    /// Fields of a snapshot that a newer program wrote and this one keeps.
+    pub(crate) unknown: UnknownFields,
     pub(crate) payments: Slab<Payment>,
     pub(crate) tombstones: Slab<Tombstone>,
     pub(crate) strays: Slab<Stray>,
@@ -54,6 +64,15 @@ pub struct State {
     pub(crate) outbox: Outbox,
     pub(crate) index: Index,
 }
+
+/// History that was dropped: the base that stands for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    pub(crate) base: Head,
+    pub(crate) digest: StateDigest,
+}
+
+layout! { record Dropped "a base" { base, digest } }
 
 /// Who has a payment hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -118,6 +137,9 @@ impl State {
             height: None,
             anomalies_unread: 0,
             anomalies_folded: 0,
+            dropped: Many::new(),
+            vocabulary: Vocabulary::default(),
+            unknown: UnknownFields::NONE,
             payments: Slab::default(),
             tombstones: Slab::default(),
             strays: Slab::default(),

@@ -2,12 +2,10 @@
 
 use core::fmt;
 
-use bincode::{Decode, Encode};
+use crate::wire::layout;
 
 /// Why a payment was given up.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, serde::Serialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FailureReason {
@@ -32,9 +30,7 @@ pub enum FailureReason {
 }
 
 /// Where a payment stands.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, serde::Serialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Status {
     /// The offer is accepted, its payment hash unknown.
@@ -134,4 +130,23 @@ impl StatusKind {
     /// All of them, in the order of their declaration.
     pub const ALL: [Self; 5] =
         [Self::AwaitingInvoice, Self::Pending, Self::Fulfilled, Self::Abandoned, Self::Failed];
+}
+
+layout! {
+    enum FailureReason "a reason" {
+        0 UserAbandoned,
+        1 RecipientRejected,
+        2 RetriesExhausted,
+        3 PaymentExpired,
+        4 InvoiceRequestExpired,
+        5 RouteNotFound,
+        6 UnexpectedError,
+        7 Adopted,
+        8 PaidElsewhere,
+    }
+}
+layout! {
+    enum Status "a status" {
+        0 AwaitingInvoice, 1 Pending, 2 Fulfilled, 3 Abandoned { reason }, 4 Failed { reason }
+    }
 }

@@ -2,16 +2,14 @@
 
 use alloc::{
     boxed::Box,
+    format,
     string::{String, ToString},
     sync::Arc,
     vec::Vec,
 };
 use core::ops::ControlFlow;
 
-use crate::{
-    chain::{Entry, Head},
-    ids::LedgerId,
-};
+use crate::{amount::UnixMillis, chain::Head, entry::Entry, ids::LedgerId};
 
 /// How a store keeps a second writer out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,6 +41,36 @@ pub struct Snapshot {
     pub bytes: Vec<u8>,
 }
 
+/// Who has taken a log over, as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenOver {
+    /// A host and a process, say.
+    pub holder: Arc<str>,
+    /// When, by the store's own clock.
+    pub at: UnixMillis,
+}
+
+fn told(by: &Option<TakenOver>) -> String {
+    by.as_ref().map_or_else(String::new, |by| format!(" ({} at {} ms)", by.holder, by.at.0))
+}
+
+/// The log as [`EventStore::fence`] found it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fence {
+    /// Its head, read after the former writer was shut out.
+    pub head: Head,
+    /// The store's own number of this taking-over, where it counts them: higher than every one before.
+    /// Recorded in the Opened event; the epoch of entries is the core's and another number.
+    pub number: Option<u64>,
+}
+
+impl From<Head> for Fence {
+    /// Of a store that does not count.
+    fn from(head: Head) -> Self {
+        Self { head, number: None }
+    }
+}
+
 /// What went wrong in a store.
 ///
 /// After any error of [`append`](EventStore::append) its outcome is unknown, and the store refuses
@@ -60,8 +88,11 @@ pub enum StoreError {
         actual: Head,
     },
     /// Another writer has taken the log over. Nothing was written.
-    #[error("another writer has taken this log over: open it again to take it back")]
-    Fenced,
+    #[error("another writer has taken this log over{}: open it again to take it back", told(by))]
+    Fenced {
+        /// Who, and when, if the store can tell.
+        by: Option<TakenOver>,
+    },
     /// Another writer holds the log, and the store excludes a second one by a lock.
     #[error("the log is locked by another writer: {holder}")]
     Locked {
@@ -91,6 +122,15 @@ pub enum StoreError {
         found: u32,
         /// The newest version that this program reads.
         known: u32,
+    },
+    /// Written by a program before the first release, whose formats are read by nobody any more.
+    #[error(
+        "{place} was written before the first release, in a format that is read by nobody any more: \
+         start a new ledger once nothing of this one is unresolved"
+    )]
+    Unreleased {
+        /// The file or the key.
+        place: String,
     },
     /// History up to `requested` cannot be dropped or replayed: the log has no such entry end, no
     /// readable snapshot there, or no longer that history.
@@ -130,7 +170,8 @@ pub trait EventSource {
     fn head(&self) -> Result<Head, StoreError>;
 
     /// Yields the entries whose first seq is `from` or above, in order, until `visit` breaks. From
-    /// the head's seq plus one there are none.
+    /// the head's seq plus one there are none. Their chain need not be computed: whoever reads them
+    /// does that, and asks [`find_damage`](Self::find_damage) for the place where it differs.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when `from` lies at or before the base's end, or beyond the head
@@ -141,19 +182,14 @@ pub trait EventSource {
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError>;
 
-    /// As [`replay`](Self::replay), for a caller that computes the chain of all entries up to the
-    /// head and compares it with the head, as the core does: a store that would compute it too may
-    /// leave that to them. Whoever finds a difference asks `replay` for its place.
+    /// Looks for the place of a damage that nothing but the chain shows, in the entries from `from` on:
+    /// one that was edited and sealed anew. A store that cannot tell leaves it out.
     ///
     /// # Errors
-    /// As [`replay`](Self::replay), except for entries that only their chain hash shows to be
-    /// others.
-    fn replay_unchained(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.replay(from, visit)
+    /// [`StoreError::Corrupt`] with the place; others as [`replay`](Self::replay).
+    fn find_damage(&self, from: u64) -> Result<(), StoreError> {
+        let _ = from;
+        Ok(())
     }
 
     /// The newest readable snapshot whose seq is at most `at_most`, the base included. One that is
@@ -210,12 +246,12 @@ pub trait EventStore: EventSource {
     fn exclusion(&self) -> Exclusion;
 
     /// Takes the log over as its only writer and returns its head, read after the former writer
-    /// was shut out. Called once, before the other calls of this trait but
+    /// was shut out, with the number of this taking-over where the store counts them. Called once, before the other calls of this trait but
     /// [`exclusion`](Self::exclusion). A store excluded by a lock already holds it.
     ///
     /// # Errors
     /// Any [`StoreError`]; the log is unchanged.
-    fn fence(&mut self) -> Result<Head, StoreError>;
+    fn fence(&mut self) -> Result<Fence, StoreError>;
 
     /// Appends entries that continue the head and each other, durably. An empty batch is `Ok` and
     /// does nothing.
@@ -286,12 +322,8 @@ macro_rules! forward {
                 ) -> Result<(), StoreError> {
                     (**self).replay(from, visit)
                 }
-                fn replay_unchained(
-                    &self,
-                    from: u64,
-                    visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
-                ) -> Result<(), StoreError> {
-                    (**self).replay_unchained(from, visit)
+                fn find_damage(&self, from: u64) -> Result<(), StoreError> {
+                    (**self).find_damage(from)
                 }
                 fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
                     (**self).load_snapshot(at_most)
@@ -305,7 +337,7 @@ macro_rules! forward {
                 fn exclusion(&self) -> Exclusion {
                     (**self).exclusion()
                 }
-                fn fence(&mut self) -> Result<Head, StoreError> {
+                fn fence(&mut self) -> Result<Fence, StoreError> {
                     (**self).fence()
                 }
                 fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError> {

@@ -1,18 +1,17 @@
 //! A part that is out under a hash which is not its payment's: on its own, under its own hash. It
 //! holds the payment under which it was told, and everybody with its hash, until it is resolved.
 
-use bincode::{Decode, Encode};
-
 use crate::{
     event::{AdoptedPart, Settlement, Word},
     evolve::{At, Misfit},
     faults::{self, Fault},
     ids::{PaymentHash, PaymentId, Preimage},
     part::{Failure, Fate, Part},
+    wire::{UnknownFields, layout},
 };
 
 /// A part beside the payment under which it was told.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Stray {
     /// The seq of the event that made it known.
     pub created_seq: u64,
@@ -26,6 +25,15 @@ pub struct Stray {
     pub part: Part,
     /// Whether an operator said that it is not of that payment.
     pub disowned: bool,
+    /// Fields that a newer program wrote and this one keeps.
+    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
+    pub(crate) unknown: UnknownFields,
+}
+
+layout! {
+    record Stray "a foreign part" {
+        created_seq, payment, payment_hash, part; 2 preimage, 4 disowned; .. unknown
+    }
 }
 
 impl Stray {
@@ -45,6 +53,7 @@ impl Stray {
             preimage: None,
             part,
             disowned: false,
+            unknown: UnknownFields::NONE,
         }
     }
 

@@ -2,23 +2,24 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use bincode::{Decode, Encode};
-
 use crate::{
-    amount::Msat,
-    codec::Many,
+    amount::{Msat, UnixMillis},
+    bounded::Many,
     former::{self, FormerPart, FormerTry},
     hash_paid::PaidElsewhere,
     ids::{PartId, PaymentHash, PaymentId, Preimage},
     notification::NotificationId,
+    part::Assertion,
     payment::Payment,
     request::RequestDigests,
     status::{FailureReason, Status},
     stray::Stray,
+    vocabulary::Vocabulary,
+    wire::{UnknownFields, layout},
 };
 
 /// How a remembered payment ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Paid {
         preimage: Option<Preimage>,
@@ -35,16 +36,39 @@ pub(crate) enum Outcome {
 }
 
 /// A forgotten payment's outcome, and enough to tell a repeat from a conflict.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tombstone {
     pub(crate) id: PaymentId,
     pub(crate) accepted_seq: u64,
+    pub(crate) accepted_at: UnixMillis,
+    /// When it ended so.
+    pub(crate) ended_at: UnixMillis,
     /// The hash of the last try's request or invoice.
     pub(crate) payment_hash: Option<PaymentHash>,
     pub(crate) outcome: Outcome,
     /// None for a payment that was adopted.
     pub(crate) request: Option<Box<RequestDigests>>,
     pub(crate) tries: Many<FormerTry>,
+    /// Who said that it is paid, where that was an operator.
+    pub(crate) asserted: Option<Assertion>,
+    /// What the program that accepted it could say.
+    pub(crate) vocabulary: Vocabulary,
+    /// Fields that a newer program wrote and this one keeps.
+    pub(crate) unknown: UnknownFields,
+}
+
+layout! {
+    enum Outcome "an outcome" {
+        0 Paid { preimage, proven_hash, amount, fee },
+        1 Failed { reason, notice, paid_elsewhere },
+    }
+}
+layout! {
+    record Tombstone "a remembered payment" {
+        id, accepted_seq, accepted_at, ended_at, outcome;
+        2 payment_hash, 4 request, 6 tries, 8 asserted, 10 vocabulary;
+        .. unknown
+    }
 }
 
 impl Tombstone {
@@ -79,10 +103,15 @@ impl Tombstone {
         Self {
             id: payment.id,
             accepted_seq: payment.created_seq,
+            accepted_at: payment.created_at,
+            ended_at: payment.status_at,
             payment_hash: payment.hash().copied(),
             outcome,
             request: payment.request_digests().map(Box::new),
             tries,
+            asserted: payment.details.asserted.clone(),
+            vocabulary: payment.details.vocabulary,
+            unknown: payment.details.unknown.clone(),
         }
     }
 

@@ -11,12 +11,11 @@ use crate::{
     event::{Event, Invoice},
     faults::{self, Fault},
     ids::{PaymentHash, PaymentId},
-    limits,
     notification::NotificationId,
     payment::Payment,
     refusal::{ReceiveInvoiceRefusal, SendRefusal},
     reply::{FactReply, SendReply, Standing},
-    request::{Deadline, Request, RequestField, Target},
+    request::{Deadline, Request, Target},
     state::{Ending, HashHolder, Place, State},
     status::Status,
     tombstone::Outcome,
@@ -111,14 +110,8 @@ fn check_request(request: &Request, now: UnixMillis) -> Result<(), SendRefusal> 
             return Err(SendRefusal::AmountTooLarge { amount, limit: Msat::MAX });
         }
     }
-    let sizes = [
-        (RequestField::Instructions, request.instructions.len(), limits::INSTRUCTIONS_BYTES),
-        (RequestField::Metadata, request.metadata.len(), limits::METADATA_BYTES),
-    ];
-    for (field, bytes, limit) in sizes {
-        if bytes > limit {
-            return Err(SendRefusal::TooLong { field, bytes, limit });
-        }
+    if let Some((field, bytes, limit)) = request.too_long() {
+        return Err(SendRefusal::TooLong { field, bytes, limit });
     }
     let deadline = match request.target {
         Target::Offer { deadline: Deadline::At(moment), .. } => Some(moment),

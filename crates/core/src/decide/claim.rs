@@ -4,6 +4,7 @@
 use alloc::{vec, vec::Vec};
 
 use crate::{
+    bounded::Blob,
     command::ClaimPart,
     config::Remember,
     decide::{
@@ -19,6 +20,7 @@ use crate::{
     former::FormerPart,
     hash_paid::PaidElsewhere,
     ids::{PartId, PaymentHash, PaymentId},
+    limits,
     notification::Anomaly,
     part::{Part, UNKNOWN_KIND},
     payment::Payment,
@@ -80,6 +82,11 @@ impl Claim<'_> {
             payment_hash,
             settlement: self.command.settlement,
             assertion: None,
+            // A claim is never refused for what it brings beside the preimage.
+            invoice: match self.command.invoice.len() {
+                0..=limits::PAID_INVOICE_BYTES => self.command.invoice.clone(),
+                _ => Blob::EMPTY,
+            },
         }
     }
 

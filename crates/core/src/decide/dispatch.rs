@@ -21,6 +21,7 @@ use crate::{
     request::RetryPolicy,
     state::{HashHolder, State},
     status::Status,
+    wire::UnknownFields,
 };
 
 pub(crate) fn dispatch(
@@ -186,6 +187,7 @@ fn terms_of(payment: &Payment, parts: &[NewPart]) -> Vec<PartTerms> {
             fee: payment.fee_budget().unwrap_or_default(),
             kind: PartKind::Delegated,
             label: label.clone(),
+            unknown: UnknownFields::NONE,
         },
         NewPart::Htlc { id, amount, fee, cltv_expiry, first_channel } => PartTerms {
             id,
@@ -193,6 +195,7 @@ fn terms_of(payment: &Payment, parts: &[NewPart]) -> Vec<PartTerms> {
             fee,
             kind: PartKind::Htlc { cltv_expiry: Some(cltv_expiry), first_channel },
             label: None,
+            unknown: UnknownFields::NONE,
         },
     };
     parts.iter().map(terms).collect()

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::{
     amount::Msat,
+    bounded::{Blob, List},
     decide::{Context, Decision, clock, forgotten},
     event::{AdoptedPart, Delivery, Event, Home, Settlement, Word},
     evolve::At,
@@ -33,7 +34,7 @@ pub(crate) struct Draft<'a> {
 }
 
 /// By what a part is known to be paid.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Proof {
     /// `None` on somebody's word.
     pub(crate) preimage: Option<Preimage>,
@@ -43,6 +44,8 @@ pub(crate) struct Proof {
     pub(crate) settlement: Option<Settlement>,
     /// Whose word, if it is an operator's.
     pub(crate) assertion: Option<Assertion>,
+    /// The BOLT 12 invoice that was paid.
+    pub(crate) invoice: Blob<{ limits::PAID_INVOICE_BYTES }>,
 }
 
 impl<'a> Draft<'a> {
@@ -166,9 +169,9 @@ impl<'a> Draft<'a> {
         let was_paid = self.payment.status == Status::Fulfilled;
         let before = self.payment.part(&part).cloned();
         let before = before.expect("what is claimed is a part of it");
-        let Proof { preimage, payment_hash, settlement, assertion } = proof;
+        let Proof { preimage, payment_hash, settlement, assertion, invoice } = proof;
         let elsewhere = self.payment.details.paid_elsewhere;
-        self.record(Event::PartClaimed { id, part, preimage, payment_hash, settlement });
+        self.record(Event::PartClaimed { id, part, preimage, payment_hash, settlement, invoice });
         let news = !before.fate.is_settled();
         let revived = matches!(before.fate, Fate::Failed | Fate::Withdrawn)
             || (before.details.earlier_try && news);
@@ -239,7 +242,7 @@ impl<'a> Draft<'a> {
         &self,
         part: &PartId,
         counts: impl Fn(Fate) -> bool,
-    ) -> crate::codec::List<PartId, { limits::PAYMENT_PARTS }> {
+    ) -> List<PartId, { limits::PAYMENT_PARTS }> {
         let others = self.payment.parts.iter();
         let others = others.filter(|other| counts(other.fate) && other.id != *part);
         others.map(|other| other.id).take(limits::PAYMENT_PARTS).collect()
@@ -488,5 +491,6 @@ fn at(state: &State, context: &Context<'_>, ahead: usize, held: bool) -> At {
         withheld: state.withholds_verdicts(),
         reference: state.tick_reference.unwrap_or(state.first_reading),
         held,
+        vocabulary: state.vocabulary,
     }
 }

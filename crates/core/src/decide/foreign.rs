@@ -88,9 +88,16 @@ pub(crate) fn of_nobody(
     mut events: Vec<Event>,
 ) -> Decision<FactReply> {
     let Told { payment, part, payment_hash } = *told;
-    let Proof { preimage, settlement, .. } = proof;
-    let claimed =
-        Event::PartClaimed { id: payment, part, preimage, payment_hash: None, settlement };
+    let Proof { preimage, settlement, invoice, .. } = proof;
+    let (id, payment_hash_told) = (payment, None);
+    let claimed = Event::PartClaimed {
+        id,
+        part,
+        preimage,
+        payment_hash: payment_hash_told,
+        settlement,
+        invoice,
+    };
     events.push(claimed);
     let anomaly = Anomaly::ForeignClaim { payment, part, payment_hash };
     events.push(deliver(state, anomaly));

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 
 use crate::{
+    bounded::Blob,
     command::MarkPaid,
     decide::{
         Context, Decision,
@@ -233,6 +234,7 @@ impl Spoken<'_> {
             payment_hash: None,
             settlement: known.then_some(settlement),
             assertion: self.command.assertion.clone(),
+            invoice: Blob::EMPTY,
         }
     }
 

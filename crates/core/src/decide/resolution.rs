@@ -197,8 +197,7 @@ fn gone(
             (payment.id, mark_paid(state, context, word)?, found.fate == Fate::Failed)
         }
         Located::Stray(stray) => {
-            let proof =
-                Proof { preimage: None, payment_hash: None, settlement: None, assertion: None };
+            let proof = Proof::default();
             let (owner, decision) = claimed_stray(state, context, stray, proof);
             (owner, decision, stray.part.fate == Fate::Failed)
         }
@@ -328,7 +327,7 @@ fn check_assertion(
             let early = state.height.is_none_or(|height| height < from);
             (early && !faults::is(Fault::AssertedAtAnyHeight), AssertionLimit::Height(from))
         }
-        PartKind::Htlc { cltv_expiry: None, .. } | PartKind::Delegated => {
+        _ => {
             let from = part.recorded_at.plus(assertion_delegated_age_ms);
             (!from.is_past(context.now), AssertionLimit::Moment(from))
         }

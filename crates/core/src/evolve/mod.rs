@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use crate::{
     amount::UnixMillis,
     chain::Head,
-    codec::EntryHeader,
+    entry::EntryHeader,
     event::{AdoptedPart, Delivery, Event, Home, Settlement, Word},
     faults::{self, Fault},
     hash_paid::HashPaid,
@@ -19,10 +19,12 @@ use crate::{
     payment::{Payment, VerdictDue},
     request::Request,
     slab::Handle,
-    state::{Ending, PartPlace, Place, State},
+    state::{Dropped, Ending, PartPlace, Place, State},
     status::Status,
     stray::Stray,
     tombstone::Tombstone,
+    vocabulary::Vocabulary,
+    wire::UnknownFields,
 };
 
 pub(crate) use self::payment::{At, Misfit};
@@ -77,12 +79,21 @@ impl State {
             withheld: self.withholds_verdicts(),
             reference: self.tick_reference.unwrap_or(self.first_reading),
             held: false,
+            vocabulary: self.vocabulary,
         }
     }
 
     fn try_evolve(&mut self, at: At, event: &Event) -> Result<(), Misfit> {
         match event {
-            Event::Opened { epoch, restored, .. } => self.on_opened(at, *epoch, *restored),
+            Event::Opened { epoch, restored, format, .. } => {
+                self.vocabulary = Vocabulary(*format);
+                self.on_opened(at, *epoch, *restored)
+            }
+            #[cfg(payonce_format_2)]
+            Event::Remarked { .. } => Ok(()),
+            Event::HistoryDropped { base, digest, replaces } => {
+                self.on_history_dropped(at, Dropped { base: *base, digest: *digest }, *replaces)
+            }
             Event::Recovered => self.on_recovered(),
             Event::GapFound => self.on_gap_found(at),
             Event::GapClosed => self.on_gap_closed(),
@@ -324,6 +335,23 @@ impl State {
         Ok(())
     }
 
+    /// The base that it replaces stands for the log until the drop is done, and if it is cut short.
+    fn on_history_dropped(
+        &mut self,
+        at: At,
+        dropped: Dropped,
+        replaces: Option<u64>,
+    ) -> Result<(), Misfit> {
+        let known = self.dropped.iter().any(|known| Some(known.base.seq) == replaces);
+        let rises = dropped.base.seq < at.seq && replaces.is_none_or(|seq| seq <= dropped.base.seq);
+        if !rises || replaces.is_some() != known {
+            return Err(Misfit);
+        }
+        self.dropped.items_mut().retain(|known| Some(known.base.seq) == replaces);
+        self.dropped.push(dropped);
+        Ok(())
+    }
+
     fn on_gap_closed(&mut self) -> Result<(), Misfit> {
         fits(self.gap)?;
         self.gap = false;
@@ -478,7 +506,13 @@ impl State {
             return;
         }
         let (created_seq, payment_hash) = (at.seq, *payment_hash);
-        self.insert_hash_paid(HashPaid { created_seq, payment_hash, preimage, idle_since });
+        self.insert_hash_paid(HashPaid {
+            created_seq,
+            payment_hash,
+            preimage,
+            idle_since,
+            unknown: UnknownFields::NONE,
+        });
     }
 
     fn on_hash_forgotten(&mut self, payment_hash: &PaymentHash) -> Result<(), Misfit> {

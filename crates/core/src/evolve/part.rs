@@ -12,8 +12,11 @@ impl Part {
     /// A part that was recorded before it was offered.
     pub(crate) fn dispatched(at: At, terms: &PartTerms, batch: u32) -> Self {
         let mut details = PartDetails::default();
-        if let Some(label) = &terms.label {
-            details.change(|detail| detail.label = Some(label.clone()));
+        if terms.label.is_some() || !terms.unknown.is_empty() {
+            details.change(|detail| {
+                detail.label.clone_from(&terms.label);
+                detail.unknown = terms.unknown.clone();
+            });
         }
         Self {
             id: terms.id,

@@ -1,9 +1,8 @@
 //! Evolve, for one payment.
 
-use core::mem;
-
 use crate::{
     amount::UnixMillis,
+    bounded::Blob,
     details::{Detail, Details, Rest, Since, Told},
     event::{AdoptedPart, Event, Home, Invoice, Settlement, Word},
     faults::{self, Fault},
@@ -18,6 +17,7 @@ use crate::{
     status::{FailureReason, Status},
     timing::ticks_of,
     tombstone::{Outcome, Tombstone},
+    vocabulary::Vocabulary,
 };
 
 /// Where an event stands: all that evolve may know besides the event and the state.
@@ -35,6 +35,8 @@ pub(crate) struct At {
     pub(crate) reference: UnixMillis,
     /// Something beside the payment's own parts holds it: a stray of it, a blocked hash.
     pub(crate) held: bool,
+    /// What the writer's program can say.
+    pub(crate) vocabulary: Vocabulary,
 }
 
 impl At {
@@ -48,6 +50,7 @@ impl At {
         withheld: false,
         reference: UnixMillis(0),
         held: false,
+        vocabulary: Vocabulary(1),
     };
 }
 
@@ -64,6 +67,7 @@ impl Payment {
             terms,
             status,
             status_seq: at.seq,
+            status_at: at.now,
             parts: Parts::None,
             batches: 0,
             unread: 0,
@@ -94,6 +98,9 @@ impl Payment {
             let since = Since { at: at.now.max(at.reference), tick: at.tick };
             details.kept().retries_since = Some(since);
         }
+        if at.vocabulary > Vocabulary::default() {
+            details.kept().vocabulary = at.vocabulary;
+        }
         Self::blank(at, id, status, Terms::Full(request), details)
     }
 
@@ -123,6 +130,9 @@ impl Payment {
         let mut detail = Detail {
             payment_hash: tombstone.payment_hash,
             former: tombstone.tries.clone(),
+            asserted: tombstone.asserted.clone(),
+            vocabulary: tombstone.vocabulary,
+            unknown: tombstone.unknown.clone(),
             ..Detail::default()
         };
         let status = match tombstone.outcome {
@@ -167,8 +177,12 @@ impl Payment {
             Event::PartAdopted { part, home, word, earlier_try, .. } => {
                 self.on_adopted(at, part, (*home, *word, *earlier_try));
             }
-            Event::PartClaimed { part, preimage, payment_hash, settlement, .. } => {
+            Event::PartClaimed { part, preimage, payment_hash, settlement, invoice, .. } => {
                 self.on_claimed(part, (*preimage, *payment_hash), *settlement)?;
+                if !invoice.is_empty() {
+                    let details = &mut self.part_mut(part)?.details;
+                    details.change(|detail| detail.invoice = invoice.clone());
+                }
             }
             Event::PartFinalized { part, notify, .. } => self.on_finalized(part, *notify)?,
             Event::PartFailed { part, failure, notify, rest_ms, .. } => {
@@ -225,6 +239,7 @@ impl Payment {
     fn enter(&mut self, at: At, status: Status) {
         self.status = status;
         self.status_seq = at.seq;
+        self.status_at = at.now;
     }
 
     fn part_mut(&mut self, id: &PartId) -> Result<&mut Part, Misfit> {
@@ -564,8 +579,8 @@ impl Payment {
         if let Terms::Full(request) = &mut self.terms
             && !request.instructions.is_empty()
         {
-            let dropped = mem::take(&mut request.instructions);
-            self.details.kept().instructions = Some(ShortDigest::of(&dropped));
+            self.details.kept().instructions = ShortDigest::of_instructions(request);
+            request.instructions = Blob::EMPTY;
         }
     }
 

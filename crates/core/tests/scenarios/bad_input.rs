@@ -90,10 +90,10 @@ fn a_newer_format_says_so() {
         let found = known + 1;
         let newer = DecodeError::NewerVersion { found, known };
         let mut entry = s.log().remove(0);
-        entry[0] = found;
+        entry[0] = 0x80 + found;
         assert_eq!(decoded(&entry), Err(newer.clone()));
         let mut snapshot = s.state().encode();
-        snapshot[0] = found;
+        snapshot[0] = 0x80 + found;
         assert_eq!(State::decode(&snapshot, 1).map(drop), Err(newer));
         entry[0] = 0;
         assert_eq!(decoded(&entry), Err(DecodeError::NoSuchVersion { found: 0 }));
@@ -108,7 +108,7 @@ fn ledger_id() -> LedgerId {
 /// A log with these events, an entry each.
 fn log_of(events: &[Event]) -> MemoryStore {
     let mut store = MemoryDisk::new(ledger_id()).open();
-    let mut head = store.fence().expect("nothing is planned");
+    let mut head = store.fence().expect("nothing is planned").head;
     for event in events {
         let entry = Entry::new(head, 1, T0, std::slice::from_ref(event)).expect("it is one event");
         head = entry.after();
@@ -117,8 +117,15 @@ fn log_of(events: &[Event]) -> MemoryStore {
     store
 }
 
-fn opened() -> Event {
-    Event::Opened { epoch: 1, restored: false, program: "tests".into() }
+fn opened(epoch: u64) -> Event {
+    Event::Opened {
+        epoch,
+        restored: false,
+        program: "tests".into(),
+        format: FORMAT_VERSION,
+        holder: "".into(),
+        fence: None,
+    }
 }
 
 /// Evolve drops no event: one that does not fit is named, and such a log is not opened.
@@ -127,7 +134,7 @@ fn an_event_that_does_not_fit_is_named() {
     let misfits = [
         Event::Recovered,
         Event::GapClosed,
-        Event::Opened { epoch: 7, restored: false, program: "tests".into() },
+        opened(7),
         Event::Ticked { tick: 9, reference: T0, unfinished: false, doubted: None },
         Event::PaymentSent {
             id: id("A"),
@@ -142,7 +149,7 @@ fn an_event_that_does_not_fit_is_named() {
         Event::HashReleased { payment_hash: hash("a") },
     ];
     for misfit in misfits {
-        let store = log_of(&[opened(), Event::Recovered, misfit.clone(), Event::GapFound]);
+        let store = log_of(&[opened(1), Event::Recovered, misfit.clone(), Event::GapFound]);
         let error = verify(&store, 1).map(drop).expect_err("it does not fit");
         assert!(matches!(error, ReplayError::Misfit { seq: 3 }), "{misfit:?}: {error}");
     }
@@ -194,7 +201,7 @@ fn leads_to(log: &[Vec<u8>], head: Head) -> bool {
 /// The entries of one ledger never fit another.
 #[test]
 fn a_log_of_another_ledger() {
-    let store = log_of(&[opened(), Event::Recovered]);
+    let store = log_of(&[opened(1), Event::Recovered]);
     let mut replay = Replay::new(LedgerId::from_bytes([8; 32]), 1);
     store
         .replay(1, &mut |entry| {
@@ -210,7 +217,7 @@ fn a_log_of_another_ledger() {
 #[test]
 fn an_entry_of_another_writer_does_not_fit() {
     for epoch in [0, 2, 77, u64::MAX] {
-        let mut store = log_of(&[opened(), Event::Recovered]);
+        let mut store = log_of(&[opened(1), Event::Recovered]);
         let head = store.head().expect("nothing is planned");
         let entry = Entry::new(head, epoch, T0, &[Event::GapFound]).expect("it is one event");
         store.append(&[entry]).expect("nothing is planned");
@@ -225,12 +232,15 @@ fn a_snapshot_with_a_number_at_its_end_is_none() {
     live(window(), |s| {
         s.send("A", pay("a", 1_000)).accepted();
         let bytes = s.state().encode();
-        // Format, ledger id, head: then epoch, recovery, gap and misfit, one byte each; then the tick.
+        // Version, ledger id, head: then the epoch and the tail, two fields, of which the first is in
+        // which epoch recovery began.
         let epoch_at = 1 + 32 + 1 + 32;
-        for (what, at, now) in [("epoch", epoch_at, 1), ("tick", epoch_at + 5, 0)] {
-            assert_eq!(bytes[at], now, "{what}");
+        assert_eq!(bytes[epoch_at..epoch_at + 5], [1, 2, 4, 1, 1]);
+        let last = [0xfd, 255, 255, 255, 255, 255, 255, 255, 255];
+        let tick = [&[1, 3, 4, 1, 1, 8, 9][..], &last].concat();
+        for (what, of, forged_as) in [("epoch", 1, last.to_vec()), ("tick", 5, tick)] {
             let mut forged = bytes.clone();
-            forged.splice(at..=at, [0xfd, 255, 255, 255, 255, 255, 255, 255, 255]);
+            forged.splice(epoch_at..epoch_at + of, forged_as);
             let error = State::decode(&forged, 1).map(drop).expect_err(what);
             assert!(matches!(error, DecodeError::Malformed { .. }), "{what}: {error}");
         }
