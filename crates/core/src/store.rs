@@ -231,7 +231,8 @@ pub trait EventSource {
 ///    `fence` shuts the former one out first and reads the head after; from then on its `append`,
 ///    `save_snapshot`, `drop_history` and `confirm_owner` answer [`StoreError::Fenced`]. Once
 ///    `fence` has returned, nothing that an earlier handle asked for can take effect any more,
-///    calls still on their way included: the head is definite.
+///    calls still on their way included: the head is definite. Where the store counts its fences,
+///    each has a higher number than all before.
 /// 6. **A snapshot is an accelerator, never the truth.** Missing or damaged, it costs time, not
 ///    data; it never replaces a newer one. The two newest are kept. A
 ///    [`snapshot_writer`](Self::snapshot_writer) saves them beside appends under the same rules,

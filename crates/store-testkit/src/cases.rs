@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use payonce_core::{EventSource, EventStore, Exclusion, SnapshotWriter, StoreError};
+use payonce_core::{EventSource, EventStore, Exclusion, Fence, SnapshotWriter, StoreError};
 
 use crate::{
     harness::{Harness, Shown},
@@ -424,9 +424,13 @@ fn a_second_writer_is_kept_out<H: Harness>(harness: &mut H) -> Verdict<Shown> {
         }
         Exclusion::Atomic => {
             let mut second = must("a second handle", subject.harness.reopen())?;
-            let head = must("its fence", second.fence())?.head;
+            let Fence { head, number } = must("its fence", second.fence())?;
             same("the head that it finds", head, subject.head())?;
             must("its append", second.append(&batch(head, &[1])))?;
+            let mut third = must("a third handle", subject.harness.reopen())?;
+            let later = must("its fence", third.fence())?.number;
+            let rises = number.is_none() || number < later;
+            same("whether the number of a fence is above those before", rises, true)?;
         }
         Exclusion::None => return Ok(NOT_EXCLUDED),
     }

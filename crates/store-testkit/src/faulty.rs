@@ -93,6 +93,8 @@ faults! {
     FencesNobody,
     /// Fences appends only.
     FencesAppendsOnly,
+    /// Each fence has the number of the one before.
+    RepeatsItsNumber,
     /// Never answers who owns it.
     StallsWhenAsked,
     /// Never confirms its owner.
@@ -559,7 +561,8 @@ impl EventStore for FaultyStore {
         let mut log = self.disk.lock();
         log.fences += 1;
         self.fence = Some(log.fences);
-        Ok(Fence { head: log.head(), number: self.fence })
+        let number = self.fence.filter(|_| log.fault != Fault::RepeatsItsNumber);
+        Ok(Fence { head: log.head(), number: number.or(Some(1)) })
     }
 
     fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError> {

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use payonce_core::{
     DecodeError, Entry, Event, EventSource, EventStore, FORMAT_VERSION, Head, Ledger, LedgerError,
-    LedgerId, Opening, Remember, Replay, ReplayError, Send, State, StoredEntry, decode_events,
-    verify,
+    LedgerId, OpenError, Opening, Remember, Replay, ReplayError, Send, Snapshot, State, StoreError,
+    StoredEntry, decode_events, verify,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
@@ -276,4 +276,107 @@ fn a_snapshot_that_lies_is_found_by_verifying() {
     assert!(ledger.query(|state| state.payment(&id("A")).is_none()).expect("it answers"));
     let error = ledger.verify(1).expect_err("the snapshot lied");
     assert!(matches!(error, LedgerError::StateDiffers { .. }), "{error}");
+}
+
+/// A ledger with some history, whose snapshot may become its base.
+fn with_a_snapshot(disk: &MemoryDisk) -> Ledger<MemoryStore> {
+    let opening = Opening::new(Remember::Window, 1);
+    let recovery = Ledger::open(disk.open(), &opening, T0).expect("it opens");
+    let mut ledger = recovery.finish(T0).expect("nothing fails");
+    ledger.execute(Send::new(id("A"), pay("a", 1_000)), T0).expect("accepted");
+    ledger.save_snapshot().expect("kept");
+    ledger
+}
+
+/// The chain covers entries and no states: what becomes a base is recorded first, and a base that the
+/// log does not name is none.
+#[test]
+fn a_base_that_the_log_does_not_name_is_refused() {
+    let opening = Opening::new(Remember::Window, 1);
+    let disk = MemoryDisk::new(ledger_id());
+    let mut ledger = with_a_snapshot(&disk);
+    let base = ledger.drop_history(ledger.head(), 1).expect("dropped");
+    assert!(ledger.head().seq > base.seq, "it was recorded");
+    assert_eq!(ledger.drop_history(ledger.head(), 1).expect("the same again"), base);
+    ledger.save_snapshot().expect("kept");
+    let next = ledger.drop_history(ledger.head(), 1).expect("dropped");
+    drop(ledger);
+    let state = verify(&disk.open(), 1).expect("the log names its base");
+    assert!(Ledger::open(disk.open(), &opening, T0).is_ok());
+
+    let other = MemoryDisk::new(ledger_id());
+    let mut store = with_a_snapshot(&other).into_store();
+    store
+        .drop_history(store.load_snapshot(u64::MAX).expect("").expect("kept").at)
+        .expect("dropped");
+    drop(store);
+    let differs = |error: &ReplayError| matches!(error, ReplayError::BaseDiffers { .. });
+    assert!(verify(&other.open(), 1).is_err_and(|error| differs(&error)));
+    match Ledger::open(other.open(), &opening, T0) {
+        Err(OpenError::Replay(error)) if differs(&error) => {}
+        other => panic!("a base that nobody recorded: {:?}", other.map(drop)),
+    }
+    // The base that is named, with a byte of a height in it that was never told.
+    let mut lie = disk.open().base().expect("sound").expect("it was dropped");
+    assert_eq!(lie.at, next);
+    let at = lie.bytes.len() - 7;
+    assert_eq!(state.check_base(&Based(&disk.open(), lie.clone())).map_err(|_| ()), Ok(()));
+    lie.bytes[at] ^= 1;
+    assert!(state.check_base(&Based(&disk.open(), lie)).is_err_and(|error| differs(&error)));
+}
+
+/// A log with another base.
+struct Based<'a>(&'a MemoryStore, Snapshot);
+
+impl EventSource for Based<'_> {
+    fn ledger_id(&self) -> LedgerId {
+        self.0.ledger_id()
+    }
+
+    fn head(&self) -> Result<Head, StoreError> {
+        self.0.head()
+    }
+
+    fn replay(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.0.replay(from, visit)
+    }
+
+    fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
+        self.0.load_snapshot(at_most)
+    }
+
+    fn base(&self) -> Result<Option<Snapshot>, StoreError> {
+        Ok(Some(self.1.clone()))
+    }
+}
+
+/// An older program's log, and a snapshot of a newer one: an accelerator that does not help.
+#[test]
+fn a_newer_snapshot_that_is_no_base_is_passed_over() {
+    let disk = MemoryDisk::new(ledger_id());
+    let mut ledger = with_a_snapshot(&disk);
+    ledger.execute(Send::new(id("B"), pay("b", 1_000)), T0).expect("accepted");
+    let head = ledger.head();
+    let mut store = ledger.into_store();
+    store.save_snapshot(head, &[0x80 + FORMAT_VERSION + 1, 1, 2, 3]).expect("kept");
+    drop(store);
+    let opening = Opening::new(Remember::Window, 1);
+    let recovery = Ledger::open(disk.open(), &opening, T0).expect("passed over");
+    let mut ledger = recovery.finish(T0).expect("nothing fails");
+    assert!(ledger.query(|state| state.payment(&id("B")).is_some()).expect("it answers"));
+    ledger.verify(1).expect("the same state");
+    // As a base it is the log.
+    let mut store = ledger.into_store();
+    store.drop_history(head).expect("dropped");
+    drop(store);
+    match Ledger::open(disk.open(), &opening, T0) {
+        Err(OpenError::Replay(ReplayError::Base { error, .. })) => {
+            assert!(matches!(error, DecodeError::NewerVersion { .. }), "{error}");
+        }
+        other => panic!("a base that is not read: {:?}", other.map(drop)),
+    }
 }
