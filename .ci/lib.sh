@@ -22,7 +22,7 @@ summary() {
 }
 
 # Fails before an hour is spent where the disk is too small for the target directories: target (all
-# that agrees in its flags), target/orders, target/faults, and those of the crates outside.
+# that agrees in its flags), target/orders, target/later, target/faults, and those of the crates outside.
 enough_room() {
   local free
   free=$(df --output=avail -BG . | tail -n 1 | tr -dc '0-9')
@@ -81,6 +81,21 @@ format_check() {
   for crate in $(outsiders); do
     cargo fmt --manifest-path "$crate/Cargo.toml" --check
   done
+}
+
+# The same program with a made-up version 2 of the format, for the test `upgrade` of store-fs, which runs
+# both on one log.
+build_later_version() {
+  local built
+  built=$(RUSTFLAGS="--cfg payonce_format_2" cargo test --target-dir target/later -p payonce-store-fs --test upgrade \
+    --no-run --message-format=json | python3 -c '
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("executable") and message["target"]["name"] == "upgrade":
+        print(message["executable"])')
+  test -x "$built"
+  export PAYONCE_FORMAT_2=$built
 }
 
 # The commands as a newcomer copies them: the lines of the README's `sh` blocks that call cargo.

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Open: shut former writers out, replay, and append the entry that says who writes now.
     let mut store = disk.open();
-    let stored = store.fence()?;
+    let stored = store.fence()?.head;
     let mut replay = Replay::from_beginning(&store, 42)?;
     replay.entries(&store)?;
     let config = Config::new(Remember::Forever);

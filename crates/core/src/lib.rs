@@ -12,100 +12,86 @@
 
 extern crate alloc;
 
-mod amount;
-mod chain;
-mod codec;
-mod command;
-mod config;
-mod decide;
-mod details;
-mod event;
-mod evolve;
-#[cfg(payonce_faults)]
-pub mod faults;
-#[cfg(not(payonce_faults))]
-mod faults;
-mod former;
-mod hash_paid;
-mod held;
-mod ids;
-mod image;
-mod index;
+// The rooms, from the top floor to the ground: each uses those below it.
+// The log and the state together: the machine, replay, opening, recovery.
 mod ledger;
-pub mod limits;
-mod list;
-mod machine;
-mod notification;
-mod outbox;
-mod part;
-mod parts;
-mod payment;
-mod query;
-mod records;
-mod recovery;
-mod refusal;
-pub mod relay;
-mod replay;
-mod reply;
-mod request;
-mod slab;
-mod snapshot;
+// Commands, and what each is decided into.
+mod decide;
+// All payments: where each is found, what is asked of them, what an event does to them.
 mod state;
-mod status;
-mod store;
-mod stray;
-mod table;
-mod timing;
-mod tombstone;
+// One payment: its parts, and what an event does to it.
+mod payment;
+// How events are kept: entries, and the store.
+mod log;
+// What happened: events, and what they are made of.
+mod event;
+// Names, amounts, limits; bytes on the wire; what is bounded.
+mod base;
 
+#[cfg(payonce_faults)]
+pub use crate::base::faults;
 pub use crate::{
-    amount::{Msat, UnixMillis},
-    chain::{ChainHash, Entry, Head},
-    codec::{
-        Blob, DecodeError, EncodeError, EntryHeader, FORMAT_VERSION, List, Text, decode_events,
-    },
-    command::{
-        Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, Command, DisownPart, Dispatch,
-        FailPart, FinalizePart, FinishRecovery, HoldHash, ListParts, MarkPaid, NewPart,
-        ObservePart, Operation, ReceiveInvoice, ReleaseHash, SayAgain, Send, Tick, WithdrawPart,
-    },
-    config::{Config, Remember, SameHash},
-    decide::{Context, Decision},
-    event::{AdoptedPart, Delivery, Event, Home, Invoice, Settlement, Word},
-    evolve::Position,
-    hash_paid::{HashPaid, PaidElsewhere},
-    ids::{
+    base::amount::{Msat, UnixMillis},
+    base::bounded::{Blob, List, Text},
+    base::head::{ChainHash, Head},
+    base::ids::{
         LedgerId, NodeId, OfferHash, ParseIdError, PartId, PaymentHash, PaymentId, Preimage,
         ShortChannelId,
     },
-    image::Image,
-    ledger::{
-        Answers, ExecuteError, Ledger, LedgerError, OpenError, Opening, PoisonedBy, check_base,
+    base::limits,
+    base::state_digest::StateDigest,
+    base::wire::{DecodeError, FORMAT_VERSION, TailFault, UnknownField, UnknownFields},
+    decide::command::{
+        Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, DisownPart, Dispatch, FailPart,
+        FinalizePart, FinishRecovery, HoldHash, ListParts, MarkPaid, NewPart, ObservePart,
+        ReceiveInvoice, ReleaseHash, SayAgain, Send, Tick, WithdrawPart,
     },
-    machine::{Machine, Poisoned, Receipt, ReleaseError, SnapshotError, Step, Ticket},
-    notification::{Anomaly, Notice, Notification, NotificationId},
-    part::{
-        Assertion, Failure, Fate, Label, Observation, ObservationKind, Part, PartKind, PartTerms,
-    },
-    payment::{Payment, Quiet, Sums, WaitsUntil},
-    query::{Counts, Shortfall, UnresolvedPart},
-    records::{Linker, Records},
-    recovery::{Answer, Recovery},
-    refusal::{
+    decide::config::{Config, Remember, SameHash},
+    decide::decision::{Context, Decision},
+    decide::operation::{Command, Operation},
+    decide::refusal::{
         AbandonRefusal, AcknowledgeRefusal, AssertionLimit, CloseGapRefusal, DispatchRefusal,
         FactRefusal, FinishRefusal, NeverRefused, ReceiveInvoiceRefusal, Refusal, SendRefusal,
         TickRefusal,
     },
-    replay::{Record, Replay, ReplayError, history, verify},
-    reply::{
-        AbandonReply, AcknowledgeReply, DispatchReply, FactReply, Paid, Release, Reply, SendReply,
-        Standing, TickReply, WorkReply,
+    decide::reply::{
+        AbandonReply, AcknowledgeReply, DispatchReply, FactReply, Release, Reply, SendReply,
+        TickReply, WorkReply,
     },
-    request::{Backoff, Deadline, MaxFee, Request, RequestField, RetryPolicy, Target},
-    state::{HashHolder, State},
-    status::{FailureReason, Status, StatusKind},
-    store::{
-        EventSource, EventStore, Exclusion, Snapshot, SnapshotWriter, StoreError, StoredEntry,
+    event::event::{AdoptedPart, Delivery, Event, Home, Invoice, Settlement, Word},
+    event::hash_paid::{HashPaid, PaidElsewhere},
+    event::notification::{Anomaly, Notice, Notification, NotificationId},
+    event::part::{
+        Assertion, Failure, Fate, Label, Observation, ObservationKind, PartKind, PartTerms,
     },
-    stray::Stray,
+    event::request::{
+        Backoff, CustomRecord, Deadline, MaxFee, Request, RequestField, RetryPolicy, Target,
+    },
+    event::status::{FailureReason, Status, StatusKind},
+    ledger::base::{BaseCheck, CheckedBase, check_base},
+    ledger::ledger::{Answers, ExecuteError, Ledger},
+    ledger::ledger_error::{LedgerError, PoisonedBy},
+    ledger::machine::{
+        Machine, OpenedBy, Poisoned, Receipt, ReleaseError, SnapshotError, Step, Ticket,
+    },
+    ledger::opening::{OpenError, Opening},
+    ledger::records::{Linker, Records},
+    ledger::recovery::{Answer, Recovery},
+    ledger::replay::{Record, Replay, history, verify},
+    ledger::replay_error::ReplayError,
+    log::entry::{EncodeError, Entry, EntryHeader, decode_events},
+    log::store::{
+        EventSource, EventStore, Exclusion, Fence, Snapshot, SnapshotWriter, StoreError,
+        StoredEntry, TakenOver,
+    },
+    payment::details::{Quiet, WaitsUntil},
+    payment::part::Part,
+    payment::payment::{Payment, Sums},
+    payment::stray::Stray,
+    state::evolve::Position,
+    state::image::Image,
+    state::query::{Counts, Shortfall, UnresolvedPart},
+    state::relay,
+    state::state::{HashHolder, State},
+    state::views::{Paid, Standing},
 };

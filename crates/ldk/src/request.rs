@@ -148,9 +148,10 @@ pub(crate) fn request(
         _ => terms.retry,
     };
     let max_fee = terms.max_fee.map_or(MaxFee::Unlimited, MaxFee::AtMost);
-    Ok(Request { payee, expiry, ..Request::new(target, amount, max_fee, retry) }
-        .instructions(order.encode())
-        .metadata(&terms.metadata))
+    let mut request = Request::new(target, amount, max_fee, retry);
+    request.payee = payee;
+    request.expiry = expiry;
+    Ok(request.instructions(order.encode()).metadata(&terms.metadata))
 }
 
 /// What an order says of its payment; the terms say the rest.

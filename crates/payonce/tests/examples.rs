@@ -349,7 +349,7 @@ fn put_back(log: &Path, entries: usize) {
     let present = FsReader::open(log).expect("a log");
     let (mut store, _) =
         FsStore::create(&older, present.ledger_id(), Options::default()).expect("a new log");
-    let mut head = store.fence().expect("an empty log");
+    let mut head = store.fence().expect("an empty log").head;
     let mut kept = Vec::new();
     let copy = |entry: StoredEntry<'_>| {
         kept.push(Entry::from_stored(head, entry.bytes.to_vec()).expect("the next entry"));

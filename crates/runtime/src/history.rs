@@ -4,8 +4,8 @@
 use std::{cell::RefCell, ops::ControlFlow};
 
 use payonce_core::{
-    EventSource, EventStore, Head, LedgerError, LedgerId, Replay, ReplayError, Snapshot,
-    StoreError, StoredEntry,
+    BaseCheck, CheckedBase, EventSource, EventStore, Head, LedgerError, LedgerId, Replay,
+    ReplayError, Snapshot, StateDigest, StoreError, StoredEntry,
 };
 
 use crate::{
@@ -63,10 +63,6 @@ impl Piece {
     }
 }
 
-/// How a store reads: [`EventSource::replay`], or without its chain.
-type Read<S> =
-    fn(&S, u64, &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>) -> Result<(), StoreError>;
-
 impl<'a, S: EventStore> History<'a, S> {
     /// The log up to this head, which is durable.
     pub(crate) const fn until(commit: &'a Commit<S>, head: Head) -> Self {
@@ -84,7 +80,6 @@ impl<'a, S: EventStore> History<'a, S> {
     fn read(
         &self,
         from: u64,
-        read: Read<S>,
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         if from > self.head.seq.saturating_add(1) {
@@ -102,7 +97,7 @@ impl<'a, S: EventStore> History<'a, S> {
                 next = flow.is_break().then_some(entry.first_seq);
                 flow
             };
-            self.store(|store| read(store, from, &mut take))?;
+            self.store(|store| store.replay(from, &mut take))?;
             for entry in piece.entries() {
                 if visit(entry).is_break() {
                     return Ok(());
@@ -113,7 +108,7 @@ impl<'a, S: EventStore> History<'a, S> {
     }
 
     /// Replays all of it: gives its head.
-    pub(crate) fn verify(&self, seed: u64, digest: [u8; 32]) -> Result<Head, HouseError> {
+    pub(crate) fn verify(&self, seed: u64, digest: StateDigest) -> Result<Head, HouseError> {
         let state = verify(self, seed).map_err(|error| self.failed(error.into()))?;
         let at = state.head();
         if state.digest() == digest {
@@ -127,25 +122,24 @@ impl<'a, S: EventStore> History<'a, S> {
     /// newest one at or before `stored`, which the log must contain, and the state of the log there.
     /// A snapshot and the state that it is compared with are never held both with what they are made
     /// of.
-    pub(crate) fn check_base(&self, stored: Head, seed: u64) -> Result<Head, HouseError> {
+    pub(crate) fn check_base(&self, stored: Head, seed: u64) -> Result<CheckedBase, HouseError> {
         self.find_base(stored, seed).map_err(|error| self.failed(error))
     }
 
-    fn find_base(&self, stored: Head, seed: u64) -> Result<Head, LedgerError> {
-        let newest = self.load_snapshot(stored.seq)?.map(|snapshot| snapshot.at);
-        let at = newest.ok_or(LedgerError::NoSnapshot { seq: stored.seq })?;
+    fn find_base(&self, stored: Head, seed: u64) -> Result<CheckedBase, LedgerError> {
+        let newest = self.load_snapshot(stored.seq)?;
+        let newest = newest.ok_or(LedgerError::NoSnapshot { seq: stored.seq })?;
+        let at = newest.at;
         if !self.leads(at, stored)? {
             return Err(LedgerError::UnknownHead { head: stored });
         }
-        let differs = LedgerError::SnapshotDiffers { at };
-        let state = match self.state_at(at, seed) {
-            Err(ReplayError::HeadDiffers { .. }) => return Err(differs),
-            state => state?.encode(),
-        };
-        match self.load_snapshot(at.seq)? {
-            Some(snapshot) if snapshot.at == at && snapshot.bytes == state => Ok(at),
-            _ => Err(differs),
+        let mut base = BaseCheck::new(&newest, self, seed)?;
+        drop(newest);
+        match self.state_at(at, seed) {
+            Err(ReplayError::HeadDiffers { .. }) => {}
+            state => base.compare(&state?),
         }
+        base.finish().ok_or(LedgerError::SnapshotDiffers { at })
     }
 
     /// Whether the entries after `from` lead to `to`.
@@ -154,7 +148,7 @@ impl<'a, S: EventStore> History<'a, S> {
             return Ok(false);
         }
         let (mut chain, mut beyond) = (from.chain, self.head.seq + 1);
-        self.replay_unchained(from.seq + 1, &mut |entry| {
+        self.replay(from.seq + 1, &mut |entry| {
             if entry.first_seq > to.seq {
                 beyond = entry.first_seq;
                 return ControlFlow::Break(());
@@ -202,15 +196,11 @@ impl<S: EventStore> EventSource for History<'_, S> {
         from: u64,
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        self.read(from, |store, from, take| store.replay(from, take), visit)
+        self.read(from, visit)
     }
 
-    fn replay_unchained(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.read(from, |store, from, take| store.replay_unchained(from, take), visit)
+    fn find_damage(&self, from: u64) -> Result<(), StoreError> {
+        self.store(|store| store.find_damage(from))
     }
 
     fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {

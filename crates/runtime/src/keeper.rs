@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use payonce_core::{EventSource, EventStore, Head, Image, State, StoreError};
+use payonce_core::{CheckedBase, EventSource, EventStore, Head, Image, State, StoreError};
 
 use crate::{
     commit::Commit,
@@ -149,7 +149,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         let base_seq = log.base()?.map_or(0, |base| base.at.seq);
         let snapshot_seq = log.load_snapshot(u64::MAX)?.map_or(0, |snapshot| snapshot.at.seq);
         let mut bytes = 0;
-        log.replay_unchained(snapshot_seq + 1, &mut |entry| {
+        log.replay(snapshot_seq + 1, &mut |entry| {
             bytes += entry.bytes.len() as u64;
             ControlFlow::Continue(())
         })?;
@@ -201,10 +201,24 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         let _reading = lock(&self.reading);
         let _snapshots = lock(&self.snapshots);
         let log = History::until(self, self.durable());
-        let base = log.check_base(stored, seed)?;
+        let checked = log.check_base(stored, seed)?;
+        self.record(checked)?;
+        let base = checked.at();
         self.write_beside(|| self.with_store(|store| store.drop_history(base)))?;
         self.note(|upkeep| upkeep.dropped(base.seq));
         Ok(base)
+    }
+
+    /// Records what becomes the base, before anything that it stands for is dropped. It has no time of
+    /// its own: that of the last command is recorded.
+    fn record(&self, base: CheckedBase) -> Result<(), HouseError> {
+        let mut front = self.enter()?;
+        let now = front.machine.last_now();
+        let submitted = front.submit(base, now);
+        match self.settle(front, submitted)? {
+            Ok(_) => Ok(()),
+            Err(never) => match never {},
+        }
     }
 
     fn durable(&self) -> Head {
@@ -230,7 +244,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         *failed = Some(Arc::clone(&cause));
         drop(failed);
         match self.with_store(|store| store.head()) {
-            Ok(Err(StoreError::Poisoned { .. } | StoreError::Fenced)) => {
+            Ok(Err(StoreError::Poisoned { .. } | StoreError::Fenced { .. })) => {
                 self.poison(Some(Arc::clone(&cause)));
             }
             _ => *lock(&self.failed_beside) = None,

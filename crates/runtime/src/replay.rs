@@ -39,7 +39,9 @@ pub fn verify(source: &impl EventSource, seed: u64) -> Result<State, ReplayError
     let stored = source.head()?;
     let mut replay = Replay::from_beginning(source, seed)?;
     run(&mut replay, source, stored)?;
-    replay.finish(stored)
+    let state = replay.finish(stored)?;
+    state.check_base(source)?;
+    Ok(state)
 }
 
 /// Does what [`run`] does, and says how many bytes of entries that were.
@@ -88,12 +90,8 @@ impl<S: EventSource> EventSource for Counted<'_, S> {
         self.store.replay(from, &mut self.count(visit))
     }
 
-    fn replay_unchained(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.store.replay_unchained(from, &mut self.count(visit))
+    fn find_damage(&self, from: u64) -> Result<(), StoreError> {
+        self.store.find_damage(from)
     }
 
     fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
@@ -153,7 +151,7 @@ fn read(
     let mut records = Records::default();
     let (mut folded, mut handed_over) = (Vec::new(), 0_usize);
     let mut failed = None;
-    store.replay_unchained(head.seq + 1, &mut |stored| {
+    store.replay(head.seq + 1, &mut |stored| {
         if let Err(error) = linker.link(stored, &mut records) {
             failed = Some(error);
             return ControlFlow::Break(());

@@ -151,6 +151,15 @@ pub enum FsError {
         /// The newest version that this program reads.
         known: u32,
     },
+    /// Written by a program before the first release, whose formats are read by nobody any more.
+    #[error(
+        "{place} was written before the first release, in a format that is read by nobody any more: \
+         start a new ledger once nothing of this one is unresolved"
+    )]
+    Unreleased {
+        /// The file.
+        place: String,
+    },
     /// Two files say that they start with the same seq.
     #[error(
         "{first} and {second} both start at seq {seq}: move the one that is a copy out of the \
@@ -405,6 +414,7 @@ impl From<FsError> for StoreError {
             FsError::NewerVersion { place, found, known } => {
                 Self::NewerVersion { place, found, known }
             }
+            FsError::Unreleased { place } => Self::Unreleased { place },
             FsError::Damaged { place, offset, damage } => {
                 let advice = restore(&place);
                 let what = format!("{damage}; {advice}");

@@ -17,7 +17,7 @@
 //!
 //! let (mut store, report) = FsStore::open(&directory, Options::default())?;
 //! assert!(report.cut.is_none(), "no crash tore anything");
-//! assert_eq!(store.fence()?.seq, 0);
+//! assert_eq!(store.fence()?.head.seq, 0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

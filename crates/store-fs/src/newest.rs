@@ -17,7 +17,7 @@ use crate::{
     segment::{FORMAT_VERSION, array, damaged, open_sealed, seal},
 };
 
-const MAGIC: [u8; 8] = *b"payonceN";
+const MAGIC: [u8; 8] = *b"PayonceN";
 
 /// What the record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -112,15 +112,12 @@ impl<D: Disk> EventSource for FsReader<D> {
         from: u64,
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        self.history.replay(from, Chain::Checked, FsError::beside_a_writer, visit)
+        self.history.replay(from, Chain::LeftToReader, FsError::beside_a_writer, visit)
     }
 
-    fn replay_unchained(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.history.replay(from, Chain::LeftToReader, FsError::beside_a_writer, visit)
+    fn find_damage(&self, from: u64) -> Result<(), StoreError> {
+        let visit = &mut |_: StoredEntry<'_>| ControlFlow::Continue(());
+        self.history.replay(from, Chain::Checked, FsError::beside_a_writer, visit)
     }
 
     fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {

@@ -12,7 +12,7 @@ use crate::{
     segment::{FORMAT_VERSION, open_sealed, seal},
 };
 
-const MAGIC: [u8; 8] = *b"payonceR";
+const MAGIC: [u8; 8] = *b"PayonceR";
 
 /// Takes what is not there of the reserve; whether all of it is there now. A disk without room for it
 /// is no error.

@@ -15,7 +15,7 @@ use crate::{
 /// and every one before.
 pub const FORMAT_VERSION: u32 = 1;
 
-const MAGIC: [u8; 8] = *b"payonceL";
+const MAGIC: [u8; 8] = *b"PayonceL";
 
 /// Where the first frame starts: the file header fills a sector, so that no append writes to it.
 pub(crate) const FRAMES_AT: usize = SECTOR_BYTES;
@@ -88,7 +88,9 @@ pub(crate) fn open_sealed<'a>(
     magic: [u8; 8],
     place: &str,
 ) -> Result<&'a [u8; SECTOR_BYTES], FsError> {
-    if !bytes.starts_with(&magic) {
+    // All of them began with a small letter before the first release.
+    let released = bytes.starts_with(&magic);
+    if !released && !bytes.starts_with(&magic.map(|byte| if byte == b'P' { b'p' } else { byte })) {
         return Err(damaged(place, 0, Damage::Magic));
     }
     let Some(header) = bytes.first_chunk::<SECTOR_BYTES>() else {
@@ -96,8 +98,11 @@ pub(crate) fn open_sealed<'a>(
     };
     let mut unsealed = *header;
     unsealed[12..16].fill(0);
-    if crc32c::crc32c(&unsealed) != u32::from_le_bytes(array(header, 12)) {
-        return Err(damaged(place, 8, Damage::FileHeader));
+    match (crc32c::crc32c(&unsealed) == u32::from_le_bytes(array(header, 12)), released) {
+        (true, true) => {}
+        (true, false) => return Err(FsError::Unreleased { place: place.into() }),
+        (false, true) => return Err(damaged(place, 8, Damage::FileHeader)),
+        (false, false) => return Err(damaged(place, 0, Damage::Magic)),
     }
     match u32::from_le_bytes(array(header, 8)) {
         FORMAT_VERSION => Ok(header),
@@ -124,7 +129,8 @@ pub(crate) fn read_header<D: Disk>(disk: &D, name: &str) -> Result<SegmentHeader
 /// Whether a file that is named like a segment starts like one. One that cannot be read does not.
 pub(crate) fn is_one<D: Disk>(disk: &D, name: &str) -> bool {
     let mut bytes = Vec::new();
-    names::read_start(disk, name, MAGIC.len(), &mut bytes).is_ok() && bytes == MAGIC
+    names::read_start(disk, name, MAGIC.len(), &mut bytes).is_ok()
+        && bytes.eq_ignore_ascii_case(&MAGIC)
 }
 
 /// Reads a whole segment into `bytes`, and its header again, which must not have changed.

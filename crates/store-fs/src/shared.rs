@@ -180,7 +180,7 @@ impl<D: Disk> DetachedWriter<D> {
 
 impl<D: Disk> SnapshotWriter for DetachedWriter<D> {
     fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
-        let shared = self.store.upgrade().ok_or(StoreError::Fenced)?;
+        let shared = self.store.upgrade().ok_or(StoreError::Fenced { by: None })?;
         let _snapshots = shared.snapshots();
         shared.check_usable()?;
         let history = locked(&shared.seen).clone();

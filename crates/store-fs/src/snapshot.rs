@@ -10,7 +10,7 @@ use crate::{
     segment::{FORMAT_VERSION, array, damaged, make_room, open_sealed, seal},
 };
 
-const MAGIC: [u8; 8] = *b"payonceS";
+const MAGIC: [u8; 8] = *b"PayonceS";
 
 /// How much of a file is held in memory where it need not be held whole.
 const PIECE_BYTES: usize = 256 << 10;

@@ -3,7 +3,7 @@
 use std::{convert, ops::ControlFlow, path::Path, sync::Arc};
 
 use payonce_core::{
-    Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, SnapshotWriter,
+    Entry, EventSource, EventStore, Exclusion, Fence, Head, LedgerId, Snapshot, SnapshotWriter,
     StoreError, StoredEntry,
 };
 
@@ -384,16 +384,13 @@ impl<D: Disk> EventSource for FsStore<D> {
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.check_usable()?;
-        self.history.replay(from, Chain::Checked, convert::identity, visit)
+        self.history.replay(from, Chain::LeftToReader, convert::identity, visit)
     }
 
-    fn replay_unchained(
-        &self,
-        from: u64,
-        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn find_damage(&self, from: u64) -> Result<(), StoreError> {
         self.check_usable()?;
-        self.history.replay(from, Chain::LeftToReader, convert::identity, visit)
+        let visit = &mut |_: StoredEntry<'_>| ControlFlow::Continue(());
+        self.history.replay(from, Chain::Checked, convert::identity, visit)
     }
 
     fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
@@ -413,9 +410,9 @@ impl<D: Disk> EventStore for FsStore<D> {
         Exclusion::Lock
     }
 
-    fn fence(&mut self) -> Result<Head, StoreError> {
+    fn fence(&mut self) -> Result<Fence, StoreError> {
         self.check_usable()?;
-        Ok(self.history.head)
+        Ok(self.history.head.into())
     }
 
     fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError> {

@@ -43,7 +43,7 @@ fn entry_at(before: Head) -> Entry {
 /// The child: appends, tells each head that was acknowledged, and now and then keeps house.
 fn append_for_ever(directory: &Path) {
     let (mut store, _) = FsStore::open(directory, OPTIONS).expect("nobody else has it");
-    let mut head = store.fence().expect("sound");
+    let mut head = store.fence().expect("sound").head;
     let mut told = std::io::stdout();
     for nth in 0_u32.. {
         let mut batch = Vec::new();

@@ -93,6 +93,15 @@ pub enum KvError {
         /// The newest version that this program reads.
         known: u32,
     },
+    /// Written by a program before the first release, whose formats are read by nobody any more.
+    #[error(
+        "{place} was written before the first release, in a format that is read by nobody any more: \
+         start a new ledger once nothing of this one is unresolved"
+    )]
+    Unreleased {
+        /// The key.
+        place: String,
+    },
     /// Two keys hold the same seq: there were two writers, and either may have paid.
     #[error(
         "two writers wrote to this log: {first} and {second} both hold seq {seq}; \
@@ -208,6 +217,7 @@ impl From<KvError> for StoreError {
             KvError::NewerVersion { place, found, known } => {
                 Self::NewerVersion { place, found, known }
             }
+            KvError::Unreleased { place } => Self::Unreleased { place },
             KvError::Damaged { place, damage } => Self::Corrupt { place, what: damage.to_string() },
             KvError::Io { .. } | KvError::Namespace { .. } | KvError::NotFenced => {
                 Self::Backend(Box::new(error))

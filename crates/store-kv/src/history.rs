@@ -49,7 +49,7 @@ impl<K: Deref<Target: KVStoreSync>> History<K> {
         if (found.head, found.base()) == (ours.head, ours.base()) {
             Ok(())
         } else if found.head.seq >= ours.head.seq {
-            Err(StoreError::Fenced)
+            Err(StoreError::Fenced { by: None })
         } else {
             let key = ours.chunks.last().map_or(Key::Record, |newest| Key::Chunk(*newest));
             Err(KvError::Gone { place: self.space.place(key) }.into())

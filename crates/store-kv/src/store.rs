@@ -8,7 +8,8 @@ use std::{
 
 use lightning::util::persist::KVStoreSync;
 use payonce_core::{
-    Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, StoreError, StoredEntry,
+    Entry, EventSource, EventStore, Exclusion, Fence, Head, LedgerId, Snapshot, StoreError,
+    StoredEntry,
 };
 
 use crate::{
@@ -112,7 +113,7 @@ impl<K: Deref<Target: KVStoreSync>> KvStore<K> {
     fn check_usable(&self) -> Result<(), StoreError> {
         match &self.health {
             Health::Opened | Health::Writer => Ok(()),
-            Health::Fenced => Err(StoreError::Fenced),
+            Health::Fenced => Err(StoreError::Fenced { by: None }),
             Health::Poisoned(cause) => Err(StoreError::Poisoned { cause: Arc::clone(cause) }),
         }
     }
@@ -152,7 +153,7 @@ impl<K: Deref<Target: KVStoreSync>> KvStore<K> {
         self.health = Health::Poisoned("a call panicked".into());
         let outcome = call(&mut self.history);
         self.health = match &outcome {
-            Err(StoreError::Fenced) => Health::Fenced,
+            Err(StoreError::Fenced { .. }) => Health::Fenced,
             Err(error) if poisons(error) => Health::Poisoned(error.cause()),
             _ => Health::Writer,
         };
@@ -323,13 +324,13 @@ impl<K: Deref<Target: KVStoreSync>> EventStore for KvStore<K> {
 
     /// Lists the keys anew, makes durable what was found, and finishes a dropping of history that a
     /// crash interrupted.
-    fn fence(&mut self) -> Result<Head, StoreError> {
+    fn fence(&mut self) -> Result<Fence, StoreError> {
         self.check_usable()?;
         self.write(|history| {
             history.reopen()?;
             history.settle()?;
             history.drop_below_base(true)?;
-            Ok(history.log.head)
+            Ok(history.log.head.into())
         })
     }
 

@@ -31,9 +31,9 @@ enum Kind {
 impl Kind {
     const fn magic(self) -> [u8; 8] {
         match self {
-            Self::Record => *b"payonceK",
-            Self::Chunk => *b"payonceE",
-            Self::Snapshot => *b"payonceS",
+            Self::Record => *b"PayonceK",
+            Self::Chunk => *b"PayonceE",
+            Self::Snapshot => *b"PayonceS",
         }
     }
 }
@@ -63,7 +63,10 @@ fn seal(mut value: Vec<u8>, kind: Kind, ledger: LedgerId, at: Head) -> Vec<u8> {
 /// Checks what every value has in common.
 fn open<'a>(value: &'a [u8], kind: Kind, place: &str) -> Result<Sound<'a>, KvError> {
     let damaged = |damage| KvError::damaged(place.into(), damage);
-    if !value.starts_with(&kind.magic()) {
+    // All of them began with a small letter before the first release.
+    let unreleased = kind.magic().map(|byte| if byte == b'P' { b'p' } else { byte });
+    let released = value.starts_with(&kind.magic());
+    if !released && !value.starts_with(&unreleased) {
         return Err(damaged(Damage::Magic));
     }
     let Some((header, body)) = value.split_first_chunk::<HEADER_BYTES>() else {
@@ -71,8 +74,11 @@ fn open<'a>(value: &'a [u8], kind: Kind, place: &str) -> Result<Sound<'a>, KvErr
     };
     let mut unsealed = *header;
     unsealed[12..16].fill(0);
-    if crc32c::crc32c(&unsealed) != u32::from_le_bytes(array(header, 12)) {
-        return Err(damaged(Damage::Header));
+    match (crc32c::crc32c(&unsealed) == u32::from_le_bytes(array(header, 12)), released) {
+        (true, true) => {}
+        (true, false) => return Err(KvError::Unreleased { place: place.into() }),
+        (false, true) => return Err(damaged(Damage::Header)),
+        (false, false) => return Err(damaged(Damage::Magic)),
     }
     match u32::from_le_bytes(array(header, 8)) {
         FORMAT_VERSION => {}

@@ -11,14 +11,14 @@
 //!
 //! let disk = MemoryDisk::new(LedgerId::from_bytes([7; 32]));
 //! let mut store = disk.open();
-//! let head = store.fence()?;
+//! let head = store.fence()?.head;
 //! assert_eq!(head.seq, 0);
 //!
 //! disk.fail_nth(1, Failure::AfterEffect);
 //! assert!(store.append(&[]).is_err(), "the outcome is unknown");
 //! assert!(store.append(&[]).is_err(), "and stays so until it is opened again");
 //! let mut reopened = MemoryDisk::from_image(disk.image()).open();
-//! assert_eq!(reopened.fence()?, head);
+//! assert_eq!(reopened.fence()?.head, head);
 //! # Ok::<(), payonce_core::StoreError>(())
 //! ```
 

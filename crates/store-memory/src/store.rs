@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use payonce_core::{
-    Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, SnapshotWriter,
+    Entry, EventSource, EventStore, Exclusion, Fence, Head, LedgerId, Snapshot, SnapshotWriter,
     StoreError, StoredEntry,
 };
 
@@ -37,7 +37,7 @@ impl Health {
     fn check_usable(&self) -> Result<(), StoreError> {
         match self {
             Self::Opened | Self::Writer(_) => Ok(()),
-            Self::Fenced => Err(StoreError::Fenced),
+            Self::Fenced => Err(StoreError::Fenced { by: None }),
             Self::Poisoned(cause) => Err(StoreError::Poisoned { cause: Arc::clone(cause) }),
         }
     }
@@ -45,7 +45,7 @@ impl Health {
     fn check_owner(&self, shared: &Shared) -> Result<(), StoreError> {
         match self {
             Self::Writer(fence) if *fence == shared.fences => Ok(()),
-            _ => Err(StoreError::Fenced),
+            _ => Err(StoreError::Fenced { by: None }),
         }
     }
 
@@ -53,14 +53,14 @@ impl Health {
     fn note<T>(&mut self, outcome: &Result<T, StoreError>) {
         match outcome {
             Ok(_) => {}
-            Err(StoreError::Fenced) => *self = Self::Fenced,
+            Err(StoreError::Fenced { .. }) => *self = Self::Fenced,
             Err(error) => *self = Self::Poisoned(error.cause()),
         }
     }
 
     /// What saving a snapshot or dropping history leaves: its failure is that of the call alone.
     fn note_fenced<T>(&mut self, outcome: &Result<T, StoreError>) {
-        if let Err(StoreError::Fenced) = outcome {
+        if let Err(StoreError::Fenced { .. }) = outcome {
             *self = Self::Fenced;
         }
     }
@@ -181,12 +181,13 @@ impl EventStore for MemoryStore {
         Exclusion::Atomic
     }
 
-    fn fence(&mut self) -> Result<Head, StoreError> {
+    fn fence(&mut self) -> Result<Fence, StoreError> {
         self.write(|store, shared, planned| {
             effect(&planned, || {
                 shared.fences += 1;
                 store.health = Health::Writer(shared.fences);
-                Ok(shared.image.head())
+                let number = Some(shared.fences);
+                Ok(Fence { head: shared.image.head(), number })
             })
         })
     }

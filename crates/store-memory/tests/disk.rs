@@ -24,7 +24,7 @@ fn batch(mut head: Head, count: u64) -> Vec<Entry> {
 
 fn opened(disk: &MemoryDisk) -> (MemoryStore, Head) {
     let mut store = disk.open();
-    let head = store.fence().expect("a sound disk");
+    let head = store.fence().expect("a sound disk").head;
     (store, head)
 }
 
@@ -82,7 +82,7 @@ fn a_failed_append_takes_effect_as_planned_and_poisons() {
 fn every_operation_is_counted_and_can_fail() {
     let script = |disk: &MemoryDisk| -> Result<(), StoreError> {
         let mut store = disk.open();
-        let head = store.fence()?;
+        let head = store.fence()?.head;
         let entries = batch(head, 2);
         store.append(&entries)?;
         store.confirm_owner()?;
@@ -139,5 +139,5 @@ fn a_handle_that_never_fenced_cannot_write() {
     let disk = MemoryDisk::new(ledger());
     let mut store = disk.open();
     let outcome = store.append(&batch(Head::genesis(ledger()), 1));
-    assert!(matches!(outcome, Err(StoreError::Fenced)), "{outcome:?}");
+    assert!(matches!(outcome, Err(StoreError::Fenced { .. })), "{outcome:?}");
 }

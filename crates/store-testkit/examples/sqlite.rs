@@ -5,8 +5,8 @@
 use std::{ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
 
 use payonce_core::{
-    ChainHash, Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, StoreError,
-    StoredEntry,
+    ChainHash, Entry, EventSource, EventStore, Exclusion, Fence, Head, LedgerId, Snapshot,
+    StoreError, StoredEntry,
 };
 use payonce_store_testkit::{Harness, all, run};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
@@ -68,7 +68,7 @@ impl SqliteStore {
     fn check_usable(&self) -> Result<(), StoreError> {
         match &self.failed {
             None => Ok(()),
-            Some(Failed::Fenced) => Err(StoreError::Fenced),
+            Some(Failed::Fenced) => Err(StoreError::Fenced { by: None }),
             Some(Failed::Poisoned(cause)) => Err(StoreError::Poisoned { cause: Arc::clone(cause) }),
         }
     }
@@ -102,14 +102,14 @@ impl SqliteStore {
             let owner =
                 transaction.query_row("SELECT fences FROM log", [], |row| row.get::<_, i64>(0));
             if owner.map_err(backend)? != fence {
-                return Err(StoreError::Fenced);
+                return Err(StoreError::Fenced { by: None });
             }
             let head = head(&transaction, ledger)?;
             change(&transaction, head)?;
             transaction.commit().map_err(backend)
         };
         let outcome = attempt();
-        if let Err(StoreError::Fenced) = outcome {
+        if let Err(StoreError::Fenced { .. }) = outcome {
             self.failed = Some(Failed::Fenced);
         }
         outcome
@@ -221,11 +221,11 @@ impl EventStore for SqliteStore {
         Exclusion::Atomic
     }
 
-    fn fence(&mut self) -> Result<Head, StoreError> {
+    fn fence(&mut self) -> Result<Fence, StoreError> {
         self.check_usable()?;
         let query = "UPDATE log SET fences = fences + 1 RETURNING fences";
         self.fence = self.database.query_row(query, [], |row| row.get(0)).map_err(backend)?;
-        self.head()
+        Ok(Fence { head: self.head()?, number: Some(self.fence.unsigned_abs()) })
     }
 
     fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use payonce_core::{
-    Entry, EventSource, EventStore, Exclusion, Head, LedgerId, Snapshot, SnapshotWriter,
+    Entry, EventSource, EventStore, Exclusion, Fence, Head, LedgerId, Snapshot, SnapshotWriter,
     StoreError, StoredEntry,
 };
 
@@ -93,6 +93,8 @@ faults! {
     FencesNobody,
     /// Fences appends only.
     FencesAppendsOnly,
+    /// Each fence has the number of the one before.
+    RepeatsItsNumber,
     /// Never answers who owns it.
     StallsWhenAsked,
     /// Never confirms its owner.
@@ -504,7 +506,7 @@ impl FaultyStore {
 
     fn check_owner(&self, log: &Log) -> Result<(), StoreError> {
         let owns = self.fence == Some(log.fences) || log.is(Fault::FencesNobody);
-        if owns { Ok(()) } else { Err(StoreError::Fenced) }
+        if owns { Ok(()) } else { Err(StoreError::Fenced { by: None }) }
     }
 }
 
@@ -554,12 +556,13 @@ impl EventStore for FaultyStore {
         if locks { Exclusion::Lock } else { Exclusion::Atomic }
     }
 
-    fn fence(&mut self) -> Result<Head, StoreError> {
+    fn fence(&mut self) -> Result<Fence, StoreError> {
         self.check_usable()?;
         let mut log = self.disk.lock();
         log.fences += 1;
         self.fence = Some(log.fences);
-        Ok(log.head())
+        let number = self.fence.filter(|_| log.fault != Fault::RepeatsItsNumber);
+        Ok(Fence { head: log.head(), number: number.or(Some(1)) })
     }
 
     fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
@@ -587,7 +590,7 @@ impl EventStore for FaultyStore {
             Fault::StallsWhenAsked => loop {
                 thread::park_timeout(Duration::MAX);
             },
-            Fault::DisownsItsWriter => Err(StoreError::Fenced),
+            Fault::DisownsItsWriter => Err(StoreError::Fenced { by: None }),
             Fault::FencesAppendsOnly => Ok(()),
             _ => self.check_owner(&self.disk.lock()),
         }
@@ -648,7 +651,7 @@ impl SnapshotWriter for FaultyWriter {
     fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError> {
         let mut log = self.disk.lock();
         if self.fence != Some(log.fences) && !log.is(Fault::FencesNoSnapshotWriter) {
-            return Err(StoreError::Fenced);
+            return Err(StoreError::Fenced { by: None });
         }
         let snapshot = Snapshot { at, bytes: bytes.to_vec() };
         match log.fault {

@@ -25,7 +25,7 @@ pub(crate) struct Subject<'a, H: Harness> {
     pub(crate) entries: Vec<Held>,
 }
 
-/// An entry of `events` events, between 40 and 33,000 bytes.
+/// An entry of `events` events, 34 bytes each.
 pub(crate) fn entry(before: Head, epoch: u64, events: u16) -> Entry {
     let event = |nth: u16| {
         let mut hash = [0; 32];
@@ -95,7 +95,7 @@ impl<'a, H: Harness> Subject<'a, H> {
     /// A new log, fenced.
     pub(crate) fn new(harness: &'a mut H) -> Verdict<Self> {
         let mut store = must("creating the log", harness.create(LEDGER))?;
-        let head = must("the first fence", store.fence())?;
+        let head = must("the first fence", store.fence())?.head;
         same("the head of a new log", head, Head::genesis(LEDGER))?;
         Ok(Self { harness, store, heads: vec![head], entries: Vec::new() })
     }
@@ -131,7 +131,7 @@ impl<'a, H: Harness> Subject<'a, H> {
     /// Ends the process, starts another one, and checks where the log ends.
     pub(crate) fn restart(self) -> Verdict<Self> {
         let mut subject = self.restart_unchecked()?;
-        let found = must("the fence after a restart", subject.store.fence())?;
+        let found = must("the fence after a restart", subject.store.fence())?.head;
         same("the head after a restart", found, subject.head())?;
         Ok(subject)
     }

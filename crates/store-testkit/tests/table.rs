@@ -164,6 +164,7 @@ const CAUGHT_BY: &[(Fault, &[&str])] = &[
             "what_a_fenced_off_writer_tries_leaves_no_trace",
         ],
     ),
+    (Fault::RepeatsItsNumber, &["a_second_writer_is_kept_out"]),
     (
         Fault::StallsWhenAsked,
         &["a_fenced_off_writer_is_refused_everything", "the_writer_is_confirmed"],

@@ -4,22 +4,24 @@
 use alloc::vec;
 
 use crate::{
-    amount::{Msat, UnixMillis},
-    command::{ReceiveInvoice, Send},
-    config::SameHash,
-    decide::{Context, Decision},
-    event::{Event, Invoice},
-    faults::{self, Fault},
-    ids::{PaymentHash, PaymentId},
-    limits,
-    notification::NotificationId,
-    payment::Payment,
-    refusal::{ReceiveInvoiceRefusal, SendRefusal},
-    reply::{FactReply, SendReply, Standing},
-    request::{Deadline, Request, RequestField, Target},
-    state::{Ending, HashHolder, Place, State},
-    status::Status,
-    tombstone::Outcome,
+    base::amount::{Msat, UnixMillis},
+    base::faults,
+    base::faults::Fault,
+    base::ids::{PaymentHash, PaymentId},
+    decide::command::{ReceiveInvoice, Send},
+    decide::config::SameHash,
+    decide::decision::{Context, Decision},
+    decide::refusal::{ReceiveInvoiceRefusal, SendRefusal},
+    decide::reply::{FactReply, SendReply},
+    event::event::{Event, Invoice},
+    event::notification::NotificationId,
+    event::request::{Deadline, Request, Target},
+    event::status::Status,
+    payment::payment::Payment,
+    payment::tombstone::Outcome,
+    state::place::Place,
+    state::state::{Ending, HashHolder, State},
+    state::views::Standing,
 };
 
 pub(crate) fn send(
@@ -111,14 +113,8 @@ fn check_request(request: &Request, now: UnixMillis) -> Result<(), SendRefusal> 
             return Err(SendRefusal::AmountTooLarge { amount, limit: Msat::MAX });
         }
     }
-    let sizes = [
-        (RequestField::Instructions, request.instructions.len(), limits::INSTRUCTIONS_BYTES),
-        (RequestField::Metadata, request.metadata.len(), limits::METADATA_BYTES),
-    ];
-    for (field, bytes, limit) in sizes {
-        if bytes > limit {
-            return Err(SendRefusal::TooLong { field, bytes, limit });
-        }
+    if let Some((field, bytes, limit)) = request.too_long() {
+        return Err(SendRefusal::TooLong { field, bytes, limit });
     }
     let deadline = match request.target {
         Target::Offer { deadline: Deadline::At(moment), .. } => Some(moment),

@@ -4,29 +4,32 @@
 use alloc::{vec, vec::Vec};
 
 use crate::{
-    command::ClaimPart,
-    config::Remember,
-    decide::{
-        Context, Decision, apart, deliver,
-        draft::{Draft, Proof},
-        foreign::{Told, claimed_stray, of_nobody},
-        others::{self, News},
-        unchanged,
-        whose::{self, Known},
-    },
-    event::{AdoptedPart, Event, Home, Word},
-    faults::{self, Fault},
-    former::FormerPart,
-    hash_paid::PaidElsewhere,
-    ids::{PartId, PaymentHash, PaymentId},
-    notification::Anomaly,
-    part::{Part, UNKNOWN_KIND},
-    payment::Payment,
-    refusal::FactRefusal,
-    reply::FactReply,
-    state::{Ending, Place, State},
-    status::Status,
-    stray::Stray,
+    base::bounded::Blob,
+    base::faults::Fault,
+    base::ids::{PartId, PaymentHash, PaymentId},
+    base::{faults, limits},
+    decide::command::ClaimPart,
+    decide::config::Remember,
+    decide::decision::{Context, Decision, apart, deliver, unchanged},
+    decide::draft::{Draft, Proof},
+    decide::foreign::{Told, claimed_stray, of_nobody},
+    decide::others,
+    decide::others::News,
+    decide::refusal::FactRefusal,
+    decide::reply::FactReply,
+    event::event::{AdoptedPart, Event, Home, Word},
+    event::hash_paid::PaidElsewhere,
+    event::notification::Anomaly,
+    event::part::UNKNOWN_KIND,
+    event::status::Status,
+    payment::former::FormerPart,
+    payment::part::Part,
+    payment::payment::Payment,
+    payment::stray::Stray,
+    state::place::Place,
+    state::state::{Ending, State},
+    state::whose,
+    state::whose::Known,
 };
 
 pub(crate) fn claim(
@@ -80,6 +83,11 @@ impl Claim<'_> {
             payment_hash,
             settlement: self.command.settlement,
             assertion: None,
+            // A claim is never refused for what it brings beside the preimage.
+            invoice: match self.command.invoice.len() {
+                0..=limits::PAID_INVOICE_BYTES => self.command.invoice.clone(),
+                _ => Blob::EMPTY,
+            },
         }
     }
 

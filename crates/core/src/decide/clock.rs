@@ -2,12 +2,8 @@
 //! anything for good.
 
 use crate::{
-    amount::UnixMillis,
-    config::Config,
-    decide::Context,
-    faults::{self, Fault},
-    state::State,
-    timing::Time,
+    base::amount::UnixMillis, base::faults, base::faults::Fault, decide::config::Config,
+    decide::decision::Context, payment::timing::Time, state::state::State,
 };
 
 /// How far a reading may lie past the last counted tick and still be believed, in milliseconds.

@@ -2,14 +2,15 @@
 //! so that their order cannot matter.
 
 use crate::{
-    command::{CloseGap, FinishRecovery},
-    decide::{Context, Decision, draft::Draft},
-    event::Event,
-    limits,
-    payment::VerdictDue,
-    refusal::{CloseGapRefusal, FinishRefusal},
-    reply::WorkReply,
-    state::State,
+    base::limits,
+    decide::command::{CloseGap, FinishRecovery},
+    decide::decision::{Context, Decision},
+    decide::draft::Draft,
+    decide::refusal::{CloseGapRefusal, FinishRefusal},
+    decide::reply::WorkReply,
+    event::event::Event,
+    payment::payment::VerdictDue,
+    state::state::State,
 };
 
 pub(crate) fn finish_recovery(

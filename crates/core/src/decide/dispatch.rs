@@ -3,24 +3,27 @@
 use alloc::{vec, vec::Vec};
 
 use crate::{
-    amount::{Msat, UnixMillis},
-    command::{Dispatch, NewPart, SayAgain},
-    decide::{
-        Context, Decision,
-        draft::{Draft, with_allowance},
-        whose::{self, Known},
-    },
-    event::Event,
-    faults::{self, Fault},
-    ids::PartId,
-    limits,
-    part::{Fate, Part, PartKind, PartTerms},
-    payment::Payment,
-    refusal::{DispatchRefusal, FactRefusal},
-    reply::{DispatchReply, FactReply, Standing},
-    request::RetryPolicy,
-    state::{HashHolder, State},
-    status::Status,
+    base::amount::{Msat, UnixMillis},
+    base::faults::Fault,
+    base::ids::PartId,
+    base::wire::UnknownFields,
+    base::{faults, limits},
+    decide::command::{Dispatch, NewPart, SayAgain},
+    decide::decision::{Context, Decision},
+    decide::draft::{Draft, with_allowance},
+    decide::refusal::{DispatchRefusal, FactRefusal},
+    decide::reply::{DispatchReply, FactReply},
+    event::event::Event,
+    event::part::{Fate, PartKind, PartTerms},
+    event::request::RetryPolicy,
+    event::status::Status,
+    payment::part::Part,
+    payment::payment::Payment,
+    state::forbidden::{Forbids, forbidden_by},
+    state::state::State,
+    state::views::Standing,
+    state::whose,
+    state::whose::Known,
 };
 
 pub(crate) fn dispatch(
@@ -148,19 +151,6 @@ fn check_open(state: &State, payment: &Payment, parts: &[NewPart]) -> Result<(),
     }
 }
 
-/// What forbids to dispatch for an open payment, apart from time: money that is out or was paid for the
-/// same invoice or under the same id.
-pub(crate) enum Forbids {
-    Hash(HashHolder),
-    Part(PartId),
-}
-
-pub(crate) fn forbidden_by(state: &State, payment: &Payment) -> Option<Forbids> {
-    let blocker = payment.payment_hash().and_then(|hash| state.hash_blocker(&hash, &payment.id));
-    let part = || state.dispatch_holder(payment).map(Forbids::Part);
-    blocker.map(Forbids::Hash).or_else(part)
-}
-
 fn check_time(state: &State, payment: &Payment, now: UnixMillis) -> Result<(), DispatchRefusal> {
     if let Some(expiry) = payment.expires().filter(|expiry| expiry.is_past(now)) {
         return Err(DispatchRefusal::Expired { expiry, now });
@@ -186,6 +176,7 @@ fn terms_of(payment: &Payment, parts: &[NewPart]) -> Vec<PartTerms> {
             fee: payment.fee_budget().unwrap_or_default(),
             kind: PartKind::Delegated,
             label: label.clone(),
+            unknown: UnknownFields::NONE,
         },
         NewPart::Htlc { id, amount, fee, cltv_expiry, first_channel } => PartTerms {
             id,
@@ -193,6 +184,7 @@ fn terms_of(payment: &Payment, parts: &[NewPart]) -> Vec<PartTerms> {
             fee,
             kind: PartKind::Htlc { cltv_expiry: Some(cltv_expiry), first_channel },
             label: None,
+            unknown: UnknownFields::NONE,
         },
     };
     parts.iter().map(terms).collect()

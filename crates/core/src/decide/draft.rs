@@ -4,23 +4,27 @@
 use alloc::vec::Vec;
 
 use crate::{
-    amount::Msat,
-    decide::{Context, Decision, clock, forgotten},
-    event::{AdoptedPart, Delivery, Event, Home, Settlement, Word},
-    evolve::At,
-    faults::{self, Fault},
-    hash_paid::PaidElsewhere,
-    ids::{PartId, PaymentHash, PaymentId, Preimage},
-    limits,
-    notification::Anomaly,
-    part::{Assertion, Fate, Part, PartKind},
-    payment::Payment,
-    reply::FactReply,
-    request::Request,
-    state::{Ending, Place, State},
-    status::{FailureReason, Status},
-    stray::Stray,
-    tombstone::Tombstone,
+    base::amount::Msat,
+    base::bounded::{Blob, List},
+    base::faults::Fault,
+    base::ids::{PartId, PaymentHash, PaymentId, Preimage},
+    base::{faults, limits},
+    decide::clock,
+    decide::decision::{Context, Decision, forgotten},
+    decide::reply::FactReply,
+    event::event::{AdoptedPart, Delivery, Event, Home, Settlement, Word},
+    event::hash_paid::PaidElsewhere,
+    event::notification::Anomaly,
+    event::part::{Assertion, Fate, PartKind},
+    event::request::Request,
+    event::status::{FailureReason, Status},
+    payment::at::At,
+    payment::part::Part,
+    payment::payment::Payment,
+    payment::stray::Stray,
+    payment::tombstone::Tombstone,
+    state::place::Place,
+    state::state::{Ending, State},
 };
 
 pub(crate) struct Draft<'a> {
@@ -33,7 +37,7 @@ pub(crate) struct Draft<'a> {
 }
 
 /// By what a part is known to be paid.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Proof {
     /// `None` on somebody's word.
     pub(crate) preimage: Option<Preimage>,
@@ -43,6 +47,8 @@ pub(crate) struct Proof {
     pub(crate) settlement: Option<Settlement>,
     /// Whose word, if it is an operator's.
     pub(crate) assertion: Option<Assertion>,
+    /// The BOLT 12 invoice that was paid.
+    pub(crate) invoice: Blob<{ limits::PAID_INVOICE_BYTES }>,
 }
 
 impl<'a> Draft<'a> {
@@ -166,9 +172,9 @@ impl<'a> Draft<'a> {
         let was_paid = self.payment.status == Status::Fulfilled;
         let before = self.payment.part(&part).cloned();
         let before = before.expect("what is claimed is a part of it");
-        let Proof { preimage, payment_hash, settlement, assertion } = proof;
+        let Proof { preimage, payment_hash, settlement, assertion, invoice } = proof;
         let elsewhere = self.payment.details.paid_elsewhere;
-        self.record(Event::PartClaimed { id, part, preimage, payment_hash, settlement });
+        self.record(Event::PartClaimed { id, part, preimage, payment_hash, settlement, invoice });
         let news = !before.fate.is_settled();
         let revived = matches!(before.fate, Fate::Failed | Fate::Withdrawn)
             || (before.details.earlier_try && news);
@@ -239,7 +245,7 @@ impl<'a> Draft<'a> {
         &self,
         part: &PartId,
         counts: impl Fn(Fate) -> bool,
-    ) -> crate::codec::List<PartId, { limits::PAYMENT_PARTS }> {
+    ) -> List<PartId, { limits::PAYMENT_PARTS }> {
         let others = self.payment.parts.iter();
         let others = others.filter(|other| counts(other.fate) && other.id != *part);
         others.map(|other| other.id).take(limits::PAYMENT_PARTS).collect()
@@ -488,5 +494,6 @@ fn at(state: &State, context: &Context<'_>, ahead: usize, held: bool) -> At {
         withheld: state.withholds_verdicts(),
         reference: state.tick_reference.unwrap_or(state.first_reading),
         held,
+        vocabulary: state.vocabulary,
     }
 }

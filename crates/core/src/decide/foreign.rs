@@ -4,23 +4,24 @@ use alloc::{vec, vec::Vec};
 use core::slice;
 
 use crate::{
-    command::DisownPart,
-    config::Remember,
-    decide::{
-        Context, Decision, apart, deliver,
-        draft::{Draft, Proof},
-        others::{self, News},
-        resolution::check_assertion_text,
-    },
-    event::Event,
-    faults::{self, Fault},
-    hash_paid::PaidElsewhere,
-    ids::{PartId, PaymentHash, PaymentId},
-    notification::Anomaly,
-    refusal::FactRefusal,
-    reply::FactReply,
-    state::{Ending, Place, State},
-    stray::Stray,
+    base::faults,
+    base::faults::Fault,
+    base::ids::{PartId, PaymentHash, PaymentId},
+    decide::assertion::check_assertion_text,
+    decide::command::DisownPart,
+    decide::config::Remember,
+    decide::decision::{Context, Decision, apart, deliver},
+    decide::draft::{Draft, Proof},
+    decide::others,
+    decide::others::News,
+    decide::refusal::FactRefusal,
+    decide::reply::FactReply,
+    event::event::Event,
+    event::hash_paid::PaidElsewhere,
+    event::notification::Anomaly,
+    payment::stray::Stray,
+    state::place::Place,
+    state::state::{Ending, State},
 };
 
 /// Whom a stray pays for sure: the payment for which it was dispatched, or who asked for its hash before it
@@ -88,9 +89,16 @@ pub(crate) fn of_nobody(
     mut events: Vec<Event>,
 ) -> Decision<FactReply> {
     let Told { payment, part, payment_hash } = *told;
-    let Proof { preimage, settlement, .. } = proof;
-    let claimed =
-        Event::PartClaimed { id: payment, part, preimage, payment_hash: None, settlement };
+    let Proof { preimage, settlement, invoice, .. } = proof;
+    let (id, payment_hash_told) = (payment, None);
+    let claimed = Event::PartClaimed {
+        id,
+        part,
+        preimage,
+        payment_hash: payment_hash_told,
+        settlement,
+        invoice,
+    };
     events.push(claimed);
     let anomaly = Anomaly::ForeignClaim { payment, part, payment_hash };
     events.push(deliver(state, anomaly));

@@ -4,14 +4,16 @@
 use alloc::vec::Vec;
 
 use crate::{
-    config::Remember,
-    decide::{Context, draft::Draft},
-    event::Event,
-    faults::{self, Fault},
-    hash_paid::PaidElsewhere,
-    ids::{PaymentHash, PaymentId, Preimage},
-    slab::Handle,
-    state::{Ending, State},
+    base::faults,
+    base::faults::Fault,
+    base::ids::{PaymentHash, PaymentId, Preimage},
+    base::slab::Handle,
+    decide::config::Remember,
+    decide::decision::Context,
+    decide::draft::Draft,
+    event::event::Event,
+    event::hash_paid::PaidElsewhere,
+    state::state::{Ending, State},
 };
 
 /// What has happened to others, and whose events say it already.

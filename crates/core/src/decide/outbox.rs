@@ -3,16 +3,16 @@
 use alloc::{collections::BTreeMap, collections::BTreeSet, vec::Vec};
 
 use crate::{
-    command::Acknowledge,
-    decide::{Context, Decision, forgotten},
-    event::Event,
-    ids::PaymentId,
-    limits,
-    notification::NotificationId,
-    refusal::AcknowledgeRefusal,
-    reply::AcknowledgeReply,
-    state::{Ending, State},
-    status::Status,
+    base::ids::PaymentId,
+    base::limits,
+    decide::command::Acknowledge,
+    decide::decision::{Context, Decision, forgotten},
+    decide::refusal::AcknowledgeRefusal,
+    decide::reply::AcknowledgeReply,
+    event::event::Event,
+    event::notification::NotificationId,
+    event::status::Status,
+    state::state::{Ending, State},
 };
 
 pub(crate) fn acknowledge(

@@ -4,24 +4,28 @@
 use alloc::vec::Vec;
 
 use crate::{
-    command::MarkPaid,
-    decide::{
-        Context, Decision,
-        draft::{Draft, Proof},
-        foreign::payee,
-        others::{self, News},
-        whose::{self, Known},
-    },
-    event::{AdoptedPart, Event, Word},
-    faults::{self, Fault},
-    hash_paid::PaidElsewhere,
-    ids::{PartId, PaymentHash, PaymentId},
-    part::UNKNOWN_KIND,
-    refusal::FactRefusal,
-    reply::FactReply,
-    state::{Ending, Place, State},
-    status::Status,
-    stray::Stray,
+    base::bounded::Blob,
+    base::faults,
+    base::faults::Fault,
+    base::ids::{PartId, PaymentHash, PaymentId},
+    decide::assertion::check_assertion_text,
+    decide::command::MarkPaid,
+    decide::decision::{Context, Decision},
+    decide::draft::{Draft, Proof},
+    decide::foreign::payee,
+    decide::others,
+    decide::others::News,
+    decide::refusal::FactRefusal,
+    decide::reply::FactReply,
+    event::event::{AdoptedPart, Event, Word},
+    event::hash_paid::PaidElsewhere,
+    event::part::UNKNOWN_KIND,
+    event::status::Status,
+    payment::stray::Stray,
+    state::place::Place,
+    state::state::{Ending, State},
+    state::whose,
+    state::whose::Known,
 };
 
 /// The payment that is named is paid, and also the owner of the part and that of the hash: whoever is
@@ -71,7 +75,7 @@ impl Spoken<'_> {
         let known = self.state.place(id).is_some();
         let says_what = payment_hash.is_some() || request.is_some();
         if assertion.is_none() || known || (self.state.gap && says_what) {
-            return super::resolution::check_assertion_text(assertion.as_ref());
+            return check_assertion_text(assertion.as_ref());
         }
         Err(FactRefusal::UnknownPayment { id: *id })
     }
@@ -210,7 +214,7 @@ impl Spoken<'_> {
     }
 
     /// Of a remembered payment that was paid it is the same fact told again.
-    fn remembered_as_paid(&self, handle: crate::slab::Handle) -> Option<Decision<FactReply>> {
+    fn remembered_as_paid(&self, handle: crate::base::slab::Handle) -> Option<Decision<FactReply>> {
         let tombstone = self.state.tombstones.get(handle);
         let hash = self.command.payment_hash;
         let part = self.command.part;
@@ -233,6 +237,7 @@ impl Spoken<'_> {
             payment_hash: None,
             settlement: known.then_some(settlement),
             assertion: self.command.assertion.clone(),
+            invoice: Blob::EMPTY,
         }
     }
 

@@ -5,28 +5,28 @@ use alloc::{vec, vec::Vec};
 use core::slice;
 
 use crate::{
-    command::{Abandon, FailPart, FinalizePart, MarkPaid, ObservePart, WithdrawPart},
-    config::Config,
-    decide::{
-        Context, Decision, apart,
-        draft::{Draft, Proof},
-        foreign::claimed_stray,
-        others::{self, News},
-        paid::mark_paid,
-        unchanged,
-        whose::{self, Known},
-    },
-    event::Event,
-    faults::{self, Fault},
-    ids::{PartId, PaymentId},
-    limits,
-    part::{Assertion, Failure, Fate, Observation, Part, PartKind},
-    payment::Payment,
-    refusal::{AbandonRefusal, AssertionLimit, FactRefusal},
-    reply::{AbandonReply, FactReply},
-    state::{Ending, State},
-    status::Status,
-    stray::Stray,
+    base::faults::Fault,
+    base::ids::{PartId, PaymentId},
+    base::{faults, limits},
+    decide::assertion::{check_assertion, check_assertion_text},
+    decide::command::{Abandon, FailPart, FinalizePart, MarkPaid, ObservePart, WithdrawPart},
+    decide::decision::{Context, Decision, apart, unchanged},
+    decide::draft::{Draft, Proof},
+    decide::foreign::claimed_stray,
+    decide::others,
+    decide::others::News,
+    decide::paid::mark_paid,
+    decide::refusal::{AbandonRefusal, FactRefusal},
+    decide::reply::{AbandonReply, FactReply},
+    event::event::Event,
+    event::part::{Failure, Fate, Observation},
+    event::status::Status,
+    payment::part::Part,
+    payment::payment::Payment,
+    payment::stray::Stray,
+    state::state::{Ending, State},
+    state::whose,
+    state::whose::Known,
 };
 
 /// Where a fact about a part goes, whatever payment is named.
@@ -197,8 +197,7 @@ fn gone(
             (payment.id, mark_paid(state, context, word)?, found.fate == Fate::Failed)
         }
         Located::Stray(stray) => {
-            let proof =
-                Proof { preimage: None, payment_hash: None, settlement: None, assertion: None };
+            let proof = Proof::default();
             let (owner, decision) = claimed_stray(state, context, stray, proof);
             (owner, decision, stray.part.fate == Fate::Failed)
         }
@@ -292,48 +291,6 @@ fn check_failure(
         return Err(FactRefusal::SayingsOut { part: id, said, over });
     }
     Ok(())
-}
-
-/// # Errors
-/// When a text is too long.
-pub(crate) fn check_assertion_text(assertion: Option<&Assertion>) -> Result<(), FactRefusal> {
-    let Some(assertion) = assertion else { return Ok(()) };
-    let texts = [
-        (assertion.by.len(), limits::ASSERTED_BY_BYTES),
-        (assertion.why.len(), limits::ASSERTED_WHY_BYTES),
-    ];
-    match texts.into_iter().find(|(bytes, limit)| bytes > limit) {
-        Some((bytes, limit)) => Err(FactRefusal::TooLong { bytes, limit }),
-        None => Ok(()),
-    }
-}
-
-/// From when an operator's word that a part is dead is taken: well after its channel must have told, by
-/// the height that the node told; else long after it was first recorded.
-fn check_assertion(
-    state: &State,
-    context: &Context<'_>,
-    part: &Part,
-    assertion: &Assertion,
-) -> Result<(), FactRefusal> {
-    let Config { assertion_margin_blocks, assertion_delegated_age_ms, .. } = *context.config;
-    let listed =
-        part.is_listed_since(state.recovery_since) && !faults::is(Fault::AssertedWhileListed);
-    if listed && !assertion.although_listed {
-        return Err(FactRefusal::ListedAsOut { part: part.id });
-    }
-    let (early, from) = match part.kind {
-        PartKind::Htlc { cltv_expiry: Some(expiry), .. } => {
-            let from = expiry.saturating_add(assertion_margin_blocks);
-            let early = state.height.is_none_or(|height| height < from);
-            (early && !faults::is(Fault::AssertedAtAnyHeight), AssertionLimit::Height(from))
-        }
-        PartKind::Htlc { cltv_expiry: None, .. } | PartKind::Delegated => {
-            let from = part.recorded_at.plus(assertion_delegated_age_ms);
-            (!from.is_past(context.now), AssertionLimit::Moment(from))
-        }
-    };
-    if early { Err(FactRefusal::AssertedTooEarly { part: part.id, from }) } else { Ok(()) }
 }
 
 pub(crate) fn observe(

@@ -4,20 +4,21 @@
 use alloc::vec::Vec;
 
 use crate::{
-    amount::UnixMillis,
-    command::Tick,
-    config::Remember,
-    decide::{Context, Decision, clock, forgotten},
-    event::Event,
-    faults::{self, Fault},
-    ids::{PaymentHash, PaymentId},
-    limits,
-    payment::Payment,
-    refusal::TickRefusal,
-    reply::TickReply,
-    state::{Ending, State},
-    status::FailureReason,
-    timing::Time,
+    base::amount::UnixMillis,
+    base::faults::Fault,
+    base::ids::{PaymentHash, PaymentId},
+    base::{faults, limits},
+    decide::clock,
+    decide::command::Tick,
+    decide::config::Remember,
+    decide::decision::{Context, Decision, forgotten},
+    decide::refusal::TickRefusal,
+    decide::reply::TickReply,
+    event::event::Event,
+    event::status::FailureReason,
+    payment::payment::Payment,
+    payment::timing::Time,
+    state::state::{Ending, State},
 };
 
 pub(crate) fn tick(

@@ -20,8 +20,8 @@ use payonce_core::{
     Msat, NewPart, Notice, NotificationId, ObservationKind, ObservePart, OfferHash, Operation,
     PartId, PartKind, PaymentHash, PaymentId, Preimage, ReceiveInvoice, Refusal, ReleaseHash,
     Remember, Replay, Reply, Request, RetryPolicy, SameHash, SayAgain, Send, SendReply, Settlement,
-    State, StatusKind, StoredEntry, Stray, Target as CoreTarget, Tick, UnixMillis, WithdrawPart,
-    WorkReply,
+    State, StatusKind, StoredEntry, Stray, Target as CoreTarget, Text, Tick, UnixMillis,
+    WithdrawPart, WorkReply,
 };
 
 use crate::judge::{
@@ -299,7 +299,14 @@ impl Core {
         let seq = self.state.head().seq;
         if let Act::Open { restored } = *act {
             let epoch = self.state.epoch() + 1;
-            let opened = Event::Opened { epoch, restored, program: "trial".into() };
+            let opened = Event::Opened {
+                epoch,
+                restored,
+                program: "trial".into(),
+                format: FORMAT_VERSION,
+                holder: Text::default(),
+                fence: None,
+            };
             self.record(epoch, UnixMillis(now), vec![opened]);
             return Told { outcome: Outcome::Changed, notes: Vec::new() };
         }
@@ -430,6 +437,7 @@ impl Core {
                     preimage: preimage(label),
                     payment_hash: brings.map(hash),
                     settlement: (amount.is_some() || fee.is_some()).then_some(reported),
+                    invoice: Blob::EMPTY,
                 }
                 .into()
             }

@@ -3,18 +3,19 @@
 
 use payonce_core::{
     DecodeError, Entry, EntryHeader, Event, Head, MaxFee, Msat, PartTerms, PaymentHash, PaymentId,
-    Request, RetryPolicy, State, Text, decode_events, limits,
+    Record, Request, RetryPolicy, State, Text, decode_events, limits,
 };
 
 use crate::{LEDGER, NOW, first_entry, golden, oracle, samples, states};
 
 /// Whether the library reads these bytes, and that it reads them as what they are.
-fn reads(bytes: &[u8]) -> bool {
-    let mut events = Vec::new();
-    let Ok(header) = decode_events(bytes, |_, event| events.push(event)) else { return false };
+pub(crate) fn reads(bytes: &[u8]) -> bool {
+    let Ok(header) = EntryHeader::read(bytes) else { return false };
     let before = Head { seq: header.first_seq - 1, ..Head::genesis(LEDGER) };
-    let again = Entry::new(before, header.epoch, header.now, &events).expect("it was read");
-    assert_eq!(again.bytes(), bytes, "two encodings of the same events");
+    let Ok(read) = Record::read(before, bytes) else { return false };
+    let Record { header, events, unknown, .. } = read;
+    let again = Entry::with_unknown(before, header.epoch, header.now, &events, &unknown);
+    assert_eq!(again.expect("it was read").bytes(), bytes, "two encodings of the same events");
     true
 }
 
@@ -79,11 +80,13 @@ fn every_flip_of_a_snapshot_is_an_error_or_means_what_it_says() {
 fn versions_that_this_program_does_not_know() {
     let mut bytes = first_entry(&[Event::Recovered]).bytes().to_vec();
     let mut state = states::all().remove(0).1.encode();
-    for found in [0, 2, 255] {
+    // The first byte of 2^64 - 1 as a number is 253; 1 was the first byte of what was never released.
+    for found in [0, 1, 2, 127, 128, 130, 253, 255] {
         (bytes[0], state[0]) = (found, found);
         let expected = match found {
-            0 => DecodeError::NoSuchVersion { found },
-            _ => DecodeError::NewerVersion { found, known: 1 },
+            1 => DecodeError::Unreleased,
+            0..=128 => DecodeError::NoSuchVersion { found },
+            _ => DecodeError::NewerVersion { found: found - 128, known: 1 },
         };
         assert_eq!(error(&bytes), expected);
         assert_eq!(EntryHeader::read(&bytes), Err(expected.clone()));
@@ -106,8 +109,8 @@ fn bytes_left_over() {
 
 /// An entry with one event whose seq is written in `seq`.
 fn acknowledged(seq: &[u8]) -> Vec<u8> {
-    // Format, first seq, now, epoch, one event: Acknowledged.
-    [&[1, 1, 0, 1, 1, 34], seq].concat()
+    // Version, first seq, now, epoch, one event: Acknowledged, and its tail.
+    [&[0x81, 1, 0, 1, 1, 35], seq, &[0]].concat()
 }
 
 #[test]
@@ -134,13 +137,13 @@ fn numbers_have_one_form() {
         &[253, 5, 0, 0, 0, 0, 0, 0, 0],
     ];
     for form in longer {
-        let expected = DecodeError::NotCanonical { inside: "an event" };
+        let expected = DecodeError::NotCanonical { inside: "acknowledged" };
         assert_eq!(error(&acknowledged(form)), expected, "{form:?}");
     }
     // The number of an event, and a number in the header, in a longer form.
-    let tag = [1, 1, 0, 1, 1, 251, 1, 0];
+    let tag = [0x81, 1, 0, 1, 1, 251, 1, 0];
     assert_eq!(error(&tag), DecodeError::NotCanonical { inside: "an event" });
-    let header = [1, 251, 1, 0, 0, 1, 1, 1];
+    let header = [0x81, 251, 1, 0, 0, 1, 1, 1];
     assert_eq!(error(&header), DecodeError::NotCanonical { inside: "an entry's header" });
     for first in [254, 255] {
         let bytes = acknowledged(&[first; 20]);
@@ -152,8 +155,11 @@ fn numbers_have_one_form() {
 fn headers_without_sense() {
     // No events; from seq 0; beyond the last seq.
     let last = [253, 255, 255, 255, 255, 255, 255, 255, 255];
-    let headers: [&[u8]; 3] =
-        [&[1, 1, 0, 1, 0], &[1, 0, 0, 1, 1, 1], &[&[1][..], &last, &[0, 1, 1, 1]].concat()];
+    let headers: [&[u8]; 3] = [
+        &[0x81, 1, 0, 1, 0],
+        &[0x81, 0, 0, 1, 1, 1],
+        &[&[0x81][..], &last, &[0, 1, 1, 1]].concat(),
+    ];
     for header in headers {
         assert!(matches!(error(header), DecodeError::Malformed { .. }), "{header:?}");
     }
@@ -174,34 +180,37 @@ fn counts_above_their_limit() {
         };
         for count in [over, [&[253], &absurd[..]].concat()] {
             let bytes = [&before[..], &count, &[0; 600]].concat();
-            assert_eq!(error(&bytes), DecodeError::OverLimit { inside: "an event" }, "{name}");
+            let refused = error(&bytes);
+            assert!(matches!(refused, DecodeError::OverLimit { .. }), "{name}: {refused}");
         }
     }
 }
 
-/// Entries that end right before a count, and its limit.
+/// Entries that end right before a count, and its limit. A field of a tail before it has 600 bytes.
 fn counts() -> Vec<(&'static str, Vec<u8>, usize)> {
-    let header = [1, 1, 0, 1, 1];
+    let header = [0x81, 1, 0, 1, 1];
     let id = [7; 32];
+    let long = |tag: u8| [1, tag, 251, 0x58, 2];
     let event = |number: u8, rest: &[&[u8]]| [&header[..], &[number], &rest.concat()].concat();
-    // A request up to its instructions: an invoice, 1 msat, no payee, no maximum, manual, no rest, no
-    // expiry.
-    let request: &[&[u8]] = &[&id, &[0], &id, &[1, 0, 0, 0, 0, 0, 0]];
-    let failure: &[&[u8]] = &[&id, &id, &[0, 0, 0, 0, 0, 0, 0, 1]];
+    // A failure up to who asserts it, and a request up to its records: an invoice, 1 msat, no maximum,
+    // manual.
+    let failure: &[&[u8]] = &[&id, &id, &long(16)];
+    let request: &[&[u8]] = &[&id, &[0], &id, &[1, 0, 0], &long(24)];
     // A batch up to the label of its part.
-    let label: &[&[u8]] = &[&id, &[1, 1], &id, &[1, 1, 1, 1]];
+    let label: &[&[u8]] = &[&id, &[1, 1], &id, &[1, 1, 1], &long(2)];
     vec![
-        ("program", event(0, &[&[1, 0]]), limits::PROGRAM_BYTES),
-        ("instructions", event(6, request), limits::INSTRUCTIONS_BYTES),
-        ("metadata", event(6, &[request, &[&[0]]].concat()), limits::METADATA_BYTES),
+        ("program", event(0, &[&[1]]), limits::PROGRAM_BYTES),
+        ("custom records", event(6, request), limits::CUSTOM_RECORDS),
+        ("custom record", event(6, &[request, &[&[1, 1]]].concat()), limits::CUSTOM_RECORD_BYTES),
         ("parts", event(11, &[&id, &[1]]), limits::BATCH_PARTS),
         ("by", event(20, failure), limits::ASSERTED_BY_BYTES),
         ("why", event(20, &[failure, &[&[0]]].concat()), limits::ASSERTED_WHY_BYTES),
         ("observation", event(21, &[&id, &id, &[0]]), limits::OBSERVATION_BYTES),
-        ("in flight", event(33, &[&[0], &id, &id]), limits::PAYMENT_PARTS),
-        ("others", event(33, &[&[4], &id, &id]), limits::PAYMENT_PARTS),
+        ("in flight", event(34, &[&[0], &id, &id]), limits::PAYMENT_PARTS),
+        ("others", event(34, &[&[4], &id, &id]), limits::PAYMENT_PARTS),
         ("label", event(11, label), limits::LABEL_BYTES),
         ("listed", event(13, &[]), limits::LISTED_PARTS),
+        ("fields of a tail", event(1, &[]), limits::TAIL_FIELDS),
     ]
 }
 
@@ -231,7 +240,9 @@ fn limits_are_reached_and_not_passed() {
     batch(limits::BATCH_PARTS + 1).expect_err("too many parts");
     let named = |bytes: usize| {
         let program = Text::from("p".repeat(bytes).as_str());
-        let events = [Event::Opened { epoch: 1, restored: false, program }];
+        let (format, holder) = (1, Text::default());
+        let events =
+            [Event::Opened { epoch: 1, restored: false, program, format, holder, fence: None }];
         Entry::new(Head::genesis(LEDGER), 1, NOW, &events).map(|entry| reads(entry.bytes()))
     };
     assert_eq!(named(limits::PROGRAM_BYTES), Ok(true));
@@ -279,7 +290,7 @@ fn random_bytes_never_panic() {
         assert!(!reads(&bytes) || oracle::entry(&bytes).is_ok());
         reads_state(&bytes);
         // Past the version and into the events.
-        let head = [1, 1, 0, 1, 1 + (garbage.byte() & 3), garbage.byte() % 35];
+        let head = [0x81, 1, 0, 1, 1 + (garbage.byte() & 3), garbage.byte() % 36];
         bytes.splice(..0, head);
         assert_eq!(reads(&bytes), oracle::entry(&bytes).is_ok(), "round {round}: {bytes:02x?}");
     }

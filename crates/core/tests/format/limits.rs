@@ -1,10 +1,12 @@
 //! What would not decode is not encoded: every text, blob and list of an event at its limit, and one
 //! above it.
 
+use std::mem::discriminant;
+
 use payonce_core::{
-    Anomaly, Assertion, DecodeError, Delivery, EncodeError, Entry, Event, Failure, Head, Label,
-    MaxFee, Msat, Observation, ObservationKind, PartId, PartKind, PartTerms, PaymentHash,
-    PaymentId, Request, RetryPolicy, decode_events, limits,
+    Anomaly, Assertion, Blob, CustomRecord, DecodeError, Delivery, EncodeError, Entry, Event,
+    Failure, Head, Label, List, MaxFee, Msat, Observation, ObservationKind, PartId, PartKind,
+    PartTerms, PaymentHash, PaymentId, Request, RetryPolicy, UnknownFields, decode_events, limits,
 };
 
 use crate::{LEDGER, NOW};
@@ -22,6 +24,11 @@ fn request(change: impl FnOnce(&mut Request)) -> Event {
     Event::PaymentAccepted { id: ID, request, again_after: None }
 }
 
+fn records(count: usize, bytes: usize) -> List<CustomRecord, { limits::CUSTOM_RECORDS }> {
+    let value: Blob<{ limits::CUSTOM_RECORD_BYTES }> = vec![1; bytes].into();
+    (0..count as u64).map(|tag| CustomRecord { tag, value: value.clone() }).collect()
+}
+
 fn asserted(by: usize, why: usize) -> Event {
     let (by, why) = ("b".repeat(by).as_str().into(), "w".repeat(why).as_str().into());
     let assertion = Some(Assertion { by, why, although_listed: false });
@@ -32,7 +39,7 @@ fn asserted(by: usize, why: usize) -> Event {
 fn dispatched(parts: usize, engine: usize) -> Event {
     let label = Some(Label { engine: vec![1; engine].into(), mark: None });
     let (amount, fee, kind) = (Msat(1), Msat(1), PartKind::Delegated);
-    let terms = PartTerms { id: PART, amount, fee, kind, label };
+    let terms = PartTerms { id: PART, amount, fee, kind, label, unknown: UnknownFields::default() };
     let parts = vec![terms; parts].into();
     Event::PartsDispatched { id: ID, attempt: 1, parts }
 }
@@ -43,11 +50,40 @@ fn corrected(parts: usize) -> Event {
     Event::AnomalyNoted { anomaly, delivery: Delivery::Notify }
 }
 
-const ALL: [Sized; 10] = [
-    ("program", limits::PROGRAM_BYTES, |len| Event::Opened {
+fn opened(program: usize, holder: usize) -> Event {
+    Event::Opened {
         epoch: 1,
         restored: false,
-        program: "p".repeat(len).as_str().into(),
+        program: "p".repeat(program).as_str().into(),
+        format: 1,
+        holder: "h".repeat(holder).as_str().into(),
+        fence: None,
+    }
+}
+
+const ALL: [Sized; 17] = [
+    ("program", limits::PROGRAM_BYTES, |len| opened(len, 1)),
+    ("holder", limits::HOLDER_BYTES, |len| opened(1, len)),
+    ("payee name", limits::PAYEE_NAME_BYTES, |len| {
+        request(|request| request.payee_name = "n".repeat(len).as_str().into())
+    }),
+    ("payer note", limits::PAYER_NOTE_BYTES, |len| {
+        request(|request| request.payer_note = "n".repeat(len).as_str().into())
+    }),
+    ("tenant", limits::TENANT_BYTES, |len| request(|request| request.tenant = vec![1; len].into())),
+    ("custom records", limits::CUSTOM_RECORDS, |len| {
+        request(|request| request.custom_records = records(len, 1))
+    }),
+    ("custom record", limits::CUSTOM_RECORD_BYTES, |len| {
+        request(|request| request.custom_records = records(1, len))
+    }),
+    ("paid invoice", limits::PAID_INVOICE_BYTES, |len| Event::PartClaimed {
+        id: ID,
+        part: PART,
+        preimage: None,
+        payment_hash: None,
+        settlement: None,
+        invoice: vec![1; len].into(),
     }),
     ("instructions", limits::INSTRUCTIONS_BYTES, |len| {
         request(|request| request.instructions = vec![1; len].into())
@@ -86,8 +122,9 @@ fn what_is_above_a_limit_becomes_no_entry() {
         assert_eq!(read, [event(limit)], "{what}");
 
         let refused = encode(event(limit + 1)).expect_err(what);
-        let above = DecodeError::OverLimit { inside: "an event" };
-        assert_eq!(refused, EncodeError::Unreadable(above), "{what}");
+        let above = EncodeError::Unreadable(DecodeError::OverLimit { inside: "" });
+        assert_eq!(discriminant(&refused), discriminant(&above), "{what}: {refused}");
+        assert!(refused.to_string().contains("above its limit"), "{what}: {refused}");
     }
 }
 

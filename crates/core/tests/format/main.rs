@@ -12,6 +12,7 @@ mod many;
 mod samples;
 mod shortest;
 mod states;
+mod tails;
 
 use payonce_core::{Entry, Event, Head, LedgerId, UnixMillis};
 

@@ -2,10 +2,11 @@
 //! Golden files are made of them: a sample never changes, new ones are added under new names.
 
 use payonce_core::{
-    AdoptedPart, Anomaly, Assertion, Backoff, Deadline, Delivery, Event, Failure, FailureReason,
-    Home, Invoice, Label, MaxFee, Msat, NodeId, NotificationId, Observation, ObservationKind,
-    OfferHash, PaidElsewhere, PartId, PartKind, PartTerms, PaymentHash, PaymentId, Preimage,
-    Request, RetryPolicy, Settlement, ShortChannelId, Target, UnixMillis, Word,
+    AdoptedPart, Anomaly, Assertion, Backoff, ChainHash, CustomRecord, Deadline, Delivery, Event,
+    Failure, FailureReason, Head, Home, Invoice, Label, MaxFee, Msat, NodeId, NotificationId,
+    Observation, ObservationKind, OfferHash, PaidElsewhere, PartId, PartKind, PartTerms,
+    PaymentHash, PaymentId, Preimage, Request, RetryPolicy, Settlement, ShortChannelId,
+    StateDigest, Target, UnixMillis, UnknownFields, Word,
 };
 
 /// Numbers of each width that a varint has.
@@ -38,13 +39,32 @@ fn one(name: &'static str, event: Event) -> (&'static str, Vec<Event>) {
 fn ledger_wide() -> Vec<(&'static str, Vec<Event>)> {
     let ticked =
         |tick, unfinished, doubted| Event::Ticked { tick, reference: NOW, unfinished, doubted };
+    let opened = |epoch, program: &str, holder: &str, fence| Event::Opened {
+        epoch,
+        restored: false,
+        program: program.into(),
+        format: 1,
+        holder: holder.into(),
+        fence,
+    };
+    let restored = Event::Opened {
+        epoch: THREE_BYTES,
+        restored: true,
+        program: "żółw".into(),
+        format: 7,
+        holder: "".into(),
+        fence: None,
+    };
+    let dropped = |replaces| {
+        let base = Head { seq: FIVE_BYTES, chain: ChainHash::from_bytes([0xc4; 32]) };
+        let digest = StateDigest { format: 1, sha256: [0xd1; 32] };
+        Event::HistoryDropped { base, digest, replaces }
+    };
     vec![
-        one("opened", Event::Opened { epoch: 1, restored: false, program: "payonce 0.1".into() }),
-        one(
-            "opened-restored",
-            Event::Opened { epoch: THREE_BYTES, restored: true, program: "żółw".into() },
-        ),
-        one("opened-unnamed", Event::Opened { epoch: 2, restored: false, program: "".into() }),
+        one("opened", opened(1, "payonce 0.1", "", None)),
+        one("opened-restored", restored),
+        one("opened-unnamed", opened(2, "", "", None)),
+        one("opened-fenced", opened(3, "payonce 0.1", "node-a, process 7", Some(FIVE_BYTES))),
         one("recovered", Event::Recovered),
         one("gap-found", Event::GapFound),
         one("gap-closed", Event::GapClosed),
@@ -52,22 +72,30 @@ fn ledger_wide() -> Vec<(&'static str, Vec<Event>)> {
         one("ticked-unfinished", ticked(NINE_BYTES, true, None)),
         one("ticked-doubted", ticked(THREE_BYTES, false, Some(NOW.plus(3_600_001)))),
         one("height-told", Event::HeightTold { height: 900_000 }),
+        one("history-dropped", dropped(None)),
+        one("history-dropped-again", dropped(Some(ONE_BYTE))),
         one("acknowledged", Event::Acknowledged { seq: FIVE_BYTES }),
     ]
 }
 
 fn full_request() -> Request {
-    Request {
-        target: Target::Invoice { payment_hash: HASH },
-        amount: Msat::MAX,
-        payee: Some(NodeId::from_bytes([0x03; 33])),
-        max_fee: MaxFee::AtMost(Msat(50_000)),
-        retry: RetryPolicy::Attempts(3),
-        backoff: Backoff { first_ms: ONE_BYTE, max_ms: NINE_BYTES },
-        expiry: Some(NOW.plus(3_600_000)),
-        instructions: vec![0x11; 300].into(),
-        metadata: "order 66".into(),
-    }
+    let record = |tag, value: &str| CustomRecord { tag, value: value.into() };
+    Request::new(
+        Target::Invoice { payment_hash: HASH },
+        Msat::MAX,
+        MaxFee::AtMost(Msat(50_000)),
+        RetryPolicy::Attempts(3),
+    )
+    .payee(NodeId::from_bytes([0x03; 33]))
+    .backoff(Backoff { first_ms: ONE_BYTE, max_ms: NINE_BYTES })
+    .expiry(NOW.plus(3_600_000))
+    .instructions(vec![0x11; 300])
+    .metadata("order 66")
+    .payee_name("alice@example.com")
+    .quantity(THREE_BYTES)
+    .payer_note("for the żółw")
+    .custom_records([record(5_482_373_484, ""), record(65_537, "hello")])
+    .tenant("shop 7")
 }
 
 fn admission() -> Vec<(&'static str, Vec<Event>)> {
@@ -117,7 +145,14 @@ fn admission() -> Vec<(&'static str, Vec<Event>)> {
 
 fn parts() -> Vec<(&'static str, Vec<Event>)> {
     let (amount, fee) = (Msat(1_000_000), Msat(1_000));
-    let terms = |id, kind| PartTerms { id, amount, fee, kind, label: None };
+    let terms = |id, kind| PartTerms {
+        id,
+        amount,
+        fee,
+        kind,
+        label: None,
+        unknown: UnknownFields::default(),
+    };
     let labelled = |engine: &str, mark| {
         let label = Some(Label { engine: engine.into(), mark });
         PartTerms { label, ..terms(PART, PartKind::Delegated) }
@@ -150,8 +185,10 @@ fn parts() -> Vec<(&'static str, Vec<Event>)> {
 }
 
 fn resolution() -> Vec<(&'static str, Vec<Event>)> {
-    let claimed = |name, preimage, payment_hash, settlement| {
-        one(name, Event::PartClaimed { id: A, part: PART, preimage, payment_hash, settlement })
+    let claimed = |name, preimage, payment_hash, settlement: Option<Settlement>| {
+        let invoice = settlement.map_or(&[][..], |_| &[0x1c; 300]).into();
+        let (id, part) = (A, PART);
+        one(name, Event::PartClaimed { id, part, preimage, payment_hash, settlement, invoice })
     };
     let failed = |name, failure, notify, rest_ms| {
         one(name, Event::PartFailed { id: A, part: PART, failure, notify, rest_ms })
@@ -175,6 +212,7 @@ fn resolution() -> Vec<(&'static str, Vec<Event>)> {
         sayings: 2,
         retry_after_ms: Some(60_000),
         assertion: Some(assertion),
+        unknown: UnknownFields::default(),
     };
     vec![
         one("part-withdrawn", Event::PartWithdrawn { id: A, part: PART }),

@@ -7,8 +7,8 @@
 )]
 
 use payonce_core::{
-    Acknowledge, ChainHash, CloseGap, Config, Entry, FinishRecovery, Head, LedgerId, Machine,
-    Operation, Remember, Replay, State, StoredEntry, Tick, UnixMillis, decode_events,
+    Acknowledge, ChainHash, CloseGap, Config, Entry, EntryHeader, FinishRecovery, Head, LedgerId,
+    Machine, Operation, Record, Remember, Replay, State, StoredEntry, Tick, UnixMillis,
 };
 
 use crate::commands::{self, Machinery, STEP};
@@ -18,10 +18,10 @@ const LEDGER: LedgerId = LedgerId::from_bytes([0xf0; 32]);
 /// What decodes as an entry is the one encoding of what it says, and folds, or is refused. Gives
 /// whether it decoded.
 pub fn decode_entry(data: &[u8]) -> bool {
-    let mut events = vec![];
-    let Ok(header) = decode_events(data, |_, event| events.push(event)) else { return false };
+    let Ok(header) = EntryHeader::read(data) else { return false };
     let before = Head { seq: header.first_seq - 1, chain: ChainHash::from_bytes([1; 32]) };
-    let again = Entry::new(before, header.epoch, header.now, &events);
+    let Ok(Record { events, unknown, .. }) = Record::read(before, data) else { return false };
+    let again = Entry::with_unknown(before, header.epoch, header.now, &events, &unknown);
     assert_eq!(again.expect("it was decoded").bytes(), data, "there is one encoding");
     let mut replay = Replay::new(LEDGER, 1);
     if replay.entry(StoredEntry { first_seq: header.first_seq, bytes: data }).is_ok() {

@@ -21,7 +21,14 @@ const NAMED: &[(&str, fn() -> bool)] =
 /// Whether a log refuses an entry of a writer that did not open it last.
 fn refuses_another_writer() -> bool {
     let mut state = State::new(LedgerId::from_bytes([7; 32]), 1);
-    let opened = Event::Opened { epoch: 1, restored: false, program: "one".into() };
+    let opened = Event::Opened {
+        epoch: 1,
+        restored: false,
+        program: "one".into(),
+        format: FORMAT_VERSION,
+        holder: "".into(),
+        fence: None,
+    };
     for (seq, epoch, event) in [(1, 1, opened), (2, 2, Event::GapFound)] {
         let now = UnixMillis(1_000);
         let header = EntryHeader { format: FORMAT_VERSION, first_seq: seq, now, epoch, events: 1 };

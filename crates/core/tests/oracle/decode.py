@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reads what docs/FORMAT.md describes, and was written from it: an oracle, and a viewer.
+"""Reads what docs/FORMAT.md describes, by the tables that stand there: an oracle, and a viewer.
 
     decode.py entry FILE              one entry, as JSON
     decode.py snapshot FILE           one snapshot, as JSON
@@ -12,6 +12,8 @@ if the bytes are not what the document allows.
 
 import hashlib
 import json
+import pathlib
+import re
 import sys
 
 
@@ -26,10 +28,13 @@ class Reader:
         self.data, self.at, self.secrets = data, 0, secrets
 
     def take(self, count):
-        if count > len(self.data) - self.at:
+        if count > self.left():
             raise Bad(f"the bytes end at {len(self.data)}, {count} more are needed at {self.at}")
         self.at += count
         return self.data[self.at - count : self.at]
+
+    def left(self):
+        return len(self.data) - self.at
 
     def varint(self, bits):
         first = self.take(1)[0]
@@ -51,34 +56,36 @@ class Reader:
         return count
 
 
-# A type is a function from a reader to a value.
+# A type reads a value from a reader. In a tail it also says what leaving the field out says.
+
+NOTHING = object()
 
 
-def u8(reader):
-    return reader.take(1)[0]
+class Type:
+    """How a value is read, and what a tail means that leaves it out; `held` is what stands in a
+    field of a tail, where that is otherwise."""
 
-
-def u16(reader):
-    return reader.varint(16)
-
-
-def u32(reader):
-    return reader.varint(32)
-
-
-def u64(reader):
-    return reader.varint(64)
-
-
-def boolean(reader):
-    byte = u8(reader)
-    if byte > 1:
-        raise Bad(f"{byte} is neither no nor yes")
-    return byte == 1
+    def __init__(self, read, absent=None, held=None):
+        self.read, self.absent, self.held = read, absent, held or read
 
 
 def raw(count):
-    return lambda reader: reader.take(count).hex()
+    return Type(lambda reader: reader.take(count).hex())
+
+
+def number(bits):
+    return Type(lambda reader: reader.varint(bits), 0)
+
+
+def byte(reader):
+    return reader.take(1)[0]
+
+
+def boolean(reader):
+    value = byte(reader)
+    if value > 1:
+        raise Bad(f"{value} is neither no nor yes")
+    return value == 1
 
 
 def preimage(reader):
@@ -87,405 +94,238 @@ def preimage(reader):
 
 
 def notification_id(reader):
-    seq = u64(reader)
+    seq = reader.varint(64)
     return f"{seq}-{reader.take(8).hex()}"
 
 
-def option(inner):
-    return lambda reader: inner(reader) if boolean(reader) else None
+def state_digest(reader):
+    version = byte(reader)
+    return f"{version}:{reader.take(32).hex()}"
 
 
-def blob(limit):
-    return lambda reader: reader.take(reader.counted(limit)).hex()
+def head(reader):
+    return {"seq": reader.varint(64), "chain": reader.take(32).hex()}
 
 
-def text(limit):
-    def read(reader):
-        data = reader.take(reader.counted(limit))
-        try:
-            return data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise Bad("text that is not UTF-8") from error
-
-    return read
+def decoded(data):
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Bad("text that is not UTF-8") from error
 
 
-def listed(inner, limit=(1 << 32) - 1):
-    return lambda reader: [inner(reader) for _ in range(reader.counted(limit))]
+def counted(limit, show):
+    """Bytes after their length; in a tail the field's length is theirs."""
+
+    def rest(reader):
+        if reader.left() > limit:
+            raise Bad(f"{reader.left()} bytes where {limit} are the most")
+        return show(reader.take(reader.left()))
+
+    return Type(lambda reader: show(reader.take(reader.counted(limit))), "", rest)
 
 
-def record(**fields):
-    return lambda reader: {name: inner(reader) for name, inner in fields.items()}
+# Chapter 1.
+
+PRIMITIVES = {
+    "u8": Type(byte, 0),
+    "u16": number(16),
+    "u32": number(32),
+    "u64": number(64),
+    "bool": Type(boolean, False, lambda reader: True),
+    "msat": number(64),
+    "millis": number(64),
+    "height": number(32),
+    "scid": number(64),
+    "payment id": raw(32),
+    "part id": raw(32),
+    "hash": raw(32),
+    "preimage": Type(preimage),
+    "offer hash": raw(32),
+    "ledger id": raw(32),
+    "chain hash": raw(32),
+    "node id": raw(33),
+    "digest": raw(8),
+    "notification id": Type(notification_id),
+    "state digest": Type(state_digest),
+    "head": Type(head),
+}
 
 
-def extended(more, **fields):
-    """A record and a record behind it that is there only if there is anything in it: their fields
-    stand side by side."""
+class Tables:
+    """The tables of the document's chapters 4 to 6."""
 
-    def read(reader):
-        value = record(**fields)(reader)
-        if boolean(reader):
-            before = reader.at
-            value |= more(reader)
-            if not any(reader.data[before : reader.at]):
-                raise Bad("a record that is there with nothing in it")
-        return value
+    def __init__(self, document):
+        self.records, self.enums, self.events = {}, {}, []
+        chapters = document[document.index("## 4.") : document.index("## 7.")]
+        for line in chapters.splitlines():
+            cells = [cell.strip() for cell in line[1:-1].split("|")] if line[:1] == "|" else []
+            name = re.fullmatch(r"`(.+)`", cells[0]) if cells else None
+            if len(cells) == 4 and cells[0].isdigit():
+                assert int(cells[0]) == len(self.events), "events in the order of their numbers"
+                self.events.append((cells[1].strip("`"), cells[2], cells[3]))
+            elif name and len(cells) == 3:
+                self.records[name[1]] = (cells[1], cells[2])
+            elif name and re.match(r"0 `", cells[1]):
+                self.enums[name[1]] = cells[1]
+        self.made = dict(PRIMITIVES)
 
-    return read
+    def type(self, text):
+        if text not in self.made:
+            self.made[text] = self.make(text)
+        return self.made[text]
 
+    def make(self, text):
+        if match := re.fullmatch(r"option (.+)", text):
+            inner = self.type(match[1])
+            return Type(lambda reader: inner.read(reader) if boolean(reader) else None, None, inner.read)
+        if match := re.fullmatch(r"list (?:≤ (\d+) )?of (.+)", text):
+            inner, limit = self.type(match[2]), int(match[1] or (1 << 32) - 1)
+            items = lambda reader: [inner.read(reader) for _ in range(reader.counted(limit))]
+            return Type(items, [])
+        if match := re.fullmatch(r"(blob|text) ≤ (\d+)", text):
+            return counted(int(match[2]), bytes.hex if match[1] == "blob" else decoded)
+        if text in self.enums:
+            return Type(self.enum(self.enums[text], text in ("anomaly", "status") and text))
+        fields, tail = self.records[text]
+        return Type(self.record(fields, tail))
 
-def enum(*variants, tag=None):
-    """Variants in the order of their numbers: a name, or a name and what it holds. With a tag the
-    name stands beside the fields."""
+    def fields(self, text):
+        found = re.findall(r"(\w+) `([^`]+)`", text)
+        return [(name, self.type(kind)) for name, kind in found]
 
-    def read(reader):
-        number = u32(reader)
+    def record(self, fields, tail):
+        fields = self.fields(fields)
+        late = None if tail == "none" else self.tail(tail)
+
+        def read(reader):
+            value = {name: kind.read(reader) for name, kind in fields}
+            return value if late is None else {**value, **self.read_tail(reader, late)}
+
+        return read
+
+    def tail(self, text):
+        """By tag: the name, the type, and what leaving it out says."""
+        found = re.findall(r"(\d+) (\w+) `([^`]+)`(?: else ([\w ]+))?", text)
+        late = {}
+        for tag, name, kind, otherwise in found:
+            type_ = self.type(kind)
+            absent = self.value(kind, otherwise) if otherwise else type_.absent
+            never = NOTHING if kind.startswith("option") or kind == "bool" else absent
+            late[int(tag)] = (name, type_, absent, never)
+        return late
+
+    def value(self, kind, text):
+        parts = [int(part) if part.isdigit() else part for part in text.split(" and ")]
+        if kind not in self.records:
+            return parts[0]
+        names = [name for name, _ in self.fields(self.records[kind][0])]
+        return dict(zip(names, parts))
+
+    def read_tail(self, reader, late):
+        value = {name: absent for name, _, absent, _ in late.values()}
+        unknown, last = [], -1
+        for _ in range(reader.counted(64)):
+            tag, length = reader.varint(64), reader.varint(64)
+            if tag <= last:
+                raise Bad(f"tag {tag} after tag {last}")
+            last = tag
+            field = Reader(reader.take(length), reader.secrets)
+            if tag in late:
+                name, type_, _, never = late[tag]
+                value[name] = type_.held(field)
+                finish(field)
+                if value[name] == never:
+                    raise Bad(f"{name} says what leaving it out says")
+            elif tag % 2 == 0 or length > 4096:
+                raise Bad(f"tag {tag} is not known, or too long")
+            else:
+                unknown.append({"tag": tag, "bytes": field.data.hex()})
+        return {**value, "unknown": unknown} if unknown else value
+
+    def enum(self, text, tag):
+        variants = []
+        for number, variant in enumerate(text.split(" · ")):
+            match = re.fullmatch(r"(\d+) `(\w+)`(?: \((.+)\))?", variant)
+            assert match and int(match[1]) == number, variant
+            variants.append((match[2], self.held(match[3])))
+        return lambda reader: self.read_enum(reader, variants, tag)
+
+    def held(self, text):
+        """What a variant holds: nothing, a value, or fields."""
+        if not text:
+            return None
+        if alone := re.fullmatch(r"(?:[\w ]+, )?`([^`]+)`", text):
+            return self.type(alone[1]).read
+        return self.record(text, "none")
+
+    def read_enum(self, reader, variants, tag):
+        number = reader.varint(32)
         if number >= len(variants):
             raise Bad(f"no variant has number {number}")
-        variant = variants[number]
-        name, inner = (variant, None) if isinstance(variant, str) else variant
+        name, inner = variants[number]
         if tag:
             return {tag: name, **(inner(reader) if inner else {})}
         return {name: inner(reader)} if inner else name
 
-    return read
+    def event(self, reader):
+        number = reader.varint(32)
+        if number >= len(self.events):
+            raise Bad(f"no event has number {number}")
+        name, fields, tail = self.events[number]
+        if name not in self.made:
+            self.made[name] = self.record(fields, tail)
+        return {"event": name, **self.made[name](reader)}
 
 
-# Chapters 1 and 5.
-
-ID, NODE_ID, DIGEST = raw(32), raw(33), raw(8)
-DEADLINE = enum(("ticks", u32), ("at", u64))
-TARGET = enum(
-    ("invoice", record(payment_hash=ID)),
-    ("spontaneous", record(preimage=preimage)),
-    ("offer", record(offer_hash=ID, deadline=DEADLINE)),
-)
-REQUEST = record(
-    target=TARGET,
-    amount=u64,
-    payee=option(NODE_ID),
-    max_fee=enum("unlimited", ("at_most", u64)),
-    retry=enum("manual", ("attempts", u32), ("until", u64)),
-    backoff=record(first_ms=u64, max_ms=u64),
-    expiry=option(u64),
-    instructions=blob(16384),
-    metadata=blob(1024),
-)
-INVOICE = record(payment_hash=ID, amount=u64, expiry=option(u64))
-KIND = enum(("htlc", record(cltv_expiry=option(u32), first_channel=option(u64))), "delegated")
-LABEL = option(record(engine=blob(64), mark=option(u64)))
-TERMS = record(id=ID, amount=u64, fee=u64, kind=KIND, label=LABEL)
-ADOPTED = record(part=ID, payment_hash=ID, amount=option(u64), fee=option(u64), kind=KIND)
-SETTLEMENT = record(amount=option(u64), fee=option(u64))
-ASSERTION = record(by=text(64), why=text(512), although_listed=boolean)
-FAILURE = record(
-    permanent=boolean,
-    channel=option(u64),
-    code=option(u16),
-    lost=option(u64),
-    mark=option(u64),
-    sayings=u32,
-    retry_after_ms=option(u64),
-    assertion=option(ASSERTION),
-)
-OBSERVATION = record(
-    part=ID, kind=enum("path_succeeded", "path_failed", ("other", u8)), bytes=blob(512)
-)
-REASON = enum(
-    "user_abandoned",
-    "recipient_rejected",
-    "retries_exhausted",
-    "payment_expired",
-    "invoice_request_expired",
-    "route_not_found",
-    "unexpected_error",
-    "adopted",
-    "paid_elsewhere",
-)
-PAID_ELSEWHERE = record(payer=option(ID), proven=boolean)
-ANOMALY = enum(
-    ("correction", record(payment=ID, part=ID, in_flight=listed(ID, 1024))),
-    ("unknown_part", record(payment=ID, part=ID)),
-    ("foreign_claim", record(payment=ID, part=ID, payment_hash=ID)),
-    ("stray", record(payment=ID, part=ID, payment_hash=ID)),
-    ("out_again", record(payment=ID, part=ID, others=listed(ID, 1024))),
-    (
-        "paid_twice",
-        record(payment=ID, part=ID, first_payment=option(ID), first_part=option(ID)),
-    ),
-    ("spent_more", record(payment=ID, part=ID, amount=option(u64), fee=option(u64))),
-    ("paid_with_another", record(payment=ID, named=ID)),
-    ("false_preimage", record(payment=ID, part=ID, payment_hash=ID)),
-    tag="anomaly",
-)
-
-# Chapter 4.
-
-EVENT = enum(
-    ("opened", record(epoch=u64, restored=boolean, program=text(64))),
-    "recovered",
-    "gap_found",
-    "gap_closed",
-    ("ticked", record(tick=u64, reference=u64, unfinished=boolean, doubted=option(u64))),
-    ("height_told", record(height=u32)),
-    ("payment_accepted", record(id=ID, request=REQUEST, again_after=option(notification_id))),
-    ("payment_adopted", record(id=ID, payment_hash=option(ID), request=option(REQUEST))),
-    ("payment_recalled", record(id=ID)),
-    ("invoice_received", record(id=ID, invoice=INVOICE)),
-    ("invoice_dropped", record(id=ID)),
-    ("parts_dispatched", record(id=ID, attempt=u32, parts=listed(TERMS, 256))),
-    ("part_said_again", record(id=ID, part=ID)),
-    ("parts_listed", record(parts=listed(ID, 4096))),
-    ("part_withdrawn", record(id=ID, part=ID)),
-    (
-        "part_adopted",
-        record(
-            id=ID,
-            part=ADOPTED,
-            home=enum("payment", ("hash_holder", record(told_as=ID)), "stray"),
-            word=enum("listed", "claimed"),
-            earlier_try=boolean,
-        ),
-    ),
-    ("part_moved", record(id=ID, part=ID)),
-    ("part_disowned", record(id=ID, part=ID, assertion=ASSERTION)),
-    (
-        "part_claimed",
-        record(
-            id=ID,
-            part=ID,
-            preimage=option(preimage),
-            payment_hash=option(ID),
-            settlement=option(SETTLEMENT),
-        ),
-    ),
-    ("part_finalized", record(id=ID, part=ID, notify=boolean)),
-    ("part_failed", record(id=ID, part=ID, failure=FAILURE, notify=boolean, rest_ms=u64)),
-    ("part_observed", record(id=ID, observation=OBSERVATION)),
-    ("preimage_learned", record(id=ID, payment_hash=ID, preimage=preimage)),
-    (
-        "payment_sent",
-        record(
-            id=ID,
-            payment_hash=option(ID),
-            amount=option(u64),
-            fee=option(u64),
-            correction=boolean,
-            assertion=option(ASSERTION),
-        ),
-    ),
-    ("payment_settled", record(id=ID, amount=option(u64), fee=option(u64))),
-    ("paid_elsewhere", record(id=ID, by=PAID_ELSEWHERE)),
-    ("payment_abandoned", record(id=ID, reason=REASON)),
-    ("payment_failed", record(id=ID, reason=REASON)),
-    ("payment_forgotten", record(id=ID, remembered=boolean)),
-    ("hash_held", record(payment_hash=ID)),
-    ("hash_released", record(payment_hash=ID)),
-    ("hash_paid", record(payment_hash=ID, preimage=option(preimage), payer=option(ID))),
-    ("hash_forgotten", record(payment_hash=ID)),
-    (
-        "anomaly_noted",
-        record(anomaly=ANOMALY, delivery=enum("notify", ("repeat", u64), "folded")),
-    ),
-    ("acknowledged", record(seq=u64)),
-    tag="event",
-)
-
-# Chapter 6.
-
-PART = extended(
-    record(
-        named_id=option(ID),
-        payment_hash=option(ID),
-        preimage=option(preimage),
-        failure=option(FAILURE),
-        earlier_try=boolean,
-        listed_in=u64,
-        withdrawn_in=u64,
-        label=LABEL,
-        said_again=u32,
-    ),
-    id=ID,
-    amount=option(u64),
-    fee=option(u64),
-    kind=KIND,
-    fate=enum("in_flight", "claimed", "finalized", "failed", "withdrawn"),
-    batch=u32,
-    epoch=u64,
-    recorded_at=u64,
-    adopted=boolean,
-    corrected=boolean,
-)
-TRIES = listed(
-    record(
-        payment_hash=option(ID),
-        named_seq=option(u64),
-        paid=boolean,
-        preimage=option(preimage),
-        parts=listed(record(digest=DIGEST, settled=boolean)),
-    )
-)
-DIGESTS = record(
-    target=DIGEST,
-    amount=DIGEST,
-    payee=DIGEST,
-    max_fee=DIGEST,
-    retry=DIGEST,
-    expiry=DIGEST,
-    instructions=DIGEST,
-    metadata=DIGEST,
-)
-STATUS = enum(
-    "awaiting_invoice",
-    "pending",
-    "fulfilled",
-    ("abandoned", record(reason=REASON)),
-    ("failed", record(reason=REASON)),
-    tag="status",
-)
-MOMENT = option(record(at=u64, tick=u64))
-PAYMENT = record(
-    id=ID,
-    created_seq=u64,
-    created_at=u64,
-    terms=enum(
-        ("full", record(request=REQUEST, instructions=option(DIGEST))), ("digests", DIGESTS), "none"
-    ),
-    payment_hash=option(ID),
-    preimage=option(preimage),
-    proven_hash=option(ID),
-    own_hash_paid=boolean,
-    status=STATUS,
-    status_seq=u64,
-    amount=option(u64),
-    expiry=option(u64),
-    waits_until=option(enum(("tick", u64), ("at", u64))),
-    invoice=option(INVOICE),
-    parts=listed(PART),
-    former=TRIES,
-    batches=u32,
-    unread=u32,
-    failed_notice=option(notification_id),
-    failure_superseded=boolean,
-    quiet=option(record(tick=u64, seq=u64)),
-    verdict_due=enum("no", "yes", "part_failed"),
-    observations=listed(OBSERVATION),
-    reported=option(SETTLEMENT),
-    remembered=option(SETTLEMENT),
-    told=option(record(amount=option(u64), fee=option(u64), proof=boolean)),
-    asserted=option(ASSERTION),
-    paid_elsewhere=option(PAID_ELSEWHERE),
-    retries_since=MOMENT,
-    rests_until=MOMENT,
-)
-OUTCOME = enum(
-    (
-        "paid",
-        record(
-            preimage=option(preimage),
-            proven_hash=option(ID),
-            amount=option(u64),
-            fee=option(u64),
-        ),
-    ),
-    (
-        "failed",
-        record(reason=REASON, notice=notification_id, paid_elsewhere=option(PAID_ELSEWHERE)),
-    ),
-)
-TOMBSTONE = record(
-    id=ID,
-    accepted_seq=u64,
-    payment_hash=option(ID),
-    outcome=OUTCOME,
-    request=option(DIGESTS),
-    tries=TRIES,
-)
-STRAY = record(
-    created_seq=u64,
-    payment=ID,
-    payment_hash=ID,
-    preimage=option(preimage),
-    part=PART,
-    disowned=boolean,
-)
-HASH_PAID = record(
-    created_seq=u64,
-    payment_hash=ID,
-    preimage=option(preimage),
-    idle_since=option(u64),
-)
-CONTENT = enum(
-    ("sent", record(payment=ID, amount=option(u64), fee=option(u64), correction=boolean)),
-    ("settled", record(payment=ID, amount=option(u64), fee=option(u64))),
-    (
-        "failed",
-        record(
-            payment=ID,
-            hash=option(ID),
-            reason=REASON,
-            superseded=boolean,
-            paid_elsewhere=option(PAID_ELSEWHERE),
-        ),
-    ),
-    ("part_succeeded", record(payment=ID, part=ID)),
-    ("part_failed", record(payment=ID, part=ID, failure=FAILURE)),
-    ("anomaly", record(anomaly=ANOMALY, repeats=u32)),
-)
-SNAPSHOT = record(
-    format=u8,
-    ledger=ID,
-    seq=u64,
-    chain=ID,
-    epoch=u64,
-    recovering=boolean,
-    recovery_since=u64,
-    gap=boolean,
-    misfit=option(u64),
-    tick=u64,
-    tick_reference=option(u64),
-    tick_unfinished=boolean,
-    tick_doubted=option(u64),
-    first_reading=u64,
-    height=option(u32),
-    anomalies_unread=u32,
-    anomalies_folded=u64,
-    payments=listed(PAYMENT),
-    tombstones=listed(TOMBSTONE),
-    strays=listed(STRAY),
-    hashes_paid=listed(HASH_PAID),
-    held=listed(ID),
-    outbox=listed(record(seq=u64, chain=DIGEST, content=CONTENT)),
-)
-HEADER = record(format=u8, first_seq=u64, now=u64, epoch=u64, events=u32)
+DOCUMENT = pathlib.Path(__file__).parents[4] / "docs" / "FORMAT.md"
+TABLES = Tables(DOCUMENT.read_text(encoding="utf-8"))
 
 
-def check_version(data):
+def versioned(data, secrets):
+    """A reader behind the version."""
     if not data:
         raise Bad("no bytes")
-    if data[0] != 1:
-        raise Bad(f"version {data[0]}, this reads version 1")
+    if data[0] != 0x81:
+        raise Bad(f"the first byte is {data[0]}, this reads version 1")
+    reader = Reader(data, secrets)
+    reader.take(1)
+    return reader
 
 
 def finish(reader):
-    left = len(reader.data) - reader.at
-    if left:
-        raise Bad(f"{left} bytes are left over")
+    if reader.left():
+        raise Bad(f"{reader.left()} bytes are left over")
+
+
+# Chapter 2.
 
 
 def entry(data, secrets):
-    check_version(data)
+    reader = versioned(data, secrets)
     if len(data) > 1 << 20:
         raise Bad("an entry larger than 1 MiB")
-    reader = Reader(data, secrets)
-    header = HEADER(reader)
+    names = ("first_seq", "now", "epoch")
+    header = {"format": 1, **{name: reader.varint(64) for name in names}, "events": reader.varint(32)}
     if 0 in (header["events"], header["first_seq"]):
         raise Bad("an entry without events, or from seq 0")
     if header["first_seq"] + header["events"] >= 1 << 64:
         raise Bad("seqs beyond 64 bits")
-    events = [EVENT(reader) for _ in range(header["events"])]
+    events = [TABLES.event(reader) for _ in range(header["events"])]
     finish(reader)
     return {"header": header, "events": events}
+
+
+# Chapter 6.
+
+LISTS = {
+    "payments": ("payment", "created_seq"),
+    "tombstones": ("tombstone", "id"),
+    "strays": ("stray", "created_seq"),
+    "hashes_paid": ("hash paid", "payment_hash"),
+    "held": ("hash", None),
+    "outbox": ("unread", "seq"),
+}
 
 
 def ascending(items, key):
@@ -495,16 +335,14 @@ def ascending(items, key):
 
 
 def snapshot(data, secrets):
-    check_version(data)
-    reader = Reader(data, secrets)
-    state = SNAPSHOT(reader)
+    reader = versioned(data, secrets)
+    state = {"format": 1, **TABLES.type("prelude").read(reader)}
+    for name, (kind, key) in LISTS.items():
+        state[name] = TABLES.type(f"list of {kind}").read(reader)
+        ascending(state[name], key)
+    for digests in (tombstone["request"] for tombstone in state["tombstones"]):
+        ascending(digests["digests"] if digests else [], "field")
     finish(reader)
-    ascending(state["payments"], "created_seq")
-    ascending(state["tombstones"], "id")
-    ascending(state["strays"], "created_seq")
-    ascending(state["hashes_paid"], "payment_hash")
-    ascending(state["held"], None)
-    ascending(state["outbox"], "seq")
     return state
 
 

@@ -1,5 +1,7 @@
-//! Reads what docs/FORMAT.md describes, and was written from it: bytes to JSON. The tables below are
-//! those of the document; what reads them knows nothing of payments.
+//! Reads what docs/FORMAT.md describes, by the tables that stand there: bytes to JSON. What reads them
+//! knows nothing of payments, and nothing of the library.
+
+use std::{collections::HashMap, sync::LazyLock};
 
 use serde_json::{Map, Value, json};
 
@@ -7,536 +9,343 @@ use serde_json::{Map, Value, json};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bad(pub(crate) &'static str);
 
-type Fields = &'static [(&'static str, &'static Type)];
-/// A variant's name and what it holds.
-type Variants = &'static [(&'static str, Option<&'static Type>)];
-
-enum Type {
-    U8,
-    /// A number of at most so many bits.
-    Number(u32),
-    Bool,
-    /// So many bytes.
-    Raw(usize),
-    Preimage,
-    NotificationId,
-    /// At most so many bytes.
-    Blob(u64),
-    Text(u64),
-    Option(&'static Type),
-    List(u64, &'static Type),
-    Record(Fields),
-    /// A record and a record behind it that is there only if there is anything in it: their fields
-    /// stand side by side.
-    Extended(Fields, Fields),
-    Enum(Variants),
-    /// The variant's name stands beside its fields, under this key.
-    Tagged(&'static str, Variants),
+/// The tables of chapters 4 to 6: the fields and the tail of records, the variants of enums.
+struct Tables {
+    records: HashMap<&'static str, Record>,
+    enums: HashMap<&'static str, Vec<Variant>>,
+    events: Vec<(&'static str, Record)>,
 }
 
-use Type::{
-    Blob, Bool, Enum, Extended, List, NotificationId, Number, Option as Maybe, Preimage, Raw,
-    Record, Tagged, Text, U8,
-};
+struct Record {
+    fields: Vec<Field>,
+    tail: Option<Vec<(u64, Field)>>,
+}
 
-const U16: &Type = &Number(16);
-const U32: &Type = &Number(32);
-const U64: &Type = &Number(64);
-const BOOL: &Type = &Bool;
-const ID: &Type = &Raw(32);
-const SOME_U32: &Type = &Maybe(U32);
-const SOME_U64: &Type = &Maybe(U64);
-const SOME_ID: &Type = &Maybe(ID);
-const SOME_PREIMAGE: &Type = &Maybe(&Preimage);
-const SOME_NOTIFICATION: &Type = &Maybe(&NotificationId);
+struct Field {
+    name: &'static str,
+    kind: &'static str,
+    /// What leaving it out of a tail says, where the document says so itself.
+    otherwise: Option<&'static str>,
+}
 
-// Chapter 5.
+struct Variant {
+    name: &'static str,
+    held: Held,
+}
 
-const DEADLINE: &Type = &Enum(&[("ticks", Some(U32)), ("at", Some(U64))]);
-const TARGET: &Type = &Enum(&[
-    ("invoice", Some(&Record(&[("payment_hash", ID)]))),
-    ("spontaneous", Some(&Record(&[("preimage", &Preimage)]))),
-    ("offer", Some(&Record(&[("offer_hash", ID), ("deadline", DEADLINE)]))),
-]);
-const REQUEST: &Type = &Record(&[
-    ("target", TARGET),
-    ("amount", U64),
-    ("payee", &Maybe(&Raw(33))),
-    ("max_fee", &Enum(&[("unlimited", None), ("at_most", Some(U64))])),
-    ("retry", &Enum(&[("manual", None), ("attempts", Some(U32)), ("until", Some(U64))])),
-    ("backoff", &Record(&[("first_ms", U64), ("max_ms", U64)])),
-    ("expiry", SOME_U64),
-    ("instructions", &Blob(16_384)),
-    ("metadata", &Blob(1_024)),
-]);
-const INVOICE: &Type = &Record(&[("payment_hash", ID), ("amount", U64), ("expiry", SOME_U64)]);
-const KIND: &Type = &Enum(&[
-    ("htlc", Some(&Record(&[("cltv_expiry", SOME_U32), ("first_channel", SOME_U64)]))),
-    ("delegated", None),
-]);
-const LABEL: &Type = &Maybe(&Record(&[("engine", &Blob(64)), ("mark", SOME_U64)]));
-const TERMS: &Type =
-    &Record(&[("id", ID), ("amount", U64), ("fee", U64), ("kind", KIND), ("label", LABEL)]);
-const ADOPTED: &Type = &Record(&[
-    ("part", ID),
-    ("payment_hash", ID),
-    ("amount", SOME_U64),
-    ("fee", SOME_U64),
-    ("kind", KIND),
-]);
-const SETTLEMENT: &Type = &Maybe(&Record(&[("amount", SOME_U64), ("fee", SOME_U64)]));
-const ASSERTION: &Type =
-    &Record(&[("by", &Text(64)), ("why", &Text(512)), ("although_listed", BOOL)]);
-const SOME_ASSERTION: &Type = &Maybe(ASSERTION);
-const FAILURE: &Type = &Record(&[
-    ("permanent", BOOL),
-    ("channel", SOME_U64),
-    ("code", &Maybe(U16)),
-    ("lost", SOME_U64),
-    ("mark", SOME_U64),
-    ("sayings", U32),
-    ("retry_after_ms", SOME_U64),
-    ("assertion", SOME_ASSERTION),
-]);
-const OBSERVED: &Type =
-    &Enum(&[("path_succeeded", None), ("path_failed", None), ("other", Some(&U8))]);
-const OBSERVATION: &Type = &Record(&[("part", ID), ("kind", OBSERVED), ("bytes", &Blob(512))]);
-const REASON: &Type = &Enum(&[
-    ("user_abandoned", None),
-    ("recipient_rejected", None),
-    ("retries_exhausted", None),
-    ("payment_expired", None),
-    ("invoice_request_expired", None),
-    ("route_not_found", None),
-    ("unexpected_error", None),
-    ("adopted", None),
-    ("paid_elsewhere", None),
-]);
-const PAID_ELSEWHERE: &Type = &Record(&[("payer", SOME_ID), ("proven", BOOL)]);
-const OTHER_HASH: &Type = &Record(&[("payment", ID), ("part", ID), ("payment_hash", ID)]);
-const CORRECTION: &Type =
-    &Record(&[("payment", ID), ("part", ID), ("in_flight", &List(1_024, ID))]);
-const OUT_AGAIN: &Type = &Record(&[("payment", ID), ("part", ID), ("others", &List(1_024, ID))]);
-const PAID_TWICE: &Type =
-    &Record(&[("payment", ID), ("part", ID), ("first_payment", SOME_ID), ("first_part", SOME_ID)]);
-const SPENT_MORE: &Type =
-    &Record(&[("payment", ID), ("part", ID), ("amount", SOME_U64), ("fee", SOME_U64)]);
-const ANOMALY: &Type = &Tagged(
-    "anomaly",
-    &[
-        ("correction", Some(CORRECTION)),
-        ("unknown_part", Some(&Record(&[("payment", ID), ("part", ID)]))),
-        ("foreign_claim", Some(OTHER_HASH)),
-        ("stray", Some(OTHER_HASH)),
-        ("out_again", Some(OUT_AGAIN)),
-        ("paid_twice", Some(PAID_TWICE)),
-        ("spent_more", Some(SPENT_MORE)),
-        ("paid_with_another", Some(&Record(&[("payment", ID), ("named", ID)]))),
-        ("false_preimage", Some(OTHER_HASH)),
-    ],
-);
-const HOME: &Type = &Enum(&[
-    ("payment", None),
-    ("hash_holder", Some(&Record(&[("told_as", ID)]))),
-    ("stray", None),
-]);
-const WORD: &Type = &Enum(&[("listed", None), ("claimed", None)]);
-const DELIVERY: &Type = &Enum(&[("notify", None), ("repeat", Some(U64)), ("folded", None)]);
+enum Held {
+    Nothing,
+    Value(&'static str),
+    Fields(Record),
+}
 
-// Chapter 4.
+static TABLES: LazyLock<Tables> = LazyLock::new(|| {
+    let document = include_str!("../../../../docs/FORMAT.md");
+    let from = document.find("## 4.").expect("chapter 4");
+    let to = document.find("## 7.").expect("chapter 7");
+    let mut tables = Tables { records: HashMap::new(), enums: HashMap::new(), events: Vec::new() };
+    for line in document[from..to].lines().filter(|line| line.starts_with('|')) {
+        tables.row(line);
+    }
+    tables
+});
 
-const ONE_PAYMENT: &Type = &Record(&[("id", ID)]);
-const ONE_PART: &Type = &Record(&[("id", ID), ("part", ID)]);
-const ONE_HASH: &Type = &Record(&[("payment_hash", ID)]);
-const GIVEN_UP: &Type = &Record(&[("id", ID), ("reason", REASON)]);
-const EVENT: &Type = &Tagged(
-    "event",
-    &[
-        ("opened", Some(&Record(&[("epoch", U64), ("restored", BOOL), ("program", &Text(64))]))),
-        ("recovered", None),
-        ("gap_found", None),
-        ("gap_closed", None),
-        (
-            "ticked",
-            Some(&Record(&[
-                ("tick", U64),
-                ("reference", U64),
-                ("unfinished", BOOL),
-                ("doubted", SOME_U64),
-            ])),
-        ),
-        ("height_told", Some(&Record(&[("height", U32)]))),
-        (
-            "payment_accepted",
-            Some(&Record(&[("id", ID), ("request", REQUEST), ("again_after", SOME_NOTIFICATION)])),
-        ),
-        (
-            "payment_adopted",
-            Some(&Record(&[("id", ID), ("payment_hash", SOME_ID), ("request", &Maybe(REQUEST))])),
-        ),
-        ("payment_recalled", Some(ONE_PAYMENT)),
-        ("invoice_received", Some(&Record(&[("id", ID), ("invoice", INVOICE)]))),
-        ("invoice_dropped", Some(ONE_PAYMENT)),
-        (
-            "parts_dispatched",
-            Some(&Record(&[("id", ID), ("attempt", U32), ("parts", &List(256, TERMS))])),
-        ),
-        ("part_said_again", Some(ONE_PART)),
-        ("parts_listed", Some(&Record(&[("parts", &List(4_096, ID))]))),
-        ("part_withdrawn", Some(ONE_PART)),
-        (
-            "part_adopted",
-            Some(&Record(&[
-                ("id", ID),
-                ("part", ADOPTED),
-                ("home", HOME),
-                ("word", WORD),
-                ("earlier_try", BOOL),
-            ])),
-        ),
-        ("part_moved", Some(ONE_PART)),
-        ("part_disowned", Some(&Record(&[("id", ID), ("part", ID), ("assertion", ASSERTION)]))),
-        (
-            "part_claimed",
-            Some(&Record(&[
-                ("id", ID),
-                ("part", ID),
-                ("preimage", SOME_PREIMAGE),
-                ("payment_hash", SOME_ID),
-                ("settlement", SETTLEMENT),
-            ])),
-        ),
-        ("part_finalized", Some(&Record(&[("id", ID), ("part", ID), ("notify", BOOL)]))),
-        (
-            "part_failed",
-            Some(&Record(&[
-                ("id", ID),
-                ("part", ID),
-                ("failure", FAILURE),
-                ("notify", BOOL),
-                ("rest_ms", U64),
-            ])),
-        ),
-        ("part_observed", Some(&Record(&[("id", ID), ("observation", OBSERVATION)]))),
-        (
-            "preimage_learned",
-            Some(&Record(&[("id", ID), ("payment_hash", ID), ("preimage", &Preimage)])),
-        ),
-        (
-            "payment_sent",
-            Some(&Record(&[
-                ("id", ID),
-                ("payment_hash", SOME_ID),
-                ("amount", SOME_U64),
-                ("fee", SOME_U64),
-                ("correction", BOOL),
-                ("assertion", SOME_ASSERTION),
-            ])),
-        ),
-        ("payment_settled", Some(&Record(&[("id", ID), ("amount", SOME_U64), ("fee", SOME_U64)]))),
-        ("paid_elsewhere", Some(&Record(&[("id", ID), ("by", PAID_ELSEWHERE)]))),
-        ("payment_abandoned", Some(GIVEN_UP)),
-        ("payment_failed", Some(GIVEN_UP)),
-        ("payment_forgotten", Some(&Record(&[("id", ID), ("remembered", BOOL)]))),
-        ("hash_held", Some(ONE_HASH)),
-        ("hash_released", Some(ONE_HASH)),
-        (
-            "hash_paid",
-            Some(&Record(&[("payment_hash", ID), ("preimage", SOME_PREIMAGE), ("payer", SOME_ID)])),
-        ),
-        ("hash_forgotten", Some(ONE_HASH)),
-        ("anomaly_noted", Some(&Record(&[("anomaly", ANOMALY), ("delivery", DELIVERY)]))),
-        ("acknowledged", Some(&Record(&[("seq", U64)]))),
-    ],
-);
+impl Tables {
+    fn row(&mut self, line: &'static str) {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let name = cells[0].strip_prefix('`').and_then(|name| name.strip_suffix('`'));
+        match (name, &cells[..]) {
+            (None, [number, event, fields, tail]) if number.parse() == Ok(self.events.len()) => {
+                self.events.push((event.trim_matches('`'), Record::of(fields, tail)));
+            }
+            (Some(name), [_, fields, tail]) => {
+                self.records.insert(name, Record::of(fields, tail));
+            }
+            (Some(name), [_, variants]) if variants.starts_with("0 `") => {
+                self.enums.insert(name, variants.split(" · ").map(Variant::of).collect());
+            }
+            _ => {}
+        }
+    }
+}
 
-// Chapter 6.
+impl Record {
+    fn of(fields: &'static str, tail: &'static str) -> Self {
+        let numbered = |(number, field): (Option<u64>, Field)| (number.expect("a tag"), field);
+        Self {
+            fields: fields_of(fields).map(|(_, field)| field).collect(),
+            tail: (tail != "none").then(|| fields_of(tail).map(numbered).collect()),
+        }
+    }
+}
 
-const MANY: u64 = (1 << 32) - 1;
-const DIGEST: &Type = &Raw(8);
-const SOME_DIGEST: &Type = &Maybe(DIGEST);
-const FATE: &Type = &Enum(&[
-    ("in_flight", None),
-    ("claimed", None),
-    ("finalized", None),
-    ("failed", None),
-    ("withdrawn", None),
-]);
-const PART: &Type = &Extended(
-    &[
-        ("id", ID),
-        ("amount", SOME_U64),
-        ("fee", SOME_U64),
-        ("kind", KIND),
-        ("fate", FATE),
-        ("batch", U32),
-        ("epoch", U64),
-        ("recorded_at", U64),
-        ("adopted", BOOL),
-        ("corrected", BOOL),
-    ],
-    &[
-        ("named_id", SOME_ID),
-        ("payment_hash", SOME_ID),
-        ("preimage", SOME_PREIMAGE),
-        ("failure", &Maybe(FAILURE)),
-        ("earlier_try", BOOL),
-        ("listed_in", U64),
-        ("withdrawn_in", U64),
-        ("label", LABEL),
-        ("said_again", U32),
-    ],
-);
-const TRIES: &Type = &List(
-    MANY,
-    &Record(&[
-        ("payment_hash", SOME_ID),
-        ("named_seq", SOME_U64),
-        ("paid", BOOL),
-        ("preimage", SOME_PREIMAGE),
-        ("parts", &List(MANY, &Record(&[("digest", DIGEST), ("settled", BOOL)]))),
-    ]),
-);
-const DIGESTS: &Type = &Record(&[
-    ("target", DIGEST),
-    ("amount", DIGEST),
-    ("payee", DIGEST),
-    ("max_fee", DIGEST),
-    ("retry", DIGEST),
-    ("expiry", DIGEST),
-    ("instructions", DIGEST),
-    ("metadata", DIGEST),
-]);
-const PAYMENT_TERMS: &Type = &Enum(&[
-    ("full", Some(&Record(&[("request", REQUEST), ("instructions", SOME_DIGEST)]))),
-    ("digests", Some(DIGESTS)),
-    ("none", None),
-]);
-const ONE_REASON: &Type = &Record(&[("reason", REASON)]);
-const STATUS: &Type = &Tagged(
-    "status",
-    &[
-        ("awaiting_invoice", None),
-        ("pending", None),
-        ("fulfilled", None),
-        ("abandoned", Some(ONE_REASON)),
-        ("failed", Some(ONE_REASON)),
-    ],
-);
-const WAIT: &Type = &Enum(&[("tick", Some(U64)), ("at", Some(U64))]);
-const MOMENT: &Type = &Maybe(&Record(&[("at", U64), ("tick", U64)]));
-const PAYMENT: &Type = &Record(&[
-    ("id", ID),
-    ("created_seq", U64),
-    ("created_at", U64),
-    ("terms", PAYMENT_TERMS),
-    ("payment_hash", SOME_ID),
-    ("preimage", SOME_PREIMAGE),
-    ("proven_hash", SOME_ID),
-    ("own_hash_paid", BOOL),
-    ("status", STATUS),
-    ("status_seq", U64),
-    ("amount", SOME_U64),
-    ("expiry", SOME_U64),
-    ("waits_until", &Maybe(WAIT)),
-    ("invoice", &Maybe(INVOICE)),
-    ("parts", &List(MANY, PART)),
-    ("former", TRIES),
-    ("batches", U32),
-    ("unread", U32),
-    ("failed_notice", SOME_NOTIFICATION),
-    ("failure_superseded", BOOL),
-    ("quiet", &Maybe(&Record(&[("tick", U64), ("seq", U64)]))),
-    ("verdict_due", &Enum(&[("no", None), ("yes", None), ("part_failed", None)])),
-    ("observations", &List(MANY, OBSERVATION)),
-    ("reported", SETTLEMENT),
-    ("remembered", SETTLEMENT),
-    ("told", &Maybe(&Record(&[("amount", SOME_U64), ("fee", SOME_U64), ("proof", BOOL)]))),
-    ("asserted", SOME_ASSERTION),
-    ("paid_elsewhere", &Maybe(PAID_ELSEWHERE)),
-    ("retries_since", MOMENT),
-    ("rests_until", MOMENT),
-]);
-const PAID: &Type = &Record(&[
-    ("preimage", SOME_PREIMAGE),
-    ("proven_hash", SOME_ID),
-    ("amount", SOME_U64),
-    ("fee", SOME_U64),
-]);
-const OUTCOME: &Type = &Enum(&[
-    ("paid", Some(PAID)),
-    (
-        "failed",
-        Some(&Record(&[
-            ("reason", REASON),
-            ("notice", &NotificationId),
-            ("paid_elsewhere", &Maybe(PAID_ELSEWHERE)),
-        ])),
-    ),
-]);
-const TOMBSTONE: &Type = &Record(&[
-    ("id", ID),
-    ("accepted_seq", U64),
-    ("payment_hash", SOME_ID),
-    ("outcome", OUTCOME),
-    ("request", &Maybe(DIGESTS)),
-    ("tries", TRIES),
-]);
-const STRAY: &Type = &Record(&[
-    ("created_seq", U64),
-    ("payment", ID),
-    ("payment_hash", ID),
-    ("preimage", SOME_PREIMAGE),
-    ("part", PART),
-    ("disowned", BOOL),
-]);
-const HASH_PAID: &Type = &Record(&[
-    ("created_seq", U64),
-    ("payment_hash", ID),
-    ("preimage", SOME_PREIMAGE),
-    ("idle_since", SOME_U64),
-]);
-const CONTENT: &Type = &Enum(&[
-    (
-        "sent",
-        Some(&Record(&[
-            ("payment", ID),
-            ("amount", SOME_U64),
-            ("fee", SOME_U64),
-            ("correction", BOOL),
-        ])),
-    ),
-    ("settled", Some(&Record(&[("payment", ID), ("amount", SOME_U64), ("fee", SOME_U64)]))),
-    (
-        "failed",
-        Some(&Record(&[
-            ("payment", ID),
-            ("hash", SOME_ID),
-            ("reason", REASON),
-            ("superseded", BOOL),
-            ("paid_elsewhere", &Maybe(PAID_ELSEWHERE)),
-        ])),
-    ),
-    ("part_succeeded", Some(&Record(&[("payment", ID), ("part", ID)]))),
-    ("part_failed", Some(&Record(&[("payment", ID), ("part", ID), ("failure", FAILURE)]))),
-    ("anomaly", Some(&Record(&[("anomaly", ANOMALY), ("repeats", U32)]))),
-]);
-const UNREAD: &Type = &Record(&[("seq", U64), ("chain", DIGEST), ("content", CONTENT)]);
-const SNAPSHOT: &Type = &Record(&[
-    ("format", &U8),
-    ("ledger", ID),
-    ("seq", U64),
-    ("chain", ID),
-    ("epoch", U64),
-    ("recovering", BOOL),
-    ("recovery_since", U64),
-    ("gap", BOOL),
-    ("misfit", SOME_U64),
-    ("tick", U64),
-    ("tick_reference", SOME_U64),
-    ("tick_unfinished", BOOL),
-    ("tick_doubted", SOME_U64),
-    ("first_reading", U64),
-    ("height", SOME_U32),
-    ("anomalies_unread", U32),
-    ("anomalies_folded", U64),
-    ("payments", &List(MANY, PAYMENT)),
-    ("tombstones", &List(MANY, TOMBSTONE)),
-    ("strays", &List(MANY, STRAY)),
-    ("hashes_paid", &List(MANY, HASH_PAID)),
-    ("held", &List(MANY, ID)),
-    ("outbox", &List(MANY, UNREAD)),
-]);
+/// `2 name `kind` else x, 4 name `kind`` or the same without numbers.
+fn fields_of(text: &'static str) -> impl Iterator<Item = (Option<u64>, Field)> {
+    let mut parts = text.split('`');
+    let mut before = parts.next().unwrap_or_default();
+    std::iter::from_fn(move || {
+        let kind = parts.next()?;
+        let after = parts.next().unwrap_or_default();
+        let words: Vec<_> = before.rsplit(',').next()?.split_whitespace().collect();
+        before = after;
+        let name = *words.last()?;
+        let otherwise = after.split(',').next()?.trim().strip_prefix("else ");
+        Some((words[0].parse().ok(), Field { name, kind, otherwise }))
+    })
+}
+
+impl Variant {
+    /// `3 `name` (field `kind`)`, `3 `name` (`kind`)` or `3 `name``.
+    fn of(text: &'static str) -> Self {
+        let (_, rest) = text.split_once('`').expect("a name");
+        let (name, rest) = rest.split_once('`').expect("its end");
+        let Some(inside) = rest.trim().strip_prefix('(').and_then(|all| all.strip_suffix(')'))
+        else {
+            return Self { name, held: Held::Nothing };
+        };
+        let (before, kind) = inside.split_once('`').expect("a kind");
+        let held = if before.is_empty() || before.ends_with(", ") {
+            Held::Value(kind.trim_end_matches('`'))
+        } else {
+            Held::Fields(Record::of(inside, "none"))
+        };
+        Self { name, held }
+    }
+}
 
 /// One snapshot.
 pub(crate) fn snapshot(bytes: &[u8]) -> Result<Value, Bad> {
-    if bytes.first() != Some(&1) {
-        return Err(Bad("not version 1"));
+    const LISTS: [(&str, &str, Option<&str>); 6] = [
+        ("payments", "list of payment", Some("created_seq")),
+        ("tombstones", "list of tombstone", Some("id")),
+        ("strays", "list of stray", Some("created_seq")),
+        ("hashes_paid", "list of hash paid", Some("payment_hash")),
+        ("held", "list of hash", None),
+        ("outbox", "list of unread", Some("seq")),
+    ];
+    let mut rest = versioned(bytes)?;
+    let mut state = read("prelude", &mut rest)?;
+    state["format"] = 1.into();
+    for (name, kind, key) in LISTS {
+        let items = read(kind, &mut rest)?;
+        let key_of = |item: &Value| order_of(key.map_or(item, |key| &item[key]));
+        let items_of = items.as_array().map(Vec::as_slice).unwrap_or_default();
+        if !items_of.is_sorted_by(|one, next| key_of(one) < key_of(next)) {
+            return Err(Bad("a list out of order"));
+        }
+        state[name] = items;
     }
-    let mut rest = bytes;
-    let state = read(SNAPSHOT, &mut rest)?;
+    for tombstone in state["tombstones"].as_array().into_iter().flatten() {
+        let digests = tombstone["request"]["digests"].as_array().map(Vec::as_slice);
+        let number = |digest: &Value| digest["field"].as_u64();
+        if !digests.unwrap_or_default().is_sorted_by(|one, next| number(one) < number(next)) {
+            return Err(Bad("digests out of order"));
+        }
+    }
     if rest.is_empty() { Ok(state) } else { Err(Bad("bytes left over")) }
+}
+
+/// Numbers by size, ids by their bytes.
+fn order_of(key: &Value) -> (u64, String) {
+    (key.as_u64().unwrap_or(0), key.as_str().unwrap_or_default().to_owned())
+}
+
+fn versioned(bytes: &[u8]) -> Result<&[u8], Bad> {
+    match bytes {
+        [0x81, rest @ ..] => Ok(rest),
+        _ => Err(Bad("not version 1")),
+    }
 }
 
 // Chapter 2.
 
-const HEADER: &Type =
-    &Record(&[("format", &U8), ("first_seq", U64), ("now", U64), ("epoch", U64), ("events", U32)]);
-
 /// One entry: its header and its events.
 pub(crate) fn entry(bytes: &[u8]) -> Result<Value, Bad> {
-    if bytes.first() != Some(&1) {
-        return Err(Bad("not version 1"));
-    }
+    let mut rest = versioned(bytes)?;
     if bytes.len() > 1 << 20 {
         return Err(Bad("larger than 1 MiB"));
     }
-    let mut rest = bytes;
-    let header = read(HEADER, &mut rest)?;
-    let (first, count) = (header["first_seq"].as_u64(), header["events"].as_u64());
-    let (Some(first @ 1..), Some(count @ 1..)) = (first, count) else {
+    let [first_seq, now, epoch] =
+        [number(&mut rest, 64)?, number(&mut rest, 64)?, number(&mut rest, 64)?];
+    let count = number(&mut rest, 32)?;
+    if first_seq == 0 || count == 0 {
         return Err(Bad("without events, or from seq 0"));
-    };
-    first.checked_add(count).ok_or(Bad("seqs beyond 64 bits"))?;
-    let events: Result<Vec<_>, _> = (0..count).map(|_| read(EVENT, &mut rest)).collect();
+    }
+    first_seq.checked_add(count).ok_or(Bad("seqs beyond 64 bits"))?;
+    let header = json!({
+        "format": 1, "first_seq": first_seq, "now": now, "epoch": epoch, "events": count
+    });
+    let events: Result<Vec<_>, _> = (0..count).map(|_| event(&mut rest)).collect();
     let value = json!({ "header": header, "events": events? });
     if rest.is_empty() { Ok(value) } else { Err(Bad("bytes left over")) }
 }
 
-fn read(what: &Type, rest: &mut &[u8]) -> Result<Value, Bad> {
-    Ok(match what {
-        U8 => take(rest, 1)?[0].into(),
-        Number(bits) => number(rest, *bits)?.into(),
-        Bool => flag(rest)?.into(),
-        Raw(count) => hex(take(rest, *count)?).into(),
-        Preimage => {
-            take(rest, 32)?;
-            "hidden".into()
+fn event(rest: &mut &[u8]) -> Result<Value, Bad> {
+    let number = usize::try_from(number(rest, 32)?).map_err(|_| Bad("no such event"))?;
+    let (name, fields) = TABLES.events.get(number).ok_or(Bad("no such event"))?;
+    let mut event = record(fields, rest)?;
+    event.insert("event".into(), (*name).into());
+    Ok(event.into())
+}
+
+fn record(of: &Record, rest: &mut &[u8]) -> Result<Map<String, Value>, Bad> {
+    let read = |field: &Field| Ok((field.name.to_owned(), read(field.kind, rest)?));
+    let mut all: Map<_, _> = of.fields.iter().map(read).collect::<Result<_, _>>()?;
+    if let Some(late) = &of.tail {
+        tail(late, rest, &mut all)?;
+    }
+    Ok(all)
+}
+
+/// Chapter 1, tails.
+fn tail(late: &[(u64, Field)], rest: &mut &[u8], all: &mut Map<String, Value>) -> Result<(), Bad> {
+    for (_, field) in late {
+        all.insert(field.name.into(), left_out(field));
+    }
+    let (mut unknown, mut last) = (Vec::new(), None);
+    for _ in 0..count(rest, 64)? {
+        let tag = number(rest, 64)?;
+        let length = number(rest, 64)?;
+        let bytes = take(rest, usize::try_from(length).unwrap_or(usize::MAX))?;
+        if last.is_some_and(|last| tag <= last) {
+            return Err(Bad("tags that do not rise"));
         }
-        NotificationId => {
+        last = Some(tag);
+        match late.iter().find(|(own, _)| *own == tag) {
+            Some((_, field)) => {
+                all.insert(field.name.into(), held(field, bytes)?);
+            }
+            None if tag % 2 == 1 && bytes.len() <= 4_096 => {
+                unknown.push(json!({ "tag": tag, "bytes": hex(bytes) }));
+            }
+            None => return Err(Bad("a tag that is not known")),
+        }
+    }
+    if !unknown.is_empty() {
+        all.insert("unknown".into(), unknown.into());
+    }
+    Ok(())
+}
+
+/// What leaving a field out of a tail says.
+fn left_out(field: &Field) -> Value {
+    let number_or_name =
+        |text: &str| text.parse::<u64>().map_or_else(|_| Value::from(text), Value::from);
+    if let Some(otherwise) = field.otherwise {
+        let values: Vec<_> = otherwise.split(" and ").map(number_or_name).collect();
+        return match TABLES.records.get(field.kind) {
+            Some(of) => {
+                let names = of.fields.iter().map(|field| field.name.to_owned());
+                Value::Object(names.zip(values).collect())
+            }
+            None => values.into_iter().next().unwrap_or_default(),
+        };
+    }
+    match field.kind.split(' ').next().unwrap_or_default() {
+        "bool" => false.into(),
+        "u8" | "u16" | "u32" | "u64" | "millis" | "height" | "msat" => 0.into(),
+        "blob" | "text" => "".into(),
+        "list" => json!([]),
+        _ => Value::Null,
+    }
+}
+
+/// What stands in a field of a tail: all of its bytes, and not what leaving it out says.
+fn held(field: &Field, bytes: &[u8]) -> Result<Value, Bad> {
+    let mut rest = bytes;
+    let mut words = field.kind.split(' ');
+    let value = match (words.next(), words.next_back()) {
+        (Some("bool"), _) => true.into(),
+        (Some("option"), _) => return whole(&field.kind["option ".len()..], bytes),
+        (Some(kind @ ("blob" | "text")), Some(limit)) => {
+            let limit: usize = limit.parse().expect("a limit");
+            let shown = if rest.len() > limit { Err(Bad("too long")) } else { show(kind, rest) };
+            rest = &[];
+            shown?
+        }
+        _ => return whole(field.kind, bytes).and_then(|value| said(field, value)),
+    };
+    if rest.is_empty() { said(field, value) } else { Err(Bad("bytes left over in a field")) }
+}
+
+fn said(field: &Field, value: Value) -> Result<Value, Bad> {
+    if value == left_out(field) { Err(Bad("a field that says nothing")) } else { Ok(value) }
+}
+
+fn whole(kind: &'static str, mut bytes: &[u8]) -> Result<Value, Bad> {
+    let value = read(kind, &mut bytes)?;
+    if bytes.is_empty() { Ok(value) } else { Err(Bad("bytes left over in a field")) }
+}
+
+fn show(kind: &str, bytes: &[u8]) -> Result<Value, Bad> {
+    if kind == "blob" {
+        return Ok(hex(bytes).into());
+    }
+    std::str::from_utf8(bytes).map(Value::from).map_err(|_| Bad("text that is not UTF-8"))
+}
+
+/// A value of a type as the document names it.
+fn read(kind: &'static str, rest: &mut &[u8]) -> Result<Value, Bad> {
+    Ok(match kind {
+        "u8" => take(rest, 1)?[0].into(),
+        "u16" => number(rest, 16)?.into(),
+        "u32" | "height" => number(rest, 32)?.into(),
+        "u64" | "msat" | "millis" | "scid" => number(rest, 64)?.into(),
+        "bool" => flag(rest)?.into(),
+        "payment id" | "part id" | "hash" | "offer hash" | "ledger id" | "chain hash" => {
+            hex(take(rest, 32)?).into()
+        }
+        "preimage" => take(rest, 32).map(|_| "hidden".into())?,
+        "node id" => hex(take(rest, 33)?).into(),
+        "digest" => hex(take(rest, 8)?).into(),
+        "notification id" => {
             let seq = number(rest, 64)?;
             format!("{seq}-{}", hex(take(rest, 8)?)).into()
         }
-        Blob(limit) => hex(counted(rest, *limit)?).into(),
-        Text(limit) => {
-            let text = std::str::from_utf8(counted(rest, *limit)?);
-            text.map_err(|_| Bad("text that is not UTF-8"))?.into()
+        "state digest" => {
+            let version = take(rest, 1)?[0];
+            format!("{version}:{}", hex(take(rest, 32)?)).into()
         }
-        Maybe(inner) if flag(rest)? => read(inner, rest)?,
-        Maybe(_) => Value::Null,
-        List(limit, inner) => {
-            let count = count(rest, *limit)?;
-            (0..count).map(|_| read(inner, rest)).collect::<Result<Vec<_>, _>>()?.into()
+        "head" => {
+            let seq = number(rest, 64)?;
+            json!({ "seq": seq, "chain": hex(take(rest, 32)?) })
         }
-        Record(fields) => record(fields, rest)?.into(),
-        Extended(fields, more) => {
-            let mut all = record(fields, rest)?;
-            if flag(rest)? {
-                let before = *rest;
-                all.extend(record(more, rest)?);
-                let said = &before[..before.len() - rest.len()];
-                if said.iter().all(|byte| *byte == 0) {
-                    return Err(Bad("a record that is there with nothing in it"));
-                }
-            }
-            all.into()
-        }
-        Enum(variants) => match variant(rest, variants)? {
-            (name, None) => (*name).into(),
-            (name, Some(inner)) => json!({ *name: read(inner, rest)? }),
-        },
-        Tagged(tag, variants) => {
-            let (name, inner) = variant(rest, variants)?;
-            let mut fields = inner.map_or(Ok(json!({})), |inner| read(inner, rest))?;
-            fields[*tag] = (*name).into();
-            fields
-        }
+        _ => return compound(kind, rest),
     })
 }
 
-fn record(fields: Fields, rest: &mut &[u8]) -> Result<Map<String, Value>, Bad> {
-    let read = |(name, inner): &(&str, &Type)| Ok(((*name).to_owned(), read(inner, rest)?));
-    fields.iter().map(read).collect()
+fn compound(kind: &'static str, rest: &mut &[u8]) -> Result<Value, Bad> {
+    if let Some(inner) = kind.strip_prefix("option ") {
+        return if flag(rest)? { read(inner, rest) } else { Ok(Value::Null) };
+    }
+    if let Some(list) = kind.strip_prefix("list ") {
+        let (limit, inner) = list.split_once("of ").expect("a list of something");
+        let limit = limit.trim().trim_start_matches("≤ ").parse().unwrap_or((1 << 32) - 1);
+        let items = (0..count(rest, limit)?).map(|_| read(inner, rest));
+        return items.collect::<Result<Vec<_>, _>>().map(Value::from);
+    }
+    if let Some((kind @ ("blob" | "text"), limit)) = kind.split_once(" ≤ ") {
+        let bytes = count(rest, limit.parse().expect("a limit"))?;
+        return show(kind, take(rest, usize::try_from(bytes).unwrap_or(usize::MAX))?);
+    }
+    if let Some(of) = TABLES.records.get(kind) {
+        return record(of, rest).map(Value::from);
+    }
+    let variants = TABLES.enums.get(kind).unwrap_or_else(|| panic!("no type {kind}"));
+    let number = usize::try_from(number(rest, 32)?).map_err(|_| Bad("no such variant"))?;
+    let Variant { name, held } = variants.get(number).ok_or(Bad("no such variant"))?;
+    let inner = match held {
+        Held::Nothing => None,
+        Held::Value(kind) => Some(read(kind, rest)?),
+        Held::Fields(fields) => Some(Value::Object(record(fields, rest)?)),
+    };
+    // The name stands beside the fields.
+    if matches!(kind, "anomaly" | "status") {
+        let mut fields = inner.unwrap_or_else(|| json!({}));
+        fields[kind] = (*name).into();
+        return Ok(fields);
+    }
+    Ok(inner.map_or_else(|| (*name).into(), |inner| json!({ *name: inner })))
 }
 
 fn take<'a>(rest: &mut &'a [u8], count: usize) -> Result<&'a [u8], Bad> {
@@ -578,17 +387,4 @@ fn flag(rest: &mut &[u8]) -> Result<bool, Bad> {
 fn count(rest: &mut &[u8], limit: u64) -> Result<u64, Bad> {
     let count = number(rest, 64)?;
     if count > limit { Err(Bad("a count above its limit")) } else { Ok(count) }
-}
-
-fn counted<'a>(rest: &mut &'a [u8], limit: u64) -> Result<&'a [u8], Bad> {
-    let count = count(rest, limit)?;
-    take(rest, usize::try_from(count).map_err(|_| Bad("the bytes end too early"))?)
-}
-
-fn variant(
-    rest: &mut &[u8],
-    variants: Variants,
-) -> Result<&'static (&'static str, Option<&'static Type>), Bad> {
-    let number = usize::try_from(number(rest, 32)?).map_err(|_| Bad("no such variant"))?;
-    variants.get(number).ok_or(Bad("no such variant"))
 }

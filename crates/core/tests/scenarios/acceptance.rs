@@ -1,12 +1,10 @@
 //! The acceptance scenarios 38 to 51 that no other file plays.
 
-use payonce_core::{
-    Deadline, FactRefusal, FailureReason, MarkPaid, Msat, Request, RetryPolicy, UnixMillis,
-};
+use payonce_core::{Deadline, FactRefusal, FailureReason, MarkPaid, Msat, RetryPolicy, UnixMillis};
 
 use crate::support::{
-    Scenario, T0, adopted, delegated, forever, hash, htlc, id, live, offer, pay, play, seconds,
-    window,
+    Scenario, T0, adopted, but, delegated, forever, hash, htlc, id, live, offer, pay, play,
+    seconds, window,
 };
 
 const YEAR_2099: UnixMillis = UnixMillis(4_070_908_800_000);
@@ -188,7 +186,7 @@ fn s43_back_from_the_dead() {
 #[test]
 fn s46_a_wrong_clock_at_acceptance() {
     play(window(), |s| {
-        let request = Request { retry: RetryPolicy::Until(60_000), ..pay("a", 1_000) };
+        let request = but(pay("a", 1_000), |request| request.retry = RetryPolicy::Until(60_000));
         s.set_clock(YEAR_2099);
         s.send("A", request).accepted();
         s.set_clock(T0.plus(seconds(1)));
@@ -205,7 +203,7 @@ fn s46_a_wrong_clock_at_acceptance() {
 #[test]
 fn s46_ticks_bound_a_duration() {
     play(window(), |s| {
-        let request = Request { retry: RetryPolicy::Until(60_000), ..pay("a", 1_000) };
+        let request = but(pay("a", 1_000), |request| request.retry = RetryPolicy::Until(60_000));
         s.send("A", request).accepted();
         s.dispatch("A", 1, [htlc("p", 1_000, 1)]).recorded();
         s.fail("A", "p").recorded();
@@ -226,7 +224,7 @@ fn s46_ticks_bound_a_duration() {
 fn s46_one_tick_in_2099_fails_nothing() {
     play(window(), |s| {
         let expiry = Some(s.now().plus(seconds(600)));
-        s.send("A", Request { expiry, ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.expiry = expiry)).accepted();
         s.send("O", offer("o", 9, Deadline::At(s.now().plus(seconds(600))))).accepted();
         let right = s.now();
         s.set_clock(YEAR_2099);
@@ -323,7 +321,7 @@ fn s51_told_again() {
 fn a_payment_rests_before_it_is_due_again() {
     live(window(), |s| {
         let backoff = payonce_core::Backoff { first_ms: 10_000, max_ms: 15_000 };
-        s.send("A", Request { backoff, ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.backoff = backoff)).accepted();
         s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
         s.fail("A", "p").recorded();
         s.due(&[]);
@@ -352,7 +350,7 @@ fn a_duplicate_names_what_was_given_up_and_why() {
         s.send("A", pay("a", 1_000)).accepted();
         s.claim("Z", "z", "a").recorded();
         s.is("A", "Fulfilled");
-        s.send("B", Request { amount: Msat(5), ..pay("a", 5) }).hash_in_use("A");
+        s.send("B", but(pay("a", 5), |request| request.amount = Msat(5))).hash_in_use("A");
         assert_eq!(FailureReason::PaidElsewhere.to_string(), "paid elsewhere");
     });
 }

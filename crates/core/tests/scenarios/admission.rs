@@ -6,8 +6,8 @@ use payonce_core::{
 };
 
 use crate::support::{
-    T0, delegated, forever, hash, htlc, id, live, offer, pay, play, preimage, seconds, unlimited,
-    window,
+    T0, but, delegated, forever, hash, htlc, id, live, offer, pay, play, preimage, seconds,
+    unlimited, window,
 };
 
 /// Every combination of what may be wrong: the first in the documented order wins.
@@ -18,14 +18,14 @@ fn send_is_checked_in_order() {
         let [known, conflict, in_use, zero, long, expired] = std::array::from_fn(has);
         live(window(), |s| {
             let expiry = s.now().plus(seconds(10));
-            let good = Request { expiry: Some(expiry), ..pay("a", 1_000) };
+            let good = but(pay("a", 1_000), |request| request.expiry = Some(expiry));
             if known {
                 s.send("A", good.clone()).accepted();
             }
             let mut request = good;
             request.payee = conflict.then(|| NodeId::from_bytes([2; 33]));
             if in_use {
-                let other = Request { target: pay("b", 1).target, ..pay("b", 1) };
+                let other = but(pay("b", 1), |request| request.target = pay("b", 1).target);
                 s.send("B", other).accepted();
                 request.target = pay("b", 1).target;
             }
@@ -78,7 +78,7 @@ fn a_conflict_names_the_first_field_in_order() {
         (RequestField::Instructions, |request| request.instructions = (&[1, 2]).into()),
         (RequestField::Metadata, |request| request.metadata = (&[1]).into()),
     ];
-    let own = Request { instructions: (&[7; 100]).into(), ..pay("a", 1_000) };
+    let own = but(pay("a", 1_000), |request| request.instructions = (&[7; 100]).into());
     live(forever(), |s| {
         s.send("A", own.clone()).accepted();
         for stage in ["live", "over", "remembered"] {
@@ -99,7 +99,8 @@ fn a_conflict_names_the_first_field_in_order() {
 #[test]
 fn an_expired_invoice_that_is_paid_answers_paid() {
     play(window(), |s| {
-        let request = Request { expiry: Some(s.now().plus(seconds(5))), ..pay("a", 1_000) };
+        let request =
+            but(pay("a", 1_000), |request| request.expiry = Some(s.now().plus(seconds(5))));
         s.send("A", request.clone()).accepted();
         s.dispatch("A", 1, [htlc("p", 1_000, 1)]).recorded();
         s.pass(seconds(50));
@@ -114,14 +115,14 @@ fn what_is_not_a_request() {
         let too_much = Msat(Msat::MAX.0 + 1);
         let refusal = SendRefusal::AmountTooLarge { amount: too_much, limit: Msat::MAX };
         s.send("A", pay("a", too_much.0)).refused(refusal);
-        s.send("A", Request { max_fee: too_much.into(), ..pay("a", 1) }).refused(refusal);
+        s.send("A", but(pay("a", 1), |request| request.max_fee = too_much.into())).refused(refusal);
         s.send("A", pay("a", 0)).refused(SendRefusal::ZeroAmount);
         let (bytes, limit) = (16_385, 16_384);
         let field = RequestField::Instructions;
-        s.send("A", Request { instructions: vec![0; bytes].into(), ..pay("a", 1) })
+        s.send("A", but(pay("a", 1), |request| request.instructions = vec![0; bytes].into()))
             .refused(SendRefusal::TooLong { field, bytes, limit });
         let now = s.now();
-        s.send("A", Request { expiry: Some(now), ..pay("a", 1) })
+        s.send("A", but(pay("a", 1), |request| request.expiry = Some(now)))
             .refused(SendRefusal::Expired { expiry: now, now });
         s.send("A", offer("o", 1, Deadline::At(now)))
             .refused(SendRefusal::Expired { expiry: now, now });
@@ -217,7 +218,8 @@ fn the_earlier_expiry_counts() {
     for (own, invoiced) in [(10, 20), (20, 10)] {
         play(window(), |s| {
             let (own, invoiced) = (s.now().plus(seconds(own)), s.now().plus(seconds(invoiced)));
-            let request = Request { expiry: Some(own), ..offer("o", 10, Deadline::Ticks(9)) };
+            let request =
+                but(offer("o", 10, Deadline::Ticks(9)), |request| request.expiry = Some(own));
             s.send("A", request).accepted();
             s.run(ReceiveInvoice { expiry: Some(invoiced), ..invoice("a", 10) }).recorded();
             s.due(&["A"]);
@@ -234,7 +236,8 @@ fn an_invoice_after_the_retries_are_over_is_refused() {
     live(window(), |s| {
         let retry = RetryPolicy::Until(seconds(60));
         let until = s.now().plus(seconds(60));
-        s.send("A", Request { retry, ..offer("o", 10, Deadline::Ticks(99)) }).accepted();
+        s.send("A", but(offer("o", 10, Deadline::Ticks(99)), |request| request.retry = retry))
+            .accepted();
         s.dispatch("A", 1, [delegated("d")]).recorded();
         s.pass(seconds(10));
         s.fail("A", "d").recorded();

@@ -2,11 +2,11 @@
 
 use payonce_core::{
     AdoptPart, CloseGapRefusal, Deadline, DispatchRefusal, FactRefusal, Fate, Msat, PartKind,
-    Request, RetryPolicy, SendRefusal,
+    RetryPolicy, SendRefusal,
 };
 
 use crate::support::{
-    Scenario, delegated, forever, hash, htlc, id, live, offer, part, pay, play, window,
+    Scenario, but, delegated, forever, hash, htlc, id, live, offer, part, pay, play, window,
 };
 
 /// A part of which the node knows no amount.
@@ -21,7 +21,8 @@ fn a_part_of_unknown_amount_leaves_nothing_missing() {
     let htlc_kind = PartKind::Htlc { cltv_expiry: None, first_channel: None };
     for kind in [htlc_kind, PartKind::Delegated] {
         play(window(), |s| {
-            s.send("A", Request { max_fee: Msat(9).into(), ..pay("a", 1_000) }).accepted();
+            s.send("A", but(pay("a", 1_000), |request| request.max_fee = Msat(9).into()))
+                .accepted();
             s.crash();
             s.run(of_unknown_amount(kind)).recorded();
             s.finish();
@@ -39,7 +40,8 @@ fn a_part_of_unknown_amount_leaves_nothing_missing() {
 #[test]
 fn an_adopted_part_was_an_attempt() {
     play(window(), |s| {
-        s.send("A", Request { retry: RetryPolicy::Attempts(0), ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.retry = RetryPolicy::Attempts(0)))
+            .accepted();
         s.crash();
         s.adopt("A", "u", "a", (1_000, 1)).recorded();
         s.finish();

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use payonce_core::{
     DecodeError, Entry, Event, EventSource, EventStore, FORMAT_VERSION, Head, Ledger, LedgerError,
-    LedgerId, Opening, Remember, Replay, ReplayError, Send, State, StoredEntry, decode_events,
-    verify,
+    LedgerId, OpenError, Opening, Remember, Replay, ReplayError, Send, Snapshot, State, StoreError,
+    StoredEntry, decode_events, verify,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
@@ -90,10 +90,10 @@ fn a_newer_format_says_so() {
         let found = known + 1;
         let newer = DecodeError::NewerVersion { found, known };
         let mut entry = s.log().remove(0);
-        entry[0] = found;
+        entry[0] = 0x80 + found;
         assert_eq!(decoded(&entry), Err(newer.clone()));
         let mut snapshot = s.state().encode();
-        snapshot[0] = found;
+        snapshot[0] = 0x80 + found;
         assert_eq!(State::decode(&snapshot, 1).map(drop), Err(newer));
         entry[0] = 0;
         assert_eq!(decoded(&entry), Err(DecodeError::NoSuchVersion { found: 0 }));
@@ -108,7 +108,7 @@ fn ledger_id() -> LedgerId {
 /// A log with these events, an entry each.
 fn log_of(events: &[Event]) -> MemoryStore {
     let mut store = MemoryDisk::new(ledger_id()).open();
-    let mut head = store.fence().expect("nothing is planned");
+    let mut head = store.fence().expect("nothing is planned").head;
     for event in events {
         let entry = Entry::new(head, 1, T0, std::slice::from_ref(event)).expect("it is one event");
         head = entry.after();
@@ -117,8 +117,15 @@ fn log_of(events: &[Event]) -> MemoryStore {
     store
 }
 
-fn opened() -> Event {
-    Event::Opened { epoch: 1, restored: false, program: "tests".into() }
+fn opened(epoch: u64) -> Event {
+    Event::Opened {
+        epoch,
+        restored: false,
+        program: "tests".into(),
+        format: FORMAT_VERSION,
+        holder: "".into(),
+        fence: None,
+    }
 }
 
 /// Evolve drops no event: one that does not fit is named, and such a log is not opened.
@@ -127,7 +134,7 @@ fn an_event_that_does_not_fit_is_named() {
     let misfits = [
         Event::Recovered,
         Event::GapClosed,
-        Event::Opened { epoch: 7, restored: false, program: "tests".into() },
+        opened(7),
         Event::Ticked { tick: 9, reference: T0, unfinished: false, doubted: None },
         Event::PaymentSent {
             id: id("A"),
@@ -142,7 +149,7 @@ fn an_event_that_does_not_fit_is_named() {
         Event::HashReleased { payment_hash: hash("a") },
     ];
     for misfit in misfits {
-        let store = log_of(&[opened(), Event::Recovered, misfit.clone(), Event::GapFound]);
+        let store = log_of(&[opened(1), Event::Recovered, misfit.clone(), Event::GapFound]);
         let error = verify(&store, 1).map(drop).expect_err("it does not fit");
         assert!(matches!(error, ReplayError::Misfit { seq: 3 }), "{misfit:?}: {error}");
     }
@@ -194,7 +201,7 @@ fn leads_to(log: &[Vec<u8>], head: Head) -> bool {
 /// The entries of one ledger never fit another.
 #[test]
 fn a_log_of_another_ledger() {
-    let store = log_of(&[opened(), Event::Recovered]);
+    let store = log_of(&[opened(1), Event::Recovered]);
     let mut replay = Replay::new(LedgerId::from_bytes([8; 32]), 1);
     store
         .replay(1, &mut |entry| {
@@ -210,7 +217,7 @@ fn a_log_of_another_ledger() {
 #[test]
 fn an_entry_of_another_writer_does_not_fit() {
     for epoch in [0, 2, 77, u64::MAX] {
-        let mut store = log_of(&[opened(), Event::Recovered]);
+        let mut store = log_of(&[opened(1), Event::Recovered]);
         let head = store.head().expect("nothing is planned");
         let entry = Entry::new(head, epoch, T0, &[Event::GapFound]).expect("it is one event");
         store.append(&[entry]).expect("nothing is planned");
@@ -225,12 +232,15 @@ fn a_snapshot_with_a_number_at_its_end_is_none() {
     live(window(), |s| {
         s.send("A", pay("a", 1_000)).accepted();
         let bytes = s.state().encode();
-        // Format, ledger id, head: then epoch, recovery, gap and misfit, one byte each; then the tick.
+        // Version, ledger id, head: then the epoch and the tail, two fields, of which the first is in
+        // which epoch recovery began.
         let epoch_at = 1 + 32 + 1 + 32;
-        for (what, at, now) in [("epoch", epoch_at, 1), ("tick", epoch_at + 5, 0)] {
-            assert_eq!(bytes[at], now, "{what}");
+        assert_eq!(bytes[epoch_at..epoch_at + 5], [1, 2, 4, 1, 1]);
+        let last = [0xfd, 255, 255, 255, 255, 255, 255, 255, 255];
+        let tick = [&[1, 3, 4, 1, 1, 8, 9][..], &last].concat();
+        for (what, of, forged_as) in [("epoch", 1, last.to_vec()), ("tick", 5, tick)] {
             let mut forged = bytes.clone();
-            forged.splice(at..=at, [0xfd, 255, 255, 255, 255, 255, 255, 255, 255]);
+            forged.splice(epoch_at..epoch_at + of, forged_as);
             let error = State::decode(&forged, 1).map(drop).expect_err(what);
             assert!(matches!(error, DecodeError::Malformed { .. }), "{what}: {error}");
         }
@@ -266,4 +276,107 @@ fn a_snapshot_that_lies_is_found_by_verifying() {
     assert!(ledger.query(|state| state.payment(&id("A")).is_none()).expect("it answers"));
     let error = ledger.verify(1).expect_err("the snapshot lied");
     assert!(matches!(error, LedgerError::StateDiffers { .. }), "{error}");
+}
+
+/// A ledger with some history, whose snapshot may become its base.
+fn with_a_snapshot(disk: &MemoryDisk) -> Ledger<MemoryStore> {
+    let opening = Opening::new(Remember::Window, 1);
+    let recovery = Ledger::open(disk.open(), &opening, T0).expect("it opens");
+    let mut ledger = recovery.finish(T0).expect("nothing fails");
+    ledger.execute(Send::new(id("A"), pay("a", 1_000)), T0).expect("accepted");
+    ledger.save_snapshot().expect("kept");
+    ledger
+}
+
+/// The chain covers entries and no states: what becomes a base is recorded first, and a base that the
+/// log does not name is none.
+#[test]
+fn a_base_that_the_log_does_not_name_is_refused() {
+    let opening = Opening::new(Remember::Window, 1);
+    let disk = MemoryDisk::new(ledger_id());
+    let mut ledger = with_a_snapshot(&disk);
+    let base = ledger.drop_history(ledger.head(), 1).expect("dropped");
+    assert!(ledger.head().seq > base.seq, "it was recorded");
+    assert_eq!(ledger.drop_history(ledger.head(), 1).expect("the same again"), base);
+    ledger.save_snapshot().expect("kept");
+    let next = ledger.drop_history(ledger.head(), 1).expect("dropped");
+    drop(ledger);
+    let state = verify(&disk.open(), 1).expect("the log names its base");
+    assert!(Ledger::open(disk.open(), &opening, T0).is_ok());
+
+    let other = MemoryDisk::new(ledger_id());
+    let mut store = with_a_snapshot(&other).into_store();
+    store
+        .drop_history(store.load_snapshot(u64::MAX).expect("").expect("kept").at)
+        .expect("dropped");
+    drop(store);
+    let differs = |error: &ReplayError| matches!(error, ReplayError::BaseDiffers { .. });
+    assert!(verify(&other.open(), 1).is_err_and(|error| differs(&error)));
+    match Ledger::open(other.open(), &opening, T0) {
+        Err(OpenError::Replay(error)) if differs(&error) => {}
+        other => panic!("a base that nobody recorded: {:?}", other.map(drop)),
+    }
+    // The base that is named, with a byte of a height in it that was never told.
+    let mut lie = disk.open().base().expect("sound").expect("it was dropped");
+    assert_eq!(lie.at, next);
+    let at = lie.bytes.len() - 7;
+    assert_eq!(state.check_base(&Based(&disk.open(), lie.clone())).map_err(|_| ()), Ok(()));
+    lie.bytes[at] ^= 1;
+    assert!(state.check_base(&Based(&disk.open(), lie)).is_err_and(|error| differs(&error)));
+}
+
+/// A log with another base.
+struct Based<'a>(&'a MemoryStore, Snapshot);
+
+impl EventSource for Based<'_> {
+    fn ledger_id(&self) -> LedgerId {
+        self.0.ledger_id()
+    }
+
+    fn head(&self) -> Result<Head, StoreError> {
+        self.0.head()
+    }
+
+    fn replay(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.0.replay(from, visit)
+    }
+
+    fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
+        self.0.load_snapshot(at_most)
+    }
+
+    fn base(&self) -> Result<Option<Snapshot>, StoreError> {
+        Ok(Some(self.1.clone()))
+    }
+}
+
+/// An older program's log, and a snapshot of a newer one: an accelerator that does not help.
+#[test]
+fn a_newer_snapshot_that_is_no_base_is_passed_over() {
+    let disk = MemoryDisk::new(ledger_id());
+    let mut ledger = with_a_snapshot(&disk);
+    ledger.execute(Send::new(id("B"), pay("b", 1_000)), T0).expect("accepted");
+    let head = ledger.head();
+    let mut store = ledger.into_store();
+    store.save_snapshot(head, &[0x80 + FORMAT_VERSION + 1, 1, 2, 3]).expect("kept");
+    drop(store);
+    let opening = Opening::new(Remember::Window, 1);
+    let recovery = Ledger::open(disk.open(), &opening, T0).expect("passed over");
+    let mut ledger = recovery.finish(T0).expect("nothing fails");
+    assert!(ledger.query(|state| state.payment(&id("B")).is_some()).expect("it answers"));
+    ledger.verify(1).expect("the same state");
+    // As a base it is the log.
+    let mut store = ledger.into_store();
+    store.drop_history(head).expect("dropped");
+    drop(store);
+    match Ledger::open(disk.open(), &opening, T0) {
+        Err(OpenError::Replay(ReplayError::Base { error, .. })) => {
+            assert!(matches!(error, DecodeError::NewerVersion { .. }), "{error}");
+        }
+        other => panic!("a base that is not read: {:?}", other.map(drop)),
+    }
 }

@@ -3,11 +3,11 @@
 
 use payonce_core::{
     Assertion, AssertionLimit, FactRefusal, FailPart, Failure, Fate, FinalizePart, MarkPaid, Msat,
-    ObservationKind, ObservePart, Request, RetryPolicy, Settlement, Tick,
+    ObservationKind, ObservePart, RetryPolicy, Settlement, Tick,
 };
 
 use crate::support::{
-    Scenario, delegated, hash, htlc, id, live, part, pay, permanent, play, window,
+    Scenario, but, delegated, hash, htlc, id, live, part, pay, permanent, play, window,
 };
 
 fn one_part_out(s: &mut Scenario) {
@@ -159,7 +159,8 @@ fn word() -> Failure {
 #[test]
 fn an_operators_word_on_an_htlc() {
     play(window(), |s| {
-        s.send("A", Request { retry: RetryPolicy::Attempts(0), ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.retry = RetryPolicy::Attempts(0)))
+            .accepted();
         s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
         let from = AssertionLimit::Height(800_144);
         let early = || FactRefusal::AssertedTooEarly { part: part("p"), from };

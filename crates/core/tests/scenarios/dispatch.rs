@@ -2,11 +2,11 @@
 
 use payonce_core::{
     AdoptPart, Deadline, Dispatch, DispatchRefusal as Refusal, FactRefusal, FailureReason, Fate,
-    HashHolder, HoldHash, Msat, NewPart, PartKind, Request, RetryPolicy, ShortChannelId, Status,
+    HashHolder, HoldHash, Msat, NewPart, PartKind, RetryPolicy, ShortChannelId, Status,
 };
 
 use crate::support::{
-    delegated, forever, hash, htlc, id, live, offer, part, pay, play, seconds, window,
+    but, delegated, forever, hash, htlc, id, live, offer, part, pay, play, seconds, window,
 };
 
 /// What may be wrong with a batch, in the documented order.
@@ -50,7 +50,15 @@ fn dispatch_with(is: impl Fn(Wrong) -> bool) {
         let expiry = s.now().plus(seconds(10));
         let retry = RetryPolicy::Attempts(u32::from(!is(Wrong::UsedUp)));
         let max_fee = Msat(100).into();
-        s.send("A", Request { expiry: Some(expiry), retry, max_fee, ..pay("a", 1_000) }).accepted();
+        s.send(
+            "A",
+            but(pay("a", 1_000), |request| {
+                request.expiry = Some(expiry);
+                request.retry = retry;
+                request.max_fee = max_fee;
+            }),
+        )
+        .accepted();
         let first = if is(Wrong::NothingMissing) { 1_000 } else { 600 };
         s.dispatch("A", 1, [htlc("p", first, 10)]).recorded();
         if is(Wrong::NotOpen) {
@@ -179,7 +187,7 @@ fn an_offer_without_its_invoice_takes_delegated_parts_only() {
 #[test]
 fn a_delegated_part_counts_all_that_is_left() {
     play(window(), |s| {
-        s.send("A", Request { max_fee: Msat(50).into(), ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.max_fee = Msat(50).into())).accepted();
         s.dispatch("A", 1, [htlc("p", 400, 10)]).recorded();
         s.dispatch("A", 2, [delegated("d")]).recorded();
         let delegated = s.state().payment(&id("A")).and_then(|at| at.part(&part("d"))).cloned();
@@ -197,7 +205,7 @@ fn a_delegated_part_counts_all_that_is_left() {
 fn no_deadline_acts_while_a_delegated_part_is_unresolved() {
     play(window(), |s| {
         let expiry = Some(s.now().plus(seconds(10)));
-        s.send("A", Request { expiry, ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.expiry = expiry)).accepted();
         s.dispatch("A", 1, [htlc("p", 400, 10)]).recorded();
         s.dispatch("A", 2, [delegated("d")]).recorded();
         s.pass(seconds(20));
@@ -213,7 +221,8 @@ fn no_deadline_acts_while_a_delegated_part_is_unresolved() {
 #[test]
 fn a_batch_wholly_withdrawn_gives_its_attempt_back() {
     play(window(), |s| {
-        s.send("A", Request { retry: RetryPolicy::Attempts(1), ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.retry = RetryPolicy::Attempts(1)))
+            .accepted();
         s.dispatch("A", 1, [htlc("p", 500, 1), htlc("q", 500, 1)]).recorded();
         s.withdraw("A", "p").recorded();
         assert_eq!(s.missing("A").attempt, 2, "a part of it is out");
@@ -250,7 +259,7 @@ fn only_a_part_in_flight_was_never_sent() {
 fn withdrawn_with_no_time_left_fails_at_once() {
     play(window(), |s| {
         let expiry = Some(s.now().plus(seconds(10)));
-        s.send("A", Request { expiry, ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.expiry = expiry)).accepted();
         s.dispatch("A", 1, [htlc("p", 1_000, 1)]).recorded();
         s.pass(seconds(10));
         s.withdraw("A", "p").recorded();
@@ -263,7 +272,7 @@ fn until_lets_the_first_batch_come_later() {
     play(window(), |s| {
         let retry = RetryPolicy::Until(seconds(60));
         let until = s.now().plus(seconds(60));
-        s.send("A", Request { retry, ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.retry = retry)).accepted();
         s.pass(seconds(600));
         s.due(&["A"]);
         s.dispatch("A", 1, [htlc("p", 400, 1)]).recorded();
@@ -309,7 +318,8 @@ fn overdue_parts_are_found_by_their_height() {
 fn fees_that_are_out_above_the_maximum_leave_no_room() {
     for added in [0, 1] {
         play(window(), |s| {
-            s.send("A", Request { max_fee: Msat(50).into(), ..pay("a", 1_000) }).accepted();
+            s.send("A", but(pay("a", 1_000), |request| request.max_fee = Msat(50).into()))
+                .accepted();
             s.crash();
             s.adopt("A", "u", "a", (600, 60)).recorded();
             s.finish();
@@ -330,7 +340,7 @@ fn fees_that_are_out_above_the_maximum_leave_no_room() {
 #[test]
 fn an_unknown_fee_that_is_out_leaves_no_room() {
     play(window(), |s| {
-        s.send("A", Request { max_fee: Msat(50).into(), ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.max_fee = Msat(50).into())).accepted();
         s.crash();
         let kind = PartKind::Htlc { cltv_expiry: Some(900_000), first_channel: None };
         let (amount, fee) = (Some(Msat(600)), None);

@@ -1,8 +1,8 @@
 //! What the network tells of parts, in every order (scenarios 3, 5 to 8, 30, 31).
 
-use payonce_core::{Fate, Msat, Payment, Request, RetryPolicy};
+use payonce_core::{Fate, Msat, Payment, RetryPolicy};
 
-use crate::support::{Scenario, htlc, id, pay, permanent, play, window};
+use crate::support::{Scenario, but, htlc, id, pay, permanent, play, window};
 
 fn one_part_out(s: &mut Scenario) {
     s.send("A", pay("a", 1_000)).accepted();
@@ -90,7 +90,8 @@ fn s07_three_parts_in_any_order() {
 #[test]
 fn s08_one_part_fails_the_other_pays() {
     play(window(), |s| {
-        s.send("A", Request { retry: RetryPolicy::Attempts(0), ..pay("a", 2_000) }).accepted();
+        s.send("A", but(pay("a", 2_000), |request| request.retry = RetryPolicy::Attempts(0)))
+            .accepted();
         s.dispatch("A", 1, [htlc("p", 1_000, 1), htlc("q", 1_000, 1)]).recorded();
         s.fail("A", "p").recorded();
         s.unread(&["A part p failed"]);

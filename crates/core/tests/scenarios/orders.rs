@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use payonce_core::{
     AdoptPart, ClaimPart, Command, Deadline, FailPart, Failure, Fate, MarkPaid, Msat, PartKind,
-    PaymentHash, Request, RetryPolicy, Settlement, StatusKind, Sums, WithdrawPart,
+    PaymentHash, RetryPolicy, Settlement, StatusKind, Sums, WithdrawPart,
 };
 
 use crate::support::{
-    Scenario, delegated, hash, htlc, id, live, offer, part, pay, permanent, preimage, window,
+    Scenario, but, delegated, hash, htlc, id, live, offer, part, pay, permanent, preimage, window,
 };
 
 /// What may not depend on the order: not the reason, and not the number of notifications.
@@ -116,7 +116,8 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
 }
 
 fn three_parts(s: &mut Scenario) {
-    s.send("A", Request { retry: RetryPolicy::Attempts(0), ..pay("a", 3_000) }).accepted();
+    s.send("A", but(pay("a", 3_000), |request| request.retry = RetryPolicy::Attempts(0)))
+        .accepted();
     s.dispatch("A", 1, [htlc("p", 1_000, 1), htlc("q", 1_000, 2), htlc("r", 1_000, 3)]).recorded();
 }
 

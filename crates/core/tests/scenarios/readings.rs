@@ -3,11 +3,11 @@
 
 use payonce_core::{
     ClaimPart, Deadline, DispatchRefusal, Fate, HoldHash, ListParts, MarkPaid, NotificationId,
-    Request, RetryPolicy, SayAgain, Status,
+    RetryPolicy, SayAgain, Status,
 };
 
 use crate::support::{
-    Scenario, delegated, forever, hash, htlc, id, live, offer, part, pay, permanent, preimage,
+    Scenario, but, delegated, forever, hash, htlc, id, live, offer, part, pay, permanent, preimage,
     window,
 };
 
@@ -94,7 +94,7 @@ fn who_holds_a_hash_that_a_recovery_tells_is_paid_is_given_up_when_it_finishes()
 
 /// A fails under a, is tried anew under b, and its first part is listed as out again: a stray of A.
 fn earlier_part_out(s: &mut Scenario) {
-    let once = |name| Request { retry: RetryPolicy::Attempts(0), ..pay(name, 1_000) };
+    let once = |name| but(pay(name, 1_000), |request| request.retry = RetryPolicy::Attempts(0));
     s.send("A", once("a")).accepted();
     s.dispatch("A", 1, [htlc("p", 1_000, 0)]).recorded();
     s.fail("A", "p").recorded();
@@ -191,7 +191,7 @@ fn a_withdrawn_batch_uses_up_its_number() {
 #[test]
 fn a_part_of_an_earlier_try_is_no_attempt_of_this_one() {
     live(forever(), |s| {
-        let once = Request { retry: RetryPolicy::Attempts(0), ..pay("a", 1_000) };
+        let once = but(pay("a", 1_000), |request| request.retry = RetryPolicy::Attempts(0));
         s.send("A", once.clone()).accepted();
         s.dispatch("A", 1, [htlc("p", 1_000, 0)]).recorded();
         s.fail("A", "p").recorded();

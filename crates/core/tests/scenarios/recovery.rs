@@ -1,12 +1,12 @@
 //! What an opening asks and what the node answers (scenarios 12, 15 to 19, 36, 37).
 
 use payonce_core::{
-    Answer, Dispatch, DispatchRefusal, Fate, Ledger, LedgerId, Msat, Opening, Remember, Request,
+    Answer, Dispatch, DispatchRefusal, Fate, Ledger, LedgerId, Msat, Opening, Remember,
     RetryPolicy, Send, SendRefusal, ShortChannelId,
 };
 
 use crate::support::{
-    Scenario, T0, adopted, forever, htlc, id, part, pay, play, routed_over, window,
+    Scenario, T0, adopted, but, forever, htlc, id, part, pay, play, routed_over, window,
 };
 
 fn one_part_out(s: &mut Scenario) {
@@ -17,7 +17,7 @@ fn one_part_out(s: &mut Scenario) {
 #[test]
 fn s12_maybe_sent() {
     play(window(), |s| {
-        let request = Request { max_fee: Msat(10).into(), ..pay("a", 1_000) };
+        let request = but(pay("a", 1_000), |request| request.max_fee = Msat(10).into());
         s.send("A", request.clone()).accepted();
         s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
         for _ in 0..3 {
@@ -40,7 +40,14 @@ fn s12_maybe_sent() {
 fn s15_retries_survive_a_restart() {
     play(window(), |s| {
         let retry = RetryPolicy::Attempts(2);
-        s.send("A", Request { max_fee: Msat(50).into(), retry, ..pay("a", 1_000) }).accepted();
+        s.send(
+            "A",
+            but(pay("a", 1_000), |request| {
+                request.max_fee = Msat(50).into();
+                request.retry = retry;
+            }),
+        )
+        .accepted();
         s.dispatch("A", 1, [htlc("p", 600, 5), htlc("q", 400, 3)]).recorded();
         s.fail_with("A", "p", routed_over(5)).recorded();
         let before = s.missing("A");
@@ -71,7 +78,7 @@ fn s16_crash_around_an_append() {
 
 fn dispatched_and_crashed(s: &mut Scenario) {
     let retry = RetryPolicy::Attempts(0);
-    s.send("A", Request { retry, ..pay("a", 1_000) }).accepted();
+    s.send("A", but(pay("a", 1_000), |request| request.retry = retry)).accepted();
     s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
     s.crash();
     s.out(&["p"]);
@@ -279,7 +286,7 @@ fn s36_restored_after_a_payment_completed_in_the_gap() {
 fn s36_nothing_fails_in_the_gap() {
     play(window(), |s| {
         let expiry = Some(s.now().plus(1_000));
-        s.send("A", Request { expiry, ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.expiry = expiry)).accepted();
         s.send("B", pay("b", 1_000)).accepted();
         let mark = s.mark();
         s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
@@ -343,7 +350,8 @@ fn what_an_opening_lists() {
 #[test]
 fn verdicts_wait_for_the_end_of_recovery() {
     play(window(), |s| {
-        s.send("A", Request { retry: RetryPolicy::Attempts(0), ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.retry = RetryPolicy::Attempts(0)))
+            .accepted();
         s.dispatch("A", 1, [htlc("p", 1_000, 1)]).recorded();
         s.send("B", pay("b", 1_000)).accepted();
         s.dispatch("B", 1, [htlc("q", 1_000, 1)]).recorded();

@@ -37,7 +37,7 @@ fn entries(store: &MemoryStore) -> Vec<(u64, Vec<u8>)> {
         entries.push((stored.first_seq, stored.bytes.to_vec()));
         ControlFlow::Continue(())
     };
-    store.replay_unchained(1, each).expect("nothing fails");
+    store.replay(1, each).expect("nothing fails");
     entries
 }
 

@@ -2,16 +2,16 @@
 
 use payonce_core::{DispatchRefusal, Fate, Msat, Request, RetryPolicy, ShortChannelId};
 
-use crate::support::{htlc, pay, play, routed_over, seconds, window};
+use crate::support::{but, htlc, pay, play, routed_over, seconds, window};
 
 fn retrying(attempts: u32) -> Request {
-    Request { retry: RetryPolicy::Attempts(attempts), ..pay("a", 2_000) }
+    but(pay("a", 2_000), |request| request.retry = RetryPolicy::Attempts(attempts))
 }
 
 #[test]
 fn s09_partial_retry_with_budget() {
     play(window(), |s| {
-        let request = Request { max_fee: Msat(50_000).into(), ..pay("a", 2_000_000) };
+        let request = but(pay("a", 2_000_000), |request| request.max_fee = Msat(50_000).into());
         s.send("A", request).accepted();
         s.dispatch("A", 1, [htlc("p", 1_000_000, 1_000), htlc("q", 1_000_000, 1_000)]).recorded();
         s.fail_with("A", "p", routed_over(77)).recorded();
@@ -55,7 +55,7 @@ fn s11_no_retries_at_all() {
 #[test]
 fn s13_overpay_and_fee_limits() {
     play(window(), |s| {
-        let request = Request { max_fee: Msat(100).into(), ..pay("a", 1_000) };
+        let request = but(pay("a", 1_000), |request| request.max_fee = Msat(100).into());
         s.send("A", request).accepted();
         s.dispatch("A", 1, [htlc("p", 600, 40)]).recorded();
         s.restart();
@@ -83,7 +83,7 @@ fn s13_overpay_and_fee_limits() {
 fn s14_retry_deadline() {
     play(window(), |s| {
         let retry = RetryPolicy::Until(seconds(60));
-        s.send("A", Request { retry, ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.retry = retry)).accepted();
         s.dispatch("A", 1, [htlc("p", 1_000, 1)]).recorded();
         s.pass(seconds(61));
         s.fail("A", "p").recorded();
@@ -95,7 +95,7 @@ fn s14_retry_deadline() {
 fn s14_expiry_with_nothing_in_flight() {
     play(window(), |s| {
         let expiry = Some(s.now().plus(seconds(90)));
-        s.send("A", Request { expiry, ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.expiry = expiry)).accepted();
         s.tick();
         s.unread(&[]);
         s.pass(seconds(29));

@@ -1,16 +1,16 @@
 //! What was told is what was spent, once everything is known (SEMANTICS 5).
 
 use payonce_core::{
-    FactRefusal, Failure, Label, MarkPaid, MaxFee, Msat, NewPart, Request, RetryPolicy, SayAgain,
-    Settlement,
+    FactRefusal, Failure, Label, MarkPaid, MaxFee, Msat, NewPart, RetryPolicy, SayAgain, Settlement,
 };
 
-use crate::support::{delegated, htlc, id, live, offer, part, pay, play, window};
+use crate::support::{but, delegated, htlc, id, live, offer, part, pay, play, window};
 
 #[test]
 fn s44_what_was_told_is_what_was_spent() {
     play(window(), |s| {
-        s.send("A", Request { retry: RetryPolicy::Attempts(0), ..pay("a", 3_000) }).accepted();
+        s.send("A", but(pay("a", 3_000), |request| request.retry = RetryPolicy::Attempts(0)))
+            .accepted();
         let parts = [htlc("p", 1_000, 10), htlc("q", 1_000, 20), htlc("r", 1_000, 30)];
         s.dispatch("A", 1, parts).recorded();
         s.claim("A", "p", "a").recorded();
@@ -43,7 +43,7 @@ fn s44_a_late_proof_is_told() {
 #[test]
 fn an_engine_that_reports_less_leaves_the_amount() {
     play(window(), |s| {
-        s.send("A", Request { max_fee: MaxFee::AtMost(Msat(50)), ..pay("a", 1_000_000) })
+        s.send("A", but(pay("a", 1_000_000), |request| request.max_fee = MaxFee::AtMost(Msat(50))))
             .accepted();
         s.dispatch("A", 1, [delegated("d")]).recorded();
         s.claim_of("A", "d", "a", (400_000, 7)).recorded();
@@ -61,7 +61,8 @@ fn an_engine_that_reports_less_leaves_the_amount() {
 #[test]
 fn an_engine_that_spends_more_than_it_was_allowed_is_told() {
     play(window(), |s| {
-        s.send("A", Request { max_fee: MaxFee::AtMost(Msat(50)), ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.max_fee = MaxFee::AtMost(Msat(50))))
+            .accepted();
         s.dispatch("A", 1, [delegated("d")]).recorded();
         s.claim_of("A", "d", "a", (1_200, 51)).recorded();
         s.unread(&["A sent 1200 fee 51", "A anomaly: part d spent more: 1200 fee 51"]);
@@ -71,7 +72,8 @@ fn an_engine_that_spends_more_than_it_was_allowed_is_told() {
 #[test]
 fn the_reason_outlives_the_notification() {
     play(window(), |s| {
-        s.send("A", Request { retry: RetryPolicy::Attempts(0), ..pay("a", 1_000) }).accepted();
+        s.send("A", but(pay("a", 1_000), |request| request.retry = RetryPolicy::Attempts(0)))
+            .accepted();
         s.dispatch("A", 1, [htlc("p", 1_000, 1)]).recorded();
         s.fail_with("A", "p", Failure { code: Some(0x1007), ..Failure::default() }).recorded();
         s.acknowledge("A part p failed");

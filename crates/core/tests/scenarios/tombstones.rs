@@ -1,10 +1,10 @@
 //! Remember::Forever (SEMANTICS 6).
 
 use payonce_core::{
-    DispatchRefusal, MarkPaid, Msat, NotificationId, Request, RequestField, SendRefusal, Settlement,
+    DispatchRefusal, MarkPaid, Msat, NotificationId, RequestField, SendRefusal, Settlement,
 };
 
-use crate::support::{Scenario, forever, htlc, id, part, pay, play, window};
+use crate::support::{Scenario, but, forever, htlc, id, part, pay, play, window};
 
 /// A paid with p; B failed with q; both remembered. Gives B's failure.
 fn remembered(s: &mut Scenario) -> NotificationId {
@@ -103,7 +103,7 @@ fn a_new_try_is_still_checked() {
         s.send_again("B", pay("a", 500), failure).hash_in_use("A");
         s.send_again("B", pay("b", 0), failure).refused(SendRefusal::ZeroAmount);
         s.is("B", "remembered Failed(UserAbandoned)");
-        let request = Request { max_fee: Msat(3).into(), ..pay("d", 700) };
+        let request = but(pay("d", 700), |request| request.max_fee = Msat(3).into());
         s.send_again("B", request, failure).accepted();
         assert_eq!(s.missing("B").amount, Msat(700));
     });

@@ -2,14 +2,14 @@
 
 use payonce_core::{Msat, Request, RequestField, SendRefusal};
 
-use crate::support::{Scenario, forever, htlc, id, pay, permanent, play, window};
+use crate::support::{Scenario, but, forever, htlc, id, pay, permanent, play, window};
 
 fn r1() -> Request {
     pay("a", 1_000)
 }
 
 fn r2() -> Request {
-    Request { max_fee: Msat(5).into(), ..pay("a", 1_000) }
+    but(pay("a", 1_000), |request| request.max_fee = Msat(5).into())
 }
 
 fn conflict() -> SendRefusal {

@@ -12,8 +12,8 @@ mod text;
 
 pub(crate) use self::{
     names::{
-        T0, adopted, claimed, delegated, hash, htlc, id, offer, part, pay, permanent, preimage,
-        routed_over, seconds, unlimited,
+        T0, adopted, but, claimed, delegated, hash, htlc, id, offer, part, pay, permanent,
+        preimage, routed_over, seconds, unlimited,
     },
     outcome::Outcome,
     runner::{forever, live, play, window},

@@ -39,6 +39,12 @@ pub(crate) fn hash(name: &str) -> PaymentHash {
 }
 
 /// A request to pay the invoice with the hash of this name.
+/// A request with fields set that have no method of their own, or are not there.
+pub(crate) fn but(mut request: Request, change: impl FnOnce(&mut Request)) -> Request {
+    change(&mut request);
+    request
+}
+
 pub(crate) fn pay(name: &str, amount: u64) -> Request {
     let target = Target::Invoice { payment_hash: hash(name) };
     unlimited(target, amount)

@@ -133,7 +133,7 @@ fn being_shut_out_is_told_as_the_store_tells_it() {
     let CallError::Unavailable(Unavailable::Poisoned { cause: Some(cause) }) = error else {
         panic!("{error:?}")
     };
-    assert!(matches!(*Arc::clone(&cause), StoreError::Fenced));
+    assert!(matches!(*Arc::clone(&cause), StoreError::Fenced { .. }));
     assert_eq!(other.execute(send(1), NOW).expect("the writer"), SendReply::Accepted);
 }
 

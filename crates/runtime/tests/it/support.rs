@@ -14,8 +14,8 @@ use std::{
 };
 
 use payonce_core::{
-    Backoff, Dispatch, Entry, EventSource, EventStore, Exclusion, Head, LedgerId, MaxFee, Msat,
-    NewPart, Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy,
+    Backoff, Dispatch, Entry, EventSource, EventStore, Exclusion, Fence, Head, LedgerId, MaxFee,
+    Msat, NewPart, Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy,
     Send as SendPayment, SendRefusal, SendReply, Snapshot, SnapshotWriter, StoreError, StoredEntry,
     UnixMillis,
 };
@@ -258,7 +258,7 @@ impl EventStore for Wrapped {
     fn exclusion(&self) -> Exclusion {
         Exclusion::Lock
     }
-    fn fence(&mut self) -> Result<Head, StoreError> {
+    fn fence(&mut self) -> Result<Fence, StoreError> {
         self.store.fence()
     }
     fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError> {

@@ -109,11 +109,11 @@ fn a_writer_outlives_its_store_and_writes_nothing() {
     let mut writer = store.snapshot_writer().expect("it has one");
     drop(store);
     let (mut store, _) = FsStore::open(&log, SMALL).expect("nobody holds the lock");
-    assert!(matches!(writer.save_snapshot(at, &STATE), Err(StoreError::Fenced)));
+    assert!(matches!(writer.save_snapshot(at, &STATE), Err(StoreError::Fenced { .. })));
     assert_eq!(store.load_snapshot(u64::MAX).expect("sound"), None);
     store.append(&support::batch(entries[2].after(), &[1])).expect("sound");
     drop(store);
     std::fs::remove_dir_all(&log).expect("it is there");
-    assert!(matches!(writer.save_snapshot(at, &STATE), Err(StoreError::Fenced)));
+    assert!(matches!(writer.save_snapshot(at, &STATE), Err(StoreError::Fenced { .. })));
     assert!(!log.exists(), "nothing is created in its place");
 }

@@ -105,7 +105,7 @@ fn create(disk: &ModelDisk, options: Options) -> FsStore<ModelDisk> {
 fn run(scale: u8, disk: ModelDisk) -> Run {
     let options = Options { segment_bytes: SMALL.segment_bytes * u64::from(scale), ..SMALL };
     let mut store = create(&disk, options);
-    let head = store.fence().expect("sound");
+    let head = store.fence().expect("sound").head;
     let known = Known {
         changes: disk.changes(),
         acknowledged: 0,

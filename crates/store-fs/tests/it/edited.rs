@@ -77,11 +77,9 @@ fn an_edited_entry_is_found_and_placed_whoever_computes_the_chain() {
     for (name, nth) in [(&segments[0], 3), (&segments[1], 0), (&segments[segments.len() - 2], 1)] {
         let edited = edited(image.clone(), name, nth);
         let reader = FsReader::open_on(&ModelDisk::from_image(&edited)).expect("not yet read");
-        let replayed = support::held(&reader, 1).expect_err("its chain leads elsewhere");
-        names_the_segment(&replayed, name);
-        reader
-            .replay_unchained(1, &mut |_| std::ops::ControlFlow::Continue(()))
-            .expect("left to the reader, who must compare");
+        support::held(&reader, 1).expect("left to whoever reads, who must compare");
+        let found = reader.find_damage(1).expect_err("its chain leads elsewhere");
+        names_the_segment(&found, name);
         match verify(&reader, 7) {
             Err(ReplayError::Store(error)) => names_the_segment(&error, name),
             other => panic!("not placed: {other:?}"),

@@ -39,7 +39,7 @@ pub(crate) fn sealed(magic: [u8; 8], fields: &[(usize, &[u8])]) -> Vec<u8> {
 
 pub(crate) fn segment_header(header: &SegmentHeader) -> Vec<u8> {
     sealed(
-        *b"payonceL",
+        *b"PayonceL",
         &[
             (16, &header.salt.to_le_bytes()),
             (24, &header.last_seq_before.to_le_bytes()),
@@ -59,7 +59,7 @@ pub(crate) fn newest(
 ) -> Vec<u8> {
     let (last_seq, chain, [end, inode, changed]) = closed.unwrap_or_default();
     sealed(
-        *b"payonceN",
+        *b"PayonceN",
         &[
             (16, &first_seq.to_le_bytes()),
             (24, &last_seq.to_le_bytes()),
@@ -74,7 +74,7 @@ pub(crate) fn newest(
 
 pub(crate) fn snapshot(seq: u64, chain: &[u8; 32], ledger: &[u8; 32], state: &[u8]) -> Vec<u8> {
     let mut file = sealed(
-        *b"payonceS",
+        *b"PayonceS",
         &[
             (16, &(state.len() as u64).to_le_bytes()),
             (24, &seq.to_le_bytes()),

@@ -18,7 +18,7 @@ use crate::{
 fn what_no_later_entry_vouches_for_is_told_as_not_yet_durable() {
     let disk = ModelDisk::default();
     let (mut store, _) = FsStore::create_on(disk.clone(), support::ledger(), SMALL).expect("empty");
-    let mut head = store.fence().expect("sound");
+    let mut head = store.fence().expect("sound").head;
     for sizes in BATCHES {
         let batch = support::batch(head, sizes);
         store.append(&batch).expect("sound");
@@ -191,7 +191,7 @@ fn a_reader_beside_a_writer_sees_whole_entries_in_order() {
                 readings += 1;
             }
         });
-        let mut head = store.fence().expect("sound");
+        let mut head = store.fence().expect("sound").head;
         for nth in 0..400_u32 {
             let batch = support::batch(head, &[1 + (nth % 30) as u8, 1]);
             store.append(&batch).expect("sound");

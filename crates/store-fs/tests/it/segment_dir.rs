@@ -219,7 +219,7 @@ pub(crate) fn run(data: &[u8]) -> bool {
         assert_eq!(disk.image(), image, "whoever refuses modifies nothing");
         return false;
     };
-    let head = store.fence().expect("open");
+    let head = store.fence().expect("open").head;
     assert_eq!(read, Some(head), "reader and writer agree");
     let sound = follow(&store).is_some();
     if let Ok(entry) = Entry::new(head, 2, UnixMillis(0), &[Event::Recovered]) {

@@ -170,7 +170,7 @@ fn a_large_batch_is_several_values_each_there_whole_or_not() {
     assert!(largest <= Some(1 << 20), "{largest:?}");
 
     // An entry of the largest size there is has a value of its own.
-    let entry = support::entry(given.head(), 1, 31_700);
+    let entry = support::entry(given.head(), 1, 30_700);
     assert!(entry.bytes().len() > (1 << 20) - 10_000);
     let entries = [entry];
     store.append(&entries).expect("sound");

@@ -250,7 +250,7 @@ fn sound_bytes_that_are_no_entries_are_errors() {
     let first = &given.entries[&1][..];
     let name = image.keys().find(|name| name.starts_with("log-")).expect("the first");
     let genesis = (0, ledger.as_bytes());
-    let body = |body: &[u8]| format::value(*b"payonceE", 1, ledger.as_bytes(), genesis, body);
+    let body = |body: &[u8]| format::value(*b"PayonceE", 1, ledger.as_bytes(), genesis, body);
     let length = u32::try_from(first.len()).expect("small");
     let framed = |length: u32| [&length.to_le_bytes()[..], first].concat();
     let cases = [

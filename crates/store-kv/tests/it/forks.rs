@@ -92,10 +92,10 @@ fn a_writer_behind_which_another_one_went_on_is_fenced() {
     for call in calls {
         let (_kv, given, mut first, mut second) = two_writers();
         second.append(&support::batch(given.head(), &[1])).expect("sound");
-        assert!(matches!(call(&mut first, &given), Err(StoreError::Fenced)));
-        assert!(matches!(first.append(&[]), Err(StoreError::Fenced)));
-        assert!(matches!(first.confirm_owner(), Err(StoreError::Fenced)));
-        assert!(matches!(first.head(), Err(StoreError::Fenced)));
+        assert!(matches!(call(&mut first, &given), Err(StoreError::Fenced { .. })));
+        assert!(matches!(first.append(&[]), Err(StoreError::Fenced { .. })));
+        assert!(matches!(first.confirm_owner(), Err(StoreError::Fenced { .. })));
+        assert!(matches!(first.head(), Err(StoreError::Fenced { .. })));
         second.confirm_owner().expect("it is the writer");
     }
 }

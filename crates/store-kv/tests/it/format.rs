@@ -39,7 +39,7 @@ pub(crate) fn value(
 }
 
 pub(crate) fn record(ledger: &[u8; 32], vouched: (u64, &[u8; 32])) -> Vec<u8> {
-    value(*b"payonceK", 1, ledger, vouched, &[])
+    value(*b"PayonceK", 1, ledger, vouched, &[])
 }
 
 pub(crate) fn chunk(ledger: &[u8; 32], before: (u64, &[u8; 32]), entries: &[&[u8]]) -> Vec<u8> {
@@ -48,11 +48,11 @@ pub(crate) fn chunk(ledger: &[u8; 32], before: (u64, &[u8; 32]), entries: &[&[u8
         body.extend(u32::try_from(entry.len()).expect("small").to_le_bytes());
         body.extend(*entry);
     }
-    value(*b"payonceE", 1, ledger, before, &body)
+    value(*b"PayonceE", 1, ledger, before, &body)
 }
 
 pub(crate) fn snapshot(ledger: &[u8; 32], at: (u64, &[u8; 32]), state: &[u8]) -> Vec<u8> {
-    value(*b"payonceS", 1, ledger, at, state)
+    value(*b"PayonceS", 1, ledger, at, state)
 }
 
 pub(crate) fn chunk_name(first: u64, last: u64, before: &[u8; 32], after: &[u8; 32]) -> String {

@@ -1,0 +1,154 @@
+//! Names of things: payments, parts, hashes, channels, ledgers. Bytes in the order in which they
+//! are written on the wire; hex in the same order wherever they are shown.
+
+use alloc::string::String;
+use core::{fmt, str::FromStr};
+
+use bitcoin_hashes::sha256;
+use hex_conservative::{DisplayHex, decode_to_array};
+
+use crate::base::wire::layout;
+
+/// A text that is not the lower- or upper-case hex of an id of `expected_bytes` bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} must be {expected_bytes} bytes written as hex: refused {refused:?}")]
+#[non_exhaustive]
+pub struct ParseIdError {
+    /// The name of the id's type.
+    pub what: &'static str,
+    /// How many bytes the id has.
+    pub expected_bytes: usize,
+    /// The text that was refused.
+    pub refused: String,
+}
+
+macro_rules! byte_id {
+    ($(#[$doc:meta])* $name:ident, $len:literal, shown: $shown:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; $len]);
+
+        layout! { newtype $name }
+
+        impl $name {
+            /// Wraps the bytes, in wire order.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; $len]) -> Self {
+                Self(bytes)
+            }
+
+            /// The bytes, in wire order.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; $len] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0.as_hex(), f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                decode_to_array(text).map(Self).map_err(|_| ParseIdError {
+                    what: stringify!($name),
+                    expected_bytes: $len,
+                    refused: text.into(),
+                })
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if $shown {
+                    serializer.collect_str(self)
+                } else {
+                    serializer.serialize_str("hidden")
+                }
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                if $shown {
+                    write!(f, concat!(stringify!($name), "({})"), self)
+                } else {
+                    f.write_str(concat!(stringify!($name), "(hidden)"))
+                }
+            }
+        }
+    };
+}
+
+byte_id! {
+    /// The name of a payment: 32 bytes that the caller chooses and stores *before* the first call
+    /// and uses again for every repeat. It is the idempotency key. Who has no id of their own may
+    /// use the payment hash: one invoice, one payment.
+    PaymentId, 32, shown: true
+}
+byte_id! {
+    /// The name of a part: 32 random bytes that the node chooses, never used twice.
+    PartId, 32, shown: true
+}
+byte_id! {
+    /// The SHA-256 of a payment's preimage (BOLT 2, `update_add_htlc`): 32 bytes.
+    PaymentHash, 32, shown: true
+}
+byte_id! {
+    /// The SHA-256 of an offer (BOLT 12) or of a refund, chosen by the caller: 32 bytes.
+    OfferHash, 32, shown: true
+}
+byte_id! {
+    /// A node's compressed public key (BOLT 7): 33 bytes.
+    NodeId, 33, shown: true
+}
+byte_id! {
+    /// The name of a ledger, given at its creation: 32 random bytes. The first entry's chain hash
+    /// covers it, so the entries of two ledgers never fit each other.
+    LedgerId, 32, shown: true
+}
+byte_id! {
+    /// The proof of payment (BOLT 2, `update_fulfill_htlc`): 32 bytes whose SHA-256 is the payment
+    /// hash. A secret until the payment is settled: `Debug` and serde hide it, `Display` shows it.
+    Preimage, 32, shown: false
+}
+
+impl PaymentId {
+    /// The id of a caller who has none of their own: the payment hash, one payment an invoice.
+    #[must_use]
+    pub const fn from_payment_hash(hash: PaymentHash) -> Self {
+        Self(hash.0)
+    }
+}
+
+impl Preimage {
+    /// The payment hash that this preimage proves: its SHA-256.
+    #[must_use]
+    pub fn payment_hash(&self) -> PaymentHash {
+        PaymentHash(sha256(&self.0))
+    }
+}
+
+/// A channel as BOLT 7 names it (`short_channel_id`): block height, transaction index and output
+/// index in one number; also an alias that two peers agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(transparent)]
+pub struct ShortChannelId(pub u64);
+
+layout! { newtype ShortChannelId }
+
+impl fmt::Display for ShortChannelId {
+    /// `block x transaction x output`, as BOLT 7 recommends.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}x{}", self.0 >> 40, (self.0 >> 16) & 0xff_ffff, self.0 & 0xffff)
+    }
+}
+
+/// The SHA-256 of `bytes`.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    sha256::hash(bytes).to_byte_array()
+}

@@ -1,0 +1,234 @@
+//! Tails: the fields at a record's end that it has only where they say something, as in BOLT 1.
+//! Each is a tag, a length and bytes; tags rise strictly. An odd one that is not known is kept as it
+//! is; an even one refuses the record.
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+
+use hex_conservative::DisplayHex;
+
+use super::{DecodeError, Sink, Source, TailFault, Wire};
+use crate::base::limits;
+
+/// A field that a newer program wrote and this one may pass over.
+#[derive(Clone, PartialEq, Eq, Hash, serde::Serialize)]
+pub struct UnknownField {
+    /// Its tag: odd.
+    pub tag: u64,
+    /// Its bytes, as they were read.
+    #[serde(serialize_with = "as_hex")]
+    pub bytes: Box<[u8]>,
+}
+
+fn as_hex<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&bytes.as_hex())
+}
+
+impl core::fmt::Debug for UnknownField {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "field {}: {}", self.tag, self.bytes.as_hex())
+    }
+}
+
+/// The fields of a record that this program does not know and keeps, by rising tag. Nearly always
+/// none.
+// One pointer wide.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct UnknownFields(Option<Arc<Box<[UnknownField]>>>);
+
+impl UnknownFields {
+    /// The fields.
+    #[must_use]
+    pub fn as_slice(&self) -> &[UnknownField] {
+        self.0.as_ref().map_or(&[], |fields| fields)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// None of them.
+    pub(crate) const NONE: Self = Self(None);
+}
+
+impl From<Vec<UnknownField>> for UnknownFields {
+    fn from(fields: Vec<UnknownField>) -> Self {
+        Self((!fields.is_empty()).then(|| Arc::new(fields.into_boxed_slice())))
+    }
+}
+
+impl serde::Serialize for UnknownFields {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.as_slice())
+    }
+}
+
+/// What may stand in a tail: it has a default, which is said by leaving it out.
+pub(crate) trait Optional: Sized + Default {
+    /// Whether it is the default.
+    fn is_default(&self) -> bool;
+
+    /// Appends what stands in the field: what is not the default needs no more than itself.
+    fn put_field(&self, sink: &mut Sink);
+
+    /// Reads all of the field.
+    fn take_field(source: &mut Source<'_>) -> Result<Self, DecodeError>;
+}
+
+impl<T: Wire> Optional for Option<T> {
+    #[inline]
+    fn is_default(&self) -> bool {
+        self.is_none()
+    }
+
+    #[inline]
+    fn put_field(&self, sink: &mut Sink) {
+        if let Some(value) = self {
+            value.put(sink);
+        }
+    }
+
+    #[inline]
+    fn take_field(source: &mut Source<'_>) -> Result<Self, DecodeError> {
+        T::take(source).map(Some)
+    }
+}
+
+/// Its being there says yes.
+impl Optional for bool {
+    fn is_default(&self) -> bool {
+        !*self
+    }
+
+    fn put_field(&self, _: &mut Sink) {}
+
+    fn take_field(_: &mut Source<'_>) -> Result<Self, DecodeError> {
+        Ok(true)
+    }
+}
+
+/// Values whose encoding stands in the field as it is.
+macro_rules! optional {
+    ($([$($generics:tt)*] $value:ty;)*) => {
+        $(impl<$($generics)*> $crate::base::wire::Optional for $value {
+            #[inline]
+            fn is_default(&self) -> bool {
+                *self == Self::default()
+            }
+
+            #[inline]
+            fn put_field(&self, sink: &mut $crate::base::wire::Sink) {
+                $crate::base::wire::Wire::put(self, sink);
+            }
+
+            #[inline]
+            fn take_field(
+                source: &mut $crate::base::wire::Source<'_>,
+            ) -> Result<Self, $crate::base::wire::DecodeError> {
+                $crate::base::wire::Wire::take(source)
+            }
+        })*
+    };
+}
+
+pub(crate) use optional;
+
+optional! {
+    [] u8;
+    [] u32;
+    [] u64;
+}
+
+/// Appends a field, unless it is the default.
+#[inline]
+pub(crate) fn put_field<T: Optional>(value: &T, tag: u64, since: u8, sink: &mut Sink) {
+    if value.is_default() {
+        return;
+    }
+    if tag % 2 == 0 {
+        sink.since(since);
+    }
+    sink.number(tag);
+    let start = sink.bytes.len();
+    // Nearly all lengths take one byte; a longer one moves what stands behind it.
+    sink.bytes.push(0);
+    value.put_field(sink);
+    let length = sink.bytes.len() - start - 1;
+    if length <= 250 {
+        sink.bytes[start] = u8::try_from(length).unwrap_or_default();
+    } else {
+        let mut form = Sink::with_capacity(9);
+        form.number(length as u64);
+        sink.bytes.splice(start..=start, form.bytes);
+    }
+}
+
+/// Appends the unknown fields whose tags are below `tag`, and takes them off.
+#[inline]
+pub(crate) fn put_unknown(unknown: &mut &[UnknownField], below: u64, sink: &mut Sink) {
+    while let [field, rest @ ..] = unknown {
+        if field.tag >= below {
+            return;
+        }
+        sink.number(field.tag);
+        sink.number(field.bytes.len() as u64);
+        sink.bytes.extend_from_slice(&field.bytes);
+        *unknown = rest;
+    }
+}
+
+/// Reads a tail: `known` takes the fields that it knows off their bytes and says whether it did.
+/// Gives the others.
+pub(crate) fn known_fields<'a>(
+    source: &mut Source<'a>,
+    mut known: impl FnMut(&mut Source<'a>, u64, &'a [u8]) -> Result<bool, DecodeError>,
+) -> Result<Vec<UnknownField>, DecodeError> {
+    let mut unknown = Vec::new();
+    let mut last = None;
+    for _ in 0..source.count(limits::TAIL_FIELDS)? {
+        let tag = source.number(u64::MAX)?;
+        let fault = |source: &Source<'_>, fault| {
+            Err(DecodeError::Tail { inside: source.inside, tag, fault })
+        };
+        if last.is_some_and(|last| tag <= last) {
+            return fault(source, TailFault::NotRising);
+        }
+        last = Some(tag);
+        let length = usize::try_from(source.number(u64::MAX)?).unwrap_or(usize::MAX);
+        if length > source.rest.len() {
+            return fault(source, TailFault::TooLong);
+        }
+        let bytes = source.bytes(length)?;
+        if known(source, tag, bytes)? {
+            continue;
+        }
+        if tag % 2 == 0 {
+            return fault(source, TailFault::Unknown);
+        }
+        if length > limits::UNKNOWN_FIELD_BYTES {
+            return fault(source, TailFault::TooLong);
+        }
+        unknown.push(UnknownField { tag, bytes: bytes.into() });
+    }
+    Ok(unknown)
+}
+
+/// Reads one known field, which must not be the default.
+#[inline]
+pub(crate) fn take_field<'a, T: Optional>(
+    source: &mut Source<'a>,
+    tag: u64,
+    since: u8,
+    bytes: &'a [u8],
+) -> Result<T, DecodeError> {
+    let value = source.whole(bytes, T::take_field)?;
+    if value.is_default() {
+        let inside = source.inside;
+        return Err(DecodeError::Tail { inside, tag, fault: TailFault::Default });
+    }
+    if tag % 2 == 0 {
+        source.since(since);
+    }
+    Ok(value)
+}

@@ -1,0 +1,8 @@
+//! What happened: events and what they are made of.
+
+pub(crate) mod event;
+pub(crate) mod hash_paid;
+pub(crate) mod notification;
+pub(crate) mod part;
+pub(crate) mod request;
+pub(crate) mod status;

@@ -1,0 +1,222 @@
+//! What is told of a part: what it is, why it failed, what an engine reports of it.
+
+use core::fmt;
+
+use crate::{
+    base::amount::Msat,
+    base::bounded::{Blob, Text},
+    base::ids::{PartId, ShortChannelId},
+    base::limits,
+    base::wire::{UnknownFields, layout},
+};
+
+/// What carries a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartKind {
+    /// An HTLC of the node's own.
+    Htlc {
+        /// The block height at which its first hop's HTLC expires; unknown only for adopted parts.
+        cltv_expiry: Option<u32>,
+        /// The channel through which it leaves, if the node states it.
+        first_channel: Option<ShortChannelId>,
+    },
+    /// An engine (LDK's outbound payments, say) that got the whole missing amount and the
+    /// remaining fee budget under this part's id.
+    Delegated,
+    /// A kind of a version that there is not.
+    #[cfg(payonce_format_2)]
+    Hosted,
+}
+
+/// The kind of a part of which only its claim is known.
+pub(crate) const UNKNOWN_KIND: PartKind = PartKind::Htlc { cltv_expiry: None, first_channel: None };
+
+/// What an engine is told apart by, recorded with a hand-over before it is said. Not compared in a
+/// repeat of the dispatch: the first one stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Label {
+    /// Opaque to the ledger: which engine got it, where there are several.
+    pub engine: Blob<{ limits::LABEL_BYTES }>,
+    /// The last mark that this engine showed for the hash before the hand-over. Only an end with a
+    /// later one ends this hand-over: an engine that knows the hash alone still shows the end of an
+    /// earlier try.
+    pub mark: Option<u64>,
+}
+
+/// A part as it is dispatched.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct PartTerms {
+    /// The part's name.
+    pub id: PartId,
+    /// What reaches the payee through this part.
+    pub amount: Msat,
+    /// What the route takes on top.
+    pub fee: Msat,
+    /// What carries it.
+    pub kind: PartKind,
+    /// Of a hand-over: which engine got it.
+    pub label: Option<Label>,
+    /// Fields that a newer program wrote and this one keeps.
+    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
+    pub unknown: UnknownFields,
+}
+
+/// Where a part stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It may be out: "maybe sent" counts as sent. Unresolved.
+    InFlight,
+    /// The payee has taken it, the HTLC is still on the channel. Unresolved.
+    Claimed,
+    /// Off the channel after a claim. Resolved.
+    Finalized,
+    /// Irrevocably failed. Resolved.
+    Failed,
+    /// Never sent. Resolved, and counted nowhere.
+    Withdrawn,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InFlight => "in flight",
+            Self::Claimed => "claimed",
+            Self::Finalized => "finalized",
+            Self::Failed => "failed",
+            Self::Withdrawn => "withdrawn",
+        })
+    }
+}
+
+impl Fate {
+    /// In flight or claimed: money may still move.
+    #[must_use]
+    pub const fn is_unresolved(self) -> bool {
+        matches!(self, Self::InFlight | Self::Claimed)
+    }
+
+    /// Claimed, on the channel or off it.
+    #[must_use]
+    pub const fn is_settled(self) -> bool {
+        matches!(self, Self::Claimed | Self::Finalized)
+    }
+}
+
+/// Why a part failed. Told only when it is irrevocable: the HTLC is in neither side's unrevoked
+/// commitment, or the transaction that kills it is buried as deep as the node's reorg limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Failure {
+    /// The payee refused: no other route can help.
+    pub permanent: bool,
+    /// The channel that failed it.
+    pub channel: Option<ShortChannelId>,
+    /// The failure code (BOLT 4).
+    pub code: Option<u16>,
+    /// What went to fees all the same: a dust HTLC lost on chain.
+    pub lost: Option<Msat>,
+    /// The engine's mark of the try that ended. A hand-over whose [`Label`] tells a mark ends with a
+    /// later one alone.
+    pub mark: Option<u64>,
+    /// How many sayings of the hand-over this answers, or can no longer be read; 0 means one. A
+    /// hand-over that was said again has failed only when every saying is over.
+    pub sayings: u32,
+    /// How long to rest before the next attempt, in milliseconds, where the engine says so itself.
+    pub retry_after_ms: Option<u64>,
+    /// An operator's word in place of the channel's.
+    pub assertion: Option<Assertion>,
+    /// Fields that a newer program wrote and this one keeps.
+    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
+    pub unknown: UnknownFields,
+}
+
+impl Failure {
+    /// The payee refused.
+    #[must_use]
+    pub fn permanent() -> Self {
+        Self { permanent: true, ..Self::default() }
+    }
+
+    /// A channel on the way failed it; another route may do.
+    #[must_use]
+    pub fn on_channel(channel: ShortChannelId) -> Self {
+        Self { channel: Some(channel), ..Self::default() }
+    }
+}
+
+/// An operator's word: that a part is dead whose channel can no longer tell, that a payment is paid,
+/// that a part is not of a payment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Assertion {
+    /// Who says so.
+    pub by: Text<{ limits::ASSERTED_BY_BYTES }>,
+    /// Why.
+    pub why: Text<{ limits::ASSERTED_WHY_BYTES }>,
+    /// Of a part that the node has listed as out since this opening: that it failed all the same.
+    pub although_listed: bool,
+}
+
+impl Assertion {
+    /// Who says so, and why.
+    #[must_use]
+    pub fn new(by: &str, why: &str) -> Self {
+        Self { by: by.into(), why: why.into(), although_listed: false }
+    }
+}
+
+/// What a path report of an engine is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObservationKind {
+    /// A path of the part succeeded.
+    PathSucceeded,
+    /// A path of the part failed.
+    PathFailed,
+    /// The engine's own kinds.
+    Other(u8),
+}
+
+/// A report on a delegated part that changes no status.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Observation {
+    /// The part.
+    pub part: PartId,
+    /// What it is about.
+    pub kind: ObservationKind,
+    /// Opaque to the ledger.
+    pub bytes: Blob<{ limits::OBSERVATION_BYTES }>,
+}
+
+layout! {
+    enum PartKind "a part's kind" {
+        0 Htlc { cltv_expiry, first_channel },
+        1 Delegated,
+        #[cfg(payonce_format_2)]
+        2 @ 2 Hosted,
+    }
+}
+layout! { record Label "a label" { engine, mark } }
+layout! { record PartTerms "a part" { id, amount, fee, kind; 2 label; .. unknown } }
+layout! {
+    enum Fate "a fate" { 0 InFlight, 1 Claimed, 2 Finalized, 3 Failed, 4 Withdrawn }
+}
+layout! {
+    record Failure "a failure" {
+        ;
+        2 permanent,
+        4 channel,
+        6 code,
+        8 lost,
+        10 mark,
+        12 sayings,
+        14 retry_after_ms,
+        16 assertion;
+        .. unknown
+    }
+}
+layout! { record Assertion "an assertion" { by, why, although_listed } }
+layout! {
+    enum ObservationKind "an observation's kind" { 0 PathSucceeded, 1 PathFailed, 2 Other(kind) }
+}
+layout! { record Observation "an observation" { part, kind, bytes } }

@@ -1,0 +1,76 @@
+//! Why a log cannot be replayed.
+
+use crate::{
+    base::head::Head,
+    base::wire::DecodeError,
+    log::store::{EventSource, StoreError},
+};
+
+/// Why a log cannot be replayed. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The store failed, or found damage.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An entry does not decode.
+    #[error("the entry at seq {seq} cannot be read: {error}")]
+    Entry {
+        /// Its first seq.
+        seq: u64,
+        /// Why.
+        error: DecodeError,
+    },
+    /// An entry is missing: the next one starts elsewhere.
+    #[error("the entry after seq {after} is missing: the next starts at seq {found}")]
+    Missing {
+        /// The last seq before the hole.
+        after: u64,
+        /// The first seq behind it.
+        found: u64,
+    },
+    /// The log's base does not decode.
+    #[error("the base at seq {seq} cannot be read: {error}")]
+    Base {
+        /// The seq at which it was taken.
+        seq: u64,
+        /// Why.
+        error: DecodeError,
+    },
+    /// The log's base is not the one with which it says that its history was dropped: somebody put
+    /// another one in its place.
+    #[error("the log does not vouch for its base at {at}: put back the base that it was kept with")]
+    BaseDiffers {
+        /// The base's head.
+        at: Head,
+    },
+    /// The entries do not add up to the head that the store tells: the log was edited, cut, or put
+    /// together from two.
+    #[error("the log ends at {replayed}, but the store says {stored}")]
+    HeadDiffers {
+        /// The head of the entries.
+        replayed: Head,
+        /// The store's.
+        stored: Head,
+    },
+    /// An event does not fit the state before it.
+    #[error("the event at seq {seq} does not fit what was before it")]
+    Misfit {
+        /// Its seq.
+        seq: u64,
+    },
+}
+
+impl ReplayError {
+    /// The place in the store of what only the chain has shown, if the store finds it among the
+    /// entries from `from` on.
+    #[must_use]
+    pub fn placed(self, store: &(impl EventSource + ?Sized), from: u64) -> Self {
+        match self {
+            Self::HeadDiffers { .. } | Self::Misfit { .. } => {
+                store.find_damage(from).map_or_else(Self::from, |()| self)
+            }
+            _ => self,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What few payments have, or only once they are over: kept beside the payment, so that one that is
+//! pending costs nothing for it.
+
+use alloc::boxed::Box;
+use core::ops::Deref;
+
+use crate::{
+    base::amount::UnixMillis,
+    base::bounded::Many,
+    base::ids::{PaymentHash, Preimage},
+    base::vocabulary::Vocabulary,
+    base::wire::{UnknownFields, layout},
+    event::event::{Invoice, Settlement},
+    event::hash_paid::PaidElsewhere,
+    event::notification::NotificationId,
+    event::part::{Assertion, Observation},
+    event::request::ShortDigest,
+    payment::former::FormerTry,
+};
+
+/// Each field of it is nothing in an ordinary pending payment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Detail {
+    /// The payment hash, where the request does not state it. Of an offer: its invoice's.
+    pub(crate) payment_hash: Option<PaymentHash>,
+    /// The first proof that the payment is paid.
+    pub(crate) preimage: Option<Preimage>,
+    /// The hash that the preimage proves, where that is not the payment's own.
+    pub(crate) proven_hash: Option<PaymentHash>,
+    /// Whether the payment's own hash is known as paid although no part of it tells so.
+    pub(crate) own_hash_paid: bool,
+    /// The digest of the instructions, once they are dropped.
+    pub(crate) instructions: Option<ShortDigest>,
+    /// Of an offer: until when it waits for its invoice. Counts on while it has one.
+    pub(crate) waits_until: Option<WaitsUntil>,
+    pub(crate) invoice: Option<Invoice>,
+    /// The parts of earlier tries, and those of a payment that came back from its tombstone.
+    pub(crate) former: Many<FormerTry>,
+    pub(crate) failed_notice: Option<NotificationId>,
+    /// Whether its failure was told and is no longer true: a part is out again.
+    pub(crate) failure_superseded: bool,
+    pub(crate) quiet: Option<Quiet>,
+    pub(crate) observations: Many<Observation>,
+    /// What was paid on somebody's word, where no part tells.
+    pub(crate) reported: Option<Settlement>,
+    /// What it was remembered with as paid, beside the parts that it has since it came back.
+    pub(crate) remembered: Option<Settlement>,
+    /// What the user was last told of what was paid.
+    pub(crate) told: Option<Told>,
+    /// Who said that it is paid, where that was an operator.
+    pub(crate) asserted: Option<Assertion>,
+    /// Who has paid its hash instead.
+    pub(crate) paid_elsewhere: Option<PaidElsewhere>,
+    /// From when the time for retries counts.
+    pub(crate) retries_since: Option<Since>,
+    /// When the next attempt may be made.
+    pub(crate) rests_until: Option<Rest>,
+    /// What the program that accepted it could say.
+    pub(crate) vocabulary: Vocabulary,
+    /// Fields that a newer program wrote and this one keeps.
+    pub(crate) unknown: UnknownFields,
+}
+
+/// What PaymentSent or the last PaymentSettled said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) settlement: Settlement,
+    pub(crate) proof: bool,
+}
+
+/// A moment by the clock and by ticks: a duration is past by either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Since {
+    pub(crate) at: UnixMillis,
+    pub(crate) tick: u64,
+}
+
+/// Until when a payment rests before its next attempt: by the clock, or by ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rest {
+    pub(crate) at: UnixMillis,
+    pub(crate) tick: u64,
+}
+
+/// When an offer's wait ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsUntil {
+    /// Past when the tick number exceeds this.
+    Tick(u64),
+    /// Past at this moment.
+    At(UnixMillis),
+}
+
+/// Since when a paid payment is quiet: no part unresolved, no notification unacknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Quiet {
+    /// The tick number at that moment.
+    pub tick: u64,
+    /// The seq of the event that made it quiet.
+    pub seq: u64,
+}
+
+layout! { enum WaitsUntil "a wait" { 0 Tick(tick), 1 At(moment) } }
+layout! { record Quiet "a moment" { tick, seq } }
+layout! { record Told "what was told" { settlement, proof } }
+layout! { record Since "a moment" { at, tick } }
+layout! { record Rest "a moment" { at, tick } }
+
+static NOTHING: Detail = Detail {
+    payment_hash: None,
+    preimage: None,
+    proven_hash: None,
+    own_hash_paid: false,
+    instructions: None,
+    waits_until: None,
+    invoice: None,
+    former: Many::new(),
+    failed_notice: None,
+    failure_superseded: false,
+    quiet: None,
+    observations: Many::new(),
+    reported: None,
+    remembered: None,
+    told: None,
+    asserted: None,
+    paid_elsewhere: None,
+    retries_since: None,
+    rests_until: None,
+    vocabulary: Vocabulary(1),
+    unknown: UnknownFields::NONE,
+};
+
+/// A [`Detail`], of which nothing is kept while there is nothing in it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Details(Option<Box<Detail>>);
+
+impl Deref for Details {
+    type Target = Detail;
+
+    fn deref(&self) -> &Detail {
+        self.0.as_deref().unwrap_or(&NOTHING)
+    }
+}
+
+impl Details {
+    /// To change it; from now on it is kept.
+    pub(crate) fn kept(&mut self) -> &mut Detail {
+        self.0.get_or_insert_default()
+    }
+
+    /// Changes it if there is anything in it: for what only takes away.
+    pub(crate) fn if_kept(&mut self, change: impl FnOnce(&mut Detail)) {
+        if let Some(detail) = &mut self.0 {
+            change(detail);
+        }
+    }
+}
+
+impl From<Detail> for Details {
+    fn from(detail: Detail) -> Self {
+        Self((detail != NOTHING).then(|| Box::new(detail)))
+    }
+}
+
+impl PartialEq for Details {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Details {}

@@ -1,0 +1,575 @@
+//! Evolve, for one payment.
+
+use crate::{
+    base::bounded::Blob,
+    base::faults,
+    base::faults::Fault,
+    base::ids::{PartId, PaymentHash, PaymentId, Preimage},
+    base::vocabulary::Vocabulary,
+    event::event::{AdoptedPart, Event, Home, Invoice, Settlement, Word},
+    event::hash_paid::PaidElsewhere,
+    event::notification::NotificationId,
+    event::part::{Assertion, Failure, Fate, PartTerms},
+    event::request::{Deadline, Request, RetryPolicy, ShortDigest, Target},
+    event::status::{FailureReason, Status},
+    payment::at::{At, Misfit},
+    payment::details::{Detail, Details, Quiet, Rest, Since, Told, WaitsUntil},
+    payment::former,
+    payment::part::Part,
+    payment::parts::Parts,
+    payment::payment::{Payment, Terms, VerdictDue},
+    payment::timing::ticks_of,
+    payment::tombstone::{Outcome, Tombstone},
+};
+
+impl Payment {
+    fn blank(at: At, id: PaymentId, status: Status, terms: Terms, details: Details) -> Self {
+        Self {
+            id,
+            created_seq: at.seq,
+            created_at: at.now,
+            terms,
+            status,
+            status_seq: at.seq,
+            status_at: at.now,
+            parts: Parts::None,
+            batches: 0,
+            unread: 0,
+            verdict_due: VerdictDue::No,
+            details,
+        }
+    }
+
+    pub(crate) fn accepted(at: At, id: PaymentId, request: Request) -> Self {
+        let mut details = Details::default();
+        let status = match &request.target {
+            Target::Offer { deadline, .. } => {
+                details.kept().waits_until = Some(match deadline {
+                    Deadline::Ticks(ticks) => {
+                        WaitsUntil::Tick(at.tick.saturating_add(u64::from(*ticks)))
+                    }
+                    Deadline::At(moment) => WaitsUntil::At(*moment),
+                });
+                Status::AwaitingInvoice
+            }
+            Target::Spontaneous { preimage } => {
+                details.kept().payment_hash = Some(preimage.payment_hash());
+                Status::Pending
+            }
+            Target::Invoice { .. } => Status::Pending,
+        };
+        if matches!(request.retry, RetryPolicy::Until(_)) {
+            let since = Since { at: at.now.max(at.reference), tick: at.tick };
+            details.kept().retries_since = Some(since);
+        }
+        if at.vocabulary > Vocabulary::default() {
+            details.kept().vocabulary = at.vocabulary;
+        }
+        Self::blank(at, id, status, Terms::Full(request), details)
+    }
+
+    pub(crate) fn adopted(
+        at: At,
+        id: PaymentId,
+        payment_hash: Option<PaymentHash>,
+        request: Option<&Request>,
+    ) -> Self {
+        let status = Status::Abandoned { reason: FailureReason::Adopted };
+        let detail = Detail { payment_hash, ..Detail::default() };
+        let mut payment = Self::blank(at, id, status, Terms::None, detail.into());
+        if let Some(request) = request {
+            // What is known of a request that was paid elsewhere is for comparing repeats alone.
+            payment.terms = Terms::Digests(request.digests().into());
+            let (asked, named_seq) = (request.target.payment_hash(), Some(at.seq));
+            let detail = payment.details.kept();
+            detail.payment_hash = asked.or(payment_hash);
+            if asked.is_some() {
+                former::group(&mut detail.former, asked).named_seq = named_seq;
+            }
+        }
+        payment
+    }
+
+    pub(crate) fn recalled(at: At, tombstone: &Tombstone) -> Self {
+        let mut detail = Detail {
+            payment_hash: tombstone.payment_hash,
+            former: tombstone.tries.clone(),
+            asserted: tombstone.asserted.clone(),
+            vocabulary: tombstone.vocabulary,
+            unknown: tombstone.unknown.clone(),
+            ..Detail::default()
+        };
+        let status = match tombstone.outcome {
+            Outcome::Paid { preimage, proven_hash, amount, fee } => {
+                let settlement = Settlement { amount, fee };
+                detail.preimage = preimage;
+                detail.proven_hash = proven_hash;
+                detail.remembered = Some(settlement);
+                detail.told = Some(Told { settlement, proof: preimage.is_some() });
+                Status::Fulfilled
+            }
+            Outcome::Failed { reason, notice, paid_elsewhere } => {
+                detail.failed_notice = Some(notice);
+                detail.paid_elsewhere = paid_elsewhere;
+                Status::Failed { reason }
+            }
+        };
+        let terms = match &tombstone.request {
+            Some(digests) => Terms::Digests(digests.clone()),
+            None => Terms::None,
+        };
+        let payment = Self::blank(at, tombstone.id, status, terms, detail.into());
+        Self { created_seq: at.seq, ..payment }
+    }
+
+    /// A new try in place of one that failed: what was told under the id goes on belonging to it.
+    pub(crate) fn follows(&mut self, old: &Self) {
+        self.unread = old.unread;
+        let detail = self.details.kept();
+        detail.former = old.tries();
+        detail.failed_notice = old.failed_notification();
+    }
+
+    /// Folds one event into the payment.
+    pub(crate) fn evolve(&mut self, at: At, event: &Event) -> Result<(), Misfit> {
+        match event {
+            Event::InvoiceReceived { invoice, .. } => self.on_invoice(at, *invoice)?,
+            Event::InvoiceDropped { .. } => self.on_invoice_dropped(at)?,
+            Event::PartsDispatched { parts, .. } => self.on_dispatched(at, parts)?,
+            Event::PartSaidAgain { part, .. } => self.on_said_again(part)?,
+            Event::PartWithdrawn { part, .. } => self.on_withdrawn(at, part)?,
+            Event::PartAdopted { part, home, word, earlier_try, .. } => {
+                self.on_adopted(at, part, (*home, *word, *earlier_try));
+            }
+            Event::PartClaimed { part, preimage, payment_hash, settlement, invoice, .. } => {
+                self.on_claimed(part, (*preimage, *payment_hash), *settlement)?;
+                if !invoice.is_empty() {
+                    let details = &mut self.part_mut(part)?.details;
+                    details.change(|detail| detail.invoice = invoice.clone());
+                }
+            }
+            Event::PartFinalized { part, notify, .. } => self.on_finalized(part, *notify)?,
+            Event::PartFailed { part, failure, notify, rest_ms, .. } => {
+                self.on_failed_part(at, part, (failure, *notify, *rest_ms))?;
+            }
+            Event::PartObserved { observation, .. } => {
+                self.details.kept().observations.push(observation.clone());
+            }
+            Event::PreimageLearned { payment_hash, preimage, .. } => {
+                self.on_preimage(*payment_hash, *preimage)?;
+            }
+            Event::HashPaid { payment_hash, .. } => self.on_hash_paid(*payment_hash)?,
+            Event::PaymentSent { payment_hash, amount, fee, assertion, .. } => {
+                let told = Settlement { amount: *amount, fee: *fee };
+                self.on_sent(at, *payment_hash, told, assertion.as_ref())?;
+            }
+            Event::PaymentSettled { amount, fee, .. } => {
+                self.on_settled(Settlement { amount: *amount, fee: *fee })?;
+            }
+            Event::PaidElsewhere { by, .. } => self.on_paid_elsewhere(at, *by)?,
+            Event::PaymentAbandoned { reason, .. } => self.on_abandoned(at, *reason)?,
+            Event::PaymentFailed { reason, .. } => self.on_failed(at, *reason)?,
+            Event::AnomalyNoted { .. } => self.unread += 1,
+            _ => return Err(Misfit),
+        }
+        self.review(at);
+        Ok(())
+    }
+
+    /// One of the payment's notifications was acknowledged.
+    pub(crate) fn on_acknowledged(&mut self, at: At) -> Result<(), Misfit> {
+        self.unread = self.unread.checked_sub(1).ok_or(Misfit)?;
+        if matches!(self.status, Status::Failed { .. }) {
+            self.mark_verdict(at, VerdictDue::Yes);
+        }
+        self.review(at);
+        Ok(())
+    }
+
+    /// What follows from what is out, beside it and of it. A failure that was told is superseded once
+    /// anything is out again: who believed it would pay a second time.
+    pub(crate) fn review(&mut self, at: At) {
+        let over = self.is_resolved() && !at.held;
+        let stands = faults::is(Fault::FailureStands);
+        if matches!(self.status, Status::Failed { .. }) && !over && !stands {
+            self.details.kept().failure_superseded = true;
+        }
+        let quiet = self.status == Status::Fulfilled && self.unread == 0 && over;
+        if quiet != self.details.quiet.is_some() {
+            self.details.kept().quiet = quiet.then_some(Quiet { tick: at.tick, seq: at.seq });
+        }
+    }
+
+    fn enter(&mut self, at: At, status: Status) {
+        self.status = status;
+        self.status_seq = at.seq;
+        self.status_at = at.now;
+    }
+
+    fn part_mut(&mut self, id: &PartId) -> Result<&mut Part, Misfit> {
+        let index = self.parts.iter().position(|part| part.id == *id).ok_or(Misfit)?;
+        self.parts.get_mut(index).ok_or(Misfit)
+    }
+
+    fn each_part(&mut self, mut change: impl FnMut(&mut Part)) {
+        for index in 0..self.parts.len() {
+            change(self.parts.get_mut(index).expect("it is below their number"));
+        }
+    }
+
+    fn on_invoice(&mut self, at: At, invoice: Invoice) -> Result<(), Misfit> {
+        if self.status != Status::AwaitingInvoice {
+            return Err(Misfit);
+        }
+        let detail = self.details.kept();
+        detail.payment_hash = Some(invoice.payment_hash);
+        detail.invoice = Some(invoice);
+        self.enter(at, Status::Pending);
+        Ok(())
+    }
+
+    fn on_invoice_dropped(&mut self, at: At) -> Result<(), Misfit> {
+        if self.status != Status::Pending || !self.is_offer() || !self.is_resolved() {
+            return Err(Misfit);
+        }
+        let named_seq = self.created_seq;
+        let detail = self.details.kept();
+        let dropped = detail.payment_hash.take();
+        detail.invoice = None;
+        detail.paid_elsewhere = None;
+        // Whatever still turns up under it is of this obligation.
+        let of = former::group(&mut detail.former, dropped);
+        of.named_seq = of.named_seq.or(Some(named_seq));
+        self.enter(at, Status::AwaitingInvoice);
+        Ok(())
+    }
+
+    fn on_dispatched(&mut self, at: At, parts: &[PartTerms]) -> Result<(), Misfit> {
+        if !self.status.is_open() || parts.is_empty() {
+            return Err(Misfit);
+        }
+        self.batches += 1;
+        // An offer may let its hash go: its parts keep theirs.
+        let own_hash = self.hash().copied().filter(|_| self.is_offer());
+        for terms in parts {
+            let mut part = Part::dispatched(at, terms, self.batches);
+            if own_hash.is_some() {
+                part.details.change(|detail| detail.payment_hash = own_hash);
+            }
+            self.parts.push(part);
+        }
+        self.details.if_kept(|detail| detail.rests_until = None);
+        Ok(())
+    }
+
+    fn on_said_again(&mut self, part: &PartId) -> Result<(), Misfit> {
+        let part = self.part_mut(part)?;
+        if part.fate != Fate::InFlight {
+            return Err(Misfit);
+        }
+        part.details.change(|detail| detail.said_again = detail.said_again.saturating_add(1));
+        Ok(())
+    }
+
+    /// Something that may end the payment happened: where verdicts are withheld, one is due.
+    pub(crate) fn mark_verdict(&mut self, at: At, why: VerdictDue) {
+        if at.withheld && self.status != Status::Fulfilled {
+            self.verdict_due = self.verdict_due.max(why);
+        }
+    }
+
+    fn on_withdrawn(&mut self, at: At, part: &PartId) -> Result<(), Misfit> {
+        self.part_mut(part)?.withdraw(at)?;
+        self.mark_verdict(at, VerdictDue::Yes);
+        Ok(())
+    }
+
+    fn on_adopted(
+        &mut self,
+        at: At,
+        adopted: &AdoptedPart,
+        (home, word, earlier_try): (Home, Word, bool),
+    ) {
+        // An adopted payment has no request of its own: the first hash that becomes known is its.
+        if self.hash().is_none() && matches!(self.terms, Terms::None) {
+            self.details.kept().payment_hash = Some(adopted.payment_hash);
+        }
+        if let Ok(part) = self.part_mut(&adopted.part) {
+            part.readopt(at, adopted, word);
+        } else {
+            let mut part = Part::adopted(at, adopted, word);
+            if let Home::HashHolder { told_as } = home {
+                part.details.change(|detail| detail.named_id = Some(told_as));
+            }
+            if earlier_try {
+                part.details.change(|detail| detail.earlier_try = true);
+            }
+            self.parts.push(part);
+        }
+        self.learn_part_hash(&adopted.part, adopted.payment_hash);
+        if self.status == Status::AwaitingInvoice {
+            self.enter(at, Status::Pending);
+        }
+    }
+
+    /// A part whose hash was not known has one; it keeps it by itself where the payment may have
+    /// another.
+    fn learn_part_hash(&mut self, part: &PartId, payment_hash: PaymentHash) {
+        let own = self.is_offer() || self.hash() != Some(&payment_hash);
+        if let Ok(part) = self.part_mut(part)
+            && own
+            && part.details.payment_hash.is_none()
+        {
+            part.details.change(|detail| detail.payment_hash = Some(payment_hash));
+        }
+    }
+
+    /// A stray of it, or of another payment, turned out to be this one's part.
+    pub(crate) fn take_stray(&mut self, at: At, stray: &crate::payment::stray::Stray) {
+        let mut part = stray.part.clone();
+        let own = self.is_offer() || self.hash() != Some(&stray.payment_hash);
+        part.details.change(|detail| {
+            detail.payment_hash = own.then_some(stray.payment_hash);
+            detail.preimage = stray.preimage.filter(|_| own);
+            if stray.payment != self.id {
+                detail.named_id = Some(stray.payment);
+            }
+        });
+        self.parts.push(part);
+        if stray.preimage.is_some() && self.details.preimage.is_none() {
+            let detail = self.details.kept();
+            detail.preimage = stray.preimage;
+            detail.proven_hash = own.then_some(stray.payment_hash);
+        }
+        self.review(at);
+    }
+
+    fn on_claimed(
+        &mut self,
+        part: &PartId,
+        (preimage, told_hash): (Option<Preimage>, Option<PaymentHash>),
+        settlement: Option<Settlement>,
+    ) -> Result<(), Misfit> {
+        // A hand-over of an invoice that is known, or of no offer, is for all of it.
+        let own = self.part(part).ok_or(Misfit)?.details.payment_hash;
+        let invoiced = own.is_some_and(|own| self.named_since(&own).is_some());
+        let whole = if self.is_offer() { invoiced } else { self.hash().is_some() };
+        if let Some(told) = told_hash {
+            if self.hash().is_none() && matches!(self.terms, Terms::None) {
+                self.details.kept().payment_hash = Some(told);
+            }
+            self.learn_part_hash(part, told);
+        }
+        let own_hash = self.hash().copied();
+        let index = self.parts.iter().position(|own| own.id == *part).ok_or(Misfit)?;
+        let hash = self.part_hash(&self.parts[index]).copied();
+        if let Some(preimage) = preimage {
+            // What is folded as proof is one: a log that says otherwise is not ours.
+            if hash != Some(preimage.payment_hash()) {
+                return Err(Misfit);
+            }
+            if self.details.preimage.is_none() {
+                let detail = self.details.kept();
+                detail.preimage = Some(preimage);
+                detail.proven_hash = hash.filter(|_| hash != own_hash);
+            }
+        }
+        // A proof that is not the payment's first is kept with its part.
+        let second = hash != own_hash || preimage != self.details.preimage;
+        let part = self.parts.get_mut(index).ok_or(Misfit)?;
+        if second && preimage.is_some() {
+            part.details.change(|detail| detail.preimage = preimage);
+        }
+        part.claim(settlement, whole);
+        Ok(())
+    }
+
+    fn on_preimage(&mut self, payment_hash: PaymentHash, preimage: Preimage) -> Result<(), Misfit> {
+        if preimage.payment_hash() != payment_hash {
+            return Err(Misfit);
+        }
+        let own = self.hash() == Some(&payment_hash);
+        let detail = self.details.kept();
+        if detail.preimage.is_none() {
+            detail.preimage = Some(preimage);
+            detail.proven_hash = (!own).then_some(payment_hash);
+        }
+        let first = detail.preimage == Some(preimage);
+        detail.own_hash_paid |= own;
+        // The first proof is the payment's; a second one stands beside its hash.
+        if !own || !first {
+            let of = former::group(&mut detail.former, Some(payment_hash));
+            of.paid = true;
+            of.preimage = Some(preimage);
+        }
+        Ok(())
+    }
+
+    fn on_finalized(&mut self, part: &PartId, notify: bool) -> Result<(), Misfit> {
+        let part = self.part_mut(part)?;
+        if part.fate != Fate::Claimed {
+            return Err(Misfit);
+        }
+        part.fate = Fate::Finalized;
+        self.unread += u32::from(notify);
+        Ok(())
+    }
+
+    fn on_failed_part(
+        &mut self,
+        at: At,
+        part: &PartId,
+        (failure, notify, rest_ms): (&Failure, bool, u64),
+    ) -> Result<(), Misfit> {
+        self.part_mut(part)?.fail(failure)?;
+        self.unread += u32::from(notify);
+        self.mark_verdict(at, VerdictDue::PartFailed);
+        if rest_ms > 0 && self.status.is_open() {
+            // Bounded by ticks as well: one reading in the far future must not end all retries.
+            // And of two failures the later end counts, whatever the clock read at the second.
+            let tick = at.tick.saturating_add(ticks_of(rest_ms));
+            let until = at.now.plus(rest_ms);
+            let detail = self.details.kept();
+            let earlier = detail.rests_until.filter(|_| !faults::is(Fault::RestCutShort));
+            let (until, tick) =
+                earlier.map_or((until, tick), |rest| (until.max(rest.at), tick.max(rest.tick)));
+            detail.rests_until = Some(Rest { at: until, tick });
+        }
+        Ok(())
+    }
+
+    fn on_sent(
+        &mut self,
+        at: At,
+        payment_hash: Option<PaymentHash>,
+        settlement: Settlement,
+        assertion: Option<&Assertion>,
+    ) -> Result<(), Misfit> {
+        if self.status == Status::Fulfilled && !faults::is(Fault::TwoPaymentsSent) {
+            return Err(Misfit);
+        }
+        // One that came back has the hash that it was remembered with, and no other.
+        let came_back = matches!(self.terms, Terms::Digests(_));
+        if self.hash().is_none() && payment_hash.is_some() && !came_back {
+            self.details.kept().payment_hash = payment_hash;
+        }
+        let by_part = self.has_settled_part();
+        let own = payment_hash.is_none() || payment_hash.as_ref() == self.hash();
+        let detail = self.details.kept();
+        if !by_part {
+            detail.reported = Some(settlement);
+        }
+        // Paid without a part and without a proof: on somebody's word, for its own hash or the one told.
+        match payment_hash.filter(|_| !own) {
+            _ if by_part || detail.preimage.is_some() => {}
+            None => detail.own_hash_paid = true,
+            told => former::group(&mut detail.former, told).paid = true,
+        }
+        detail.told = Some(Told { settlement, proof: detail.preimage.is_some() });
+        detail.asserted = assertion.cloned();
+        detail.failure_superseded = false;
+        self.enter(at, Status::Fulfilled);
+        self.unread += 1;
+        self.close();
+        Ok(())
+    }
+
+    /// A word says that it paid a hash of which nothing of it tells.
+    fn on_hash_paid(&mut self, payment_hash: PaymentHash) -> Result<(), Misfit> {
+        if self.status != Status::Fulfilled || self.has_paid(&payment_hash) {
+            return Err(Misfit);
+        }
+        if self.hash().is_none() && matches!(self.terms, Terms::None) {
+            self.details.kept().payment_hash = Some(payment_hash);
+        }
+        let own = self.hash() == Some(&payment_hash);
+        let detail = self.details.kept();
+        if own {
+            detail.own_hash_paid = true;
+        } else {
+            former::group(&mut detail.former, Some(payment_hash)).paid = true;
+        }
+        Ok(())
+    }
+
+    fn on_settled(&mut self, settlement: Settlement) -> Result<(), Misfit> {
+        if self.status != Status::Fulfilled {
+            return Err(Misfit);
+        }
+        let detail = self.details.kept();
+        detail.told = Some(Told { settlement, proof: detail.preimage.is_some() });
+        self.unread += 1;
+        Ok(())
+    }
+
+    fn on_paid_elsewhere(&mut self, at: At, by: PaidElsewhere) -> Result<(), Misfit> {
+        if self.status == Status::Fulfilled {
+            return Err(Misfit);
+        }
+        self.details.kept().paid_elsewhere = Some(by);
+        self.mark_verdict(at, VerdictDue::Yes);
+        Ok(())
+    }
+
+    fn on_abandoned(&mut self, at: At, reason: FailureReason) -> Result<(), Misfit> {
+        if !self.status.is_open() {
+            return Err(Misfit);
+        }
+        self.enter(at, Status::Abandoned { reason });
+        self.rest_no_more();
+        self.mark_verdict(at, VerdictDue::Yes);
+        Ok(())
+    }
+
+    fn on_failed(&mut self, at: At, reason: FailureReason) -> Result<(), Misfit> {
+        let again = matches!(self.status, Status::Failed { .. }) && self.details.failure_superseded;
+        let undecided = self.status.is_open() || matches!(self.status, Status::Abandoned { .. });
+        if !(undecided || again) || !self.is_resolved() || at.held {
+            return Err(Misfit);
+        }
+        self.enter(at, Status::Failed { reason });
+        let detail = self.details.kept();
+        detail.failed_notice = Some(NotificationId { seq: at.seq, chain: at.chain });
+        detail.failure_superseded = false;
+        self.unread += 1;
+        self.close();
+        Ok(())
+    }
+
+    /// The payment is over: nothing waits any more, and nobody resumes it.
+    fn close(&mut self) {
+        self.verdict_due = VerdictDue::No;
+        self.rest_no_more();
+        if let Terms::Full(request) = &mut self.terms
+            && !request.instructions.is_empty()
+        {
+            self.details.kept().instructions = ShortDigest::of_instructions(request);
+            request.instructions = Blob::EMPTY;
+        }
+    }
+
+    fn rest_no_more(&mut self) {
+        self.details.if_kept(|detail| {
+            detail.waits_until = None;
+            detail.rests_until = None;
+        });
+    }
+
+    /// The node listed a part of it as out.
+    pub(crate) fn list(&mut self, at: At, index: usize) {
+        if let Some(part) = self.parts.get_mut(index) {
+            part.list(at);
+        }
+        self.review(at);
+    }
+
+    /// Takes back each *never sent* that is not known any more; whether there was one.
+    pub(crate) fn take_back_never_sent(&mut self, at: At, since: u64) -> bool {
+        let mut taken = false;
+        self.each_part(|part| taken |= part.take_back_never_sent(since));
+        if taken {
+            self.review(at);
+        }
+        taken
+    }
+}

@@ -1,0 +1,177 @@
+//! Evolve, for one part: of a payment, or a stray.
+
+use crate::{
+    base::amount::Msat,
+    base::faults,
+    base::faults::Fault,
+    event::event::{AdoptedPart, Settlement, Word},
+    event::part::{Failure, Fate, PartKind, PartTerms, UNKNOWN_KIND},
+    payment::at::{At, Misfit},
+    payment::part::{Part, PartDetails},
+};
+
+impl Part {
+    /// A part that was recorded before it was offered.
+    pub(crate) fn dispatched(at: At, terms: &PartTerms, batch: u32) -> Self {
+        let mut details = PartDetails::default();
+        if terms.label.is_some() || !terms.unknown.is_empty() {
+            details.change(|detail| {
+                detail.label.clone_from(&terms.label);
+                detail.unknown = terms.unknown.clone();
+            });
+        }
+        Self {
+            id: terms.id,
+            amount: Some(terms.amount),
+            fee: Some(terms.fee),
+            kind: terms.kind,
+            fate: Fate::InFlight,
+            batch,
+            epoch: at.epoch,
+            recorded_at: at.now,
+            adopted: false,
+            corrected: false,
+            details,
+        }
+    }
+
+    /// A part that the log lacked.
+    pub(crate) fn adopted(at: At, adopted: &AdoptedPart, word: Word) -> Self {
+        let mut part = Self {
+            id: adopted.part,
+            amount: adopted.amount,
+            fee: adopted.fee,
+            kind: adopted.kind,
+            fate: Fate::InFlight,
+            batch: 0,
+            epoch: at.epoch,
+            recorded_at: at.now,
+            adopted: word == Word::Listed,
+            corrected: false,
+            details: PartDetails::default(),
+        };
+        if word == Word::Listed {
+            part.list(at);
+        }
+        part
+    }
+
+    /// The node lists it as out: it is, although it was recorded as over.
+    pub(crate) fn list(&mut self, at: At) {
+        self.fate = match self.fate {
+            Fate::Failed | Fate::Withdrawn if !faults::is(Fault::ListedStaysOver) => Fate::InFlight,
+            Fate::Finalized if self.corrected => Fate::Claimed,
+            fate => fate,
+        };
+        self.corrected = false;
+        self.details.change(|detail| {
+            detail.failure = None;
+            detail.withdrawn_in = 0;
+            detail.listed_in = at.epoch;
+        });
+    }
+
+    /// Whether the node has ever listed it as out.
+    pub(crate) fn was_listed(&self) -> bool {
+        self.details.listed_in > 0 && !faults::is(Fault::ListedNeverSent)
+    }
+
+    /// Whether the node has listed it as out since this epoch.
+    pub(crate) fn is_listed_since(&self, epoch: u64) -> bool {
+        self.details.listed_in >= epoch
+    }
+
+    /// The payee took it. A part recorded as failed stays off the channel, and lost nothing. `whole`:
+    /// it was to bring a known amount, of which an engine that reports less has forgotten a path.
+    pub(crate) fn claim(&mut self, settlement: Option<Settlement>, whole: bool) {
+        let reported = settlement.unwrap_or_default();
+        if self.kind == PartKind::Delegated && !self.fate.is_settled() {
+            // What was counted of fees was a budget: only the engine knows what was spent.
+            // Of one that was listed its listing told what it brings.
+            let listed = |own: Option<Msat>| own.filter(|_| self.batch == 0);
+            let less = reported.amount.is_none_or(|amount| Some(amount) < self.amount);
+            if whole && self.amount.is_some() && less && !faults::is(Fault::LessIsBelieved) {
+                let silent = reported.amount.is_none();
+                self.fee = reported.fee.filter(|_| silent);
+            } else {
+                self.amount = reported.amount.or(listed(self.amount));
+                self.fee = reported.fee.or(listed(self.fee));
+            }
+        } else {
+            self.amount = self.amount.or(reported.amount);
+            self.fee = self.fee.or(reported.fee);
+        }
+        if self.fate == Fate::Failed {
+            self.corrected = true;
+            self.details.if_kept(|detail| detail.failure = None);
+        }
+        self.details.if_kept(|detail| detail.withdrawn_in = 0);
+        self.fate = match self.fate {
+            Fate::InFlight | Fate::Withdrawn => Fate::Claimed,
+            Fate::Failed => Fate::Finalized,
+            settled @ (Fate::Claimed | Fate::Finalized) => settled,
+        };
+    }
+
+    /// It failed; a failure of a claimed part takes it off the channel. One of a part that was told
+    /// never sent takes that back: it was out, and its attempt counts.
+    pub(crate) fn fail(&mut self, failure: &Failure) -> Result<(), Misfit> {
+        match self.fate {
+            Fate::InFlight | Fate::Withdrawn => {
+                self.fate = Fate::Failed;
+                self.details.change(|detail| {
+                    detail.failure = Some(failure.clone().into());
+                    detail.withdrawn_in = 0;
+                });
+                Ok(())
+            }
+            Fate::Claimed => {
+                self.fate = Fate::Finalized;
+                Ok(())
+            }
+            Fate::Finalized | Fate::Failed => Err(Misfit),
+        }
+    }
+
+    /// It was never sent.
+    pub(crate) fn withdraw(&mut self, at: At) -> Result<(), Misfit> {
+        if self.fate != Fate::InFlight {
+            return Err(Misfit);
+        }
+        self.fate = Fate::Withdrawn;
+        self.details.change(|detail| detail.withdrawn_in = at.epoch);
+        Ok(())
+    }
+
+    /// The log turned out to lack something: a *never sent* told since `epoch`, about a part that an
+    /// earlier writer dispatched, is not known any more. Left standing, its money could leave a second
+    /// time.
+    pub(crate) fn take_back_never_sent(&mut self, epoch: u64) -> bool {
+        let taken = self.fate == Fate::Withdrawn
+            && !faults::is(Fault::NeverSentStandsInGap)
+            && self.epoch < epoch
+            && self.details.withdrawn_in >= epoch;
+        if taken {
+            self.fate = Fate::InFlight;
+            self.details.if_kept(|detail| detail.withdrawn_in = 0);
+        }
+        taken
+    }
+
+    /// The node tells of it again: terms that were not known, and, if it lists it as out, that it
+    /// is on its channel although it was recorded as over.
+    pub(crate) fn readopt(&mut self, at: At, adopted: &AdoptedPart, word: Word) {
+        if self.batch == 0 && self.kind == UNKNOWN_KIND {
+            self.kind = adopted.kind;
+        }
+        // Of a claimed delegated part only the engine's report counts.
+        if !(self.fate.is_settled() && self.kind == PartKind::Delegated) {
+            self.amount = self.amount.or(adopted.amount);
+            self.fee = self.fee.or(adopted.fee);
+        }
+        if word == Word::Listed {
+            self.adopted = true;
+            self.list(at);
+        }
+    }
+}

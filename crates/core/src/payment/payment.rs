@@ -1,0 +1,698 @@
+//! One payment's state: what it is, what it lacks, how a repeat of its request compares.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use crate::{
+    base::amount::{Msat, UnixMillis},
+    base::bounded::Many,
+    base::ids::{NodeId, PartId, PaymentHash, PaymentId, Preimage, ShortChannelId},
+    base::wire::{DecodeError, Sink, Source, Wire, known_fields, layout, optional, take_field},
+    event::event::{Invoice, Settlement},
+    event::hash_paid::PaidElsewhere,
+    event::notification::NotificationId,
+    event::part::{Assertion, Fate, Observation},
+    event::request::{Request, RequestDigests, RequestField, RetryPolicy, Target},
+    event::status::Status,
+    payment::details::{Detail, Details, Quiet},
+    payment::former,
+    payment::former::{FormerPart, FormerTry},
+    payment::part::Part,
+    payment::parts::Parts,
+};
+
+/// What is known of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Terms {
+    /// All of it; once the payment is over its instructions are a digest.
+    Full(Request),
+    /// A digest a field: the payment came back from its tombstone.
+    Digests(Box<RequestDigests>),
+    /// Nothing: the payment was adopted.
+    None,
+}
+
+/// Sums over parts. An unknown amount counts as nothing in `amount` and is told by `complete`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Sums {
+    /// What reaches the payee.
+    pub amount: Msat,
+    /// What the routes take.
+    pub fee: Msat,
+    /// Whether every part's amount is known.
+    pub amount_complete: bool,
+    /// Whether every part's fee is known.
+    pub fee_complete: bool,
+}
+
+impl Sums {
+    const NOTHING: Self =
+        Self { amount: Msat::ZERO, fee: Msat::ZERO, amount_complete: true, fee_complete: true };
+
+    fn plus(self, part: &Part) -> Self {
+        Self {
+            amount: self.amount.saturating_add(part.amount.unwrap_or_default()),
+            fee: self.fee.saturating_add(part.fee.unwrap_or_default()),
+            amount_complete: self.amount_complete && part.amount.is_some(),
+            fee_complete: self.fee_complete && part.fee.is_some(),
+        }
+    }
+
+    fn plus_told(self, told: Settlement) -> Self {
+        Self {
+            amount: self.amount.saturating_add(told.amount.unwrap_or_default()),
+            fee: self.fee.saturating_add(told.fee.unwrap_or_default()),
+            amount_complete: self.amount_complete && told.amount.is_some(),
+            fee_complete: self.fee_complete && told.fee.is_some(),
+        }
+    }
+
+    /// The amount, unless a part's is unknown.
+    #[must_use]
+    pub fn known_amount(&self) -> Option<Msat> {
+        self.amount_complete.then_some(self.amount)
+    }
+
+    /// The fee, unless a part's is unknown.
+    #[must_use]
+    pub fn known_fee(&self) -> Option<Msat> {
+        self.fee_complete.then_some(self.fee)
+    }
+}
+
+/// Whether a verdict is due once verdicts are no longer withheld.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum VerdictDue {
+    #[default]
+    No,
+    /// A part was withdrawn, a notification read, or the payment abandoned.
+    Yes,
+    /// A part failed: the payment may be given up while others are out.
+    PartFailed,
+}
+
+/// One obligation to pay, as the events so far leave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    pub(crate) id: PaymentId,
+    pub(crate) created_seq: u64,
+    pub(crate) created_at: UnixMillis,
+    pub(crate) terms: Terms,
+    pub(crate) status: Status,
+    pub(crate) status_seq: u64,
+    pub(crate) status_at: UnixMillis,
+    pub(crate) parts: Parts,
+    pub(crate) batches: u32,
+    pub(crate) unread: u32,
+    /// What happened while verdicts were withheld.
+    pub(crate) verdict_due: VerdictDue,
+    pub(crate) details: Details,
+}
+
+impl Payment {
+    /// The id that the caller chose.
+    #[must_use]
+    pub const fn id(&self) -> &PaymentId {
+        &self.id
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The seq of the event that brought it to its status.
+    #[must_use]
+    pub const fn status_seq(&self) -> u64 {
+        self.status_seq
+    }
+
+    /// When it came to its status.
+    #[must_use]
+    pub const fn status_at(&self) -> UnixMillis {
+        self.status_at
+    }
+
+    /// The seq of the event that made it known.
+    #[must_use]
+    pub const fn created_seq(&self) -> u64 {
+        self.created_seq
+    }
+
+    /// When it became known.
+    #[must_use]
+    pub const fn created_at(&self) -> UnixMillis {
+        self.created_at
+    }
+
+    /// The request, where the ledger holds it: not of adopted payments, nor of remembered ones
+    /// that came back. Its instructions are empty once the payment is over.
+    #[must_use]
+    pub fn request(&self) -> Option<&Request> {
+        match &self.terms {
+            Terms::Full(request) => Some(request),
+            Terms::Digests(_) | Terms::None => None,
+        }
+    }
+
+    /// Whether the ledger learnt of it from a part that it had not recorded.
+    #[must_use]
+    pub const fn is_adopted(&self) -> bool {
+        matches!(self.terms, Terms::None)
+    }
+
+    /// Whether it pays an offer or a refund, whose hash comes with the invoice.
+    #[must_use]
+    pub fn is_offer(&self) -> bool {
+        self.request().is_some_and(|request| matches!(request.target, Target::Offer { .. }))
+    }
+
+    /// Its payment hash, once known: the request's or the invoice's; of an offer without its invoice
+    /// that of a hand-over which is settled or out.
+    #[must_use]
+    pub fn payment_hash(&self) -> Option<PaymentHash> {
+        let of = |counts: fn(Fate) -> bool| {
+            let mut parts = self.parts.iter().filter(move |part| counts(part.fate));
+            parts.find_map(|part| part.details.payment_hash)
+        };
+        let handed = || of(Fate::is_settled).or_else(|| of(Fate::is_unresolved));
+        self.hash().copied().or_else(handed)
+    }
+
+    /// The hash of the request or of the invoice.
+    pub(crate) fn hash(&self) -> Option<&PaymentHash> {
+        match &self.terms {
+            Terms::Full(Request { target: Target::Invoice { payment_hash }, .. }) => {
+                Some(payment_hash)
+            }
+            _ => self.details.payment_hash.as_ref(),
+        }
+    }
+
+    /// The hash of one of its parts, if known. Each hand-over of an offer has its own.
+    pub(crate) fn part_hash<'a>(&'a self, part: &'a Part) -> Option<&'a PaymentHash> {
+        let inherited = || self.hash().filter(|_| !self.is_offer());
+        part.details.payment_hash.as_ref().or_else(inherited)
+    }
+
+    /// Whether money of this payment is out, settled or to be sent under this hash: that of its
+    /// request or invoice, and that of each part unresolved or settled.
+    pub(crate) fn holds(&self, payment_hash: &PaymentHash) -> bool {
+        let counts = |part: &Part| part.fate.is_unresolved() || part.fate.is_settled();
+        self.hash() == Some(payment_hash)
+            || self.parts.iter().any(|part| {
+                part.details.payment_hash.as_ref() == Some(payment_hash) && counts(part)
+            })
+    }
+
+    /// Whether a part of it is out under this hash.
+    pub(crate) fn is_out_under(&self, payment_hash: &PaymentHash) -> bool {
+        let mut out = self.parts.iter().filter(|part| part.fate.is_unresolved());
+        out.any(|part| self.part_hash(part).is_none_or(|own| own == payment_hash))
+    }
+
+    /// Whether this payment has paid this hash.
+    pub(crate) fn has_paid(&self, payment_hash: &PaymentHash) -> bool {
+        let own = self.hash() == Some(payment_hash);
+        let mut settled = self.parts.iter().filter(|part| part.fate.is_settled());
+        (own && self.details.own_hash_paid)
+            || settled.any(|part| self.part_hash(part) == Some(payment_hash))
+            || self
+                .details
+                .former
+                .iter()
+                .any(|of| of.paid && of.payment_hash.as_ref() == Some(payment_hash))
+    }
+
+    /// Whether this payment is known to have paid another hash than this one.
+    pub(crate) fn has_paid_another(&self, payment_hash: &PaymentHash) -> bool {
+        let differs =
+            |other: Option<&PaymentHash>| other.is_some_and(|other| other != payment_hash);
+        let mut settled = self.parts.iter().filter(|part| part.fate.is_settled());
+        differs(self.proven_hash().as_ref())
+            || (self.details.own_hash_paid && differs(self.hash()))
+            || settled.any(|part| differs(self.part_hash(part)))
+    }
+
+    /// Since which seq a request of it, or its invoice, has named this hash, in any of its tries.
+    pub(crate) fn named_since(&self, payment_hash: &PaymentHash) -> Option<u64> {
+        let former =
+            self.details.former.iter().find(|of| {
+                of.named_seq.is_some() && of.payment_hash.as_ref() == Some(payment_hash)
+            });
+        let own = self.names(payment_hash).then_some(self.created_seq);
+        former.and_then(|of| of.named_seq).or(own)
+    }
+
+    /// Whether the request of this try, or its invoice, names this hash. Of a request that is known by
+    /// its digests alone the earlier tries tell.
+    pub(crate) fn names(&self, payment_hash: &PaymentHash) -> bool {
+        let invoiced = || self.invoice().map(|invoice| invoice.payment_hash);
+        let named = match &self.terms {
+            Terms::Full(request) => request.target.payment_hash().or_else(invoiced),
+            Terms::Digests(_) | Terms::None => None,
+        };
+        named.as_ref() == Some(payment_hash)
+    }
+
+    /// The hashes of it beside its own, each once: of its parts and of its earlier tries.
+    pub(crate) fn other_hashes(&self) -> Vec<PaymentHash> {
+        let parts = self.parts.iter().filter_map(|part| part.details.payment_hash);
+        let former = self.details.former.iter().filter_map(|of| of.payment_hash);
+        let mut hashes: Vec<_> = parts.chain(former).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        hashes.retain(|hash| self.hash() != Some(hash));
+        hashes
+    }
+
+    /// Whether it has only its own hash: nearly always.
+    pub(crate) fn has_one_hash(&self) -> bool {
+        self.details.former.is_empty() && self.parts.iter().all(|part| part.details.is_empty())
+    }
+
+    /// The proof of payment, once known.
+    #[must_use]
+    pub fn preimage(&self) -> Option<Preimage> {
+        self.details.preimage
+    }
+
+    /// The hash that the proof of payment proves.
+    #[must_use]
+    pub fn proven_hash(&self) -> Option<PaymentHash> {
+        self.details.preimage?;
+        self.details.proven_hash.or_else(|| self.hash().copied())
+    }
+
+    /// The proof that this hash was paid, if this payment has it.
+    pub(crate) fn proof_of(&self, payment_hash: &PaymentHash) -> Option<Preimage> {
+        let first = self.details.preimage.filter(|_| self.proven_hash() == Some(*payment_hash));
+        let of_part = || {
+            let own = |part: &&Part| self.part_hash(part) == Some(payment_hash);
+            self.parts.iter().filter(own).find_map(|part| part.details.preimage)
+        };
+        let of_former = || {
+            let mut former = self.details.former.iter();
+            former.find(|of| of.payment_hash.as_ref() == Some(payment_hash))?.preimage
+        };
+        first.or_else(of_part).or_else(of_former)
+    }
+
+    /// Who has paid its hash instead, if somebody did.
+    #[must_use]
+    pub fn paid_elsewhere(&self) -> Option<PaidElsewhere> {
+        self.details.paid_elsewhere
+    }
+
+    /// Who said that it is paid, where that was an operator.
+    #[must_use]
+    pub fn paid_asserted(&self) -> Option<&Assertion> {
+        self.details.asserted.as_ref()
+    }
+
+    /// What must reach the payee: the request's amount, or the invoice's where that is less.
+    /// Unknown for payments without a request.
+    #[must_use]
+    pub fn amount(&self) -> Option<Msat> {
+        let requested = || self.request().map(|request| request.amount);
+        self.invoice().map(|invoice| invoice.amount).or_else(requested)
+    }
+
+    /// When it must not be tried any more: the earlier of the request's and the invoice's expiry.
+    #[must_use]
+    pub fn expiry(&self) -> Option<UnixMillis> {
+        let requested = self.request().and_then(|request| request.expiry);
+        let invoiced = self.invoice().and_then(|invoice| invoice.expiry);
+        match (requested, invoiced) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// The invoice that came for the offer.
+    #[must_use]
+    pub fn invoice(&self) -> Option<&Invoice> {
+        self.details.invoice.as_ref()
+    }
+
+    /// Its parts, in the order in which they became known.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// One of its parts.
+    #[must_use]
+    pub fn part(&self, id: &PartId) -> Option<&Part> {
+        self.parts.iter().find(|part| part.id == *id)
+    }
+
+    /// The reports of engines.
+    #[must_use]
+    pub fn observations(&self) -> &[Observation] {
+        &self.details.observations
+    }
+
+    /// How many of its notifications are not acknowledged.
+    #[must_use]
+    pub const fn unread(&self) -> u32 {
+        self.unread
+    }
+
+    /// Since when it is quiet, if it is.
+    #[must_use]
+    pub fn quiet(&self) -> Option<Quiet> {
+        self.details.quiet
+    }
+
+    /// The notification that said that it failed.
+    #[must_use]
+    pub fn failed_notification(&self) -> Option<NotificationId> {
+        self.details.failed_notice
+    }
+
+    /// What went to fees without paying anything: dust HTLCs lost on chain.
+    #[must_use]
+    pub fn lost(&self) -> Msat {
+        let failures = self.parts.iter().filter_map(Part::failure);
+        failures
+            .fold(Msat::ZERO, |sum, failure| sum.saturating_add(failure.lost.unwrap_or_default()))
+    }
+
+    /// How many of its parts are in flight or claimed.
+    #[must_use]
+    pub fn unresolved(&self) -> usize {
+        self.parts.iter().filter(|part| part.fate.is_unresolved()).count()
+    }
+
+    pub(crate) fn is_resolved(&self) -> bool {
+        !self.parts.iter().any(|part| part.fate.is_unresolved())
+    }
+
+    /// The sums of the parts in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> Sums {
+        self.sums(|fate| fate == Fate::InFlight)
+    }
+
+    /// The sums of what was paid: of the parts claimed, on their channels or off them, with what a
+    /// payment that came back had paid before; without such parts, what it was said to have paid.
+    #[must_use]
+    pub fn settled(&self) -> Sums {
+        let sums = match self.details.reported {
+            Some(reported) if !self.has_settled_part() => Sums::NOTHING.plus_told(reported),
+            _ => self.sums(Fate::is_settled),
+        };
+        self.details.remembered.map_or(sums, |before| sums.plus_told(before))
+    }
+
+    pub(crate) fn has_settled_part(&self) -> bool {
+        self.parts.iter().any(|part| part.fate.is_settled())
+    }
+
+    /// The sums of the parts in flight and claimed.
+    pub(crate) fn counted(&self) -> Sums {
+        self.sums(|fate| fate == Fate::InFlight || fate.is_settled())
+    }
+
+    fn sums(&self, counts: impl Fn(Fate) -> bool) -> Sums {
+        self.sums_of(|part| counts(part.fate))
+    }
+
+    fn sums_of(&self, counts: impl Fn(&Part) -> bool) -> Sums {
+        self.parts.iter().filter(|part| counts(part)).fold(Sums::NOTHING, Sums::plus)
+    }
+
+    /// The number to state with the next batch: that of the batches of this try so far, withdrawn ones
+    /// with them, plus one. Two workers that saw the same gap cannot both fill it.
+    #[must_use]
+    pub const fn next_attempt(&self) -> u32 {
+        self.batches.saturating_add(1)
+    }
+
+    /// How many batches count as attempts: those not wholly withdrawn. Adopted parts of this try were
+    /// dispatched as well: together they count as one.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        let out = || self.parts.iter().filter(|part| part.fate != Fate::Withdrawn);
+        let adopted = |part: &Part| part.batch == 0 && !part.details.earlier_try;
+        let mut counted = u32::from(out().any(adopted));
+        let mut last = 0;
+        for part in out() {
+            if part.batch > last {
+                last = part.batch;
+                counted += 1;
+            }
+        }
+        counted
+    }
+
+    /// What is not yet in flight nor settled, while parts may be dispatched; else nothing.
+    #[must_use]
+    pub fn missing(&self) -> Msat {
+        let counted = self.counted();
+        // The invoice for which an offer's hand-over is out is not known: it may be paid whole.
+        let handed = self.is_offer()
+            && self.details.invoice.is_none()
+            && self.parts.iter().any(|part| part.fate.is_unresolved() || part.fate.is_settled());
+        match self.amount() {
+            // A part of unknown amount may pay all of it.
+            Some(amount) if self.status.is_open() && counted.amount_complete && !handed => {
+                amount.saturating_sub(counted.amount)
+            }
+            _ => Msat::ZERO,
+        }
+    }
+
+    /// What may still be spent on fees; `None` without a limit.
+    #[must_use]
+    pub fn fee_budget(&self) -> Option<Msat> {
+        let limit = self.request()?.max_fee.limit()?;
+        let counted = self.counted();
+        // A part of unknown fee may spend all of it.
+        Some(if counted.fee_complete { limit.saturating_sub(counted.fee) } else { Msat::ZERO })
+    }
+
+    /// The channels that failed its parts, each once, in order.
+    #[must_use]
+    pub fn avoid(&self) -> Vec<ShortChannelId> {
+        let mut avoid = Vec::new();
+        for channel in self.parts.iter().filter_map(|part| part.failure()?.channel) {
+            if !avoid.contains(&channel) {
+                avoid.push(channel);
+            }
+        }
+        avoid
+    }
+
+    pub(crate) fn retry(&self) -> RetryPolicy {
+        self.request().map_or(RetryPolicy::Manual, |request| request.retry)
+    }
+
+    /// What is left of a part of an earlier try, or of before it was remembered. With a hash told, a
+    /// part that had another one is not meant.
+    pub(crate) fn former(
+        &self,
+        part: &PartId,
+        payment_hash: Option<&PaymentHash>,
+    ) -> Option<(FormerPart, Option<PaymentHash>)> {
+        former::find(&self.details.former, part, payment_hash)
+    }
+
+    /// Whether a part with this hash can be one of this payment's own: its hash is that one, or it is
+    /// an offer's, each of whose hand-overs has its own.
+    pub(crate) fn takes(&self, payment_hash: &PaymentHash) -> bool {
+        self.hash().is_none_or(|own| own == payment_hash)
+    }
+
+    /// Whether its payee is this one; `None` where it is not known.
+    pub(crate) fn same_payee(&self, payee: &NodeId) -> Option<bool> {
+        match &self.terms {
+            Terms::Full(request) => request.payee.as_ref().map(|own| own == payee),
+            Terms::Digests(digests) => digests.same_payee(payee),
+            Terms::None => None,
+        }
+    }
+
+    /// How a request under this id differs from the one known: `None` if it is a repeat.
+    pub(crate) fn difference(&self, request: &Request) -> Option<RequestField> {
+        match &self.terms {
+            Terms::Full(own) => {
+                let detail = &self.details;
+                own.first_difference(request, detail.instructions, detail.vocabulary.0)
+            }
+            Terms::Digests(own) => {
+                own.first_difference(&request.digests(), self.details.vocabulary.0)
+            }
+            Terms::None => match (self.payment_hash(), request.target.payment_hash()) {
+                (Some(own), Some(other)) if own != other => Some(RequestField::Target),
+                _ => None,
+            },
+        }
+    }
+
+    pub(crate) fn request_digests(&self) -> Option<RequestDigests> {
+        match &self.terms {
+            Terms::Full(request) => {
+                let digests = request.digests();
+                Some(match self.details.instructions {
+                    Some(dropped) => digests.with_instructions(dropped),
+                    None => digests,
+                })
+            }
+            Terms::Digests(digests) => Some((**digests).clone()),
+            Terms::None => None,
+        }
+    }
+}
+
+impl Payment {
+    /// All its tries as they will be remembered, this one with them.
+    pub(crate) fn tries(&self) -> Many<FormerTry> {
+        let mut tries = self.details.former.clone();
+        if let Some(own) = self.hash().copied() {
+            let (paid, named) = (self.has_paid(&own), self.names(&own));
+            let group = former::group(&mut tries, Some(own));
+            group.named_seq = group.named_seq.or(named.then_some(self.created_seq));
+            group.paid |= paid;
+        }
+        for part in self.parts.iter() {
+            former::add(&mut tries, self.part_hash(part).copied(), part);
+        }
+        tries
+    }
+}
+
+layout! { enum VerdictDue "a conclusion" { 0 No, 1 Yes, 2 PartFailed } }
+optional! { [] VerdictDue; }
+layout! { enum Terms "terms" { 0 Full(request), 1 Digests(digests), 2 None } }
+
+impl Payment {
+    /// The hash that the request or the invoice tells, which is not written beside them.
+    fn told_hash(terms: &Terms, invoice: Option<&Invoice>) -> Option<PaymentHash> {
+        let invoiced = invoice.map(|invoice| invoice.payment_hash);
+        match terms {
+            Terms::Full(request) => invoiced.or_else(|| request.target.payment_hash()),
+            Terms::Digests(_) | Terms::None => invoiced,
+        }
+    }
+
+    /// The hash as it is kept, which is not kept where the request itself is asked for it.
+    fn kept_hash(terms: &Terms, told: Option<PaymentHash>) -> Option<PaymentHash> {
+        let asked = |request: &Request| matches!(request.target, Target::Invoice { .. });
+        told.filter(|_| !matches!(terms, Terms::Full(request) if asked(request)))
+    }
+}
+
+/// The layout of docs/FORMAT.md: what an ordinary pending payment lacks stands in the tail.
+impl Wire for Payment {
+    fn put(&self, sink: &mut Sink) {
+        self.id.put(sink);
+        self.created_seq.put(sink);
+        self.created_at.put(sink);
+        self.terms.put(sink);
+        self.status.put(sink);
+        self.status_seq.put(sink);
+        self.status_at.put(sink);
+        let detail = &*self.details;
+        let told = Self::told_hash(&self.terms, detail.invoice.as_ref());
+        let hash = detail.payment_hash.filter(|_| told.is_none());
+        layout!(@put sink, detail.unknown.as_slice();
+            2 () &hash,
+            4 () &detail.preimage,
+            6 () &detail.proven_hash,
+            8 () &detail.own_hash_paid,
+            10 () &detail.instructions,
+            12 () &detail.waits_until,
+            14 () &detail.invoice,
+            16 () &self.parts,
+            18 () &detail.former,
+            20 () &self.batches,
+            22 () &self.unread,
+            24 () &detail.failed_notice,
+            26 () &detail.failure_superseded,
+            28 () &detail.quiet,
+            30 () &self.verdict_due,
+            32 () &detail.observations,
+            34 () &detail.reported,
+            36 () &detail.remembered,
+            38 () &detail.told,
+            40 () &detail.asserted,
+            42 () &detail.paid_elsewhere,
+            44 () &detail.retries_since,
+            46 () &detail.rests_until,
+            48 () &detail.vocabulary);
+    }
+
+    fn take(source: &mut Source<'_>) -> Result<Self, DecodeError> {
+        source.record("a payment", |source| {
+            let mut payment = Self {
+                id: Wire::take(source)?,
+                created_seq: Wire::take(source)?,
+                created_at: Wire::take(source)?,
+                terms: Wire::take(source)?,
+                status: Wire::take(source)?,
+                status_seq: Wire::take(source)?,
+                status_at: Wire::take(source)?,
+                parts: Parts::default(),
+                batches: 0,
+                unread: 0,
+                verdict_due: VerdictDue::No,
+                details: Details::default(),
+            };
+            let mut detail = Detail::default();
+            detail.unknown = known_fields(source, |source, tag, bytes| {
+                payment.take_late(&mut detail, source, tag, bytes)
+            })?
+            .into();
+            let told = Self::told_hash(&payment.terms, detail.invoice.as_ref());
+            if told.is_some() && detail.payment_hash.is_some() {
+                return Err(source.malformed("a hash beside what tells it"));
+            }
+            let kept = Self::kept_hash(&payment.terms, told);
+            detail.payment_hash = detail.payment_hash.or(kept);
+            payment.details = detail.into();
+            Ok(payment)
+        })
+    }
+}
+
+impl Payment {
+    /// Reads a field of the tail, if it is one that is known.
+    fn take_late<'a>(
+        &mut self,
+        detail: &mut Detail,
+        source: &mut Source<'a>,
+        tag: u64,
+        bytes: &'a [u8],
+    ) -> Result<bool, DecodeError> {
+        match tag {
+            2 => detail.payment_hash = take_field(source, tag, 1, bytes)?,
+            4 => detail.preimage = take_field(source, tag, 1, bytes)?,
+            6 => detail.proven_hash = take_field(source, tag, 1, bytes)?,
+            8 => detail.own_hash_paid = take_field(source, tag, 1, bytes)?,
+            10 => detail.instructions = take_field(source, tag, 1, bytes)?,
+            12 => detail.waits_until = take_field(source, tag, 1, bytes)?,
+            14 => detail.invoice = take_field(source, tag, 1, bytes)?,
+            16 => self.parts = take_field(source, tag, 1, bytes)?,
+            18 => detail.former = take_field(source, tag, 1, bytes)?,
+            20 => self.batches = take_field(source, tag, 1, bytes)?,
+            22 => self.unread = take_field(source, tag, 1, bytes)?,
+            24 => detail.failed_notice = take_field(source, tag, 1, bytes)?,
+            26 => detail.failure_superseded = take_field(source, tag, 1, bytes)?,
+            28 => detail.quiet = take_field(source, tag, 1, bytes)?,
+            30 => self.verdict_due = take_field(source, tag, 1, bytes)?,
+            32 => detail.observations = take_field(source, tag, 1, bytes)?,
+            34 => detail.reported = take_field(source, tag, 1, bytes)?,
+            36 => detail.remembered = take_field(source, tag, 1, bytes)?,
+            38 => detail.told = take_field(source, tag, 1, bytes)?,
+            40 => detail.asserted = take_field(source, tag, 1, bytes)?,
+            42 => detail.paid_elsewhere = take_field(source, tag, 1, bytes)?,
+            44 => detail.retries_since = take_field(source, tag, 1, bytes)?,
+            46 => detail.rests_until = take_field(source, tag, 1, bytes)?,
+            48 => detail.vocabulary = take_field(source, tag, 1, bytes)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}

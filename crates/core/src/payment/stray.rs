@@ -1,0 +1,110 @@
+//! A part that is out under a hash which is not its payment's: on its own, under its own hash. It
+//! holds the payment under which it was told, and everybody with its hash, until it is resolved.
+
+use crate::{
+    base::faults,
+    base::faults::Fault,
+    base::ids::{PaymentHash, PaymentId, Preimage},
+    base::wire::{UnknownFields, layout},
+    event::event::{AdoptedPart, Settlement, Word},
+    event::part::{Failure, Fate},
+    payment::at::{At, Misfit},
+    payment::part::Part,
+};
+
+/// A part beside the payment under which it was told.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Stray {
+    /// The seq of the event that made it known.
+    pub created_seq: u64,
+    /// The payment under which it was told.
+    pub payment: PaymentId,
+    /// Its own hash.
+    pub payment_hash: PaymentHash,
+    /// The preimage, once it was claimed.
+    pub preimage: Option<Preimage>,
+    /// The part itself.
+    pub part: Part,
+    /// Whether an operator said that it is not of that payment.
+    pub disowned: bool,
+    /// Fields that a newer program wrote and this one keeps.
+    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
+    pub(crate) unknown: UnknownFields,
+}
+
+layout! {
+    record Stray "a foreign part" {
+        created_seq, payment, payment_hash, part; 2 preimage, 4 disowned; .. unknown
+    }
+}
+
+impl Stray {
+    pub(crate) fn adopted(
+        at: At,
+        payment: PaymentId,
+        adopted: &AdoptedPart,
+        word: Word,
+        earlier_try: bool,
+    ) -> Self {
+        let mut part = Part::adopted(at, adopted, word);
+        part.details.change(|detail| detail.earlier_try = earlier_try);
+        Self {
+            created_seq: at.seq,
+            payment,
+            payment_hash: adopted.payment_hash,
+            preimage: None,
+            part,
+            disowned: false,
+            unknown: UnknownFields::NONE,
+        }
+    }
+
+    /// Whether its payment must neither dispatch nor fail nor be forgotten: it is out, or it was paid
+    /// and nobody has said whether that was this payment. Sending again before would pay twice.
+    pub(crate) fn holds_payment(&self) -> bool {
+        self.blocks_hash() && !self.disowned && !faults::is(Fault::StraysHoldNothing)
+    }
+
+    /// Whether its hash must not be paid: it is out, or paid.
+    pub(crate) const fn blocks_hash(&self) -> bool {
+        self.part.fate.is_unresolved() || self.part.fate.is_settled()
+    }
+
+    /// Whether it was claimed and awaits somebody's word.
+    pub(crate) const fn awaits_word(&self) -> bool {
+        self.part.fate.is_settled() && !self.disowned
+    }
+
+    pub(crate) fn readopt(&mut self, at: At, adopted: &AdoptedPart, word: Word) {
+        self.part.readopt(at, adopted, word);
+    }
+
+    pub(crate) fn claim(&mut self, preimage: Option<Preimage>, settlement: Option<Settlement>) {
+        self.preimage = self.preimage.or(preimage);
+        self.part.claim(settlement, false);
+    }
+
+    pub(crate) fn finalize(&mut self) -> Result<(), Misfit> {
+        if self.part.fate != Fate::Claimed {
+            return Err(Misfit);
+        }
+        self.part.fate = Fate::Finalized;
+        Ok(())
+    }
+
+    pub(crate) fn fail(&mut self, failure: &Failure) -> Result<(), Misfit> {
+        self.part.fail(failure)
+    }
+
+    pub(crate) fn withdraw(&mut self, at: At) -> Result<(), Misfit> {
+        self.part.withdraw(at)
+    }
+
+    pub(crate) fn disown(&mut self) -> Result<(), Misfit> {
+        if !self.awaits_word() {
+            return Err(Misfit);
+        }
+        self.disowned = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,485 @@
+//! Changes of a state: every one of a payment goes through here, so that no index is forgotten.
+
+use alloc::vec::Vec;
+
+use crate::{
+    base::amount::UnixMillis,
+    base::ids::{PartId, PaymentHash, PaymentId},
+    base::slab::Handle,
+    event::hash_paid::HashPaid,
+    event::request::ShortDigest,
+    event::status::StatusKind,
+    payment::details::Rest,
+    payment::payment::Payment,
+    payment::stray::Stray,
+    payment::tombstone::Tombstone,
+    state::index::{DUE, Double, Gathered, Hashed, Keys, QUIET, overdue_at, swap},
+    state::place::{PartPlace, Place},
+    state::state::State,
+    state::table::Packed,
+};
+
+/// Many payments at once, into a state without any payment, tombstone or stray.
+impl State {
+    /// Makes room for so many payments; what is gathered of them belongs to this state.
+    pub(crate) fn expect_payments(&mut self, count: usize) -> Gathered {
+        for table in [&mut self.index.by_id, &mut self.index.by_hash, &mut self.index.by_part] {
+            table.reserve(count);
+        }
+        Gathered {
+            seed: self.index.seed.clone(),
+            next: Handle(0),
+            hashed: Hashed::default(),
+            by_status: Vec::with_capacity(count),
+            waiting: Vec::new(),
+            resting: Vec::new(),
+            lapsing: Vec::new(),
+            lapsing_by_tick: Vec::new(),
+            undecided: Vec::new(),
+            overdue: Vec::new(),
+            former: Vec::new(),
+            tick_waiters: 0,
+            unresolved_parts: 0,
+        }
+    }
+
+    /// Enters payments under their ids, their hashes and their parts, each looked up and entered at
+    /// once. They are in the slab, and no two parts of one payment have the same id.
+    ///
+    /// # Errors
+    /// What two have in common; the state is of no use then.
+    pub(crate) fn enter_payments(&mut self, hashed: Hashed) -> Result<(), Double> {
+        let Self { index, payments, .. } = self;
+        let other = |at: Place| match at {
+            Place::Payment(handle) => Some(payments.get(handle)),
+            Place::Tombstone(_) | Place::Stray(_) | Place::HashPaid(_) => None,
+        };
+        for (hash, handle) in hashed.ids {
+            let same = |at| other(at).is_some_and(|other| other.id == payments.get(handle).id);
+            if !index.by_id.enter(hash, Place::Payment(handle), same) {
+                return Err(Double::Id);
+            }
+        }
+        for (hash, handle) in hashed.hashes {
+            index.by_hash.insert(hash, Place::Payment(handle));
+        }
+        for (hash, handle) in hashed.parts {
+            let parts = || payments.get(handle).parts.iter();
+            let shares = |other: &Payment| parts().any(|part| other.part(&part.id).is_some());
+            // Two parts of one payment may share a hash, but no id.
+            let has = |at| at != Place::Payment(handle) && other(at).is_some_and(shares);
+            if !index.by_part.enter(hash, Place::Payment(handle), has) {
+                return Err(Double::Part);
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds the indexes that have an order, once every payment is entered.
+    pub(crate) fn index_gathered(&mut self, mut gathered: Gathered) {
+        gathered.by_status.sort_unstable();
+        for (kind, _, handle) in gathered.by_status {
+            self.index.by_status.push(kind as usize, handle);
+        }
+        gathered.waiting.sort_unstable();
+        for (list, _, handle) in gathered.waiting {
+            self.index.waiting.push(list, handle);
+        }
+        let resting = gathered.resting.iter();
+        self.index.resting = resting.clone().map(|(rest, seq, at)| (rest.at, *seq, *at)).collect();
+        self.index.resting_by_tick =
+            resting.map(|(rest, seq, at)| (rest.tick, *seq, *at)).collect();
+        self.index.lapsing = gathered.lapsing.into_iter().collect();
+        self.index.lapsing_by_tick = gathered.lapsing_by_tick.into_iter().collect();
+        self.index.undecided = gathered.undecided.into_iter().collect();
+        self.index.overdue = gathered.overdue.into_iter().collect();
+        self.index.former.extend(gathered.former);
+        self.index.tick_waiters = gathered.tick_waiters;
+        self.index.unresolved_parts = gathered.unresolved_parts;
+    }
+}
+
+/// Changes, each leaving the indexes true.
+impl State {
+    pub(crate) fn insert_payment(&mut self, payment: Payment) -> Handle {
+        let id = payment.id;
+        let handle = self.payments.insert(payment);
+        self.insert_id(&id, Place::Payment(handle));
+        self.index_payment(handle);
+        handle
+    }
+
+    pub(crate) fn remove_payment(&mut self, handle: Handle) -> Payment {
+        let id = self.payments.get(handle).id;
+        self.unindex_payment(handle);
+        self.remove_id(&id, Place::Payment(handle));
+        self.payments.remove(handle)
+    }
+
+    /// Puts another payment in the place of this one, under the same id.
+    pub(crate) fn replace_payment(&mut self, handle: Handle, payment: Payment) {
+        self.unindex_payment(handle);
+        *self.payments.get_mut(handle) = payment;
+        self.index_payment(handle);
+    }
+
+    /// Applies a change to one payment. `touched` is the part of it whose standing it may change;
+    /// parts it adds are found by themselves.
+    pub(crate) fn change_payment<R>(
+        &mut self,
+        handle: Handle,
+        touched: Option<usize>,
+        change: impl FnOnce(&mut Payment) -> R,
+    ) -> R {
+        let standing = touched.map(|index| {
+            let place = PartPlace::Payment(handle, index);
+            (place, self.standing_at(place))
+        });
+        let payment = self.payments.get_mut(handle);
+        let (old, parts_before) = (Keys::of(payment), payment.parts.len());
+        let hashes_before = other_hashes(payment);
+        let result = change(payment);
+        let (new, parts_after) = (Keys::of(payment), payment.parts.len());
+        let (created, hashes_after) = (payment.created_seq, other_hashes(payment));
+        if old != new {
+            self.index.rekey(handle, created, &old, &new);
+            if old.hash != new.hash {
+                self.rehash(Place::Payment(handle), old.hash, new.hash);
+            }
+        }
+        if hashes_before != hashes_after {
+            self.rehash_all(Place::Payment(handle), &hashes_before, &hashes_after);
+        }
+        for index in parts_before..parts_after {
+            self.index_part(PartPlace::Payment(handle, index));
+        }
+        if let Some((place, before)) = standing {
+            self.restand(place, before);
+        }
+        result
+    }
+
+    /// Changes many parts of one payment.
+    pub(crate) fn change_parts<R>(
+        &mut self,
+        handle: Handle,
+        change: impl FnOnce(&mut Payment) -> R,
+    ) -> R {
+        let parts = self.payments.get(handle).parts.len();
+        let places: Vec<_> = (0..parts).map(|index| PartPlace::Payment(handle, index)).collect();
+        let before: Vec<_> = places.iter().map(|place| self.standing_at(*place)).collect();
+        let result = self.change_payment(handle, None, change);
+        for (place, before) in places.into_iter().zip(before) {
+            self.restand(place, before);
+        }
+        result
+    }
+
+    pub(crate) fn insert_tombstone(&mut self, tombstone: Tombstone) {
+        let (id, hashes) = (tombstone.id, tombstone.hashes());
+        let handle = self.tombstones.insert(tombstone);
+        let place = Place::Tombstone(handle);
+        self.index.add_former(&self.tombstones.get(handle).tries, place);
+        self.insert_id(&id, place);
+        self.rehash_all(place, &[], &hashes);
+    }
+
+    pub(crate) fn remove_tombstone(&mut self, handle: Handle) -> Tombstone {
+        let place = Place::Tombstone(handle);
+        let (id, hashes) = {
+            let tombstone = self.tombstones.get(handle);
+            (tombstone.id, tombstone.hashes())
+        };
+        self.rehash_all(place, &hashes, &[]);
+        self.remove_id(&id, place);
+        let tombstone = self.tombstones.remove(handle);
+        self.index.remove_former(&tombstone.tries, place);
+        tombstone
+    }
+
+    pub(crate) fn insert_stray(&mut self, stray: Stray) {
+        let (hash, payment) = (stray.payment_hash, stray.payment);
+        let handle = self.strays.insert(stray);
+        self.rehash(Place::Stray(handle), None, Some(hash));
+        self.index.strays_of.insert((payment, handle));
+        self.index_part(PartPlace::Stray(handle));
+    }
+
+    pub(crate) fn remove_stray(&mut self, handle: Handle) -> Stray {
+        let (hash, payment) = {
+            let stray = self.strays.get(handle);
+            (stray.payment_hash, stray.payment)
+        };
+        self.unindex_part(PartPlace::Stray(handle));
+        self.index.strays_of.remove(&(payment, handle));
+        self.rehash(Place::Stray(handle), Some(hash), None);
+        self.strays.remove(handle)
+    }
+
+    pub(crate) fn insert_hash_paid(&mut self, paid: HashPaid) {
+        let (hash, idle) = (paid.payment_hash, paid.idle_since);
+        let handle = self.hashes_paid.insert(paid);
+        self.rehash(Place::HashPaid(handle), None, Some(hash));
+        self.index.idle_hashes.extend(idle.map(|tick| (tick, handle)));
+    }
+
+    pub(crate) fn change_hash_paid(&mut self, handle: Handle, change: impl FnOnce(&mut HashPaid)) {
+        let paid = self.hashes_paid.get_mut(handle);
+        let before = paid.idle_since;
+        change(paid);
+        let after = paid.idle_since;
+        swap(&mut self.index.idle_hashes, before, after, |tick| (tick, handle));
+    }
+
+    pub(crate) fn remove_hash_paid(&mut self, handle: Handle) {
+        let paid = self.hashes_paid.remove(handle);
+        self.rehash(Place::HashPaid(handle), Some(paid.payment_hash), None);
+        if let Some(tick) = paid.idle_since {
+            self.index.idle_hashes.remove(&(tick, handle));
+        }
+    }
+
+    pub(crate) fn change_stray<R>(
+        &mut self,
+        handle: Handle,
+        change: impl FnOnce(&mut Stray) -> R,
+    ) -> R {
+        let place = PartPlace::Stray(handle);
+        let before = self.standing_at(place);
+        let result = change(self.strays.get_mut(handle));
+        self.restand(place, before);
+        result
+    }
+
+    fn index_payment(&mut self, handle: Handle) {
+        let payment = self.payments.get(handle);
+        let (new, created, parts) = (Keys::of(payment), payment.created_seq, payment.parts.len());
+        let others = other_hashes(payment);
+        self.index.rekey(handle, created, &Keys::default(), &new);
+        let former = &self.payments.get(handle).details.former;
+        self.index.add_former(former, Place::Payment(handle));
+        self.rehash(Place::Payment(handle), None, new.hash);
+        self.rehash_all(Place::Payment(handle), &[], &others);
+        (0..parts).for_each(|index| self.index_part(PartPlace::Payment(handle, index)));
+    }
+
+    fn unindex_payment(&mut self, handle: Handle) {
+        let payment = self.payments.get(handle);
+        let (old, created, parts) = (Keys::of(payment), payment.created_seq, payment.parts.len());
+        let others = other_hashes(payment);
+        (0..parts).for_each(|index| self.unindex_part(PartPlace::Payment(handle, index)));
+        self.rehash(Place::Payment(handle), old.hash, None);
+        self.rehash_all(Place::Payment(handle), &others, &[]);
+        self.index.rekey(handle, created, &old, &Keys::default());
+        let former = &self.payments.get(handle).details.former;
+        self.index.remove_former(former, Place::Payment(handle));
+    }
+
+    fn insert_id(&mut self, id: &PaymentId, place: Place) {
+        self.index.by_id.insert(self.index.hash(id.as_bytes()), place);
+    }
+
+    fn remove_id(&mut self, id: &PaymentId, place: Place) {
+        self.index.by_id.remove(self.index.hash(id.as_bytes()), place);
+    }
+
+    fn rehash(&mut self, place: Place, old: Option<PaymentHash>, new: Option<PaymentHash>) {
+        if let Some(old) = old {
+            self.index.by_hash.remove(self.index.hash(old.as_bytes()), place);
+        }
+        if let Some(new) = new {
+            self.index.by_hash.insert(self.index.hash(new.as_bytes()), place);
+        }
+    }
+
+    fn rehash_all(&mut self, place: Place, old: &[PaymentHash], new: &[PaymentHash]) {
+        for hash in old {
+            self.rehash(place, Some(*hash), None);
+        }
+        for hash in new {
+            self.rehash(place, None, Some(*hash));
+        }
+    }
+
+    fn index_part(&mut self, place: PartPlace) {
+        let hash = self.index.hash(self.part_at(place).id.as_bytes());
+        self.index.by_part.insert(hash, place.owner());
+        self.index_standing(place, self.standing_at(place));
+    }
+
+    fn unindex_part(&mut self, place: PartPlace) {
+        self.unindex_standing(place, self.standing_at(place));
+        let hash = self.index.hash(self.part_at(place).id.as_bytes());
+        self.index.by_part.remove(hash, place.owner());
+    }
+
+    fn standing_at(&self, place: PartPlace) -> PartStanding {
+        let part = self.part_at(place);
+        PartStanding { unresolved: part.fate.is_unresolved(), overdue_at: overdue_at(part) }
+    }
+
+    /// A part that stood otherwise before may have changed.
+    fn restand(&mut self, place: PartPlace, before: PartStanding) {
+        let now = self.standing_at(place);
+        if now != before {
+            self.unindex_standing(place, before);
+            self.index_standing(place, now);
+        }
+    }
+
+    fn index_standing(&mut self, place: PartPlace, standing: PartStanding) {
+        let owner = place.owner().into();
+        self.index.unresolved_parts += usize::from(standing.unresolved);
+        self.index.overdue.extend(standing.overdue_at.map(|height| (height, owner)));
+    }
+
+    fn unindex_standing(&mut self, place: PartPlace, standing: PartStanding) {
+        self.index.unresolved_parts -= usize::from(standing.unresolved);
+        if let Some(height) = standing.overdue_at
+            && !self.has_another_at(height, place)
+        {
+            self.index.overdue.remove(&(height, place.owner().into()));
+        }
+    }
+
+    /// Whether another part of the same payment expires at this height.
+    fn has_another_at(&self, height: u32, place: PartPlace) -> bool {
+        let PartPlace::Payment(handle, index) = place else { return false };
+        let mut parts = self.payments.get(handle).parts.iter().enumerate();
+        parts.any(|(at, part)| at != index && overdue_at(part) == Some(height))
+    }
+}
+
+/// The hashes under which a payment is found beside its own.
+fn other_hashes(payment: &Payment) -> Vec<PaymentHash> {
+    if payment.has_one_hash() { Vec::new() } else { payment.other_hashes() }
+}
+
+/// What the indexes say of one part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PartStanding {
+    unresolved: bool,
+    overdue_at: Option<u32>,
+}
+
+/// The height at which an unresolved part expires.
+impl PartPlace {
+    const fn owner(self) -> Place {
+        match self {
+            Self::Payment(handle, _) => Place::Payment(handle),
+            Self::Stray(handle) => Place::Stray(handle),
+        }
+    }
+}
+
+/// Lookups in the order of seqs, each at the cost of what it yields.
+impl State {
+    pub(crate) fn with_status(&self, kind: StatusKind) -> impl Iterator<Item = &Payment> {
+        self.index.by_status.iter(kind as usize).map(|handle| self.payments.get(handle))
+    }
+
+    pub(crate) const fn count_with_status(&self, kind: StatusKind) -> usize {
+        self.index.by_status.len(kind as usize)
+    }
+
+    pub(crate) const fn unresolved_parts(&self) -> usize {
+        self.index.unresolved_parts
+    }
+
+    /// Open payments with something missing that neither time nor rest forbids to dispatch, in
+    /// unspecified order. Those that time does forbid cost as much, until a tick fails them.
+    pub(crate) fn dispatchable(&self, now: UnixMillis) -> impl Iterator<Item = &Payment> {
+        let tick = self.tick;
+        let due = self.index.waiting.iter(DUE);
+        let rested = self.index.resting.iter();
+        let rested = rested.take_while(move |(at, ..)| at.is_past(now)).map(|(.., at)| *at);
+        let by_tick = self.index.resting_by_tick.iter();
+        let by_tick = by_tick.take_while(move |(limit, ..)| *limit <= tick).map(|(.., at)| *at);
+        let still = move |rest: Option<Rest>| rest.is_some_and(|rest| !rest.at.is_past(now));
+        let by_tick = by_tick.filter(move |at| still(self.payments.get(*at).details.rests_until));
+        let all = due.chain(rested).chain(by_tick).map(|handle| self.payments.get(handle));
+        all.filter(move |payment| !payment.is_past(now, tick))
+    }
+
+    pub(crate) fn lapsed(&self, now: UnixMillis) -> impl Iterator<Item = &Payment> {
+        let set = self.index.lapsing.iter();
+        set.take_while(move |(at, ..)| at.is_past(now)).map(|(.., at)| self.payments.get(*at))
+    }
+
+    pub(crate) fn lapsed_by_tick(&self, tick: u64) -> impl Iterator<Item = &Payment> {
+        let set = self.index.lapsing_by_tick.iter();
+        set.take_while(move |(limit, ..)| tick > *limit).map(|(.., at)| self.payments.get(*at))
+    }
+
+    /// Paid payments in the order in which they became quiet.
+    pub(crate) fn quiet(&self) -> impl Iterator<Item = &Payment> {
+        self.index.waiting.iter(QUIET).map(|handle| self.payments.get(handle))
+    }
+
+    /// Whether anything waits for the tick number to grow.
+    pub(crate) fn waits_by_ticks(&self) -> bool {
+        self.index.tick_waiters > 0
+            || self.index.waiting.len(QUIET) > 0
+            || !self.index.idle_hashes.is_empty()
+    }
+
+    /// Whose part this was in an earlier try, or before the payment was remembered.
+    pub(crate) fn former_owners(&self, part: &PartId) -> impl Iterator<Item = Place> {
+        let digest = (!self.index.former.is_empty()).then(|| ShortDigest::of(part));
+        let own = digest.into_iter().flat_map(|digest| {
+            let first = (digest, Packed::LEAST);
+            self.index.former.range(first..).take_while(move |(other, _)| *other == digest)
+        });
+        own.map(|(_, owner)| (*owner).into())
+    }
+
+    /// The strays of a payment, oldest first.
+    pub(crate) fn strays_of(&self, payment: &PaymentId) -> impl Iterator<Item = (Handle, &Stray)> {
+        let first = (*payment, Handle(0));
+        let payment = *payment;
+        let own = self.index.strays_of.range(first..).take_while(move |(id, _)| *id == payment);
+        own.map(|(_, handle)| (*handle, self.strays.get(*handle)))
+    }
+
+    /// Paid hashes that nobody has needed for long enough, longest first.
+    pub(crate) fn idle_hashes(&self) -> impl Iterator<Item = (u64, Handle, &HashPaid)> {
+        let set = self.index.idle_hashes.iter();
+        set.map(|(tick, handle)| (*tick, *handle, self.hashes_paid.get(*handle)))
+    }
+
+    pub(crate) fn undecided(&self) -> impl Iterator<Item = &Payment> {
+        self.index.undecided.iter().map(|(_, handle)| self.payments.get(*handle))
+    }
+
+    /// Whether an unresolved part is at or past its CLTV expiry.
+    pub(crate) fn is_overdue(&self, height: u32) -> bool {
+        self.index.overdue.first().is_some_and(|(expiry, _)| *expiry <= height)
+    }
+
+    /// Unresolved parts whose CLTV expiry is at or below this height.
+    pub(crate) fn overdue_places(&self, height: u32) -> Vec<PartPlace> {
+        let owners = self.index.overdue.iter().take_while(|(expiry, _)| *expiry <= height);
+        let places = owners.flat_map(|(expiry, owner)| self.unresolved_at_height(*expiry, *owner));
+        let mut places: Vec<_> = places.collect();
+        places.sort_by_key(|(expiry, place)| (*expiry, self.created_at_place(*place), *place));
+        places.into_iter().map(|(_, place)| place).collect()
+    }
+
+    fn unresolved_at_height(
+        &self,
+        height: u32,
+        owner: Packed,
+    ) -> impl Iterator<Item = (u32, PartPlace)> {
+        let (payment, stray) = match owner.into() {
+            Place::Payment(handle) => (Some(handle), None),
+            Place::Stray(handle) => (None, Some(PartPlace::Stray(handle))),
+            Place::Tombstone(_) | Place::HashPaid(_) => (None, None),
+        };
+        let own = payment.into_iter().flat_map(move |handle| {
+            let parts = self.payments.get(handle).parts.iter().enumerate();
+            let there = parts.filter(move |(_, part)| overdue_at(part) == Some(height));
+            there.map(move |(index, _)| PartPlace::Payment(handle, index))
+        });
+        own.chain(stray).map(move |place| (height, place))
+    }
+}

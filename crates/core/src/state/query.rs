@@ -1,0 +1,461 @@
+//! Queries: what a state can be asked. Each costs what it yields.
+
+use alloc::vec::Vec;
+
+use crate::{
+    base::amount::{Msat, UnixMillis},
+    base::head::Head,
+    base::ids::{LedgerId, PartId, PaymentHash, PaymentId, ShortChannelId},
+    event::hash_paid::HashPaid,
+    event::notification::{Anomaly, Notice, Notification, NotificationId, Unread, UnreadContent},
+    event::part::Fate,
+    event::request::{Request, RequestField},
+    event::status::{Status, StatusKind},
+    payment::part::Part,
+    payment::payment::Payment,
+    payment::stray::Stray,
+    payment::tombstone::Outcome,
+    state::forbidden::forbidden_by,
+    state::place::{PartPlace, Place},
+    state::state::{Ending, HashHolder, State},
+    state::views::{Paid, Standing},
+    state::whose,
+    state::whose::Known,
+};
+
+/// What a payment still lacks, and what the next batch must respect.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Shortfall {
+    /// The payment.
+    pub id: PaymentId,
+    /// Its status. In [`Status::AwaitingInvoice`] only a delegated part may be dispatched.
+    pub status: Status,
+    /// Its hash, once known.
+    pub payment_hash: Option<PaymentHash>,
+    /// What is not yet in flight nor settled; nothing once no parts may be dispatched.
+    pub amount: Msat,
+    /// What may still be spent on fees; `None` without a limit.
+    pub fee_budget: Option<Msat>,
+    /// The channels that failed parts of it.
+    pub avoid: Vec<ShortChannelId>,
+    /// The number to state with the next batch.
+    pub attempt: u32,
+}
+
+/// A part that is in flight or claimed, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct UnresolvedPart {
+    /// The payment; for a stray the one that the node named.
+    pub payment: PaymentId,
+    /// Its hash, once known.
+    pub payment_hash: Option<PaymentHash>,
+    /// The part.
+    pub part: Part,
+    /// Whether it was recorded under another writer's epoch than the present one.
+    pub another_writer: bool,
+    /// Whether it stands under a hash of its own.
+    pub stray: bool,
+}
+
+/// How much of everything there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Payments in [`Status::AwaitingInvoice`].
+    pub awaiting_invoice: usize,
+    /// Payments in [`Status::Pending`].
+    pub pending: usize,
+    /// Payments in [`Status::Fulfilled`].
+    pub fulfilled: usize,
+    /// Payments in [`Status::Abandoned`].
+    pub abandoned: usize,
+    /// Payments in [`Status::Failed`].
+    pub failed: usize,
+    /// Remembered outcomes.
+    pub remembered: usize,
+    /// Parts in flight or claimed.
+    pub unresolved_parts: usize,
+    /// Notifications that are not acknowledged.
+    pub unread: usize,
+    /// Parts under a hash of their own.
+    pub strays: usize,
+    /// Hashes held by the node.
+    pub held: usize,
+    /// Anomalies that were only counted, because too many were unread.
+    pub anomalies_folded: u64,
+}
+
+impl State {
+    /// The id of the ledger.
+    #[must_use]
+    pub const fn ledger_id(&self) -> LedgerId {
+        self.ledger
+    }
+
+    /// The end of the last entry folded.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The epoch of the last writer; 0 before the first.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The tick number.
+    #[must_use]
+    pub const fn tick(&self) -> u64 {
+        self.tick
+    }
+
+    /// Whether the last writer has not finished its recovery.
+    #[must_use]
+    pub const fn is_recovering(&self) -> bool {
+        self.recovering
+    }
+
+    /// Whether the log lacks something that the node knew, and the caller has not yet closed the
+    /// gap.
+    #[must_use]
+    pub const fn is_restored(&self) -> bool {
+        self.gap
+    }
+
+    /// The seq of the first event that did not fit; a sound log has none.
+    #[must_use]
+    pub const fn misfit(&self) -> Option<u64> {
+        self.misfit
+    }
+
+    /// A payment that the ledger holds, by its id.
+    #[must_use]
+    pub fn payment(&self, id: &PaymentId) -> Option<&Payment> {
+        self.live(id).map(|(_, payment)| payment)
+    }
+
+    /// How the payment under this id stands, live or remembered.
+    #[must_use]
+    pub fn standing(&self, id: &PaymentId) -> Option<Standing> {
+        match self.place(id)? {
+            Place::Payment(handle) => Some(self.standing_of(self.payments.get(handle))),
+            Place::Tombstone(handle) => {
+                let tombstone = self.tombstones.get(handle);
+                let (status, paid, failed, paid_elsewhere) = match tombstone.outcome {
+                    Outcome::Paid { preimage, amount, fee, .. } => {
+                        (Status::Fulfilled, Some(Paid { preimage, amount, fee }), None, None)
+                    }
+                    Outcome::Failed { reason, notice, paid_elsewhere } => {
+                        (Status::Failed { reason }, None, Some(notice), paid_elsewhere)
+                    }
+                };
+                Some(Standing {
+                    id: *id,
+                    status,
+                    missing: Msat::ZERO,
+                    unresolved: 0,
+                    held: self.is_hash_held(tombstone.payment_hash.as_ref()),
+                    paid,
+                    paid_elsewhere,
+                    failed,
+                    adopted: tombstone.request.is_none(),
+                    remembered: true,
+                })
+            }
+            Place::Stray(_) | Place::HashPaid(_) => None,
+        }
+    }
+
+    fn standing_of(&self, payment: &Payment) -> Standing {
+        let settled = payment.settled();
+        let paid = Paid {
+            preimage: payment.preimage(),
+            amount: settled.known_amount(),
+            fee: settled.known_fee(),
+        };
+        let strays = self.strays_of(&payment.id);
+        let strays = strays.filter(|(_, stray)| stray.part.fate.is_unresolved()).count();
+        let failed = matches!(payment.status, Status::Failed { .. });
+        let paid_here = (payment.status == Status::Fulfilled).then_some(paid);
+        Standing {
+            id: payment.id,
+            status: payment.status,
+            missing: payment.missing(),
+            unresolved: payment.unresolved() + strays,
+            held: self.is_held(payment, Ending::Nothing),
+            paid: paid_here,
+            paid_elsewhere: payment.details.paid_elsewhere.filter(|_| paid_here.is_none()),
+            failed: payment.failed_notification().filter(|_| failed),
+            adopted: payment.is_adopted(),
+            remembered: false,
+        }
+    }
+
+    /// How a request under a known id differs from the one known: `None` if it is a repeat.
+    pub(crate) fn difference(&self, id: &PaymentId, request: &Request) -> Option<RequestField> {
+        match self.place(id)? {
+            Place::Payment(handle) => self.payments.get(handle).difference(request),
+            Place::Tombstone(handle) => {
+                let tombstone = self.tombstones.get(handle);
+                match (&tombstone.request, tombstone.payment_hash) {
+                    (Some(own), _) => {
+                        own.first_difference(&request.digests(), tombstone.vocabulary.0)
+                    }
+                    (None, Some(own)) => (request.target.payment_hash())
+                        .is_some_and(|other| other != own)
+                        .then_some(RequestField::Target),
+                    (None, None) => None,
+                }
+            }
+            Place::Stray(_) | Place::HashPaid(_) => None,
+        }
+    }
+
+    /// The payments with this status, in the order in which they came to it.
+    pub fn payments(&self, status: StatusKind) -> impl Iterator<Item = &Payment> {
+        self.with_status(status)
+    }
+
+    /// When the longest-standing unfinished payment was accepted, in O(1): of those in
+    /// [`Status::AwaitingInvoice`], [`Status::Pending`] and [`Status::Abandoned`] each the one that
+    /// has been there longest is looked at, and of these three the one accepted first. Exact for
+    /// payments that are still in their first status; one that changed its status later than a
+    /// younger one came to it (an offer whose invoice was late, a payment abandoned) may be older.
+    #[must_use]
+    pub fn oldest_unresolved_since(&self) -> Option<UnixMillis> {
+        let kinds = [StatusKind::AwaitingInvoice, StatusKind::Pending, StatusKind::Abandoned];
+        let longest = kinds.into_iter().filter_map(|kind| self.with_status(kind).next());
+        longest.map(|payment| payment.created_at).min()
+    }
+
+    /// What a payment still lacks; `None` for an id that the ledger does not hold.
+    #[must_use]
+    pub fn missing(&self, id: &PaymentId) -> Option<Shortfall> {
+        self.payment(id).map(Payment::shortfall)
+    }
+
+    /// Every payment with something missing and nothing that forbids a dispatch, oldest first: what
+    /// a node drives after a restart. Empty while recovery is not finished or a gap not closed.
+    ///
+    /// Offers without their invoice are listed too, since a delegated part may be dispatched for
+    /// them: a node that gets its invoices itself passes over [`Status::AwaitingInvoice`].
+    #[must_use]
+    pub fn due(&self, now: UnixMillis) -> Vec<Shortfall> {
+        if self.withholds_verdicts() {
+            return Vec::new();
+        }
+        let free = |payment: &&Payment| forbidden_by(self, payment).is_none();
+        let mut due: Vec<_> = self.dispatchable(now).filter(free).collect();
+        due.sort_by_key(|payment| payment.created_seq);
+        due.into_iter().map(Payment::shortfall).collect()
+    }
+
+    /// The unresolved parts whose CLTV expiry is at or below this block height, soonest first.
+    #[must_use]
+    pub fn overdue(&self, height: u32) -> Vec<UnresolvedPart> {
+        self.overdue_places(height).into_iter().map(|place| self.unresolved_at(place)).collect()
+    }
+
+    /// Every part in flight or claimed, oldest payment first, strays last.
+    #[must_use]
+    pub fn unresolved(&self) -> Vec<UnresolvedPart> {
+        let mut payments: Vec<_> = self.payments.iter().filter(|at| !at.is_resolved()).collect();
+        payments.sort_by_key(|payment| payment.created_seq);
+        let mut strays: Vec<_> = self.strays().collect();
+        strays.retain(|stray| stray.part.fate.is_unresolved());
+        let own = payments.into_iter().flat_map(|payment| {
+            let parts = payment.parts.iter().filter(|part| part.fate.is_unresolved());
+            parts.map(|part| self.unresolved_part(payment, part))
+        });
+        own.chain(strays.into_iter().map(|stray| self.unresolved_stray(stray))).collect()
+    }
+
+    fn unresolved_at(&self, place: PartPlace) -> UnresolvedPart {
+        match place {
+            PartPlace::Payment(handle, index) => {
+                let payment = self.payments.get(handle);
+                self.unresolved_part(payment, &payment.parts[index])
+            }
+            PartPlace::Stray(handle) => self.unresolved_stray(self.strays.get(handle)),
+        }
+    }
+
+    fn unresolved_part(&self, payment: &Payment, part: &Part) -> UnresolvedPart {
+        UnresolvedPart {
+            payment: payment.id,
+            payment_hash: payment.part_hash(part).copied(),
+            part: part.clone(),
+            another_writer: part.epoch != self.epoch,
+            stray: false,
+        }
+    }
+
+    fn unresolved_stray(&self, stray: &Stray) -> UnresolvedPart {
+        UnresolvedPart {
+            payment: stray.payment,
+            payment_hash: Some(stray.payment_hash),
+            part: stray.part.clone(),
+            another_writer: stray.part.epoch != self.epoch,
+            stray: true,
+        }
+    }
+
+    /// Where a part stands and whose it is, whether it is resolved or not.
+    #[must_use]
+    pub fn part(&self, part: &PartId) -> Option<(PaymentId, Fate)> {
+        let place = self.part_place(part)?;
+        let owner = match place {
+            PartPlace::Payment(handle, _) => self.payments.get(handle).id,
+            PartPlace::Stray(handle) => self.strays.get(handle).payment,
+        };
+        Some((owner, self.part_at(place).fate))
+    }
+
+    /// Whose a part is or was, whatever payment a node names: that of the payment which has it, had it in
+    /// an earlier try, or is remembered with it; of one under a hash of its own, the payment under
+    /// which it was told.
+    #[must_use]
+    pub fn owner_of(&self, part: &PartId) -> Option<PaymentId> {
+        match whose::known(self, part, None) {
+            Known::Own(payment, _) => Some(payment.id),
+            Known::Stray(stray) => Some(stray.payment),
+            Known::Former(place, ..) => self.id_at(place).copied(),
+            Known::Nothing => None,
+        }
+    }
+
+    /// The hashes that are known as paid although no payment tells so, in unspecified order.
+    pub fn hashes_paid(&self) -> impl Iterator<Item = &HashPaid> {
+        self.hashes_paid.iter()
+    }
+
+    /// The last block height that was told and mattered.
+    #[must_use]
+    pub const fn height(&self) -> Option<u32> {
+        self.height
+    }
+
+    /// The parts that stand under a hash of their own, oldest first.
+    pub fn strays(&self) -> impl Iterator<Item = &Stray> {
+        let mut strays: Vec<_> = self.strays.iter().collect();
+        strays.sort_by_key(|stray| stray.created_seq);
+        strays.into_iter()
+    }
+
+    /// The hashes that the node holds, in their own order.
+    pub fn held(&self) -> impl Iterator<Item = &PaymentHash> {
+        self.held.iter()
+    }
+
+    /// The notifications that are not acknowledged, in seq order.
+    pub fn outbox(&self) -> impl Iterator<Item = Notification> + '_ {
+        self.outbox.from(0).map(|(seq, unread)| self.notification(*seq, unread))
+    }
+
+    /// The unacknowledged notifications with a seq above `after`, in seq order: for a user who has
+    /// seen the others.
+    pub fn outbox_after(&self, after: u64) -> impl Iterator<Item = Notification> + '_ {
+        let later = self.outbox.from(after.saturating_add(1));
+        later.map(|(seq, unread)| self.notification(*seq, unread))
+    }
+
+    fn notification(&self, seq: u64, unread: &Unread) -> Notification {
+        let notice = match &unread.content {
+            UnreadContent::Sent { payment, amount, fee, correction } => {
+                let known = self.payment(payment);
+                Notice::PaymentSent {
+                    payment: *payment,
+                    payment_hash: known.and_then(proven_or_own),
+                    preimage: known.and_then(Payment::preimage),
+                    amount: *amount,
+                    fee: *fee,
+                    correction: *correction,
+                }
+            }
+            UnreadContent::Settled { payment, amount, fee } => {
+                let known = self.payment(payment);
+                Notice::PaymentSettled {
+                    payment: *payment,
+                    payment_hash: known.and_then(proven_or_own),
+                    preimage: known.and_then(Payment::preimage),
+                    amount: *amount,
+                    fee: *fee,
+                }
+            }
+            UnreadContent::Failed { payment, hash, reason, superseded, paid_elsewhere } => {
+                Notice::PaymentFailed {
+                    payment: *payment,
+                    payment_hash: *hash,
+                    reason: *reason,
+                    superseded: *superseded,
+                    paid_elsewhere: *paid_elsewhere,
+                }
+            }
+            UnreadContent::PartSucceeded { payment, part } => {
+                Notice::PartSucceeded { payment: *payment, part: *part }
+            }
+            UnreadContent::PartFailed { payment, part, failure } => {
+                let failure = (**failure).clone();
+                Notice::PartFailed { payment: *payment, part: *part, failure }
+            }
+            UnreadContent::Anomaly { anomaly, repeats } => {
+                Notice::Anomaly { anomaly: (**anomaly).clone(), repeats: *repeats }
+            }
+        };
+        Notification { id: NotificationId { seq, chain: unread.chain }, notice }
+    }
+
+    /// Whether this very anomaly, without a payment, is unread.
+    pub(crate) fn is_told(&self, anomaly: &Anomaly) -> bool {
+        let seq = anomaly.repeats_by().and_then(|key| self.index.notices.get(&key));
+        let unread = seq.and_then(|seq| self.outbox.get(*seq));
+        unread.and_then(|unread| unread.content.anomaly()) == Some(anomaly)
+    }
+
+    /// Who has a payment hash: the oldest payment, else a remembered one, else a stray that is out or
+    /// paid, else the node's hold.
+    #[must_use]
+    pub fn holder_of(&self, payment_hash: &PaymentHash) -> Option<HashHolder> {
+        self.holder_where(payment_hash, |_| true)
+    }
+
+    /// How much of everything there is.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            awaiting_invoice: self.count_with_status(StatusKind::AwaitingInvoice),
+            pending: self.count_with_status(StatusKind::Pending),
+            fulfilled: self.count_with_status(StatusKind::Fulfilled),
+            abandoned: self.count_with_status(StatusKind::Abandoned),
+            failed: self.count_with_status(StatusKind::Failed),
+            remembered: self.tombstones.len(),
+            unresolved_parts: self.unresolved_parts(),
+            unread: self.outbox.len(),
+            strays: self.strays.len(),
+            held: self.held.len(),
+            anomalies_folded: self.anomalies_folded,
+        }
+    }
+}
+
+/// The hash that a payment's proof proves; without one its own.
+fn proven_or_own(payment: &Payment) -> Option<PaymentHash> {
+    payment.proven_hash().or_else(|| payment.payment_hash())
+}
+
+impl Payment {
+    /// What it still lacks, and what the next batch must respect.
+    #[must_use]
+    pub fn shortfall(&self) -> Shortfall {
+        Shortfall {
+            id: self.id,
+            status: self.status,
+            payment_hash: self.payment_hash(),
+            amount: self.missing(),
+            fee_budget: self.fee_budget(),
+            avoid: self.avoid(),
+            attempt: self.next_attempt(),
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Snapshots: the whole durable state at an entry's end, encoded. An accelerator for opening, and
+//! the base of a log whose history was dropped.
+
+use alloc::vec::Vec;
+use core::ops::ControlFlow;
+
+use crate::{
+    base::ids::PaymentHash,
+    base::slab::Filled,
+    base::state_digest::StateDigest,
+    base::wire::{DecodeError, Source, Wire},
+    event::hash_paid::HashPaid,
+    event::notification::{Anomaly, Unread},
+    event::status::Status,
+    payment::payment::Payment,
+    payment::stray::Stray,
+    payment::tombstone::Tombstone,
+    state::evolve::has_doubles,
+    state::image::Prelude,
+    state::index::{Double, Gathered},
+    state::relay::{Load, Relay, in_turn},
+    state::state::State,
+};
+
+const INSIDE: &str = "a snapshot";
+
+impl State {
+    /// The whole state as bytes (docs/FORMAT.md): the same for equal states, whatever the seed.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        self.image().encode()
+    }
+
+    /// The digest of the encoded state: two states with the same digest are the same.
+    #[must_use]
+    pub fn digest(&self) -> StateDigest {
+        self.image().digest()
+    }
+
+    /// Reads a state back. `seed` keys the hash tables, as in [`State::new`].
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the bytes are not the one encoding of a state, contradict themselves,
+    /// or come from a newer version.
+    pub fn decode(bytes: &[u8], seed: u64) -> Result<Self, DecodeError> {
+        Self::decode_by(bytes, seed, in_turn)
+    }
+
+    /// As [`decode`](Self::decode), for runtimes of their own: `relay` does what [`in_turn`] does,
+    /// on two threads, say.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), and when the relay loses payments.
+    pub fn decode_by(bytes: &[u8], seed: u64, relay: Relay) -> Result<Self, DecodeError> {
+        let mut source = Source::versioned(bytes, INSIDE)?;
+        let prelude = Prelude::take(&mut source)?;
+        let mut state = Self::new(prelude.ledger, seed);
+        state.restore_prelude(prelude)?;
+        let mut uncounted = state.restore_payments(&mut source, relay)?;
+        take_sorted(
+            &mut source,
+            |tombstone: &Tombstone| tombstone.id,
+            |tombstone| {
+                require(state.place(&tombstone.id).is_none(), "two payments with one id")?;
+                state.insert_tombstone(tombstone);
+                Ok(())
+            },
+        )?;
+        take_sorted(
+            &mut source,
+            |stray: &Stray| stray.created_seq,
+            |stray| {
+                require(state.part_place(&stray.part.id).is_none(), "two parts with one id")?;
+                state.insert_stray(stray);
+                Ok(())
+            },
+        )?;
+        take_sorted(
+            &mut source,
+            |paid: &HashPaid| paid.payment_hash,
+            |paid| {
+                require(paid.idle_since.is_none_or(|tick| tick <= state.tick), LATER_TICK)?;
+                state.insert_hash_paid(paid);
+                Ok(())
+            },
+        )?;
+        take_sorted(
+            &mut source,
+            |payment_hash: &PaymentHash| *payment_hash,
+            |payment_hash| {
+                state.held.insert(payment_hash);
+                Ok(())
+            },
+        )?;
+        take_sorted(
+            &mut source,
+            |(seq, _): &(u64, Unread)| *seq,
+            |(seq, unread)| {
+                require(seq <= state.head.seq, "a notification beyond the head")?;
+                uncounted -= i64::from(unread.content.owner().is_some());
+                let key = unread.content.anomaly().and_then(Anomaly::repeats_by);
+                let twice = key.is_some_and(|key| state.index.notices.insert(key, seq).is_some());
+                require(!twice, "an anomaly that is told twice")?;
+                state.outbox.push(seq, unread);
+                Ok(())
+            },
+        )?;
+        source.check_end()?;
+        state.check_unread(uncounted)?;
+        Ok(state)
+    }
+
+    fn restore_prelude(&mut self, prelude: Prelude) -> Result<(), DecodeError> {
+        require(prelude.recovery_since <= prelude.epoch, "a recovery of a later writer")?;
+        require(prelude.dropped.len() <= 2, "more bases than one and the next")?;
+        // Numbers that only count up: a log that comes near their end is none.
+        let most = u64::MAX >> 1;
+        let reached = [prelude.head.seq, prelude.epoch, prelude.tick, prelude.anomalies_folded];
+        require(reached.iter().all(|number| *number < most), "a number beyond all logs")?;
+        self.head = prelude.head;
+        self.epoch = prelude.epoch;
+        self.recovering = prelude.recovering;
+        self.recovery_since = prelude.recovery_since;
+        self.gap = prelude.gap;
+        self.tick = prelude.tick;
+        self.tick_reference = prelude.tick_reference;
+        self.tick_unfinished = prelude.tick_unfinished;
+        self.tick_doubted = prelude.tick_doubted;
+        self.first_reading = prelude.first_reading;
+        self.height = prelude.height;
+        self.anomalies_unread = prelude.anomalies_unread;
+        self.anomalies_folded = prelude.anomalies_folded;
+        self.dropped = prelude.dropped;
+        self.vocabulary = prelude.vocabulary;
+        self.unknown = prelude.unknown;
+        Ok(())
+    }
+
+    /// Reads the payments and builds their indexes, and says how many unread notifications they
+    /// count.
+    fn restore_payments(
+        &mut self,
+        source: &mut Source<'_>,
+        relay: Relay,
+    ) -> Result<i64, DecodeError> {
+        let count = source.count(u32::MAX as usize)?;
+        let most = source.rest.len() / LEAST_BYTES_A_PAYMENT;
+        let mut reading = Reading {
+            sorted: Sorted::new(source, count, |payment| payment.created_seq),
+            tick: self.tick,
+            gathered: self.expect_payments(count.min(most)),
+            unread: 0,
+            outcome: Ok(()),
+        };
+        let mut built = Ok(());
+        relay(&mut core::iter::from_fn(|| reading.load()), &mut |load| {
+            built = self.build(load);
+            if built.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        // What was built was read before.
+        built.and(reading.outcome)?;
+        require(self.payments.len() == count, "payments that were lost on their way")?;
+        self.index_gathered(reading.gathered);
+        Ok(reading.unread)
+    }
+
+    fn build(&mut self, load: Load) -> Result<(), DecodeError> {
+        load.payments.into_iter().for_each(|chunk| self.payments.extend(chunk));
+        self.enter_payments(load.hashed).map_err(|double| match double {
+            Double::Id => malformed("two payments with one id"),
+            Double::Part => malformed("two parts with one id"),
+        })
+    }
+
+    /// Every notification's payment is there and counts it; `uncounted` is how many more the
+    /// payments count than there are.
+    fn check_unread(&self, uncounted: i64) -> Result<(), DecodeError> {
+        let mut counted = alloc::collections::BTreeMap::new();
+        let mut without = 0_u32;
+        for (_, unread) in self.outbox.from(0) {
+            match unread.content.owner() {
+                Some(owner) => *counted.entry(*owner).or_insert(0_u32) += 1,
+                None => without += 1,
+            }
+        }
+        require(without == self.anomalies_unread, "anomalies that nobody counts")?;
+        for (owner, unread) in counted {
+            let payment = self.payment(&owner);
+            require(payment.is_some(), "a notification of no payment")?;
+            let counts = payment.is_some_and(|payment| payment.unread == unread);
+            require(counts, "notifications that nobody counts")?;
+        }
+        require(uncounted == 0, "notifications that nobody counts")
+    }
+}
+
+const LATER_TICK: &str = "a hash that is needed no more since a later tick";
+
+/// What an encoded payment takes at least: no count makes more room than there are bytes for.
+const LEAST_BYTES_A_PAYMENT: usize = 64;
+
+fn require(holds: bool, what: &'static str) -> Result<(), DecodeError> {
+    if holds { Ok(()) } else { Err(malformed(what)) }
+}
+
+#[cold]
+fn malformed(what: &'static str) -> DecodeError {
+    DecodeError::Malformed { inside: INSIDE, what: what.into() }
+}
+
+/// Reads a list, item by item, each with a larger key than the one before.
+fn take_sorted<T: Wire, K: Ord>(
+    source: &mut Source<'_>,
+    key: impl Fn(&T) -> K,
+    mut each: impl FnMut(T) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    let count = source.count(u32::MAX as usize)?;
+    let mut sorted = Sorted::new(source, count, key);
+    while sorted.left > 0 {
+        each(sorted.next()?)?;
+    }
+    Ok(())
+}
+
+/// A list of which some items are still to be read.
+struct Sorted<'r, 'b, F, K> {
+    source: &'r mut Source<'b>,
+    /// How many items are still to come.
+    left: usize,
+    key: F,
+    last: Option<K>,
+}
+
+/// How many chunks of payments a load has: enough that handing it over costs nothing, few enough to
+/// stay in a cache.
+const LOAD: usize = 16;
+
+impl<'r, 'b, F, K: Ord> Sorted<'r, 'b, F, K> {
+    const fn new(source: &'r mut Source<'b>, left: usize, key: F) -> Self {
+        Self { source, left, key, last: None }
+    }
+
+    fn next<T: Wire>(&mut self) -> Result<T, DecodeError>
+    where
+        F: Fn(&T) -> K,
+    {
+        let item = T::take(self.source)?;
+        self.follow(&item)?;
+        Ok(item)
+    }
+
+    fn follow<T>(&mut self, item: &T) -> Result<(), DecodeError>
+    where
+        F: Fn(&T) -> K,
+    {
+        let next = Some((self.key)(item));
+        if next <= self.last {
+            return Err(DecodeError::NotCanonical { inside: INSIDE });
+        }
+        self.last = next;
+        self.left -= 1;
+        Ok(())
+    }
+}
+
+/// Payments on their way out of a snapshot.
+struct Reading<'r, 'b> {
+    sorted: Sorted<'r, 'b, fn(&Payment) -> u64, u64>,
+    /// The snapshot's tick number.
+    tick: u64,
+    gathered: Gathered,
+    /// How many unread notifications the payments count.
+    unread: i64,
+    outcome: Result<(), DecodeError>,
+}
+
+impl Reading<'_, '_> {
+    /// Reads some payments; those before a damage as well.
+    fn load(&mut self) -> Option<Load> {
+        let mut payments = Vec::with_capacity(LOAD);
+        while self.sorted.left > 0 && payments.len() < LOAD && self.outcome.is_ok() {
+            let chunk;
+            (chunk, self.outcome) = Filled::by(|slot| self.fill(slot));
+            payments.push(chunk);
+        }
+        (!payments.is_empty()).then(|| Load { payments, hashed: self.gathered.take_hashed() })
+    }
+
+    /// Reads a payment to its place, if one is left.
+    fn fill(&mut self, slot: &mut Option<Payment>) -> Result<(), DecodeError> {
+        if self.sorted.left == 0 {
+            return Ok(());
+        }
+        let payment = slot.insert(Payment::take(self.sorted.source)?);
+        self.sorted.follow(payment)?;
+        let twice = has_doubles(payment.parts.iter().map(|part| part.id));
+        require(!twice, "two parts with one id")?;
+        let quiet_later = payment.quiet().is_some_and(|quiet| quiet.tick > self.tick);
+        require(!quiet_later, "a payment quiet since a later tick")?;
+        let failed = matches!(payment.status, Status::Failed { .. });
+        let told = payment.details.failed_notice.is_some();
+        require(!failed || told, "a failed payment that was told to nobody")?;
+        self.unread += i64::from(payment.unread);
+        self.gathered.add(payment);
+        Ok(())
+    }
+}

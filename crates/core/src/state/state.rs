@@ -1,0 +1,613 @@
+//! All payments' state: what the events so far add up to, and the indexes that keep every lookup
+//! and every tick at the cost of what it finds.
+
+use alloc::vec::Vec;
+
+use crate::{
+    base::amount::UnixMillis,
+    base::bounded::Many,
+    base::faults::Fault,
+    base::head::Head,
+    base::ids::{LedgerId, NodeId, PartId, PaymentHash, PaymentId, Preimage},
+    base::slab::{Handle, Slab},
+    base::state_digest::StateDigest,
+    base::vocabulary::Vocabulary,
+    base::wire::{UnknownFields, layout},
+    base::{faults, limits},
+    event::hash_paid::{HashPaid, PaidElsewhere},
+    payment::part::Part,
+    payment::payment::Payment,
+    payment::stray::Stray,
+    payment::tombstone::Tombstone,
+    state::held::Held,
+    state::index::Index,
+    state::outbox::Outbox,
+    state::place::{PartPlace, Place},
+};
+
+/// The fold of a log: every payment, remembered outcome and unread notification.
+///
+/// Evolve ([`State::evolve`]) is its only way to change; equal logs give equal states, bit for bit
+/// ([`State::digest`]).
+#[derive(Debug, Clone)]
+pub struct State {
+    pub(crate) ledger: LedgerId,
+    pub(crate) head: Head,
+    pub(crate) epoch: u64,
+    pub(crate) recovering: bool,
+    /// The epoch with which the last recovery began, finished or not.
+    pub(crate) recovery_since: u64,
+    pub(crate) gap: bool,
+    pub(crate) misfit: Option<u64>,
+    pub(crate) tick: u64,
+    pub(crate) tick_reference: Option<UnixMillis>,
+    pub(crate) tick_unfinished: bool,
+    /// A reading at a tick that was not believed.
+    pub(crate) tick_doubted: Option<UnixMillis>,
+    /// When the log was first opened, or the earliest of its openings: what the readings of ticks are
+    /// compared with before the first one counts.
+    pub(crate) first_reading: UnixMillis,
+    /// The last block height told that mattered.
+    pub(crate) height: Option<u32>,
+    pub(crate) anomalies_unread: u32,
+    pub(crate) anomalies_folded: u64,
+    /// The base that stands for dropped history, and the next one if its drop was recorded.
+    pub(crate) dropped: Many<Dropped>,
+    /// What the program of the present writer can say.
+    pub(crate) vocabulary: Vocabulary,
+    /// Fields of a snapshot that a newer program wrote and this one keeps.
+    pub(crate) unknown: UnknownFields,
+    pub(crate) payments: Slab<Payment>,
+    pub(crate) tombstones: Slab<Tombstone>,
+    pub(crate) strays: Slab<Stray>,
+    pub(crate) hashes_paid: Slab<HashPaid>,
+    pub(crate) held: Held,
+    pub(crate) outbox: Outbox,
+    pub(crate) index: Index,
+}
+
+/// History that was dropped: the base that stands for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    pub(crate) base: Head,
+    pub(crate) digest: StateDigest,
+}
+
+layout! { record Dropped "a base" { base, digest } }
+
+/// Who has a payment hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum HashHolder {
+    /// A payment, live or remembered.
+    Payment(PaymentId),
+    /// A stray part, out or paid.
+    Stray(PartId),
+    /// The node holds it: something is out under it.
+    Held,
+    /// Nobody of the ledger, but it is known as paid.
+    Paid,
+}
+
+impl core::fmt::Display for HashHolder {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Payment(id) => write!(f, "payment {id}"),
+            Self::Stray(part) => write!(f, "stray part {part}"),
+            Self::Held => f.write_str("a hold"),
+            Self::Paid => f.write_str("nobody here, and is paid"),
+        }
+    }
+}
+
+impl State {
+    /// The state of an empty log. `seed` keys the hash tables, since payees choose payment hashes:
+    /// random and secret; nothing observable depends on it.
+    #[must_use]
+    pub fn new(ledger: LedgerId, seed: u64) -> Self {
+        Self {
+            ledger,
+            head: Head::genesis(ledger),
+            epoch: 0,
+            recovering: false,
+            recovery_since: 0,
+            gap: false,
+            misfit: None,
+            tick: 0,
+            tick_reference: None,
+            tick_unfinished: false,
+            tick_doubted: None,
+            first_reading: UnixMillis(0),
+            height: None,
+            anomalies_unread: 0,
+            anomalies_folded: 0,
+            dropped: Many::new(),
+            vocabulary: Vocabulary::default(),
+            unknown: UnknownFields::NONE,
+            payments: Slab::default(),
+            tombstones: Slab::default(),
+            strays: Slab::default(),
+            hashes_paid: Slab::default(),
+            held: Held::default(),
+            outbox: Outbox::default(),
+            index: Index::new(seed),
+        }
+    }
+
+    /// Where this id leads, to a payment or a tombstone.
+    pub(crate) fn place(&self, id: &PaymentId) -> Option<Place> {
+        self.index.by_id.find(self.index.hash(id.as_bytes()), |place| self.id_at(place) == Some(id))
+    }
+
+    pub(crate) fn live(&self, id: &PaymentId) -> Option<(Handle, &Payment)> {
+        match self.place(id)? {
+            Place::Payment(handle) => Some((handle, self.payments.get(handle))),
+            _ => None,
+        }
+    }
+
+    /// The id of a payment or a tombstone, or the one under which a stray was told.
+    pub(crate) fn id_at(&self, place: Place) -> Option<&PaymentId> {
+        match place {
+            Place::Payment(handle) => Some(&self.payments.get(handle).id),
+            Place::Tombstone(handle) => Some(&self.tombstones.get(handle).id),
+            Place::Stray(handle) => Some(&self.strays.get(handle).payment),
+            Place::HashPaid(_) => None,
+        }
+    }
+
+    /// Whether a place is one to which a hash leads.
+    fn has_hash(&self, place: Place, payment_hash: &PaymentHash) -> bool {
+        match place {
+            Place::Payment(handle) => {
+                let payment = self.payments.get(handle);
+                payment.hash() == Some(payment_hash)
+                    || (!payment.has_one_hash() && payment.other_hashes().contains(payment_hash))
+            }
+            Place::Tombstone(handle) => {
+                let tombstone = self.tombstones.get(handle);
+                tombstone.payment_hash.as_ref() == Some(payment_hash)
+                    || tombstone
+                        .tries
+                        .iter()
+                        .any(|of| of.payment_hash.as_ref() == Some(payment_hash))
+            }
+            Place::Stray(handle) => self.strays.get(handle).payment_hash == *payment_hash,
+            Place::HashPaid(handle) => self.hashes_paid.get(handle).payment_hash == *payment_hash,
+        }
+    }
+
+    /// Where a hash leads, in unspecified order: also to payments of which only an earlier try had
+    /// it.
+    pub(crate) fn places_of(&self, payment_hash: &PaymentHash) -> impl Iterator<Item = Place> {
+        let hash = self.index.hash(payment_hash.as_bytes());
+        self.index.by_hash.all(hash).filter(|place| self.has_hash(*place, payment_hash))
+    }
+
+    /// The first of the places where a hash leads that fit: live payments come before remembered
+    /// ones, these before strays, each by age.
+    pub(crate) fn first_place_of(
+        &self,
+        payment_hash: &PaymentHash,
+        fits: impl Fn(Place) -> bool,
+    ) -> Option<Place> {
+        let places = self.places_of(payment_hash).filter(|place| fits(*place));
+        places.min_by_key(|place| match place {
+            Place::Payment(handle) => (0, self.payments.get(*handle).created_seq, None),
+            Place::Tombstone(handle) => (1, 0, Some(self.tombstones.get(*handle).id)),
+            Place::Stray(handle) => (2, self.strays.get(*handle).created_seq, None),
+            Place::HashPaid(handle) => (3, self.hashes_paid.get(*handle).created_seq, None),
+        })
+    }
+
+    /// The proof of a hash, if known: of a part under it or beside all payments.
+    pub(crate) fn proof_of(&self, payment_hash: &PaymentHash) -> Option<Preimage> {
+        self.places_of(payment_hash).find_map(|place| match place {
+            Place::Payment(handle) => self.payments.get(handle).proof_of(payment_hash),
+            Place::Tombstone(handle) => self.tombstones.get(handle).proof_of(payment_hash),
+            Place::Stray(handle) => self.strays.get(handle).preimage,
+            Place::HashPaid(handle) => self.hashes_paid.get(handle).preimage,
+        })
+    }
+
+    /// The record of a hash that is known as paid although no payment tells so.
+    pub(crate) fn hash_paid(&self, payment_hash: &PaymentHash) -> Option<Handle> {
+        if self.hashes_paid.is_empty() {
+            return None;
+        }
+        self.places_of(payment_hash).find_map(|place| match place {
+            Place::HashPaid(handle) => Some(handle),
+            _ => None,
+        })
+    }
+
+    /// The live payments that hold a hash, oldest first.
+    pub(crate) fn holders(&self, payment_hash: &PaymentHash) -> Vec<Handle> {
+        let places = self.places_of(payment_hash).filter_map(|place| match place {
+            Place::Payment(handle) => Some(handle),
+            _ => None,
+        });
+        let mut holders: Vec<_> =
+            places.filter(|handle| self.payments.get(*handle).holds(payment_hash)).collect();
+        holders.sort_by_key(|handle| self.payments.get(*handle).created_seq);
+        holders
+    }
+
+    /// The live payments that have paid a hash.
+    pub(crate) fn payers(&self, payment_hash: &PaymentHash) -> Vec<Handle> {
+        let paid = |place: Place| match place {
+            Place::Payment(handle) => Some(handle),
+            _ => None,
+        };
+        let all = self.places_of(payment_hash).filter_map(paid);
+        all.filter(|handle| self.payments.get(*handle).has_paid(payment_hash)).collect()
+    }
+
+    /// Whether a stray is out or was claimed under a hash, and nobody has said that it is not its
+    /// payment's.
+    pub(crate) fn is_stray_hash(&self, payment_hash: &PaymentHash) -> bool {
+        self.places_of(payment_hash).any(|place| match place {
+            Place::Stray(handle) => {
+                let stray = self.strays.get(handle);
+                stray.part.fate.is_unresolved() || stray.awaits_word()
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether a live payment holds a hash, has paid it or has named it in any of its tries, beside these.
+    pub(crate) fn is_needed_beside(&self, payment_hash: &PaymentHash, but: &[PaymentId]) -> bool {
+        self.places_of(payment_hash).any(|place| {
+            let Place::Payment(handle) = place else { return false };
+            let payment = self.payments.get(handle);
+            let named = payment.named_since(payment_hash).is_some();
+            let has = payment.holds(payment_hash) || payment.has_paid(payment_hash);
+            (named || has) && !but.contains(&payment.id)
+        })
+    }
+
+    /// Since which seq the payment at a place, live or remembered, has named a hash.
+    fn named_since(&self, place: Place, payment_hash: &PaymentHash) -> Option<u64> {
+        match place {
+            Place::Payment(handle) => self.payments.get(handle).named_since(payment_hash),
+            Place::Tombstone(handle) => self.tombstones.get(handle).named_since(payment_hash),
+            Place::Stray(_) | Place::HashPaid(_) => None,
+        }
+    }
+
+    /// Whose a hash is, live or remembered: the payment that has named it longest in a request or an
+    /// invoice, in any of its tries. `before` this seq.
+    pub(crate) fn namer_of_hash(&self, payment_hash: &PaymentHash, before: u64) -> Option<Place> {
+        let named = |place: Place| Some((self.named_since(place, payment_hash)?, place));
+        let named = self.places_of(payment_hash).filter_map(named);
+        let live_first = |(seq, place): &(u64, Place)| (matches!(place, Place::Tombstone(_)), *seq);
+        let first = named.filter(|(seq, _)| *seq < before).min_by_key(live_first);
+        first.map(|(_, place)| place)
+    }
+
+    /// As [`namer_of_hash`](Self::namer_of_hash), but the payment under whose id a part is told, if that
+    /// names the hash.
+    pub(crate) fn namer_for(
+        &self,
+        id: &PaymentId,
+        payment_hash: &PaymentHash,
+        before: u64,
+    ) -> Option<Place> {
+        let own = self
+            .place(id)
+            .filter(|place| self.named_since(*place, payment_hash).is_some_and(|seq| seq < before));
+        own.filter(|_| !faults::is(Fault::NamerBeatsId))
+            .or_else(|| self.namer_of_hash(payment_hash, before))
+    }
+
+    /// Whose a hash is where neither a part nor an id decides: the one that names it, else the oldest
+    /// that holds it for a part.
+    pub(crate) fn owner_of_hash(&self, payment_hash: &PaymentHash) -> Option<Place> {
+        let holder = || self.holders(payment_hash).first().copied().map(Place::Payment);
+        let remembered = || {
+            self.first_place_of(payment_hash, |place| match place {
+                Place::Payment(handle) => self.payments.get(handle).has_paid(payment_hash),
+                Place::Tombstone(handle) => self.tombstones.get(handle).had(payment_hash),
+                Place::Stray(_) | Place::HashPaid(_) => false,
+            })
+        };
+        let named = self.namer_of_hash(payment_hash, u64::MAX);
+        named.or_else(holder).or_else(remembered)
+    }
+
+    /// Whether a payment is known by its parts alone: no request of it was ever told.
+    pub(crate) fn is_adopted(&self, place: Place) -> bool {
+        match place {
+            Place::Payment(handle) => self.payments.get(handle).is_adopted(),
+            Place::Tombstone(handle) => self.tombstones.get(handle).request.is_none(),
+            Place::Stray(_) | Place::HashPaid(_) => false,
+        }
+    }
+
+    pub(crate) fn part_place(&self, part: &PartId) -> Option<PartPlace> {
+        let hash = self.index.hash(part.as_bytes());
+        let owner = self.index.by_part.find(hash, |owner| self.part_of(owner, part).is_some())?;
+        self.part_of(owner, part)
+    }
+
+    /// The place of a part among those of one owner.
+    fn part_of(&self, owner: Place, part: &PartId) -> Option<PartPlace> {
+        match owner {
+            Place::Payment(handle) => {
+                let parts = &self.payments.get(handle).parts;
+                let index = parts.iter().position(|own| own.id == *part)?;
+                Some(PartPlace::Payment(handle, index))
+            }
+            Place::Stray(handle) => {
+                let own = self.strays.get(handle).part.id;
+                (own == *part).then_some(PartPlace::Stray(handle))
+            }
+            Place::Tombstone(_) | Place::HashPaid(_) => None,
+        }
+    }
+
+    pub(crate) fn stray_of(&self, part: &PartId) -> Option<&Stray> {
+        match self.part_place(part)? {
+            PartPlace::Stray(handle) => Some(self.strays.get(handle)),
+            PartPlace::Payment(..) => None,
+        }
+    }
+
+    pub(crate) fn part_at(&self, place: PartPlace) -> &Part {
+        match place {
+            PartPlace::Payment(handle, index) => &self.payments.get(handle).parts[index],
+            PartPlace::Stray(handle) => &self.strays.get(handle).part,
+        }
+    }
+
+    pub(crate) fn created_at_place(&self, place: PartPlace) -> u64 {
+        match place {
+            PartPlace::Payment(handle, _) => self.payments.get(handle).created_seq,
+            PartPlace::Stray(handle) => self.strays.get(handle).created_seq,
+        }
+    }
+
+    /// Who forbids paying this hash in the name of `payment`: whoever else has it out or paid.
+    pub(crate) fn hash_blocker(
+        &self,
+        payment_hash: &PaymentHash,
+        payment: &PaymentId,
+    ) -> Option<HashHolder> {
+        if faults::is(Fault::HashOutTwice) {
+            return None;
+        }
+        let blocks = |place: Place| match place {
+            Place::Payment(handle) => {
+                let other = self.payments.get(handle);
+                let out = other.holds(payment_hash) && other.is_out_under(payment_hash);
+                other.id != *payment && (out || other.has_paid(payment_hash))
+            }
+            Place::Tombstone(handle) => {
+                let other = self.tombstones.get(handle);
+                other.id != *payment && other.has_paid(payment_hash)
+            }
+            Place::Stray(handle) => self.strays.get(handle).blocks_hash(),
+            Place::HashPaid(_) => true,
+        };
+        self.first_place_of(payment_hash, blocks)
+            .map(|place| self.holder_at(place))
+            .or_else(|| self.hold_of(payment_hash))
+    }
+
+    /// Who else has this hash at all.
+    pub(crate) fn hash_holder(
+        &self,
+        payment_hash: &PaymentHash,
+        payment: &PaymentId,
+    ) -> Option<HashHolder> {
+        self.holder_where(payment_hash, |other| other != payment)
+    }
+
+    /// Who else has paid this hash, or has something out under it that is not a payment's; or too many
+    /// payments hold it.
+    pub(crate) fn hash_over(
+        &self,
+        payment_hash: &PaymentHash,
+        payment: &PaymentId,
+    ) -> Option<HashHolder> {
+        let over = |place: Place| match place {
+            Place::Payment(handle) => {
+                let other = self.payments.get(handle);
+                other.id != *payment && other.has_paid(payment_hash)
+            }
+            Place::Tombstone(handle) => {
+                let other = self.tombstones.get(handle);
+                other.id != *payment && other.has_paid(payment_hash)
+            }
+            Place::Stray(handle) => self.strays.get(handle).blocks_hash(),
+            Place::HashPaid(_) => true,
+        };
+        let holders = self.holders(payment_hash);
+        let most = holders.first().filter(|_| holders.len() >= limits::HASH_PAYMENTS);
+        let most = most.map(|handle| HashHolder::Payment(self.payments.get(*handle).id));
+        self.first_place_of(payment_hash, over)
+            .map(|place| self.holder_at(place))
+            .or_else(|| self.hold_of(payment_hash))
+            .or(most)
+    }
+
+    /// Whether a payment that has a hash is to the same payee; `None` where either is not known.
+    pub(crate) fn same_payee(&self, other: &HashHolder, payee: Option<&NodeId>) -> Option<bool> {
+        let HashHolder::Payment(id) = other else { return None };
+        let payee = payee?;
+        match self.place(id)? {
+            Place::Payment(handle) => self.payments.get(handle).same_payee(payee),
+            Place::Tombstone(handle) => {
+                let request = self.tombstones.get(handle).request.as_ref()?;
+                request.same_payee(payee)
+            }
+            Place::Stray(_) | Place::HashPaid(_) => None,
+        }
+    }
+
+    pub(crate) fn holder_where(
+        &self,
+        payment_hash: &PaymentHash,
+        counts: impl Fn(&PaymentId) -> bool,
+    ) -> Option<HashHolder> {
+        let holds = |place: Place| match place {
+            Place::Payment(handle) => {
+                let other = self.payments.get(handle);
+                let holds = other.holds(payment_hash) || other.has_paid(payment_hash);
+                counts(&other.id) && holds
+            }
+            Place::Tombstone(handle) => {
+                let other = self.tombstones.get(handle);
+                let own = other.payment_hash.as_ref() == Some(payment_hash);
+                counts(&other.id) && (own || other.has_paid(payment_hash))
+            }
+            Place::Stray(handle) => self.strays.get(handle).blocks_hash(),
+            Place::HashPaid(_) => true,
+        };
+        let place = self.first_place_of(payment_hash, holds);
+        place.map(|place| self.holder_at(place)).or_else(|| self.hold_of(payment_hash))
+    }
+
+    /// Whether a hash is known as paid.
+    pub(crate) fn is_paid(&self, payment_hash: &PaymentHash) -> bool {
+        self.places_of(payment_hash).any(|place| match place {
+            Place::Payment(handle) => self.payments.get(handle).has_paid(payment_hash),
+            Place::Tombstone(handle) => self.tombstones.get(handle).has_paid(payment_hash),
+            Place::Stray(handle) => self.strays.get(handle).part.fate.is_settled(),
+            Place::HashPaid(_) => true,
+        })
+    }
+
+    /// Who has paid a hash, other than this payment; told by what is known now.
+    pub(crate) fn payer_of(
+        &self,
+        payment_hash: &PaymentHash,
+        but: &PaymentId,
+    ) -> Option<PaidElsewhere> {
+        let paid = |place: Place| match place {
+            Place::Payment(handle) => {
+                let other = self.payments.get(handle);
+                other.id != *but && other.has_paid(payment_hash)
+            }
+            Place::Tombstone(handle) => {
+                let other = self.tombstones.get(handle);
+                other.id != *but && other.has_paid(payment_hash)
+            }
+            Place::Stray(handle) => self.strays.get(handle).part.fate.is_settled(),
+            Place::HashPaid(_) => true,
+        };
+        self.first_place_of(payment_hash, paid).map(|place| match place {
+            Place::Payment(handle) => {
+                let payment = self.payments.get(handle);
+                let proven = payment.proof_of(payment_hash).is_some();
+                PaidElsewhere { payer: Some(payment.id), proven }
+            }
+            Place::Tombstone(handle) => {
+                let tombstone = self.tombstones.get(handle);
+                let proven = tombstone.proof_of(payment_hash).is_some();
+                PaidElsewhere { payer: Some(tombstone.id), proven }
+            }
+            Place::Stray(handle) => {
+                let proven = self.strays.get(handle).preimage.is_some();
+                PaidElsewhere { payer: None, proven }
+            }
+            Place::HashPaid(handle) => {
+                let paid = self.hashes_paid.get(handle);
+                PaidElsewhere { payer: None, proven: paid.preimage.is_some() }
+            }
+        })
+    }
+
+    /// What forbids a dispatch for this payment beside its hash: a part told under its id that is
+    /// out, or that was paid and may have been this obligation. What it pays would be paid again.
+    pub(crate) fn dispatch_holder(&self, payment: &Payment) -> Option<PartId> {
+        let earlier = payment.parts.iter();
+        let mut earlier =
+            earlier.filter(|part| part.details.earlier_try && part.fate.is_unresolved());
+        let strays = || {
+            let own = self.strays_of(&payment.id).filter(|(_, stray)| stray.holds_payment());
+            own.min_by_key(|(_, stray)| stray.created_seq).map(|(_, stray)| stray.part.id)
+        };
+        let earlier = earlier.next().filter(|_| !faults::is(Fault::EarlierTriesDispatch));
+        earlier.map(|part| part.id).or_else(strays)
+    }
+
+    /// Whether something beside its own parts holds a payment: it must not fail, nor be forgotten,
+    /// nor be tried anew. `but` is not counted: it is about to end.
+    pub(crate) fn is_held(&self, payment: &Payment, but: Ending<'_>) -> bool {
+        if (self.strays.is_empty() && self.held.is_empty()) || faults::is(Fault::FailsWhileHeld) {
+            return false;
+        }
+        let told = |stray: &Stray| match but {
+            Ending::Strays(parts) => !parts.contains(&stray.part.id),
+            Ending::Told(part) => *part != stray.part.id,
+            _ => true,
+        };
+        let on_channel = |stray: &Stray| match but {
+            Ending::Strays(parts) => !parts.contains(&stray.part.id),
+            Ending::OnChannel(part) => *part != stray.part.id,
+            _ => true,
+        };
+        let mut strays = self.strays_of(&payment.id);
+        if strays.any(|(_, stray)| stray.holds_payment() && told(stray)) {
+            return true;
+        }
+        let holds = |hash: &PaymentHash| {
+            let held = !matches!(but, Ending::Hold(other) if other == hash);
+            let out = |place: Place| match place {
+                Place::Stray(handle) => {
+                    let stray = self.strays.get(handle);
+                    stray.part.fate.is_unresolved() && on_channel(stray)
+                }
+                _ => false,
+            };
+            (held && self.held.contains(hash)) || self.places_of(hash).any(out)
+        };
+        payment.hash().is_some_and(holds)
+            || (!payment.has_one_hash()
+                && payment.other_hashes().iter().any(|hash| payment.holds(hash) && holds(hash)))
+    }
+
+    /// Whether a hash is held, or out as a stray's.
+    pub(crate) fn is_hash_held(&self, payment_hash: Option<&PaymentHash>) -> bool {
+        let Some(hash) = payment_hash else { return false };
+        let out = |place: Place| match place {
+            Place::Stray(handle) => self.strays.get(handle).part.fate.is_unresolved(),
+            _ => false,
+        };
+        self.held.contains(hash) || self.places_of(hash).any(out)
+    }
+
+    fn holder_at(&self, place: Place) -> HashHolder {
+        match place {
+            Place::Payment(handle) => HashHolder::Payment(self.payments.get(handle).id),
+            Place::Tombstone(handle) => HashHolder::Payment(self.tombstones.get(handle).id),
+            Place::Stray(handle) => HashHolder::Stray(self.strays.get(handle).part.id),
+            Place::HashPaid(_) => HashHolder::Paid,
+        }
+    }
+
+    fn hold_of(&self, payment_hash: &PaymentHash) -> Option<HashHolder> {
+        self.held.contains(payment_hash).then_some(HashHolder::Held)
+    }
+
+    /// No verdicts are drawn: recovery is not finished, or the gap is not closed.
+    pub(crate) const fn withholds_verdicts(&self) -> bool {
+        self.recovering || self.gap
+    }
+}
+
+/// What is about to end with the events that are being decided.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ending<'a> {
+    Nothing,
+    /// These strays.
+    Strays(&'a [PartId]),
+    /// A hold on a hash.
+    Hold(&'a PaymentHash),
+    /// What a claimed stray had on its channel: it holds all with its hash no more.
+    OnChannel(&'a PartId),
+    /// What a claimed stray was told to be of: it holds that payment no more.
+    Told(&'a PartId),
+}
