@@ -183,16 +183,22 @@ async fn what_is_refused_at_once() {
     let deadline = payonce_core::Deadline::Ticks(1);
     let id = PaymentId::from_bytes([1; 32]);
     for bad in [
-        Request { amount: Msat(1), ..good.clone() },
+        altered(&good, |request| request.amount = Msat(1)),
         good.clone().instructions(&any.text),
         good.clone().instructions([0xff; 9]),
         good.clone().payee(payonce_core::NodeId::from_bytes([2; 33])),
         good.clone().max_fee(Msat(u64::MAX)),
-        Request { target: Target::Offer { offer_hash, deadline }, ..good.clone() },
+        altered(&good, |request| request.target = Target::Offer { offer_hash, deadline }),
     ] {
         let refused = payer.pay(id, bad).await;
         assert!(matches!(refused, Err(PayError::Engine(_))), "{refused:?}");
     }
     assert_eq!(payer.standing(id).await.expect("open"), None, "nothing is recorded");
     payer.stop().await;
+}
+
+fn altered(request: &Request, change: impl FnOnce(&mut Request)) -> Request {
+    let mut request = request.clone();
+    change(&mut request);
+    request
 }
