@@ -22,8 +22,6 @@ use crate::{
     },
 };
 
-/// The record in which a spontaneous payment brings its preimage.
-const KEYSEND: u64 = 5_482_373_484;
 /// How many payments one page of the list has.
 const PAGE: u64 = 500;
 
@@ -118,17 +116,23 @@ impl Lnd {
         let bill = request::check(request, self.config.network)?;
         let seconds = self.config.attempt_timeout.as_secs().clamp(1, i32::MAX as u64);
         let limit = max_fee.map_or(i64::MAX, msat);
+        let records = request.custom_records.iter();
+        let mut records: HashMap<_, _> =
+            records.map(|record| (record.tag, record.value.as_bytes().to_vec())).collect();
+        if let Target::Spontaneous { preimage } = &request.target {
+            records.insert(request::KEYSEND, preimage.as_bytes().to_vec());
+        }
         let message = SendPaymentRequest {
+            dest_custom_records: records,
             timeout_seconds: i32::try_from(seconds).unwrap_or(i32::MAX),
             fee_limit_msat: limit,
             ..SendPaymentRequest::default()
         };
         Ok(match (&request.target, bill) {
-            (Target::Spontaneous { preimage }, _) => SendPaymentRequest {
+            (Target::Spontaneous { .. }, _) => SendPaymentRequest {
                 dest: request.payee.map(|key| key.as_bytes().to_vec()).unwrap_or_default(),
                 payment_hash: payment_hash.as_bytes().to_vec(),
                 amt_msat: msat(*amount),
-                dest_custom_records: HashMap::from([(KEYSEND, preimage.as_bytes().to_vec())]),
                 ..message
             },
             (_, bill) => SendPaymentRequest {

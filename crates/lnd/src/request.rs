@@ -13,6 +13,11 @@ fn refuse<T>(why: impl Into<String>) -> Result<T, Refusal> {
 /// The feature bits of AMP, in the fourth byte from the end: 30 and 31.
 const AMP: u8 = 0b1100_0000;
 
+/// The record that holds a spontaneous payment's preimage.
+pub(crate) const KEYSEND: u64 = 5_482_373_484;
+/// From here on records are the caller's own (BOLT 1).
+const CUSTOM: u64 = 65_536;
+
 /// An invoice, as far as a payment needs it.
 pub(crate) struct Bill {
     pub(crate) payment_hash: PaymentHash,
@@ -85,6 +90,13 @@ pub fn request(
 pub(crate) fn check(request: &Request, network: Network) -> Result<Option<Bill>, Refusal> {
     if request.max_fee.limit().is_some_and(|limit| i64::try_from(limit.0).is_err()) {
         return refuse("the fee limit is more than there is money");
+    }
+    if request.quantity.is_some() || !request.payer_note.is_empty() {
+        return refuse("a quantity and a note go with an offer, and LND pays none");
+    }
+    let own = |tag: u64| tag >= CUSTOM && tag != KEYSEND;
+    if let Some(record) = request.custom_records.iter().find(|record| !own(record.tag)) {
+        return refuse(format!("record {} is not the caller's to choose", record.tag));
     }
     match &request.target {
         Target::Offer { .. } => refuse("LND pays no offers"),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use lightning_invoice::Currency;
-use payonce_core::{MaxFee, Msat, PaymentId, Request, RetryPolicy, Status, Target};
+use payonce_core::{CustomRecord, MaxFee, Msat, PaymentId, Request, RetryPolicy, Status, Target};
 use payonce_engine::{Engine as _, EngineError, Lookup, PayError, Shown};
 use payonce_lnd::{Config, ConfigError, Lnd, Network, request};
 
@@ -184,6 +184,10 @@ async fn what_is_refused_at_once() {
     let id = PaymentId::from_bytes([1; 32]);
     for bad in [
         altered(&good, |request| request.amount = Msat(1)),
+        good.clone().quantity(2),
+        good.clone().payer_note("thanks"),
+        good.clone().custom_records([record(65_535)]),
+        good.clone().custom_records([record(5_482_373_484)]),
         good.clone().instructions(&any.text),
         good.clone().instructions([0xff; 9]),
         good.clone().payee(payonce_core::NodeId::from_bytes([2; 33])),
@@ -201,4 +205,27 @@ fn altered(request: &Request, change: impl FnOnce(&mut Request)) -> Request {
     let mut request = request.clone();
     change(&mut request);
     request
+}
+
+fn record(tag: u64) -> CustomRecord {
+    CustomRecord { tag, value: "hello".into() }
+}
+
+/// What a request says goes with it to the payee does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_travel_with_the_payment() {
+    let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
+    let house = House::build(dir.path());
+    let engine = lnd(config(&fake.address.to_string(), &fake.certificate.pem, ADMIN));
+    let (payer, _) = house.start(engine).await;
+    let paid = bill(9);
+    fake.books.invoice(paid.hash, paid.preimage, &[]);
+    let (id, request) = once(&paid.text);
+    let request = request.custom_records([record(65_537), record(99_999)]);
+    payer.pay(id, request).await.expect("accepted");
+    assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
+    let records = fake.books.lock().records.clone();
+    let sent = [65_537, 99_999].map(|tag| (tag, b"hello".to_vec()));
+    assert_eq!(records, sent.into_iter().collect());
+    payer.stop().await;
 }

@@ -72,6 +72,8 @@ pub(crate) struct Inner {
     /// That calls are never answered.
     pub(crate) silent: bool,
     pub(crate) nonsense: Nonsense,
+    /// The records that came with the last request to pay.
+    pub(crate) records: HashMap<u64, Vec<u8>>,
 }
 
 /// The books, shared by the server and the test.
@@ -100,6 +102,7 @@ impl Books {
             error: None,
             silent: false,
             nonsense: Nonsense::None,
+            records: HashMap::new(),
         };
         Self { inner: Arc::new(Mutex::new(inner)), changed: watch::Sender::new(0) }
     }

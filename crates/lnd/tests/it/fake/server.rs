@@ -223,6 +223,7 @@ impl Router for Fake {
         let request = request.into_inner();
         assert!(request.timeout_seconds > 0, "a time-out is always set");
         assert!(request.fee_limit_msat > 0, "a fee limit is always set");
+        self.books.lock().records.clone_from(&request.dest_custom_records);
         // Once it is on its way it arrives, whether its caller still lives or not.
         let books = self.books.clone();
         let arrives = tokio::spawn(async move { arrive(books, request).await });
