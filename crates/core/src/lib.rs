@@ -65,7 +65,8 @@ pub use crate::{
         Assertion, Failure, Fate, Label, Observation, ObservationKind, PartKind, PartTerms,
     },
     event::request::{
-        Backoff, CustomRecord, Deadline, MaxFee, Request, RequestField, RetryPolicy, Target,
+        Backoff, CustomRecord, Deadline, MaxFee, Request, RequestDetail, RequestDetails,
+        RequestField, RetryPolicy, Target,
     },
     event::status::{FailureReason, Status, StatusKind},
     ledger::base::{BaseCheck, CheckedBase, check_base},

@@ -116,7 +116,7 @@ impl Lnd {
         let bill = request::check(request, self.config.network)?;
         let seconds = self.config.attempt_timeout.as_secs().clamp(1, i32::MAX as u64);
         let limit = max_fee.map_or(i64::MAX, msat);
-        let records = request.custom_records.iter();
+        let records = request.details.custom_records.iter();
         let mut records: HashMap<_, _> =
             records.map(|record| (record.tag, record.value.as_bytes().to_vec())).collect();
         if let Target::Spontaneous { preimage } = &request.target {

@@ -91,11 +91,11 @@ pub(crate) fn check(request: &Request, network: Network) -> Result<Option<Bill>,
     if request.max_fee.limit().is_some_and(|limit| i64::try_from(limit.0).is_err()) {
         return refuse("the fee limit is more than there is money");
     }
-    if request.quantity.is_some() || !request.payer_note.is_empty() {
+    if request.details.quantity.is_some() || !request.details.payer_note.is_empty() {
         return refuse("a quantity and a note go with an offer, and LND pays none");
     }
     let own = |tag: u64| tag >= CUSTOM && tag != KEYSEND;
-    if let Some(record) = request.custom_records.iter().find(|record| !own(record.tag)) {
+    if let Some(record) = request.details.custom_records.iter().find(|record| !own(record.tag)) {
         return refuse(format!("record {} is not the caller's to choose", record.tag));
     }
     match &request.target {

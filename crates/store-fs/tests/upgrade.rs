@@ -151,7 +151,7 @@ fn forget(ledger: &mut Disk) -> Result<String, Failed> {
 fn repeat(ledger: &mut Disk, number: u8, request: Request) -> Result<String, Failed> {
     match ledger.execute(Send::new(id(number), request), NOW)? {
         SendReply::Duplicate(_) => Ok("duplicate".into()),
-        other => Ok(format!("{other:?}")),
+        SendReply::Accepted => Ok("accepted".into()),
     }
 }
 

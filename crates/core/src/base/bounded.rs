@@ -106,6 +106,9 @@ impl<const MAX: usize> Optional for Blob<MAX> {
 pub struct Text<const MAX: usize>(String);
 
 impl<const MAX: usize> Text<MAX> {
+    /// No text.
+    pub const EMPTY: Self = Self(String::new());
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -185,6 +188,9 @@ pub(crate) type Many<T> = List<T, { u32::MAX as usize }>;
 pub struct List<T, const MAX: usize>(Vec<T>);
 
 impl<T, const MAX: usize> List<T, MAX> {
+    /// No items.
+    pub const EMPTY: Self = Self(Vec::new());
+
     /// The items, in order.
     #[must_use]
     pub fn as_slice(&self) -> &[T] {

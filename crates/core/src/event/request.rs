@@ -1,6 +1,7 @@
 //! The request: what is to be paid, to whom, and within which limits.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
+use core::ops::Deref;
 
 use crate::{
     base::amount::{Msat, UnixMillis},
@@ -8,7 +9,8 @@ use crate::{
     base::ids::{NodeId, OfferHash, PaymentHash, Preimage, sha256},
     base::limits,
     base::wire::{
-        DecodeError, Optional, Sink, Source, UnknownFields, Wire, encoded, layout, optional,
+        DecodeError, Optional, Sink, Source, UnknownFields, Wire, encoded, known_fields, layout,
+        optional, take_field,
     },
 };
 
@@ -177,6 +179,21 @@ pub struct Request {
     pub instructions: Blob<{ limits::INSTRUCTIONS_BYTES }>,
     /// The caller's own, at most [`limits::METADATA_BYTES`].
     pub metadata: Blob<{ limits::METADATA_BYTES }>,
+    /// A field of a version that there is not: how urgent it is.
+    #[cfg(payonce_format_2)]
+    pub urgency: Option<u32>,
+    /// A field of a version that there is not, which is not compared.
+    #[cfg(payonce_format_2)]
+    pub remark: Text<{ limits::PAYER_NOTE_BYTES }>,
+    /// What few requests have: its fields are read as if they stood here.
+    #[serde(flatten)]
+    pub details: RequestDetails,
+}
+
+/// What few requests say beside the rest, kept so that the others pay nothing for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct RequestDetail {
     /// The name that the user paid, where the offer or the invoice was found by it (BIP 353:
     /// `user@example.com`), at most [`limits::PAYEE_NAME_BYTES`].
     pub payee_name: Text<{ limits::PAYEE_NAME_BYTES }>,
@@ -190,16 +207,56 @@ pub struct Request {
     /// Whose payment it is, where one ledger serves several: opaque, at most
     /// [`limits::TENANT_BYTES`].
     pub tenant: Blob<{ limits::TENANT_BYTES }>,
-    /// A field of a version that there is not: how urgent it is.
-    #[cfg(payonce_format_2)]
-    pub urgency: Option<u32>,
-    /// A field of a version that there is not, which is not compared.
-    #[cfg(payonce_format_2)]
-    pub remark: Text<{ limits::PAYER_NOTE_BYTES }>,
     /// Fields that a newer program wrote and this one keeps. A request that has some is not the same
     /// as any that this program can make.
     #[serde(skip_serializing_if = "UnknownFields::is_empty")]
     pub unknown: UnknownFields,
+}
+
+impl RequestDetail {
+    const NOTHING: Self = Self {
+        payee_name: Text::EMPTY,
+        quantity: None,
+        payer_note: Text::EMPTY,
+        custom_records: List::EMPTY,
+        tenant: Blob::EMPTY,
+        unknown: UnknownFields::NONE,
+    };
+}
+
+/// A [`RequestDetail`], of which nothing is kept while there is nothing in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestDetails(Option<Box<RequestDetail>>);
+
+impl Deref for RequestDetails {
+    type Target = RequestDetail;
+
+    fn deref(&self) -> &RequestDetail {
+        static NOTHING: RequestDetail = RequestDetail::NOTHING;
+        self.0.as_deref().unwrap_or(&NOTHING)
+    }
+}
+
+impl From<RequestDetail> for RequestDetails {
+    fn from(detail: RequestDetail) -> Self {
+        Self((detail != RequestDetail::NOTHING).then(|| Box::new(detail)))
+    }
+}
+
+impl RequestDetails {
+    /// Changes them; they are kept afterwards only if there is something in them.
+    pub fn change(&mut self, change: impl FnOnce(&mut RequestDetail)) {
+        let mut detail = self.0.take().map_or(RequestDetail::NOTHING, |kept| *kept);
+        change(&mut detail);
+        *self = detail.into();
+    }
+}
+
+/// All of them, also where there are none.
+impl serde::Serialize for RequestDetails {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (**self).serialize(serializer)
+    }
 }
 
 optional! { [] Backoff; }
@@ -215,24 +272,59 @@ layout! {
 layout! { enum Deadline "a deadline" { 0 Ticks(ticks), 1 At(moment) } }
 layout! { enum RetryPolicy "a retry policy" { 0 Manual, 1 Attempts(attempts), 2 Until(millis) } }
 layout! { enum MaxFee "a maximum fee" { 0 Unlimited, 1 AtMost(limit) } }
-layout! {
-    record Request "a request" {
-        target, amount, max_fee, retry;
-        8 payee,
-        10 backoff,
-        12 expiry,
-        14 instructions,
-        16 metadata,
-        18 payee_name,
-        20 quantity,
-        22 payer_note,
-        24 custom_records,
-        26 tenant,
-        #[cfg(payonce_format_2)]
-        28 @ 2 urgency,
-        #[cfg(payonce_format_2)]
-        29 remark;
-        .. unknown
+/// The layout of docs/FORMAT.md: what few requests say stands in the tail with the rest.
+impl Wire for Request {
+    fn put(&self, sink: &mut Sink) {
+        self.target.put(sink);
+        self.amount.put(sink);
+        self.max_fee.put(sink);
+        self.retry.put(sink);
+        layout!(@put sink, self.details.unknown.as_slice();
+            8 () &self.payee,
+            10 () &self.backoff,
+            12 () &self.expiry,
+            14 () &self.instructions,
+            16 () &self.metadata,
+            18 () &self.details.payee_name,
+            20 () &self.details.quantity,
+            22 () &self.details.payer_note,
+            24 () &self.details.custom_records,
+            26 () &self.details.tenant,
+            #[cfg(payonce_format_2)]
+            28 (2) &self.urgency,
+            #[cfg(payonce_format_2)]
+            29 (2) &self.remark);
+    }
+
+    fn take(source: &mut Source<'_>) -> Result<Self, DecodeError> {
+        source.record("a request", |source| {
+            let (target, amount) = (Wire::take(source)?, Wire::take(source)?);
+            let mut request = Self::new(target, amount, Wire::take(source)?, Wire::take(source)?);
+            let mut detail = RequestDetail::NOTHING;
+            detail.unknown = known_fields(source, |source, tag, bytes| {
+                match tag {
+                    8 => request.payee = take_field(source, tag, 1, bytes)?,
+                    10 => request.backoff = take_field(source, tag, 1, bytes)?,
+                    12 => request.expiry = take_field(source, tag, 1, bytes)?,
+                    14 => request.instructions = take_field(source, tag, 1, bytes)?,
+                    16 => request.metadata = take_field(source, tag, 1, bytes)?,
+                    18 => detail.payee_name = take_field(source, tag, 1, bytes)?,
+                    20 => detail.quantity = take_field(source, tag, 1, bytes)?,
+                    22 => detail.payer_note = take_field(source, tag, 1, bytes)?,
+                    24 => detail.custom_records = take_field(source, tag, 1, bytes)?,
+                    26 => detail.tenant = take_field(source, tag, 1, bytes)?,
+                    #[cfg(payonce_format_2)]
+                    28 => request.urgency = take_field(source, tag, 2, bytes)?,
+                    #[cfg(payonce_format_2)]
+                    29 => request.remark = take_field(source, tag, 2, bytes)?,
+                    _ => return Ok(false),
+                }
+                Ok(true)
+            })?
+            .into();
+            request.details = detail.into();
+            Ok(request)
+        })
     }
 }
 
@@ -251,16 +343,11 @@ impl Request {
             expiry: None,
             instructions: Blob::default(),
             metadata: Blob::default(),
-            payee_name: Text::default(),
-            quantity: None,
-            payer_note: Text::default(),
-            custom_records: List::default(),
-            tenant: Blob::default(),
             #[cfg(payonce_format_2)]
             urgency: None,
             #[cfg(payonce_format_2)]
             remark: Text::default(),
-            unknown: UnknownFields::NONE,
+            details: RequestDetails::default(),
         }
     }
 
@@ -327,21 +414,21 @@ impl Request {
     /// With the name that the user paid.
     #[must_use]
     pub fn payee_name(mut self, name: &str) -> Self {
-        self.payee_name = name.into();
+        self.details.change(|detail| detail.payee_name = name.into());
         self
     }
 
     /// With how many items of an offer are paid for.
     #[must_use]
-    pub const fn quantity(mut self, quantity: u64) -> Self {
-        self.quantity = Some(quantity);
+    pub fn quantity(mut self, quantity: u64) -> Self {
+        self.details.change(|detail| detail.quantity = Some(quantity));
         self
     }
 
     /// With a note that the payee gets.
     #[must_use]
     pub fn payer_note(mut self, note: &str) -> Self {
-        self.payer_note = note.into();
+        self.details.change(|detail| detail.payer_note = note.into());
         self
     }
 
@@ -350,14 +437,14 @@ impl Request {
     pub fn custom_records(mut self, records: impl IntoIterator<Item = CustomRecord>) -> Self {
         let mut records: Vec<_> = records.into_iter().collect();
         records.sort_by_key(|record| record.tag);
-        self.custom_records = records.into();
+        self.details.change(|detail| detail.custom_records = records.into());
         self
     }
 
     /// With whose payment it is.
     #[must_use]
     pub fn tenant(mut self, tenant: impl AsRef<[u8]>) -> Self {
-        self.tenant = tenant.as_ref().into();
+        self.details.change(|detail| detail.tenant = tenant.as_ref().into());
         self
     }
 }
@@ -367,16 +454,16 @@ impl Request {
     /// records that are too many how many there are and may be.
     pub(crate) fn too_long(&self) -> Option<(RequestField, usize, usize)> {
         use RequestField as Field;
-        let records = &self.custom_records;
+        let records = &self.details.custom_records;
         let longest = records.iter().map(|record| record.value.len()).max().unwrap_or(0);
         [
             (Field::Instructions, self.instructions.len(), limits::INSTRUCTIONS_BYTES),
             (Field::Metadata, self.metadata.len(), limits::METADATA_BYTES),
-            (Field::PayeeName, self.payee_name.len(), limits::PAYEE_NAME_BYTES),
-            (Field::PayerNote, self.payer_note.len(), limits::PAYER_NOTE_BYTES),
+            (Field::PayeeName, self.details.payee_name.len(), limits::PAYEE_NAME_BYTES),
+            (Field::PayerNote, self.details.payer_note.len(), limits::PAYER_NOTE_BYTES),
             (Field::CustomRecords, records.len(), limits::CUSTOM_RECORDS),
             (Field::CustomRecords, longest, limits::CUSTOM_RECORD_BYTES),
-            (Field::Tenant, self.tenant.len(), limits::TENANT_BYTES),
+            (Field::Tenant, self.details.tenant.len(), limits::TENANT_BYTES),
         ]
         .into_iter()
         .find(|(_, size, limit)| size > limit)
@@ -389,7 +476,7 @@ impl Request {
 /// that the state does not depend on which of them a program knows.
 macro_rules! compared {
     ($($(#[doc = $doc:literal])* $(#[cfg($cfg:meta)])? $number:literal $(@ $since:literal)? $name:ident $text:literal
-        ($($field:ident),*) $digest:expr;)*
+        ($($($field:ident).+),*) $digest:expr;)*
         not $($(#[cfg($odd_cfg:meta)])? $odd_number:literal $odd_field:ident;)*) => {
         /// A field of a request, in the order in which a repeat is compared.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -397,7 +484,7 @@ macro_rules! compared {
         #[non_exhaustive]
         pub enum RequestField {
             $($(#[doc = $doc])* $(#[cfg($cfg)])? $name,)*
-            /// One that this program does not know ([`Request::unknown`]).
+            /// One that this program does not know ([`RequestDetail::unknown`]).
             Unknown,
         }
 
@@ -441,7 +528,7 @@ macro_rules! compared {
                     let digest = late(&self.$odd_field);
                     digests.extend(digest.map(|digest| ($odd_number, digest)));
                 })*
-                for field in self.unknown.as_slice() {
+                for field in self.details.unknown.as_slice() {
                     digests.push((field.tag, ShortDigest::of_bytes(&field.bytes)));
                 }
                 RequestDigests::sorted(digests)
@@ -461,13 +548,13 @@ macro_rules! compared {
                         Some(digest) if $number == INSTRUCTIONS => {
                             Some(digest) != late(&other.instructions)
                         }
-                        _ => $(self.$field != other.$field)||*,
+                        _ => $(self.$($field).+ != other.$($field).+)||*,
                     };
                     if differs && RequestField::$name.since() <= vocabulary {
                         return Some(RequestField::$name);
                     }
                 })*
-                (self.unknown != other.unknown).then_some(RequestField::Unknown)
+                (self.details.unknown != other.details.unknown).then_some(RequestField::Unknown)
             }
         }
     };
@@ -499,16 +586,16 @@ compared! {
     14 Instructions "instructions" (instructions) |request| late(&request.instructions);
     /// [`Request::metadata`].
     16 Metadata "metadata" (metadata) |request| late(&request.metadata);
-    /// [`Request::payee_name`].
-    18 PayeeName "payee name" (payee_name) |request| late(&request.payee_name);
-    /// [`Request::quantity`].
-    20 Quantity "quantity" (quantity) |request| late(&request.quantity);
-    /// [`Request::payer_note`].
-    22 PayerNote "payer note" (payer_note) |request| late(&request.payer_note);
-    /// [`Request::custom_records`].
-    24 CustomRecords "custom records" (custom_records) |request| late(&request.custom_records);
-    /// [`Request::tenant`].
-    26 Tenant "tenant" (tenant) |request| late(&request.tenant);
+    /// [`RequestDetail::payee_name`].
+    18 PayeeName "payee name" (details.payee_name) |request| late(&request.details.payee_name);
+    /// [`RequestDetail::quantity`].
+    20 Quantity "quantity" (details.quantity) |request| late(&request.details.quantity);
+    /// [`RequestDetail::payer_note`].
+    22 PayerNote "payer note" (details.payer_note) |request| late(&request.details.payer_note);
+    /// [`RequestDetail::custom_records`].
+    24 CustomRecords "custom records" (details.custom_records) |request| late(&request.details.custom_records);
+    /// [`RequestDetail::tenant`].
+    26 Tenant "tenant" (details.tenant) |request| late(&request.details.tenant);
     /// [`Request::urgency`].
     #[cfg(payonce_format_2)]
     28 @ 2 Urgency "urgency" (urgency) |request| late(&request.urgency);

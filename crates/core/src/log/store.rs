@@ -50,8 +50,8 @@ pub struct TakenOver {
     pub at: UnixMillis,
 }
 
-fn told(by: &Option<TakenOver>) -> String {
-    by.as_ref().map_or_else(String::new, |by| format!(" ({} at {} ms)", by.holder, by.at.0))
+fn told(by: Option<&TakenOver>) -> String {
+    by.map_or_else(String::new, |by| format!(" ({} at {} ms)", by.holder, by.at.0))
 }
 
 /// The log as [`EventStore::fence`] found it.
@@ -88,7 +88,7 @@ pub enum StoreError {
         actual: Head,
     },
     /// Another writer has taken the log over. Nothing was written.
-    #[error("another writer has taken this log over{}: open it again to take it back", told(by))]
+    #[error("another writer has taken this log over{}: open it again to take it back", told(by.as_ref()))]
     Fenced {
         /// Who, and when, if the store can tell.
         by: Option<TakenOver>,

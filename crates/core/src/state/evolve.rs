@@ -82,14 +82,13 @@ impl State {
         }
     }
 
-    fn try_evolve(&mut self, at: At, event: &Event) -> Result<(), Misfit> {
+    /// Folds an event of the log itself, which is of no payment.
+    fn try_evolve_log(&mut self, at: At, event: &Event) -> Result<(), Misfit> {
         match event {
             Event::Opened { epoch, restored, format, .. } => {
                 self.vocabulary = Vocabulary(*format);
                 self.on_opened(at, *epoch, *restored)
             }
-            #[cfg(payonce_format_2)]
-            Event::Remarked { .. } => Ok(()),
             Event::HistoryDropped { base, digest, replaces } => {
                 self.on_history_dropped(at, Dropped { base: *base, digest: *digest }, *replaces)
             }
@@ -103,6 +102,21 @@ impl State {
                 self.height = Some(*height);
                 Ok(())
             }
+            _ => Err(Misfit),
+        }
+    }
+
+    fn try_evolve(&mut self, at: At, event: &Event) -> Result<(), Misfit> {
+        match event {
+            Event::Opened { .. }
+            | Event::Recovered
+            | Event::GapFound
+            | Event::GapClosed
+            | Event::Ticked { .. }
+            | Event::HeightTold { .. }
+            | Event::HistoryDropped { .. } => self.try_evolve_log(at, event),
+            #[cfg(payonce_format_2)]
+            Event::Remarked { .. } => Ok(()),
             Event::PaymentAccepted { id, request, .. } => self.on_accepted(at, id, request),
             Event::PaymentAdopted { id, payment_hash, request } => {
                 self.absent(id)?;

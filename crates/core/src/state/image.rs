@@ -125,6 +125,9 @@ impl Image {
     }
 
     /// What [`State::digest`] would have given at that moment.
+    ///
+    /// # Panics
+    /// Never: what was encoded begins with its version.
     #[must_use]
     pub fn digest(&self) -> StateDigest {
         StateDigest::of(&self.encode()).expect("its own version")
@@ -153,5 +156,7 @@ fn put_sorted<T: Wire, K: Ord>(contents: &Contents<T>, key: impl Fn(&T) -> K, si
     let mut items: Vec<_> = contents.iter().collect();
     items.sort_unstable_by_key(|item| key(item));
     sink.number(items.len() as u64);
-    items.into_iter().for_each(|item| item.put(sink));
+    for item in items {
+        item.put(sink);
+    }
 }

@@ -65,17 +65,23 @@ const ALL: [Sized; 17] = [
     ("program", limits::PROGRAM_BYTES, |len| opened(len, 1)),
     ("holder", limits::HOLDER_BYTES, |len| opened(1, len)),
     ("payee name", limits::PAYEE_NAME_BYTES, |len| {
-        request(|request| request.payee_name = "n".repeat(len).as_str().into())
+        request(|request| {
+            request.details.change(|detail| detail.payee_name = "n".repeat(len).as_str().into());
+        })
     }),
     ("payer note", limits::PAYER_NOTE_BYTES, |len| {
-        request(|request| request.payer_note = "n".repeat(len).as_str().into())
+        request(|request| {
+            request.details.change(|detail| detail.payer_note = "n".repeat(len).as_str().into());
+        })
     }),
-    ("tenant", limits::TENANT_BYTES, |len| request(|request| request.tenant = vec![1; len].into())),
+    ("tenant", limits::TENANT_BYTES, |len| {
+        request(|request| request.details.change(|detail| detail.tenant = vec![1; len].into()))
+    }),
     ("custom records", limits::CUSTOM_RECORDS, |len| {
-        request(|request| request.custom_records = records(len, 1))
+        request(|request| request.details.change(|detail| detail.custom_records = records(len, 1)))
     }),
     ("custom record", limits::CUSTOM_RECORD_BYTES, |len| {
-        request(|request| request.custom_records = records(1, len))
+        request(|request| request.details.change(|detail| detail.custom_records = records(1, len)))
     }),
     ("paid invoice", limits::PAID_INVOICE_BYTES, |len| Event::PartClaimed {
         id: ID,

@@ -235,7 +235,7 @@ fn a_state_keeps_what_it_does_not_know() {
 
     let request = state.payment(&id()).and_then(|payment| payment.request().cloned());
     let mut plain = request.expect("it was accepted");
-    plain.unknown = UnknownFields::default();
+    plain.details.change(|detail| detail.unknown = UnknownFields::default());
     let (mut machine, opened) =
         Machine::open(state, Config::new(Remember::Forever), "tails", false, UnixMillis(1));
     machine.confirmed([opened]).expect("in order");

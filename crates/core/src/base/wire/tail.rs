@@ -146,7 +146,7 @@ pub(crate) fn put_field<T: Optional>(value: &T, tag: u64, since: u8, sink: &mut 
     if value.is_default() {
         return;
     }
-    if tag % 2 == 0 {
+    if tag.is_multiple_of(2) {
         sink.since(since);
     }
     sink.number(tag);
@@ -203,7 +203,7 @@ pub(crate) fn known_fields<'a>(
         if known(source, tag, bytes)? {
             continue;
         }
-        if tag % 2 == 0 {
+        if tag.is_multiple_of(2) {
             return fault(source, TailFault::Unknown);
         }
         if length > limits::UNKNOWN_FIELD_BYTES {
@@ -227,7 +227,7 @@ pub(crate) fn take_field<'a, T: Optional>(
         let inside = source.inside;
         return Err(DecodeError::Tail { inside, tag, fault: TailFault::Default });
     }
-    if tag % 2 == 0 {
+    if tag.is_multiple_of(2) {
         source.since(since);
     }
     Ok(value)
