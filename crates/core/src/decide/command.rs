@@ -59,7 +59,7 @@ pub struct ReceiveInvoice {
 }
 
 /// Records a batch before any of it is offered to a channel. Only the reply
-/// [`DispatchReply::Recorded`] is the right to offer the parts.
+/// [`DispatchReply::Recorded`](crate::DispatchReply::Recorded) is the right to offer the parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dispatch {
     /// The payment.

@@ -33,7 +33,7 @@ pub type Answers<O> = Vec<Result<<O as Operation>::Reply, <O as Operation>::Refu
 /// A machine on a blocking store: every call returns once what it answers is durable.
 ///
 /// The methods, in the order in which a reader needs them: [`open`](Self::open) gives a
-/// [`Recovery`], which gives a ledger; [`execute`](Self::execute) takes commands and facts;
+/// [`Recovery`](crate::Recovery), which gives a ledger; [`execute`](Self::execute) takes commands and facts;
 /// [`query`](Self::query) asks; [`save_snapshot`](Self::save_snapshot) and
 /// [`drop_history`](Self::drop_history) keep the log short.
 #[derive(Debug)]
