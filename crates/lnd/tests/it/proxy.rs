@@ -2,10 +2,10 @@
 //! is dead by then.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     mem,
     net::{Shutdown, TcpListener, TcpStream},
-    sync::{Arc, Condvar, Mutex},
+    sync::{Arc, Condvar, Mutex, mpsc},
     thread,
 };
 
@@ -59,23 +59,33 @@ impl Proxy {
     }
 }
 
-/// Passes on what comes, in its order, to the end.
-fn pass(mut from: TcpStream, mut to: TcpStream, gate: Option<&Gate>) {
+/// Passes on what comes, in its order, to the end. What is held up goes on being read: how much there is of
+/// it tells what it can be.
+fn pass(mut from: TcpStream, mut to: TcpStream, gate: Option<&Arc<Gate>>) {
+    let Some(gate) = gate else {
+        let _ = io::copy(&mut from, &mut to);
+        drop(to.shutdown(Shutdown::Both));
+        return;
+    };
+    let (read, written) = mpsc::channel::<Vec<u8>>();
+    let shared = Arc::clone(gate);
+    thread::spawn(move || {
+        for chunk in written {
+            let holds = shared.holds.lock().expect("no panic");
+            drop(shared.bell.wait_while(holds, |(hold, _)| *hold).expect("no panic"));
+            if to.write_all(&chunk).is_err() {
+                break;
+            }
+        }
+        // That the service is gone the node does not learn: its connection is the proxy's.
+        mem::forget(to);
+    });
     let mut buffer = vec![0; 64 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        if let Some(gate) = gate {
-            let mut holds = gate.holds.lock().expect("no panic");
-            holds.1 += length as u64;
-            gate.bell.notify_all();
-            drop(gate.bell.wait_while(holds, |(hold, _)| *hold).expect("no panic"));
-        }
-        if to.write_all(&buffer[..length]).is_err() {
+        gate.holds.lock().expect("no panic").1 += length as u64;
+        gate.bell.notify_all();
+        if read.send(buffer[..length].to_vec()).is_err() {
             break;
         }
-    }
-    // That the service is gone the node does not learn: its connection is the proxy's.
-    match gate {
-        Some(_) => mem::forget(to),
-        None => drop(to.shutdown(Shutdown::Both)),
     }
 }
