@@ -76,11 +76,13 @@ fn request(number: u8) -> Request {
 #[cfg(payonce_format_2)]
 fn newer(number: u8, urgent: bool) -> Request {
     let mut request = request(number);
-    if urgent {
-        request.urgency = Some(7);
-    } else {
-        request.remark = "nobody compares it".into();
-    }
+    request.details.change(|detail| {
+        if urgent {
+            detail.urgency = Some(7);
+        } else {
+            detail.remark = "nobody compares it".into();
+        }
+    });
     request
 }
 

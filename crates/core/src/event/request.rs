@@ -9,8 +9,7 @@ use crate::{
     base::ids::{NodeId, OfferHash, PaymentHash, Preimage, sha256},
     base::limits,
     base::wire::{
-        DecodeError, Optional, Sink, Source, UnknownFields, Wire, encoded, known_fields, layout,
-        optional, take_field,
+        DecodeError, Optional, Sink, Source, UnknownFields, Wire, encoded, layout, optional,
     },
 };
 
@@ -179,12 +178,6 @@ pub struct Request {
     pub instructions: Blob<{ limits::INSTRUCTIONS_BYTES }>,
     /// The caller's own, at most [`limits::METADATA_BYTES`].
     pub metadata: Blob<{ limits::METADATA_BYTES }>,
-    /// A field of a version that there is not: how urgent it is.
-    #[cfg(payonce_format_2)]
-    pub urgency: Option<u32>,
-    /// A field of a version that there is not, which is not compared.
-    #[cfg(payonce_format_2)]
-    pub remark: Text<{ limits::PAYER_NOTE_BYTES }>,
     /// What few requests have: its fields are read as if they stood here.
     #[serde(flatten)]
     pub details: RequestDetails,
@@ -207,6 +200,12 @@ pub struct RequestDetail {
     /// Whose payment it is, where one ledger serves several: opaque, at most
     /// [`limits::TENANT_BYTES`].
     pub tenant: Blob<{ limits::TENANT_BYTES }>,
+    /// A field of a version that there is not: how urgent it is.
+    #[cfg(payonce_format_2)]
+    pub urgency: Option<u32>,
+    /// A field of a version that there is not, which is not compared.
+    #[cfg(payonce_format_2)]
+    pub remark: Text<{ limits::PAYER_NOTE_BYTES }>,
     /// Fields that a newer program wrote and this one keeps. A request that has some is not the same
     /// as any that this program can make.
     #[serde(skip_serializing_if = "UnknownFields::is_empty")]
@@ -220,6 +219,10 @@ impl RequestDetail {
         payer_note: Text::EMPTY,
         custom_records: List::EMPTY,
         tenant: Blob::EMPTY,
+        #[cfg(payonce_format_2)]
+        urgency: None,
+        #[cfg(payonce_format_2)]
+        remark: Text::EMPTY,
         unknown: UnknownFields::NONE,
     };
 }
@@ -272,59 +275,21 @@ layout! {
 layout! { enum Deadline "a deadline" { 0 Ticks(ticks), 1 At(moment) } }
 layout! { enum RetryPolicy "a retry policy" { 0 Manual, 1 Attempts(attempts), 2 Until(millis) } }
 layout! { enum MaxFee "a maximum fee" { 0 Unlimited, 1 AtMost(limit) } }
-/// The layout of docs/FORMAT.md: what few requests say stands in the tail with the rest.
-impl Wire for Request {
-    fn put(&self, sink: &mut Sink) {
-        self.target.put(sink);
-        self.amount.put(sink);
-        self.max_fee.put(sink);
-        self.retry.put(sink);
-        layout!(@put sink, self.details.unknown.as_slice();
-            8 () &self.payee,
-            10 () &self.backoff,
-            12 () &self.expiry,
-            14 () &self.instructions,
-            16 () &self.metadata,
-            18 () &self.details.payee_name,
-            20 () &self.details.quantity,
-            22 () &self.details.payer_note,
-            24 () &self.details.custom_records,
-            26 () &self.details.tenant,
+layout! {
+    record Request "a request" {
+        target, amount, max_fee, retry;
+        8 payee, 10 backoff, 12 expiry, 14 instructions, 16 metadata;
+        details: RequestDetail {
+            18 payee_name,
+            20 quantity,
+            22 payer_note,
+            24 custom_records,
+            26 tenant,
             #[cfg(payonce_format_2)]
-            28 (2) &self.urgency,
+            28 @ 2 urgency,
             #[cfg(payonce_format_2)]
-            29 (2) &self.remark);
-    }
-
-    fn take(source: &mut Source<'_>) -> Result<Self, DecodeError> {
-        source.record("a request", |source| {
-            let (target, amount) = (Wire::take(source)?, Wire::take(source)?);
-            let mut request = Self::new(target, amount, Wire::take(source)?, Wire::take(source)?);
-            let mut detail = RequestDetail::NOTHING;
-            detail.unknown = known_fields(source, |source, tag, bytes| {
-                match tag {
-                    8 => request.payee = take_field(source, tag, 1, bytes)?,
-                    10 => request.backoff = take_field(source, tag, 1, bytes)?,
-                    12 => request.expiry = take_field(source, tag, 1, bytes)?,
-                    14 => request.instructions = take_field(source, tag, 1, bytes)?,
-                    16 => request.metadata = take_field(source, tag, 1, bytes)?,
-                    18 => detail.payee_name = take_field(source, tag, 1, bytes)?,
-                    20 => detail.quantity = take_field(source, tag, 1, bytes)?,
-                    22 => detail.payer_note = take_field(source, tag, 1, bytes)?,
-                    24 => detail.custom_records = take_field(source, tag, 1, bytes)?,
-                    26 => detail.tenant = take_field(source, tag, 1, bytes)?,
-                    #[cfg(payonce_format_2)]
-                    28 => request.urgency = take_field(source, tag, 2, bytes)?,
-                    #[cfg(payonce_format_2)]
-                    29 => request.remark = take_field(source, tag, 2, bytes)?,
-                    _ => return Ok(false),
-                }
-                Ok(true)
-            })?
-            .into();
-            request.details = detail.into();
-            Ok(request)
-        })
+            29 remark,
+        }
     }
 }
 
@@ -343,10 +308,6 @@ impl Request {
             expiry: None,
             instructions: Blob::default(),
             metadata: Blob::default(),
-            #[cfg(payonce_format_2)]
-            urgency: None,
-            #[cfg(payonce_format_2)]
-            remark: Text::default(),
             details: RequestDetails::default(),
         }
     }
@@ -525,7 +486,7 @@ macro_rules! compared {
                     digests.extend(digest(self).map(|digest| ($number, digest)));
                 })*
                 $($(#[cfg($odd_cfg)])? {
-                    let digest = late(&self.$odd_field);
+                    let digest = late(&self.details.$odd_field);
                     digests.extend(digest.map(|digest| ($odd_number, digest)));
                 })*
                 for field in self.details.unknown.as_slice() {
@@ -596,9 +557,9 @@ compared! {
     24 CustomRecords "custom records" (details.custom_records) |request| late(&request.details.custom_records);
     /// [`RequestDetail::tenant`].
     26 Tenant "tenant" (details.tenant) |request| late(&request.details.tenant);
-    /// [`Request::urgency`].
+    /// [`RequestDetail::urgency`].
     #[cfg(payonce_format_2)]
-    28 @ 2 Urgency "urgency" (urgency) |request| late(&request.urgency);
+    28 @ 2 Urgency "urgency" (details.urgency) |request| late(&request.details.urgency);
     not
     #[cfg(payonce_format_2)]
     29 remark;

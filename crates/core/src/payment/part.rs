@@ -8,9 +8,7 @@ use crate::{
     base::bounded::Blob,
     base::ids::{PartId, PaymentHash, PaymentId, Preimage},
     base::limits,
-    base::wire::{
-        DecodeError, Sink, Source, UnknownFields, Wire, known_fields, layout, take_field,
-    },
+    base::wire::{UnknownFields, layout},
     event::part::{Failure, Fate, Label, PartKind},
 };
 
@@ -171,79 +169,22 @@ impl Part {
     }
 }
 
-/// The layout of docs/FORMAT.md: what few parts have stands in the tail with the rest.
-impl Wire for Part {
-    fn put(&self, sink: &mut Sink) {
-        self.id.put(sink);
-        self.kind.put(sink);
-        self.fate.put(sink);
-        self.batch.put(sink);
-        self.epoch.put(sink);
-        self.recorded_at.put(sink);
-        let detail = &*self.details;
-        layout!(@put sink, detail.unknown.as_slice();
-            2 () &self.amount,
-            4 () &self.fee,
-            6 () &self.adopted,
-            8 () &self.corrected,
-            10 () &detail.named_id,
-            12 () &detail.payment_hash,
-            14 () &detail.preimage,
-            16 () &detail.failure,
-            18 () &detail.earlier_try,
-            20 () &detail.listed_in,
-            22 () &detail.withdrawn_in,
-            24 () &detail.label,
-            26 () &detail.said_again,
-            28 () &detail.invoice);
-    }
-
-    fn take(source: &mut Source<'_>) -> Result<Self, DecodeError> {
-        source.record("a part", |source| {
-            let id = Wire::take(source)?;
-            let kind = Wire::take(source)?;
-            let fate = Wire::take(source)?;
-            let batch = Wire::take(source)?;
-            let epoch = Wire::take(source)?;
-            let recorded_at = Wire::take(source)?;
-            let (mut amount, mut fee, mut adopted, mut corrected) = Default::default();
-            let mut detail = PartDetail::NOTHING;
-            detail.unknown = known_fields(source, |source, tag, bytes| {
-                match tag {
-                    2 => amount = take_field(source, tag, 1, bytes)?,
-                    4 => fee = take_field(source, tag, 1, bytes)?,
-                    6 => adopted = take_field(source, tag, 1, bytes)?,
-                    8 => corrected = take_field(source, tag, 1, bytes)?,
-                    10 => detail.named_id = take_field(source, tag, 1, bytes)?,
-                    12 => detail.payment_hash = take_field(source, tag, 1, bytes)?,
-                    14 => detail.preimage = take_field(source, tag, 1, bytes)?,
-                    16 => detail.failure = take_field(source, tag, 1, bytes)?,
-                    18 => detail.earlier_try = take_field(source, tag, 1, bytes)?,
-                    20 => detail.listed_in = take_field(source, tag, 1, bytes)?,
-                    22 => detail.withdrawn_in = take_field(source, tag, 1, bytes)?,
-                    24 => detail.label = take_field(source, tag, 1, bytes)?,
-                    26 => detail.said_again = take_field(source, tag, 1, bytes)?,
-                    28 => detail.invoice = take_field(source, tag, 1, bytes)?,
-                    _ => return Ok(false),
-                }
-                Ok(true)
-            })?
-            .into();
-            let details = detail.into();
-            Ok(Self {
-                id,
-                amount,
-                fee,
-                kind,
-                fate,
-                batch,
-                epoch,
-                recorded_at,
-                adopted,
-                corrected,
-                details,
-            })
-        })
+layout! {
+    record Part "a part" {
+        id, kind, fate, batch, epoch, recorded_at;
+        2 amount, 4 fee, 6 adopted, 8 corrected;
+        details: PartDetail {
+            10 named_id,
+            12 payment_hash,
+            14 preimage,
+            16 failure,
+            18 earlier_try,
+            20 listed_in,
+            22 withdrawn_in,
+            24 label,
+            26 said_again,
+            28 invoice,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     base::amount::{Msat, UnixMillis},
     base::bounded::Many,
     base::ids::{NodeId, PartId, PaymentHash, PaymentId, Preimage, ShortChannelId},
-    base::wire::{DecodeError, Sink, Source, Wire, known_fields, layout, optional, take_field},
+    base::wire::{DecodeError, Sink, Source, Wire, layout, optional},
     event::event::{Invoice, Settlement},
     event::hash_paid::PaidElsewhere,
     event::notification::NotificationId,
@@ -641,9 +641,31 @@ impl Wire for Payment {
                 details: Details::default(),
             };
             let mut detail = Detail::default();
-            detail.unknown = known_fields(source, |source, tag, bytes| {
-                payment.take_late(&mut detail, source, tag, bytes)
-            })?
+            detail.unknown = layout!(@take source;
+                2 () detail.payment_hash,
+                4 () detail.preimage,
+                6 () detail.proven_hash,
+                8 () detail.own_hash_paid,
+                10 () detail.instructions,
+                12 () detail.waits_until,
+                14 () detail.invoice,
+                16 () payment.parts,
+                18 () detail.former,
+                20 () payment.batches,
+                22 () payment.unread,
+                24 () detail.failed_notice,
+                26 () detail.failure_superseded,
+                28 () detail.quiet,
+                30 () payment.verdict_due,
+                32 () detail.observations,
+                34 () detail.reported,
+                36 () detail.remembered,
+                38 () detail.told,
+                40 () detail.asserted,
+                42 () detail.paid_elsewhere,
+                44 () detail.retries_since,
+                46 () detail.rests_until,
+                48 () detail.vocabulary)?
             .into();
             let told = Self::told_hash(&payment.terms, detail.invoice.as_ref());
             if told.is_some() && detail.payment_hash.is_some() {
@@ -654,45 +676,5 @@ impl Wire for Payment {
             payment.details = detail.into();
             Ok(payment)
         })
-    }
-}
-
-impl Payment {
-    /// Reads a field of the tail, if it is one that is known.
-    fn take_late<'a>(
-        &mut self,
-        detail: &mut Detail,
-        source: &mut Source<'a>,
-        tag: u64,
-        bytes: &'a [u8],
-    ) -> Result<bool, DecodeError> {
-        match tag {
-            2 => detail.payment_hash = take_field(source, tag, 1, bytes)?,
-            4 => detail.preimage = take_field(source, tag, 1, bytes)?,
-            6 => detail.proven_hash = take_field(source, tag, 1, bytes)?,
-            8 => detail.own_hash_paid = take_field(source, tag, 1, bytes)?,
-            10 => detail.instructions = take_field(source, tag, 1, bytes)?,
-            12 => detail.waits_until = take_field(source, tag, 1, bytes)?,
-            14 => detail.invoice = take_field(source, tag, 1, bytes)?,
-            16 => self.parts = take_field(source, tag, 1, bytes)?,
-            18 => detail.former = take_field(source, tag, 1, bytes)?,
-            20 => self.batches = take_field(source, tag, 1, bytes)?,
-            22 => self.unread = take_field(source, tag, 1, bytes)?,
-            24 => detail.failed_notice = take_field(source, tag, 1, bytes)?,
-            26 => detail.failure_superseded = take_field(source, tag, 1, bytes)?,
-            28 => detail.quiet = take_field(source, tag, 1, bytes)?,
-            30 => self.verdict_due = take_field(source, tag, 1, bytes)?,
-            32 => detail.observations = take_field(source, tag, 1, bytes)?,
-            34 => detail.reported = take_field(source, tag, 1, bytes)?,
-            36 => detail.remembered = take_field(source, tag, 1, bytes)?,
-            38 => detail.told = take_field(source, tag, 1, bytes)?,
-            40 => detail.asserted = take_field(source, tag, 1, bytes)?,
-            42 => detail.paid_elsewhere = take_field(source, tag, 1, bytes)?,
-            44 => detail.retries_since = take_field(source, tag, 1, bytes)?,
-            46 => detail.rests_until = take_field(source, tag, 1, bytes)?,
-            48 => detail.vocabulary = take_field(source, tag, 1, bytes)?,
-            _ => return Ok(false),
-        }
-        Ok(true)
     }
 }

@@ -1,8 +1,8 @@
 //! Admission: what is checked, and in which order (SEMANTICS 2).
 
 use payonce_core::{
-    Deadline, Msat, NodeId, ReceiveInvoice, ReceiveInvoiceRefusal, Request, RequestField,
-    RetryPolicy, SameHash, SendRefusal, Status, Target,
+    Blob, CustomRecord, Deadline, Msat, NodeId, ReceiveInvoice, ReceiveInvoiceRefusal, Request,
+    RequestField, RetryPolicy, SameHash, SendRefusal, Status, Target, limits,
 };
 
 use crate::support::{
@@ -68,7 +68,7 @@ fn send_is_checked_in_order() {
 #[test]
 fn a_conflict_names_the_first_field_in_order() {
     type Change = fn(&mut Request);
-    let changes: [(RequestField, Change); 8] = [
+    let changes: [(RequestField, Change); 13] = [
         (RequestField::Target, |request| request.target = pay("x", 1).target),
         (RequestField::Amount, |request| request.amount = Msat(1)),
         (RequestField::Payee, |request| request.payee = Some(NodeId::from_bytes([3; 33]))),
@@ -77,6 +77,22 @@ fn a_conflict_names_the_first_field_in_order() {
         (RequestField::Expiry, |request| request.expiry = Some(T0)),
         (RequestField::Instructions, |request| request.instructions = (&[1, 2]).into()),
         (RequestField::Metadata, |request| request.metadata = (&[1]).into()),
+        (RequestField::PayeeName, |request| {
+            request.details.change(|detail| detail.payee_name = "a@b.c".into());
+        }),
+        (RequestField::Quantity, |request| {
+            request.details.change(|detail| detail.quantity = Some(0));
+        }),
+        (RequestField::PayerNote, |request| {
+            request.details.change(|detail| detail.payer_note = "thanks".into());
+        }),
+        (RequestField::CustomRecords, |request| {
+            let record = CustomRecord { tag: 65_536, value: Blob::EMPTY };
+            request.details.change(|detail| detail.custom_records = vec![record].into());
+        }),
+        (RequestField::Tenant, |request| {
+            request.details.change(|detail| detail.tenant = (&[1]).into());
+        }),
     ];
     let own = but(pay("a", 1_000), |request| request.instructions = (&[7; 100]).into());
     live(forever(), |s| {
@@ -107,6 +123,37 @@ fn an_expired_invoice_that_is_paid_answers_paid() {
         s.claim("A", "p", "a").recorded();
         s.send("A", request).duplicate("Fulfilled by a 1000 fee 1");
     });
+}
+
+/// What would not be read back is refused by its field, its size and its limit.
+#[test]
+fn a_field_that_is_too_long_is_named() {
+    let text = |bytes: usize| "t".repeat(bytes);
+    let records = |count: usize, bytes: usize| {
+        let record = |nth| CustomRecord { tag: 65_536 + nth, value: vec![0; bytes].into() };
+        (0..count as u64).map(record).collect::<Vec<_>>()
+    };
+    let sized = |field, size: usize| match field {
+        RequestField::PayeeName => pay("a", 1).payee_name(&text(size)),
+        RequestField::PayerNote => pay("a", 1).payer_note(&text(size)),
+        RequestField::Tenant => pay("a", 1).tenant(vec![0; size]),
+        _ if size <= limits::CUSTOM_RECORDS + 1 => pay("a", 1).custom_records(records(size, 1)),
+        _ => pay("a", 1).custom_records(records(1, size)),
+    };
+    let limits = [
+        (RequestField::PayeeName, limits::PAYEE_NAME_BYTES),
+        (RequestField::PayerNote, limits::PAYER_NOTE_BYTES),
+        (RequestField::Tenant, limits::TENANT_BYTES),
+        (RequestField::CustomRecords, limits::CUSTOM_RECORDS),
+        (RequestField::CustomRecords, limits::CUSTOM_RECORD_BYTES),
+    ];
+    for (field, limit) in limits {
+        live(window(), |s| {
+            let (bytes, longer) = (limit + 1, sized(field, limit + 1));
+            s.send("A", longer).refused(SendRefusal::TooLong { field, bytes, limit });
+            s.send("A", sized(field, limit)).accepted();
+        });
+    }
 }
 
 #[test]

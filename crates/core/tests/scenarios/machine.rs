@@ -1,10 +1,12 @@
 //! Replies wait for what they were decided on, and what poisons a machine (scenario 32, append before act).
 
+use std::ops::ControlFlow;
+
 use payonce_core::{
     Abandon, Acknowledge, AcknowledgeRefusal, ClaimPart, Command, Config, Dispatch, DispatchReply,
-    Entry, FailPart, Failure, FailureReason, Ledger, LedgerId, Machine, NewPart, Opening,
-    Operation, Release, ReleaseError, Remember, Send, SendReply, SnapshotError, State, Status,
-    Ticket, WithdrawPart,
+    Entry, Event, FORMAT_VERSION, FailPart, Failure, FailureReason, Ledger, LedgerId, Machine,
+    NewPart, Opening, Operation, Release, ReleaseError, Remember, Send, SendReply, SnapshotError,
+    State, Status, Ticket, WithdrawPart, history, limits,
 };
 use payonce_store_memory::MemoryDisk;
 
@@ -268,4 +270,51 @@ fn nothing_observable_depends_on_the_seed() {
         (ledger.head(), due, ledger.query(State::digest).expect("up"))
     });
     assert_eq!(digests[0], digests[1]);
+}
+
+/// Who opens, what its program can say, and the store's own number of the taking-over are recorded.
+#[test]
+fn an_opening_says_who_took_the_ledger_over() {
+    let disk = MemoryDisk::new(LedgerId::from_bytes([9; 32]));
+    let mut opening = Opening::new(Remember::Window, 1);
+    for (holder, number) in [("node-a", 1), ("node-b", 2)] {
+        opening.holder = holder.into();
+        drop(Ledger::open(disk.open(), &opening, T0).expect("it opens"));
+        let mut last = None;
+        let log = disk.open();
+        history(&log, |record| {
+            last = record.events.into_iter().next();
+            ControlFlow::Continue(())
+        })
+        .expect("sound");
+        let Some(Event::Opened { holder: told, fence, format, .. }) = last else {
+            panic!("an opening: {last:?}")
+        };
+        assert_eq!((told.as_str(), fence, format), (holder, Some(number), FORMAT_VERSION));
+    }
+}
+
+/// With the preimage the invoice is the proof of an offer's payment: it is kept, and one that is too long
+/// costs no claim.
+#[test]
+fn the_invoice_that_was_paid_is_kept() {
+    for (invoice, kept) in [(vec![7; 300], 300), (vec![7; limits::PAID_INVOICE_BYTES + 1], 0)] {
+        let disk = MemoryDisk::new(LedgerId::from_bytes([9; 32]));
+        let recovery = Ledger::open(disk.open(), &Opening::new(Remember::Forever, 1), T0);
+        let mut ledger = recovery.expect("it opens").finish(T0).expect("nothing fails");
+        ledger.execute(Send::new(id("A"), pay("a", 1_000)), T0).expect("accepted");
+        let parts = vec![htlc("p", 1_000, 1)];
+        ledger.execute(Dispatch { id: id("A"), attempt: 1, parts }, T0).expect("recorded");
+        let claim = ClaimPart::new(id("A"), part("p"), preimage("a")).invoice(&invoice);
+        assert!(ledger.execute(claim, T0).expect("a claim is never refused").changed);
+        ledger.save_snapshot().expect("kept");
+        drop(ledger);
+        let recovery = Ledger::open(disk.open(), &Opening::new(Remember::Forever, 1), T0);
+        let mut ledger = recovery.expect("it opens").finish(T0).expect("nothing fails");
+        let told = ledger.query(|state| {
+            let payment = state.payment(&id("A")).expect("known");
+            (payment.status(), payment.parts()[0].paid_invoice().len())
+        });
+        assert_eq!(told.expect("it answers"), (Status::Fulfilled, kept));
+    }
 }

@@ -3,7 +3,7 @@
 /// Makes the encoding of records and enums from tables like those of docs/FORMAT.md.
 ///
 /// A newtype: what it wraps. A record: its fields in order; behind a semicolon its tail, tag and field, by rising tag, then the
-/// field that keeps unknown ones (`.. unknown`). A tag that a later version brought says so
+/// field that keeps unknown ones (`.. unknown`), or the box with the fields that few have, tags rising on. A tag that a later version brought says so
 /// (`12 @ 2 name`). An enum: number, variant, and the same for its fields; a variant that a later
 /// version brought says so (`3 @ 2 Name`).
 macro_rules! layout {
@@ -63,6 +63,37 @@ macro_rules! layout {
                     let $unknown = $crate::base::wire::layout!(@take source;
                         $($(#[$cfg])* $tag ($($since)?) $late),*)?.into();
                     Ok(Self { $($field,)* $($(#[$cfg])* $late,)* $unknown })
+                })
+            }
+        }
+    };
+    // A record that keeps what few have of its tail in a box, with what it does not know.
+    (record $name:ident $inside:literal {
+        $($field:ident),* ;
+        $($tag:literal $late:ident),* ;
+        $details:ident: $detail:ident
+            { $($(#[$cfg:meta])* $kept_tag:literal $(@ $since:literal)? $kept:ident),* $(,)? }
+    }) => {
+        impl $crate::base::wire::Wire for $name {
+            fn put(&self, sink: &mut $crate::base::wire::Sink) {
+                $($crate::base::wire::Wire::put(&self.$field, sink);)*
+                let detail = &*self.$details;
+                $crate::base::wire::layout!(@put sink, detail.unknown.as_slice();
+                    $($tag () &self.$late,)*
+                    $($(#[$cfg])* $kept_tag ($($since)?) &detail.$kept),*);
+            }
+
+            fn take(
+                source: &mut $crate::base::wire::Source<'_>,
+            ) -> Result<Self, $crate::base::wire::DecodeError> {
+                source.record($inside, |source| {
+                    $(let $field = $crate::base::wire::Wire::take(source)?;)*
+                    $(let mut $late = Default::default();)*
+                    let mut detail = $detail::default();
+                    detail.unknown = $crate::base::wire::layout!(@take source;
+                        $($tag () $late,)*
+                        $($(#[$cfg])* $kept_tag ($($since)?) detail.$kept),*)?.into();
+                    Ok(Self { $($field,)* $($late,)* $details: detail.into() })
                 })
             }
         }
@@ -155,7 +186,7 @@ macro_rules! layout {
             $crate::base::wire::put_unknown(&mut unknown, u64::MAX, $sink);
         }
     }};
-    (@take $source:ident; $($(#[$cfg:meta])* $tag:literal ($($since:literal)?) $late:ident),*) => {
+    (@take $source:ident; $($(#[$cfg:meta])* $tag:literal ($($since:literal)?) $late:expr),*) => {
         $crate::base::wire::known_fields($source, |source, tag, bytes| {
             let _ = (&source, bytes);
             match tag {
