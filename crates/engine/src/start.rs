@@ -16,7 +16,7 @@ use crate::{
     job::{Heard, Job},
     options::Options,
     payer::{Payer, Route, Shared},
-    rules::{Verdict, Why},
+    rules::{Conclusion, Why},
     seat::Seat,
     sink::Sink,
     witness::Witness,
@@ -281,7 +281,7 @@ async fn ask_all<S: EventStore + Send + 'static>(
         let mut answers = Vec::new();
         for (job, shown) in &shown {
             let known = job.known(&seat, of(&job.part, &heard), clock.now());
-            answers.extend(answers_to(job, &known.verdict(shown), shown, report));
+            answers.extend(answers_to(job, &known.conclusion(shown), shown, report));
         }
         let told = recovery.answer_async(answers, clock.now()).await?;
         for refusal in told.into_iter().filter_map(Result::err) {
@@ -317,18 +317,18 @@ async fn ask(seat: Arc<Seat>, jobs: Vec<Job>) -> Said {
 /// What a start tells the ledger of a hand-over.
 fn answers_to(
     job: &Job,
-    verdict: &Verdict,
+    conclusion: &Conclusion,
     shown: &Shown,
     report: &mut StartReport,
 ) -> Vec<Answer> {
     let part = job.part;
-    if let Verdict::Operator(why) = verdict {
+    if let Conclusion::Operator(why) = conclusion {
         report.attention.push((part, *why));
     }
-    match facts(job, verdict) {
+    match facts(job, conclusion) {
         Ok(Some(facts)) => {
-            match verdict {
-                Verdict::Paid(_) => report.paid.push(part),
+            match conclusion {
+                Conclusion::Paid(_) => report.paid.push(part),
                 _ => report.failed.push(part),
             }
             facts.into_iter().filter_map(answer).collect()

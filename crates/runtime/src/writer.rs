@@ -1,6 +1,6 @@
 //! The writer thread: it commits and reads the store for tasks, which must not block. It is started
 //! with the first call of a task, so a program without tasks has no such thread. What takes long,
-//! keeping house, has a thread of its own for as long as it takes.
+//! maintenance, has a thread of its own for as long as it takes.
 
 use std::{
     any::Any,
@@ -13,13 +13,13 @@ use payonce_core::{EventStore, StoreError};
 
 use crate::{
     commit::{Commit, Guard, QUARTER, WriterPost},
-    error::{HouseError, Unavailable},
+    error::{MaintenanceError, Unavailable},
     sync::{Mutex, lock, start, try_start, wait},
     waiter::{Sleeper, done},
 };
 
 /// Something to do with the store, for a task, which is woken when this is dropped, done or not.
-pub(crate) struct Errand<S> {
+pub(crate) struct Job<S> {
     work: Box<dyn FnOnce(&mut S) + Send>,
     alarm: Alarm,
 }
@@ -37,8 +37,8 @@ impl Drop for Alarm {
 type Fetched<T> = Arc<Mutex<Option<T>>>;
 
 /// What failed for want of a thread.
-fn failed(error: io::Error) -> HouseError {
-    HouseError::Store(Arc::new(StoreError::Backend(Box::new(error))))
+fn failed(error: io::Error) -> MaintenanceError {
+    MaintenanceError::Store(Arc::new(StoreError::Backend(Box::new(error))))
 }
 
 impl<S: EventStore + Send + 'static> Commit<S> {
@@ -60,9 +60,9 @@ impl<S: EventStore + Send + 'static> Commit<S> {
                 front.writer = WriterPost::Waiting;
                 self.lead(front, QUARTER);
                 front = self.lock();
-            } else if let Some(errand) = front.next_errand() {
+            } else if let Some(job) = front.next_job() {
                 drop(front);
-                self.run(errand);
+                self.run(job);
                 let waiters = self.lock().leave();
                 done(waiters);
                 front = self.lock();
@@ -81,7 +81,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
     }
 
     /// A panic of the store ends everything, but not in silence.
-    fn run(&self, Errand { work, alarm }: Errand<S>) {
+    fn run(&self, Job { work, alarm }: Job<S>) {
         let mut store = lock(&self.store);
         let present = store.as_mut().expect("the store is handed back only when it has no guests");
         let outcome: Result<(), Box<dyn Any + Send>> =
@@ -101,19 +101,19 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         let (sleeper, fetched) = (Sleeper::new(), Fetched::<T>::default());
         let put = Arc::clone(&fetched);
         let work = Box::new(move |store: &mut S| *lock(&put) = Some(call(store)));
-        let errand = Errand { work, alarm: Alarm(Arc::clone(&sleeper)) };
-        self.send(errand)?;
+        let job = Job { work, alarm: Alarm(Arc::clone(&sleeper)) };
+        self.send(job)?;
         sleeper.wait().await;
         let value = lock(&fetched).take();
         value.ok_or_else(|| self.lock().unavailable())
     }
 
     /// Sends the writer thread.
-    fn send(self: &Arc<Self>, errand: Errand<S>) -> Result<(), Unavailable> {
+    fn send(self: &Arc<Self>, job: Job<S>) -> Result<(), Unavailable> {
         let mut front = self.lock();
         front.check_open()?;
         self.staff(&mut front);
-        front.add_errand(errand);
+        front.add_job(job);
         drop(front);
         self.writer_called.notify_one();
         Ok(())
@@ -123,9 +123,10 @@ impl<S: EventStore + Send + 'static> Commit<S> {
     /// and a task must not block its own. A dropped future leaves it to its end.
     pub(crate) async fn apart<T: Send + 'static>(
         self: &Arc<Self>,
-        act: impl FnOnce(&Self) -> Result<T, HouseError> + Send + 'static,
-    ) -> Result<T, HouseError> {
-        let (sleeper, fetched) = (Sleeper::new(), Fetched::<Result<T, HouseError>>::default());
+        act: impl FnOnce(&Self) -> Result<T, MaintenanceError> + Send + 'static,
+    ) -> Result<T, MaintenanceError> {
+        let (sleeper, fetched) =
+            (Sleeper::new(), Fetched::<Result<T, MaintenanceError>>::default());
         let (alarm, put) = (Alarm(Arc::clone(&sleeper)), Arc::clone(&fetched));
         let commit = Arc::clone(self);
         try_start("payonce-apart", move || {
@@ -140,7 +141,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         let fault = self.lock().fault();
         outcome.unwrap_or_else(|| {
             let panicked = || failed(io::Error::other("the thread that did it panicked"));
-            Err(fault.map_or_else(panicked, HouseError::from))
+            Err(fault.map_or_else(panicked, MaintenanceError::from))
         })
     }
 }

@@ -13,10 +13,10 @@ use crate::{
     event::part::Assertion,
     event::request::RequestDigests,
     event::status::{FailureReason, Status},
+    payment::foreign_part::ForeignPart,
     payment::former,
     payment::former::{FormerPart, FormerTry},
     payment::payment::Payment,
-    payment::stray::Stray,
 };
 
 /// How a remembered payment ended.
@@ -31,7 +31,7 @@ pub(crate) enum Outcome {
     },
     Failed {
         reason: FailureReason,
-        notice: NotificationId,
+        notification: NotificationId,
         paid_elsewhere: Option<PaidElsewhere>,
     },
 }
@@ -61,7 +61,7 @@ pub(crate) struct Tombstone {
 layout! {
     enum Outcome "an outcome" {
         0 Paid { preimage, proven_hash, amount, fee },
-        1 Failed { reason, notice, paid_elsewhere },
+        1 Failed { reason, notification, paid_elsewhere },
     }
 }
 layout! {
@@ -87,7 +87,7 @@ impl Tombstone {
             }
             Status::Failed { reason } => Some(Outcome::Failed {
                 reason,
-                notice: payment.failed_notification()?,
+                notification: payment.failed_notification()?,
                 paid_elsewhere: payment.details.paid_elsewhere,
             }),
             _ => None,
@@ -96,10 +96,10 @@ impl Tombstone {
 
     /// The tombstone of a payment that ended so, with the parts that were told under its id and had
     /// another hash.
-    pub(crate) fn of(payment: &Payment, outcome: Outcome, strays: &[Stray]) -> Self {
+    pub(crate) fn of(payment: &Payment, outcome: Outcome, foreign_parts: &[ForeignPart]) -> Self {
         let mut tries = payment.tries();
-        for stray in strays {
-            former::add(&mut tries, Some(stray.payment_hash), &stray.part);
+        for foreign_part in foreign_parts {
+            former::add(&mut tries, Some(foreign_part.payment_hash), &foreign_part.part);
         }
         Self {
             id: payment.id,

@@ -51,8 +51,8 @@ async fn paid_once_and_a_repeat_tells_it() {
     let (id, request) = once(&bill.text);
     let first = payer.pay(id, request.clone()).await.expect("accepted");
     assert_eq!(first, Paying::Accepted);
-    let standing = payer.outcome(id).await.expect("an end");
-    assert_eq!(standing.status, Status::Fulfilled);
+    let view = payer.outcome(id).await.expect("an end");
+    assert_eq!(view.status, Status::Fulfilled);
     let Paying::Repeat(repeat) = payer.pay(id, request).await.expect("a repeat") else {
         panic!("a repeat is none")
     };
@@ -94,8 +94,8 @@ async fn the_end_of_an_earlier_try_ends_nothing() {
     let (payer, report) = house.start(engine(&fake)).await;
     assert_eq!((report.failed.len(), report.out.len()), (0, 1), "the old end ends nothing");
     asked_again(&fake.books, 20).await;
-    let standing = payer.standing(id).await.expect("answers").expect("known");
-    assert_eq!((standing.status, standing.unresolved), (Status::Pending, 1));
+    let view = payer.payment_view(id).await.expect("answers").expect("known");
+    assert_eq!((view.status, view.unresolved), (Status::Pending, 1));
     assert_eq!(house.told_lines(), Vec::<String>::new());
     fake.books.change(|inner| (inner.let_in, inner.waiting) = (true, 0));
     assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
@@ -148,8 +148,8 @@ async fn a_saying_that_arrives_late() {
     let (payer, _) = house.start(engine(&fake)).await;
     until(&fake.books, "it is said again", |books| books.read(&bill.hash) == 1).await;
     asked_again(&fake.books, 20).await;
-    let standing = payer.standing(id).await.expect("answers").expect("known");
-    assert_eq!((standing.status, standing.unresolved), (Status::Pending, 1));
+    let view = payer.payment_view(id).await.expect("answers").expect("known");
+    assert_eq!((view.status, view.unresolved), (Status::Pending, 1));
     fake.books.change(|inner| inner.let_in = true);
     assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
     assert_eq!(fake.books.payouts(&bill.hash), 1);
@@ -175,8 +175,8 @@ async fn what_never_arrived_ends_with_its_invoice() {
         let lost = |books: &Books| books.lock().held_up.contains_key(&bill.hash);
         until(&fake.books, "it is lost", lost).await;
         if ends {
-            let standing = payer.outcome(id).await.expect("an end");
-            assert!(matches!(standing.status, Status::Failed { .. }), "{standing:?}");
+            let view = payer.outcome(id).await.expect("an end");
+            assert!(matches!(view.status, Status::Failed { .. }), "{view:?}");
         } else {
             // Somebody may have deleted it, paid: only an operator can tell.
             let attention = async {

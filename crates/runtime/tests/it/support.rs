@@ -15,9 +15,8 @@ use std::{
 
 use payonce_core::{
     Backoff, Dispatch, Entry, EventSource, EventStore, Exclusion, Fence, Head, LedgerId, MaxFee,
-    Msat, NewPart, Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy,
-    Send as SendPayment, SendRefusal, SendReply, Snapshot, SnapshotWriter, StoreError, StoredEntry,
-    UnixMillis,
+    Msat, NewPart, Opening, PartId, Pay, PayRefusal, PayReply, PaymentId, Preimage, Remember,
+    Request, RetryPolicy, Snapshot, SnapshotWriter, StoreError, StoredEntry, UnixMillis,
 };
 use payonce_runtime::{CallError, Options, SharedLedger};
 use payonce_store_memory::{MemoryDisk, MemoryStore};
@@ -64,10 +63,10 @@ pub(crate) fn part(nth: u32) -> PartId {
     PartId::from_bytes(bytes)
 }
 
-pub(crate) fn send(nth: u32) -> SendPayment {
+pub(crate) fn send(nth: u32) -> Pay {
     let hash = preimage(nth).payment_hash();
     let request = Request::invoice(hash, Msat(1_000), MaxFee::Unlimited, RetryPolicy::Manual);
-    SendPayment::new(id(nth), request.backoff(Backoff::NONE))
+    Pay::new(id(nth), request.backoff(Backoff::NONE))
 }
 
 pub(crate) fn dispatch(nth: u32) -> Dispatch {
@@ -79,7 +78,7 @@ pub(crate) fn dispatch(nth: u32) -> Dispatch {
 pub(crate) fn sender<S: EventStore + Send + 'static>(
     ledger: &SharedLedger<S>,
     nth: u32,
-) -> JoinHandle<Result<SendReply, CallError<SendRefusal>>> {
+) -> JoinHandle<Result<PayReply, CallError<PayRefusal>>> {
     let ledger = ledger.clone();
     thread::spawn(move || ledger.execute(send(nth), NOW))
 }
