@@ -110,7 +110,7 @@ where
     } else {
         FsStore::create(log, LedgerId::from_bytes([7; 32]), LogOptions::default())?
     };
-    let opening = Opening::new(Remember::Forever, 42); // in earnest a random, secret seed
+    let opening = Opening::new(Remember::Forever, 42); // in production a random, secret seed
     // LDK's own retries go by the clock: a story that is told twice does without.
     let options = Options::new(Network::Testnet, ChannelState::Latest).retry(Retry::Attempts(0));
     let starting = Starting::open(store, &opening, engine, entropy, options, now)?;

@@ -28,7 +28,7 @@ impl Sink for Screen {
 
 fn set_up(dir: &Path) -> Result<(), Box<dyn Error>> {
     FsStore::create(dir.join("ledger"), LedgerId::from_bytes([7; 32]), LogOptions::default())?;
-    FileWitness::create(dir.join("witness"))?; // in earnest on another volume
+    FileWitness::create(dir.join("witness"))?; // in production on another volume
     Ok(())
 }
 
@@ -38,7 +38,7 @@ async fn pay(dir: &Path, invoice: &str) -> Result<(), Box<dyn Error>> {
     let config = Config::from_files(address, cert, macaroon, Network::Simnet, Memory::Kept)?;
     let (store, _) = FsStore::open(dir.join("ledger"), LogOptions::default())?;
     let witness = Witnessed::By(Arc::new(FileWitness::open(dir.join("witness"))?));
-    let opening = Opening::new(Remember::Forever, 42); // in earnest a random, secret seed
+    let opening = Opening::new(Remember::Forever, 42); // in production a random, secret seed
     let starting = Starting::open(store, opening, witness, Options::default()).await?;
     let starting = starting.engine("lnd", Arc::new(Lnd::new(config)?)).sink(Arc::new(Screen));
     let (payer, report) = starting.finish().await?;

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // There is no hash to name these payments after: the caller makes up an id and stores it.
     let [coffee, cake] = [1, 2].map(|byte| PaymentId::from_bytes([byte; 32]));
     for id in [coffee, cake] {
-        let offer_hash = OfferHash::from_bytes(*id.as_bytes()); // in earnest the offer's SHA-256
+        let offer_hash = OfferHash::from_bytes(*id.as_bytes()); // in production the offer's SHA-256
         let target = Target::Offer { offer_hash, deadline: Deadline::Ticks(2) };
         let (max_fee, retry) = (MaxFee::AtMost(Msat(200)), RetryPolicy::Manual);
         let request = Request::new(target, Msat(20_000), max_fee, retry);

@@ -31,12 +31,12 @@ mod base;
 #[cfg(payonce_faults)]
 pub use crate::base::faults;
 pub use crate::{
-    base::amount::{Msat, UnixMillis},
+    base::amount::{AmountTooLarge, Msat, UnixMillis},
     base::bounded::{Blob, List, Text},
     base::head::{Head, LogHash},
     base::ids::{
         LedgerId, NodeId, OfferHash, ParseIdError, PartId, PaymentHash, PaymentId, Preimage,
-        ShortChannelId,
+        ShortChannelId, WrongLength, revealed,
     },
     base::limits,
     base::state_digest::StateDigest,

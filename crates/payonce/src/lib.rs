@@ -9,18 +9,18 @@
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let (dir, now) = (tempfile::tempdir()?, UnixMillis(1_790_000_000_000));
 //!     let (store, _) = FsStore::create(&dir, LedgerId::from_bytes([7; 32]), Options::default())?;
-//!     let opening = Opening::new(Remember::Forever, 42); // in earnest a random, secret seed
+//!     let opening = Opening::new(Remember::Forever, 42); // in production a random, secret seed
 //!     let recovery = Ledger::open(store, &opening, now)?; // lists what was out at a crash: nothing
 //!     let mut ledger = recovery.finish(now)?;
 //!
-//!     let preimage = Preimage::from_bytes([1; 32]); // in earnest the payee's secret
+//!     let preimage = Preimage::from_bytes([1; 32]); // in production the payee's secret
 //!     let hash = preimage.payment_hash();
 //!     let id = PaymentId::from_payment_hash(hash); // the idempotency key: store it before you send
 //!     let (fee, retry) = (MaxFee::AtMost(Msat(500)), RetryPolicy::Manual); // no defaults
 //!     let pay = Pay::new(id, Request::invoice(hash, Msat(50_000), fee, retry));
 //!     assert_eq!(ledger.execute(pay.clone(), now)?, PayReply::Accepted);
 //!
-//!     let part = PartId::from_bytes([2; 32]); // in earnest random
+//!     let part = PartId::from_bytes([2; 32]); // in production random
 //!     let htlc = NewPart::htlc(part, Msat(50_000), Msat(10), 900_000);
 //!     ledger.execute(Dispatch { id, attempt: 1, parts: vec![htlc] }, now)?;
 //!     // The dispatch is durable: now, and not before, offer the HTLC. Then tell what became of it.

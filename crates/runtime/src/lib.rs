@@ -19,7 +19,7 @@
 //!
 //! let now = UnixMillis(1_790_000_000_000);
 //! let store = MemoryDisk::new(LedgerId::from_bytes([7; 32])).open();
-//! let opening = Opening::new(Remember::Forever, 42); // in earnest a random, secret seed
+//! let opening = Opening::new(Remember::Forever, 42); // in production a random, secret seed
 //! let recovery = SharedLedger::open(store, &opening, Options::default(), now)?;
 //! let ledger = recovery.finish(now)?;
 //!
@@ -50,6 +50,7 @@ mod handle;
 mod history;
 mod keeper;
 mod listing;
+mod notifications;
 mod options;
 mod outcome;
 mod recovery;
@@ -59,6 +60,7 @@ mod subscription;
 mod sync;
 mod tasks;
 mod telemetry;
+mod time;
 mod upkeep;
 mod waiter;
 mod writer;
@@ -67,8 +69,10 @@ pub use crate::{
     driver::Driver,
     error::{CallError, MaintenanceError, OutcomeError, Unavailable},
     handle::SharedLedger,
+    notifications::Notifications,
     options::Options,
     recovery::SharedRecovery,
     replay::verify,
     subscription::{Confirmed, Subscription, SubscriptionError},
+    time::{now, system_time, unix_millis},
 };

@@ -19,7 +19,7 @@
 //! drop(KvStore::create(Arc::clone(&kv), Namespace::default(), ledger)?);
 //!
 //! let store = KvStore::open(kv, Namespace::default())?;
-//! let mut opening = Opening::new(Remember::Forever, 42); // in earnest a random, secret seed
+//! let mut opening = Opening::new(Remember::Forever, 42); // in production a random, secret seed
 //! opening.single_writer = true; // your word: no other process has this log open
 //! let ledger = Ledger::open(store, &opening, now)?.finish(now)?;
 //! assert!(ledger.head().seq > 0, "the opening is recorded");

@@ -5,7 +5,19 @@ use core::fmt;
 use crate::base::wire::{layout, optional};
 
 /// Millisatoshi, the only unit of amounts and fees: a thousandth of a satoshi.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 #[serde(transparent)]
 pub struct Msat(pub u64);
 
@@ -16,6 +28,39 @@ impl Msat {
     /// The largest amount that a request, a part or a fee may state: 21 million BTC. Four of them
     /// still fit a `u64`; sums of more are checked.
     pub const MAX: Self = Self(21_000_000 * 100_000_000 * 1_000);
+
+    /// So many satoshis; `None` above [`MAX`](Self::MAX).
+    #[must_use]
+    pub const fn from_sat(satoshis: u64) -> Option<Self> {
+        match satoshis.checked_mul(1_000) {
+            Some(msat) if msat <= Self::MAX.0 => Some(Self(msat)),
+            _ => None,
+        }
+    }
+
+    /// Whole satoshis, rounded down.
+    #[must_use]
+    pub const fn to_sat_floor(self) -> u64 {
+        self.0 / 1_000
+    }
+
+    /// The sum; `None` where it would not fit.
+    #[must_use]
+    pub const fn checked_add(self, other: Self) -> Option<Self> {
+        match self.0.checked_add(other.0) {
+            Some(sum) => Some(Self(sum)),
+            None => None,
+        }
+    }
+
+    /// The difference; `None` where `other` is larger.
+    #[must_use]
+    pub const fn checked_sub(self, other: Self) -> Option<Self> {
+        match self.0.checked_sub(other.0) {
+            Some(difference) => Some(Self(difference)),
+            None => None,
+        }
+    }
 
     /// The sum, or the largest `u64` where it would not fit. Facts are never refused for a limit,
     /// so a sum of facts saturates; a saturated sum is above every limit.
@@ -37,9 +82,46 @@ impl fmt::Display for Msat {
     }
 }
 
+/// Saturates, as [`Msat::saturating_add`] does.
+impl core::iter::Sum for Msat {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Self::saturating_add)
+    }
+}
+
+/// An amount above [`Msat::MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{msat} msat is more than there can be: at most {} msat", Msat::MAX.0)]
+#[non_exhaustive]
+pub struct AmountTooLarge {
+    /// What was given, in millisatoshi.
+    pub msat: u64,
+}
+
+impl TryFrom<u64> for Msat {
+    type Error = AmountTooLarge;
+
+    /// So many millisatoshi, at most [`MAX`](Self::MAX).
+    fn try_from(msat: u64) -> Result<Self, AmountTooLarge> {
+        if msat <= Self::MAX.0 { Ok(Self(msat)) } else { Err(AmountTooLarge { msat }) }
+    }
+}
+
 /// A moment: milliseconds since the Unix epoch, UTC. The core reads no clock; every command brings
 /// its own `now`, which its entry records. A limit in time is past when it is at or before `now`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 #[serde(transparent)]
 pub struct UnixMillis(pub u64);
 

@@ -3,7 +3,10 @@
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
-use crate::base::wire::{DecodeError, Optional, Sink, Source, Wire};
+use crate::base::{
+    text_form,
+    wire::{DecodeError, Optional, Sink, Source, Wire},
+};
 
 /// Opaque bytes of at most `MAX`, cheap to clone. More can be made, so that it can be refused with
 /// its size, but not be decoded.
@@ -67,7 +70,14 @@ impl<const MAX: usize> fmt::Debug for Blob<MAX> {
 impl<const MAX: usize> serde::Serialize for Blob<MAX> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use hex_conservative::DisplayHex;
-        serializer.collect_str(&self.as_bytes().as_hex())
+        text_form::put(&self.as_bytes().as_hex(), self.as_bytes(), serializer)
+    }
+}
+
+impl<'de, const MAX: usize> serde::Deserialize<'de> for Blob<MAX> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes: text_form::Bytes = text_form::take("bytes, as hex", deserializer)?;
+        Ok(bytes.0.into())
     }
 }
 
@@ -101,7 +111,7 @@ impl<const MAX: usize> Optional for Blob<MAX> {
 
 /// UTF-8 of at most `MAX` bytes. Longer ones can be made, so that they can be refused with their
 /// size, but not be decoded.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Text<const MAX: usize>(String);
 
@@ -183,7 +193,7 @@ impl<const MAX: usize> Optional for Text<MAX> {
 pub(crate) type Many<T> = List<T, { u32::MAX as usize }>;
 
 /// A list of at most `MAX` items. Longer ones can be made, but not be decoded.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct List<T, const MAX: usize>(Vec<T>);
 

@@ -7,7 +7,8 @@ use bitcoin_hashes::{HashEngine, sha256};
 use hex_conservative::DisplayHex;
 
 use crate::{
-    base::ids::{LedgerId, ParseIdError},
+    base::ids::{LedgerId, ParseIdError, WrongLength},
+    base::text_form,
     base::wire::layout,
 };
 
@@ -57,16 +58,32 @@ impl fmt::Debug for LogHash {
     }
 }
 
+impl TryFrom<&[u8]> for LogHash {
+    type Error = WrongLength;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, WrongLength> {
+        let (what, expected_bytes, found_bytes) = ("LogHash", 32, bytes.len());
+        let wrong = |_| WrongLength { what, expected_bytes, found_bytes };
+        bytes.try_into().map(Self).map_err(wrong)
+    }
+}
+
 impl serde::Serialize for LogHash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        text_form::put(self, &self.0, serializer)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for LogHash {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text_form::take("LogHash: 32 bytes, as hex", deserializer)
     }
 }
 
 /// The end of a log: its last seq and the log hash there. A node keeps the last head that it
 /// knows durable with its channel state and gives it at opening, so that an older or another log
 /// is noticed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Head {
     /// The number of the last event; 0 for an empty log.
     pub seq: u64,

@@ -7,7 +7,7 @@ use core::{fmt, str::FromStr};
 use bitcoin_hashes::sha256;
 use hex_conservative::{DisplayHex, decode_to_array};
 
-use crate::base::wire::layout;
+use crate::base::{text_form, wire::layout};
 
 /// A text that is not the lower- or upper-case hex of an id of `expected_bytes` bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,6 +21,22 @@ pub struct ParseIdError {
     /// The text that was refused.
     pub refused: String,
 }
+
+/// Bytes that are not as many as an id has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{what} has {expected_bytes} bytes: refused {found_bytes}")]
+#[non_exhaustive]
+pub struct WrongLength {
+    /// The name of the id's type.
+    pub what: &'static str,
+    /// How many bytes the id has.
+    pub expected_bytes: usize,
+    /// How many were given.
+    pub found_bytes: usize,
+}
+
+/// What people read in place of a secret.
+const HIDDEN: &str = "hidden";
 
 macro_rules! byte_id {
     ($(#[$doc:meta])* $name:ident, $len:literal, shown: $shown:literal) => {
@@ -41,6 +57,48 @@ macro_rules! byte_id {
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; $len] {
                 &self.0
+            }
+
+            /// The bytes, in wire order.
+            #[must_use]
+            pub const fn to_byte_array(self) -> [u8; $len] {
+                self.0
+            }
+        }
+
+        impl From<[u8; $len]> for $name {
+            fn from(bytes: [u8; $len]) -> Self {
+                Self(bytes)
+            }
+        }
+
+        impl From<$name> for [u8; $len] {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl AsRef<[u8]> for $name {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+
+        impl TryFrom<&[u8]> for $name {
+            type Error = WrongLength;
+
+            fn try_from(bytes: &[u8]) -> Result<Self, WrongLength> {
+                bytes.try_into().map(Self).map_err(|_| WrongLength {
+                    what: stringify!($name),
+                    expected_bytes: $len,
+                    found_bytes: bytes.len(),
+                })
+            }
+        }
+
+        impl fmt::LowerHex for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::LowerHex::fmt(&self.0.as_hex(), f)
             }
         }
 
@@ -64,11 +122,14 @@ macro_rules! byte_id {
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                if $shown {
-                    serializer.collect_str(self)
-                } else {
-                    serializer.serialize_str("hidden")
-                }
+                let shown: &dyn fmt::Display = if $shown { self } else { &HIDDEN };
+                text_form::put(&shown, &self.0, serializer)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                text_form::take(concat!(stringify!($name), ": ", $len, " bytes, as hex"), from)
             }
         }
 
@@ -113,8 +174,45 @@ byte_id! {
 }
 byte_id! {
     /// The proof of payment (BOLT 2, `update_fulfill_htlc`): 32 bytes whose SHA-256 is the payment
-    /// hash. A secret until the payment is settled: `Debug` and serde hide it, `Display` shows it.
+    /// hash. A secret until the payment is settled: `Debug` hides it, and so does serde in formats for
+    /// people, where it reads `hidden`; a field that is there to deliver it says `#[serde(with =
+    /// "payonce_core::revealed")]`. `Display` and formats for machines show it.
     Preimage, 32, shown: false
+}
+
+/// Shows the preimage of a field, or of an optional one: `#[serde(with = "payonce_core::revealed")]`.
+pub mod revealed {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Preimage;
+    use crate::base::text_form;
+
+    /// Writes the preimage, if there is one.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(
+        preimage: &Option<Preimage>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        struct Shown<'a>(&'a Preimage);
+        impl serde::Serialize for Shown<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                text_form::put(self.0, self.0.as_bytes(), serializer)
+            }
+        }
+        serde::Serialize::serialize(&preimage.as_ref().map(Shown), serializer)
+    }
+
+    /// Reads the preimage, if there is one.
+    ///
+    /// # Errors
+    /// The deserializer's, and what is no preimage.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Preimage>, D::Error> {
+        Option::deserialize(deserializer)
+    }
 }
 
 impl PaymentId {
@@ -135,7 +233,9 @@ impl Preimage {
 
 /// A channel as BOLT 7 names it (`short_channel_id`): block height, transaction index and output
 /// index in one number; also an alias that two peers agreed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(transparent)]
 pub struct ShortChannelId(pub u64);
 

@@ -12,5 +12,6 @@ pub mod limits;
 pub(crate) mod list;
 pub(crate) mod slab;
 pub(crate) mod state_digest;
+pub(crate) mod text_form;
 pub(crate) mod vocabulary;
 pub(crate) mod wire;

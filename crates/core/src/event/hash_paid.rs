@@ -23,7 +23,7 @@ pub struct HashPaid {
 }
 
 /// Who has paid a hash instead of the payment that holds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PaidElsewhere {
     /// The payment; `None` if it is none of the ledger.
     pub payer: Option<PaymentId>,

@@ -10,6 +10,7 @@ use crate::{
     base::bounded::List,
     base::ids::{ParseIdError, PartId, PaymentHash, PaymentId, Preimage},
     base::limits,
+    base::text_form,
     base::wire::layout,
     event::hash_paid::PaidElsewhere,
     event::part::Failure,
@@ -57,9 +58,15 @@ impl serde::Serialize for NotificationId {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for NotificationId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text_form::take_text(deserializer)
+    }
+}
+
 /// One notification as it is delivered: at least once, in seq order for each payment, until it is
 /// acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Notification {
     /// Its name.
     pub id: NotificationId,
@@ -68,7 +75,7 @@ pub struct Notification {
 }
 
 /// What a notification says.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NotificationKind {
@@ -79,6 +86,7 @@ pub enum NotificationKind {
         /// Its hash, if known.
         payment_hash: Option<PaymentHash>,
         /// The proof, if known.
+        #[serde(with = "crate::base::ids::revealed")]
         preimage: Option<Preimage>,
         /// What was in flight and claimed at the first claim; `None` when it is not known.
         amount: Option<Msat>,
@@ -95,6 +103,7 @@ pub enum NotificationKind {
         /// The hash that the proof proves, if known.
         payment_hash: Option<PaymentHash>,
         /// The proof, if known.
+        #[serde(with = "crate::base::ids::revealed")]
         preimage: Option<Preimage>,
         /// What reached the payee; `None` when it is not known.
         amount: Option<Msat>,
@@ -157,7 +166,7 @@ impl NotificationKind {
 }
 
 /// Something that should not have happened, for a human to look at.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "anomaly", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Anomaly {

@@ -58,12 +58,14 @@ pub struct PartTerms {
     /// Of a hand-over: which engine got it.
     pub label: Option<Label>,
     /// Fields that a newer program wrote and this one keeps.
-    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
+    #[serde(default, skip_serializing_if = "UnknownFields::is_empty")]
     pub unknown: UnknownFields,
 }
 
 /// Where a part stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum PartStatus {
     /// It may be out: "maybe sent" counts as sent. Unresolved.
@@ -106,7 +108,7 @@ impl PartStatus {
 
 /// Why a part failed. Told only when it is irrevocable: the HTLC is in neither side's unrevoked
 /// commitment, or the transaction that kills it is buried as deep as the node's reorg limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Failure {
     /// The payee refused: no other route can help.
     pub permanent: bool,
@@ -127,7 +129,7 @@ pub struct Failure {
     /// An operator's word in place of the channel's.
     pub assertion: Option<Assertion>,
     /// Fields that a newer program wrote and this one keeps.
-    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
+    #[serde(default, skip_serializing_if = "UnknownFields::is_empty")]
     pub unknown: UnknownFields,
 }
 
@@ -147,7 +149,7 @@ impl Failure {
 
 /// An operator's word: that a part is dead whose channel can no longer tell, that a payment is paid,
 /// that a part is not of a payment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Assertion {
     /// Who says so.
     pub by: Text<{ limits::ASSERTED_BY_BYTES }>,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What is paid.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
     /// A BOLT 11 or BOLT 12 invoice.
@@ -37,7 +37,9 @@ pub enum Target {
 }
 
 /// What kind of target is paid: a key of listings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetKind {
     /// [`Target::Invoice`].
@@ -71,7 +73,7 @@ impl Target {
 }
 
 /// How long a payment waits for its invoice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deadline {
     /// So many ticks: past when the tick number exceeds that at acceptance by more than this.
@@ -81,7 +83,7 @@ pub enum Deadline {
 }
 
 /// Whether and how long new batches may follow the first one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryPolicy {
     /// The caller decides: dispatches again, or abandons.
@@ -96,7 +98,7 @@ pub enum RetryPolicy {
 /// How long a payment rests between a failure and its next attempt, unless the engine says so
 /// itself: twice as long after each attempt, up to a limit. It refuses no Dispatch; it says from
 /// when [`State::due`](crate::State::due) lists the payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Backoff {
     /// After the first attempt, in milliseconds.
     pub first_ms: u64,
@@ -136,7 +138,7 @@ impl Default for Backoff {
 
 /// The most that may be paid in fees, all parts of a payment together. A choice without a default:
 /// a limit that nobody set must not be a limit that nobody has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MaxFee {
     /// Whatever the routes take.
@@ -164,7 +166,7 @@ impl MaxFee {
 
 /// A record of the caller's own that travels with the payment to the payee (a TLV of the onion's
 /// payload, BOLT 4; keysend's messages and podcasts' value records are such).
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CustomRecord {
     /// Its type: 65,536 or above.
     pub tag: u64,
@@ -177,7 +179,7 @@ pub struct CustomRecord {
 ///
 /// A later version may bring fields: make it with [`new`](Self::new) or [`invoice`](Self::invoice) and
 /// the methods that set the others.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Request {
     /// What is paid.
@@ -206,7 +208,8 @@ pub struct Request {
 }
 
 /// What few requests say beside the rest, kept so that the others pay nothing for it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct RequestDetail {
     /// The name that the user paid, where the offer or the invoice was found by it (BIP 353:
@@ -230,7 +233,7 @@ pub struct RequestDetail {
     pub remark: Text<{ limits::PAYER_NOTE_BYTES }>,
     /// Fields that a newer program wrote and this one keeps. A request that has some is not the same
     /// as any that this program can make.
-    #[serde(skip_serializing_if = "UnknownFields::is_empty")]
+    #[serde(default, skip_serializing_if = "UnknownFields::is_empty")]
     pub unknown: UnknownFields,
 }
 
@@ -281,6 +284,12 @@ impl RequestDetails {
 impl serde::Serialize for RequestDetails {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (**self).serialize(serializer)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for RequestDetails {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        RequestDetail::deserialize(deserializer).map(Self::from)
     }
 }
 

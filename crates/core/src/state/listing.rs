@@ -8,6 +8,7 @@ use core::{fmt, str::FromStr};
 use crate::{
     base::amount::UnixMillis,
     base::ids::{LedgerId, ParseIdError, PaymentHash},
+    base::text_form,
     event::request::{Request, TargetKind},
     event::status::{Status, StatusKind},
     payment::payment::Payment,
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// In which order payments are listed: by when each was accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ListingOrder {
     /// The one accepted last comes first.
@@ -225,6 +226,12 @@ impl serde::Serialize for ListingCursor {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for ListingCursor {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text_form::take_text(deserializer)
+    }
+}
+
 /// Why a listing was not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -262,7 +269,7 @@ pub enum ListingRefusal {
 }
 
 /// A payment in a page.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct ListedPayment {
     /// How it stands.
@@ -303,7 +310,7 @@ pub struct Selection {
 }
 
 /// One page of a listing.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Page {
     /// The payments, in the order asked for.
     pub payments: Vec<ListedPayment>,

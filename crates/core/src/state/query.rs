@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What a payment still lacks, and what the next batch must respect.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Remaining {
     /// The payment.
     pub id: PaymentId,
@@ -60,7 +60,7 @@ pub struct UnresolvedPart {
 }
 
 /// How much of everything there is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Counts {
     /// Payments in [`Status::AwaitingInvoice`].

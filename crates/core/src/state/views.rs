@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A payment as it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PaymentView {
     /// The payment.
     pub id: PaymentId,
@@ -48,7 +48,7 @@ impl PaymentView {
 }
 
 /// What a paid payment settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Paid {
     /// The proof, if known.
     pub preimage: Option<Preimage>,

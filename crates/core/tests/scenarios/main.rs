@@ -18,6 +18,7 @@ mod admission;
 mod adoption;
 mod anomalies;
 mod bad_input;
+mod conversions;
 mod corrections;
 mod dispatch;
 mod facts;

@@ -8,6 +8,7 @@ mod group_commit;
 mod late;
 mod listing;
 mod metrics;
+mod notifications;
 mod outcomes;
 mod poison;
 mod recovery;

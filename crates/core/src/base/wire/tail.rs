@@ -7,20 +7,25 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use hex_conservative::DisplayHex;
 
 use super::{DecodeError, Sink, Source, TailFault, Wire};
-use crate::base::limits;
+use crate::base::{limits, text_form};
 
 /// A field that a newer program wrote and this one may pass over.
-#[derive(Clone, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct UnknownField {
     /// Its tag: odd.
     pub tag: u64,
     /// Its bytes, as they were read.
-    #[serde(serialize_with = "as_hex")]
+    #[serde(serialize_with = "as_hex", deserialize_with = "from_hex")]
     pub bytes: Box<[u8]>,
 }
 
+fn from_hex<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Box<[u8]>, D::Error> {
+    let bytes: text_form::Bytes = text_form::take("bytes, as hex", deserializer)?;
+    Ok(bytes.0.into())
+}
+
 fn as_hex<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&bytes.as_hex())
+    text_form::put(&bytes.as_hex(), bytes, serializer)
 }
 
 impl core::fmt::Debug for UnknownField {
@@ -61,6 +66,12 @@ impl From<Vec<UnknownField>> for UnknownFields {
 impl serde::Serialize for UnknownFields {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.as_slice())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for UnknownFields {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::from)
     }
 }
 
