@@ -30,23 +30,30 @@ pub(crate) fn pay(
     command: Pay,
 ) -> Result<Decision<PayReply>, PayRefusal> {
     let Pay { id, request, again_after } = command;
+    // Before the node has told what is out nobody knows whether this invoice is being paid: accepted now it
+    // could be paid a second time (SEMANTICS 7).
     if state.recovering {
         return Err(PayRefusal::Recovering);
     }
+    // Repeats come before every other check (SEMANTICS 2, rules 1 and 2): an invoice that is paid and has
+    // expired since must be answered "paid", or the caller pays it in another way.
     if let Some(view) = state.payment_view(&id)
         && !is_new_try(state, &id, again_after)
     {
         return repeat(state, view, &request).map(Decision::nothing);
     }
+    // What the log lacks may be a payment of this very invoice, out or paid.
     if state.gap {
         return Err(PayRefusal::Restored);
     }
+    // Rule 3: one invoice under two ids would be paid twice, and the payee keeps both.
     if let Some(hash) = request.target.payment_hash()
         && let Some(other) = hash_in_use(state, context, &hash, &id)
     {
         let same_payee = state.same_payee(&other, request.payee.as_ref());
         return Err(PayRefusal::HashInUse { other, same_payee });
     }
+    // Rule 4, last: only what is new can be too late.
     check_request(&request, context.now)?;
     let events = vec![Event::PaymentAccepted { id, request, again_after }];
     Ok(Decision { events, reply: PayReply::Accepted })
@@ -69,7 +76,8 @@ fn hash_in_use(
     }
 }
 
-/// Whether the command names the latest failure of an id that is over and has nothing out.
+/// Whether the command names the latest failure of an id that is over and has nothing out. A repeat that was
+/// late in a queue names none, or an older one: it must not pay after the refund.
 fn is_new_try(state: &State, id: &PaymentId, again_after: Option<NotificationId>) -> bool {
     let Some(named) = again_after else { return false };
     match state.place(id) {
@@ -94,6 +102,7 @@ fn is_new_try(state: &State, id: &PaymentId, again_after: Option<NotificationId>
 
 fn repeat(state: &State, view: PaymentView, request: &Request) -> Result<PayReply, PayRefusal> {
     let id = view.id;
+    // Answered as a repeat, another invoice would be taken for paid.
     if let Some(field) = state.difference(&id, request) {
         return Err(PayRefusal::Conflict { id, field });
     }

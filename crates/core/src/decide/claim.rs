@@ -45,6 +45,7 @@ pub(crate) fn claim(
         Known::Former(place, part, _) => claim.of_former(place, part),
         // The part is known, and had another hash: the bytes do not prove that it was paid.
         Known::Nothing if claim.had_another_hash() => claim.elsewhere(),
+        // The engine says which hash it paid: bytes that fit another do not prove that one.
         Known::Nothing if claim.contradicts() => claim.elsewhere(),
         Known::Nothing => claim.of_unknown(),
     })
@@ -108,10 +109,12 @@ impl Claim<'_> {
 
     fn of_own(&self, payment: &Payment, part: &Part) -> Decision<FactReply> {
         let own = payment.part_hash(part);
+        // A false "paid" would lose the goods: only what fits the part's own hash pays it (SEMANTICS 4).
         let fits = own.map_or(!self.contradicts(), |own| *own == self.hash);
         if !fits {
             return self.elsewhere();
         }
+        // Told twice, it is one payment: counted twice, the books would show money that never left.
         if part.status.is_settled() && payment.proof_of(&self.hash).is_some() {
             return unchanged(payment);
         }

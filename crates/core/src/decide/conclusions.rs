@@ -43,6 +43,7 @@ fn draw(
     end: Event,
     still_withheld: bool,
 ) -> Decision<WorkReply> {
+    // A failure told before the last fact is in would be a refund of what another fact says is paid.
     let mut events = alloc::vec::Vec::new();
     let mut drawn = 0;
     if !still_withheld {

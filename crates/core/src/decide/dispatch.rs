@@ -32,6 +32,7 @@ pub(crate) fn dispatch(
     command: Dispatch,
 ) -> Result<Decision<DispatchReply>, DispatchRefusal> {
     let Dispatch { id, attempt, parts } = command;
+    // A part of this payment may be out of which the node has not told yet: its amount would leave again.
     if state.recovering {
         return Err(DispatchRefusal::Recovering);
     }
@@ -41,16 +42,20 @@ pub(crate) fn dispatch(
             None => DispatchRefusal::UnknownPayment { id },
         });
     };
+    // The answer was lost, the batch is recorded (SEMANTICS 3, rule 2): recorded once more it would go out
+    // twice, refused it would be taken for never sent. Being told so is no right to offer it.
     if let Some(statuses) = same_batch(payment, &parts) {
         return Ok(Decision::nothing(DispatchReply::Duplicate { statuses }));
     }
     check_parts(state, &parts)?;
     check_open(state, payment, &parts)?;
     check_time(state, payment, context.now)?;
+    // Two workers who read the same remaining amount would both fill it: the second one's number is used.
     let expected = payment.next_attempt();
     if attempt != expected && !faults::is(Fault::StaleAttempts) {
         return Err(DispatchRefusal::StaleAttempt { stated: attempt, expected });
     }
+    // What is out or settled is enough: the payee would keep the rest.
     if payment.remaining_amount() == Msat::ZERO {
         return Err(DispatchRefusal::NothingMissing);
     }
@@ -93,6 +98,7 @@ fn check_parts(state: &State, parts: &[NewPart]) -> Result<(), DispatchRefusal> 
     if parts.is_empty() {
         return Err(DispatchRefusal::EmptyBatch);
     }
+    // Under one id the end of one HTLC would be told of the other: money that is out would count as back.
     let known = |part: &PartId| !matches!(whose::known(state, part, None), Known::Nothing);
     let in_use = match parts {
         [only] => Some(*only.id()).filter(known),
@@ -108,6 +114,7 @@ fn check_parts(state: &State, parts: &[NewPart]) -> Result<(), DispatchRefusal> 
     }
     for part in parts {
         match *part {
+            // It may spend all that is missing: what stands beside it would be paid on top.
             NewPart::Delegated { id, .. } if parts.len() > 1 => {
                 return Err(DispatchRefusal::DelegatedNotAlone { part: id });
             }
@@ -141,9 +148,12 @@ fn check_open(state: &State, payment: &Payment, parts: &[NewPart]) -> Result<(),
     if !open {
         return Err(DispatchRefusal::NotOpen { id: payment.id, status: payment.status });
     }
+    // The part that the log lacks may be of this payment.
     if state.gap {
         return Err(DispatchRefusal::Restored);
     }
+    // A hash that is out or paid elsewhere, or a part of an earlier try that may still be taken: this batch
+    // would be the second payment (rule 8).
     match forbidden_by(state, payment) {
         Some(Forbids::Hash(other)) => Err(DispatchRefusal::HashInUse { other }),
         Some(Forbids::Part(part)) => Err(DispatchRefusal::PartOut { part }),
@@ -152,6 +162,7 @@ fn check_open(state: &State, payment: &Payment, parts: &[NewPart]) -> Result<(),
 }
 
 fn check_time(state: &State, payment: &Payment, now: UnixMillis) -> Result<(), DispatchRefusal> {
+    // A payee that has given the invoice up may take the money and not deliver (rule 5).
     if let Some(expiry) = payment.expires().filter(|expiry| expiry.is_past(now)) {
         return Err(DispatchRefusal::Expired { expiry, now });
     }
@@ -202,6 +213,7 @@ fn check_sums(
     let amount = payment.amount().unwrap_or_default();
     let limit = with_allowance(amount, overpay_percent);
     let added = sum(|part| part.amount);
+    // The payee keeps what is too much; BOLT 4 lets it take up to twice the amount.
     let exceeds = counted.amount.saturating_add(added) > limit;
     if exceeds && !faults::is(Fault::OverpaysUnchecked) {
         let in_flight = counted.amount;
@@ -210,7 +222,8 @@ fn check_sums(
     let Some(limit) = payment.request().and_then(|request| request.max_fee.limit()) else {
         return Ok(());
     };
-    // A part of unknown fee may spend all of it.
+    // The limit is of the payment, not of an attempt: fees that are out are spent until they are back. A part
+    // of unknown fee may spend all of it.
     let spent = if counted.fee_complete { Msat::ZERO } else { limit };
     let (in_flight, added) = (counted.fee.max(spent), sum(|part| part.fee));
     let exceeds = in_flight.saturating_add(added) > limit;

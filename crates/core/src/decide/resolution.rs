@@ -103,6 +103,7 @@ pub(crate) fn withdraw(
     match found.status {
         // It was out once: no later word makes it never sent.
         PartStatus::InFlight if found.was_listed() => Ok(located.unchanged()),
+        // The log is older than the channels: its HTLC may be signed for, and its amount would be paid again.
         PartStatus::InFlight if state.gap => Err(FactRefusal::Restored),
         PartStatus::InFlight => Ok(match located {
             Located::Own(payment, _) => {
@@ -118,6 +119,7 @@ pub(crate) fn withdraw(
             Located::Over { .. } => apart(Vec::new()),
         }),
         PartStatus::Withdrawn => Ok(located.unchanged()),
+        // At a start the weakest word loses against any other, in whatever order they are told.
         PartStatus::Claimed | PartStatus::Finalized | PartStatus::Failed if state.recovering => {
             Ok(located.unchanged())
         }
@@ -222,6 +224,7 @@ pub(crate) fn fail(
     let Some(found) = located.part() else { return Ok(located.unchanged()) };
     check_assertion_text(failure.assertion.as_ref())?;
     match found.status {
+        // The payee has it: no failure takes that back.
         PartStatus::Finalized | PartStatus::Failed => return Ok(located.unchanged()),
         PartStatus::InFlight | PartStatus::Withdrawn => {
             let asserted = failure.assertion.is_some();
@@ -258,6 +261,7 @@ fn failed(
     let notify = context.config.notify_parts && in_flight && unpaid;
     let backoff =
         || payment.request().map_or(0, |request| request.backoff.after(payment.attempts()));
+    // Tried again at once, a route that fails now would use up every attempt in a second.
     let rests = payment.status.is_open() && in_flight && !faults::is(Fault::NoRest);
     let rest_ms = if rests { failure.retry_after_ms.unwrap_or_else(backoff) } else { 0 };
     let mut draft = Draft::of(state, context, payment);

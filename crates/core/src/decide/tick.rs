@@ -36,7 +36,8 @@ pub(crate) fn tick(
         events.push(Event::HeightTold { height });
     }
     if !clock.believed {
-        // Nothing is concluded from it. It is kept only where somebody waits: the next reading that
+        // Nothing is concluded from it: one wrong clock would fail every open payment, and forget those that
+        // are paid, whose repeats would then pay again (SEMANTICS 6). It is kept only where somebody waits: the next reading that
         // agrees with it is believed.
         let waits = state.waits_by_ticks() || !work.is_empty();
         if waits && clock::doubts_anew(state, context) {
@@ -88,7 +89,8 @@ struct Clock {
 impl Clock {
     fn read(state: &State, context: &Context<'_>) -> Self {
         let now = context.now;
-        // A call that only goes on with unfinished work counts nothing.
+        // A call that only goes on with unfinished work counts nothing: a restart loop would shorten the time for
+        // which a paid id is known.
         let asked = state.waits_by_ticks() && !state.tick_unfinished;
         let believed = clock::believes_tick(state, context);
         let moves_back = asked && state.tick_reference.is_some_and(|reference| now < reference);
@@ -131,9 +133,10 @@ impl Work {
         let keeps = u64::from(context.config.idempotency_ticks);
         let at_once = faults::is(Fault::ForgetsAtOnce);
         let long_since = |tick: u64| time.tick - tick > keeps || at_once;
-        let quiet_enough =
+        // Until nobody can still tell something about it, and its user has read how it ended.
+        let idle_enough =
             |payment: &&Payment| payment.idle().is_some_and(|idle| long_since(idle.tick));
-        let mut idle = state.idle().take_while(quiet_enough);
+        let mut idle = state.idle().take_while(idle_enough);
         work.forgotten =
             idle.by_ref().take(limits::WORK_PAYMENTS).map(|payment| payment.id).collect();
         work.more = idle.next().is_some();
@@ -151,6 +154,7 @@ impl Work {
             state.lapsed_by_tick(time.tick).chain(state.lapsed(time.now).filter(|payment| {
                 payment.lapses_above_tick().is_none_or(|limit| time.tick <= limit)
             }));
+        // What is out may yet be paid: told failed now, the user would pay in another way.
         let mut lapsed = lapsed.filter(|payment| !state.is_blocked(payment, Ending::Nothing));
         let room = work.room();
         let taken = lapsed.by_ref().take(room);
