@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     net::TcpListener,
     os::unix::{fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
@@ -155,6 +155,16 @@ impl Cluster {
         fs::write(&file, text).expect("writable");
     }
 
+    /// Lets nobody in without a password from now on.
+    ///
+    /// # Panics
+    /// If that cannot be set.
+    pub fn require_passwords(&self) {
+        let rule = "host all all 127.0.0.1/32 scram-sha-256\n";
+        fs::write(self.data().join("pg_hba.conf"), rule).expect("writable");
+        self.reload();
+    }
+
     /// Makes a running server read `postgresql.conf` again.
     ///
     /// # Panics
@@ -183,7 +193,7 @@ impl Cluster {
             "\"$0\" -p \"$1\" >>\"$2\" 2>&1 </dev/null & echo $!; read -r _; kill -9 $!; wait";
         let postgres = binaries().expect("it is installed").join("postgres");
         command.arg("-c").arg(guard).arg(postgres).arg(self.port.to_string());
-        command.arg(self.folder.path().join("log")).env("PGDATA", self.data()).current_dir("/");
+        command.arg(self.folder.path()).env("PGDATA", self.data()).current_dir("/");
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         if let Some((user, group)) = self.user {
             command.uid(user).gid(group);
@@ -219,7 +229,10 @@ impl Cluster {
     /// Kills the server with SIGKILL, as a power cut would; what it acknowledged stays on its disk.
     pub fn kill(&mut self) {
         let Some(mut server) = self.server.take() else { return };
-        drop(server.pipe.take());
+        if let Some(mut pipe) = server.pipe.take() {
+            // A guard that has ended needs no word.
+            let _ = pipe.write_all(b"stop\n");
+        }
         // Reaped by the guard, which ends with it.
         let _ = server.guard.wait();
     }

@@ -123,6 +123,13 @@ impl Config {
         self
     }
 
+    /// With followers told of each append, or left to look by themselves.
+    #[must_use]
+    pub const fn notify(mut self, notify: bool) -> Self {
+        self.notify = notify;
+        self
+    }
+
     /// With dropped history archived or deleted.
     #[must_use]
     pub const fn dropped_history(mut self, dropped: DroppedHistory) -> Self {

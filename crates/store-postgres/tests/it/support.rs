@@ -1,10 +1,12 @@
 //! A server for the tests that need none of their own, and ledgers with names of their own on it.
 
+use std::ops::ControlFlow;
 use std::sync::{
     Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
+use payonce_core::{Entry, Event, EventSource, Head, LedgerId, PaymentHash, UnixMillis};
 use payonce_store_postgres::cluster::{Cluster, is_available};
 
 static SHARED: OnceLock<Option<Mutex<Cluster>>> = OnceLock::new();
@@ -23,4 +25,31 @@ pub(crate) fn shared(test: &str) -> Option<MutexGuard<'static, Cluster>> {
 pub(crate) fn fresh_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     format!("ledger-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+pub(crate) const LEDGER: LedgerId = LedgerId::from_bytes([0x5a; 32]);
+
+/// An entry of one event after this head; different tags make different entries.
+pub(crate) fn entry(before: Head, tag: u64) -> Entry {
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(&tag.to_le_bytes());
+    let event = Event::HashHeld { payment_hash: PaymentHash::from_bytes(hash) };
+    Entry::new(before, 1, UnixMillis(tag), &[event]).expect("within the limits")
+}
+
+/// The heads after each entry of the whole log, as an auditor replays it: the chain is checked by the
+/// core's own code, and two entries at one seq, or none, are an error.
+pub(crate) fn heads(source: &impl EventSource) -> Vec<Head> {
+    let mut heads = vec![Head::genesis(source.ledger_id())];
+    payonce_core::history(source, |record| {
+        heads.push(record.after);
+        ControlFlow::Continue(())
+    })
+    .expect("a sound log");
+    heads
+}
+
+/// A tenth in CI, all of it in `.ci/long`.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("PAYONCE_LONG").is_some()
 }
