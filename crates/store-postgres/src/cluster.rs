@@ -189,8 +189,8 @@ impl Cluster {
     fn try_start(&mut self) -> bool {
         let mut command = Command::new("sh");
         // Tells the server's process, waits for the end of its own input, and kills it then.
-        let guard =
-            "\"$0\" -p \"$1\" >>\"$2\" 2>&1 </dev/null & echo $!; read -r _; kill -9 $!; wait";
+        let guard = r#""$0" -p "$1" >>"$2/log" 2>&1 </dev/null & echo $!
+            if read -r _; then kill -9 $!; wait; else kill -9 $!; wait; rm -rf "$2"; fi"#;
         let postgres = binaries().expect("it is installed").join("postgres");
         command.arg("-c").arg(guard).arg(postgres).arg(self.port.to_string());
         command.arg(self.folder.path()).env("PGDATA", self.data()).current_dir("/");
