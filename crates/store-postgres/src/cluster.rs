@@ -265,8 +265,8 @@ impl Cluster {
     pub fn sql(&self, text: &str) -> String {
         let port = self.port.to_string();
         let printed = self.program("psql", |command| {
-            let quiet = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", DATABASE];
-            command.args(quiet).args(["-h", "127.0.0.1", "-p", &port, "-d", DATABASE, "-c", text])
+            let idle = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", DATABASE];
+            command.args(idle).args(["-h", "127.0.0.1", "-p", &port, "-d", DATABASE, "-c", text])
         });
         printed.trim().into()
     }

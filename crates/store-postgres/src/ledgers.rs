@@ -1,6 +1,6 @@
 //! The ledgers of a database: one row each.
 
-use payonce_core::{ChainHash, Head, LedgerId, UnixMillis};
+use payonce_core::{LogHash, Head, LedgerId, UnixMillis};
 use tokio_postgres::{Row, error::SqlState};
 
 use crate::{
@@ -50,7 +50,7 @@ pub(crate) fn hash(place: &str, bytes: &[u8]) -> Result<[u8; 32], PostgresError>
 }
 
 fn head(place: &str, seq: i64, bytes: &[u8]) -> Result<Head, PostgresError> {
-    Ok(Head { seq: seq_of(seq), chain: ChainHash::from_bytes(hash(place, bytes)?) })
+    Ok(Head { seq: seq_of(seq), chain: LogHash::from_bytes(hash(place, bytes)?) })
 }
 
 impl LedgerRow {

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use bitcoin_hashes::{HashEngine, sha256};
 use futures_util::StreamExt;
-use payonce_core::{ChainHash, EntryHeader, Head, Snapshot};
+use payonce_core::{LogHash, EntryHeader, Head, Snapshot};
 use tokio::time::timeout;
 use tokio_postgres::{Row, RowStream};
 
@@ -96,7 +96,7 @@ async fn before(
         None => Ok(base),
         Some(row) => {
             let seq = seq_of(row.get(0));
-            let chain = ChainHash::from_bytes(hash(&place(shared, seq), row.get(1))?);
+            let chain = LogHash::from_bytes(hash(&place(shared, seq), row.get(1))?);
             Ok(Head { seq, chain })
         }
     }
@@ -220,7 +220,7 @@ pub(crate) async fn kept(
     let header = |row: &Row| {
         let seq = seq_of(row.get(0));
         let place = snapshot_place(shared, seq);
-        let chain = ChainHash::from_bytes(hash(&place, row.get(1))?);
+        let chain = LogHash::from_bytes(hash(&place, row.get(1))?);
         let checksum = hash(&place, row.get(2))?;
         Ok(Kept { at: Head { seq, chain }, checksum, chunks: row.get(3) })
     };

@@ -107,7 +107,7 @@ fn fenced(shared: &Shared, name: &str, row: &Row) -> Result<(i64, Head), Postgre
         let (name, expected) = (name.into(), shared.ledger);
         return Err(PostgresError::OtherLedger { name, found, expected });
     }
-    let chain = payonce_core::ChainHash::from_bytes(hash(&place, row.get(2))?);
+    let chain = payonce_core::LogHash::from_bytes(hash(&place, row.get(2))?);
     Ok((row.get(0), Head { seq: seq_of(row.get(1)), chain }))
 }
 

@@ -33,7 +33,7 @@ pub(crate) const LEDGER: LedgerId = LedgerId::from_bytes([0x5a; 32]);
 pub(crate) fn entry(before: Head, tag: u64) -> Entry {
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&tag.to_le_bytes());
-    let event = Event::HashHeld { payment_hash: PaymentHash::from_bytes(hash) };
+    let event = Event::HashBlocked { payment_hash: PaymentHash::from_bytes(hash) };
     Entry::new(before, 1, UnixMillis(tag), &[event]).expect("within the limits")
 }
 
