@@ -1,6 +1,6 @@
 //! The ledgers of a database: one row each.
 
-use payonce_core::{LogHash, Head, LedgerId, UnixMillis};
+use payonce_core::{Head, LedgerId, LogHash, UnixMillis};
 use tokio_postgres::{Row, error::SqlState};
 
 use crate::{

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use bitcoin_hashes::{HashEngine, sha256};
 use futures_util::StreamExt;
-use payonce_core::{LogHash, EntryHeader, Head, Snapshot};
+use payonce_core::{EntryHeader, Head, LogHash, Snapshot};
 use tokio::time::timeout;
 use tokio_postgres::{Row, RowStream};
 

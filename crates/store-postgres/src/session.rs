@@ -213,7 +213,7 @@ where
 {
     while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
         match message {
-            AsyncMessage::NotificationKind(notice) => {
+            AsyncMessage::Notice(notice) => {
                 let text = format!("{}: {}", notice.severity(), notice.message());
                 tracing::warn!(notice = text, detail = notice.detail(), "the server warns");
                 *heard.last_warning.lock().unwrap_or_else(PoisonError::into_inner) = text;

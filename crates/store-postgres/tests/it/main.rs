@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod conformance;
+mod failover;
+mod node;
 mod cuts;
 mod fight;
 mod kills;
