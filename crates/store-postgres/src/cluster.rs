@@ -63,6 +63,15 @@ fn binaries() -> Option<PathBuf> {
     places.into_iter().find(|place: &PathBuf| place.join("initdb").is_file())
 }
 
+/// Where clusters are kept: in memory if there is plenty, since a kill of the server loses nothing there
+/// either, and a sync costs nothing.
+fn place() -> PathBuf {
+    const PLENTY: u64 = 2 << 30;
+    let memory = PathBuf::from("/dev/shm");
+    let free = rustix::fs::statvfs(&memory).map_or(0, |stat| stat.f_bavail * stat.f_frsize);
+    if free >= PLENTY { memory } else { std::env::temp_dir() }
+}
+
 /// A user and a group that PostgreSQL runs as, where this process is root's, whom it refuses.
 fn unprivileged(folder: &Path) -> Option<(u32, u32)> {
     let own = fs::metadata(folder).expect("it was just made").uid();
@@ -113,7 +122,7 @@ impl Cluster {
     }
 
     fn empty() -> Self {
-        let folder = tempfile::tempdir().expect("a directory for temporary files");
+        let folder = tempfile::tempdir_in(place()).expect("a directory for temporary files");
         let user = unprivileged(folder.path());
         if let Some((user, group)) = user {
             std::os::unix::fs::chown(folder.path(), Some(user), Some(group)).expect("as root");

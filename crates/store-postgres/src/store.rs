@@ -164,6 +164,10 @@ impl PostgresStore {
         Ok(self.shared.wait(writing::release(shared, fence, head))?)
     }
 
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     fn check_usable(&self) -> Result<(), StoreError> {
         match &self.health {
             Health::Opened | Health::Writer(_) => Ok(()),

@@ -2,11 +2,13 @@
 
 mod bad_input;
 mod conformance;
-mod failover;
-mod node;
 mod cuts;
+mod failover;
 mod fight;
+mod following;
 mod kills;
+mod node;
+mod ordering;
 mod proxy;
 mod replication;
 mod support;

@@ -8,9 +8,9 @@ use std::{
 };
 
 use payonce_core::{
-    Answer, ClaimPart, Dispatch, DispatchReply, ExecuteError, FailPart, Failure, FinalizePart, Head,
-    Ledger, MaxFee, Msat, NewPart, Opening, PartId, Pay, PaymentHash, PaymentId, Preimage, Remember,
-    Request, RetryPolicy, UnixMillis, WithdrawPart,
+    Answer, ClaimPart, Dispatch, DispatchReply, ExecuteError, FailPart, Failure, FinalizePart,
+    Head, Ledger, MaxFee, Msat, NewPart, Opening, PartId, Pay, PaymentHash, PaymentId, Preimage,
+    Remember, Request, RetryPolicy, UnixMillis, WithdrawPart,
 };
 use payonce_store_postgres::PostgresStore;
 
@@ -177,10 +177,28 @@ impl Machine {
         Stopped::Done
     }
 
+    /// Pays what was taken into the ledger and is not paid.
+    pub(crate) fn pay_what_is_due(&mut self) -> Stopped {
+        let due = self.ledger.query(|state| state.due(NOW)).expect("it answers");
+        for due in due {
+            let bytes = due.id.as_bytes()[..8].try_into().expect("8 bytes");
+            match self.drive(&Order::nth(u64::from_le_bytes(bytes))) {
+                Ok(true) => {}
+                Ok(false) => return Stopped::ShutOut,
+                Err(error) => return Stopped::Ledger(error),
+            }
+        }
+        Stopped::Done
+    }
+
     /// Whether it may go on.
     fn pay_one(&mut self, order: &Order) -> Result<bool, String> {
+        answer(self.ledger.execute(Pay::new(order.id, order.request()), NOW))?;
+        self.drive(order)
+    }
+
+    fn drive(&mut self, order: &Order) -> Result<bool, String> {
         let id = order.id;
-        answer(self.ledger.execute(Pay::new(id, order.request()), NOW))?;
         loop {
             let due = self.ledger.query(|state| state.remaining(&id));
             let due = due.map_err(|error| error.to_string())?;
