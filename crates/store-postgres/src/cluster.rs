@@ -271,6 +271,7 @@ impl Cluster {
     ///
     /// # Panics
     /// If one fails.
+    #[expect(clippy::must_use_candidate, reason = "most statements are run for what they do")]
     pub fn sql(&self, text: &str) -> String {
         let port = self.port.to_string();
         let printed = self.program("psql", |command| {

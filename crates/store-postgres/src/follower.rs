@@ -101,9 +101,10 @@ impl Follower {
         if stored == read {
             return Ok(stored);
         }
-        let outcome = match stored.seq > read.seq {
-            true => self.fold.run(&self.store, stored),
-            false => Err(ReplayError::HeadDiffers { replayed: read, stored }),
+        let outcome = if stored.seq > read.seq {
+            self.fold.run(&self.store, stored)
+        } else {
+            Err(ReplayError::HeadDiffers { replayed: read, stored })
         };
         if outcome.is_err() {
             // Folded in part, or of another history.

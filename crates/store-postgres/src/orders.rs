@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use payonce_core::{
     EventStore, ExecuteError, Ledger, LedgerError, MaxFee, Msat, NodeId, Notification,
-    NotificationId, NotificationKind, Pay, PaymentHash, PaymentId, Preimage, Remember, Request,
-    RetryPolicy, UnixMillis,
+    NotificationKind, Pay, PaymentHash, PaymentId, Preimage, Remember, Request, RetryPolicy,
+    UnixMillis,
 };
 use tokio_postgres::Row;
 

@@ -67,7 +67,8 @@ async fn durably<T>(
 /// must confirm for it, it has confirmed for the head.
 pub(crate) async fn fence(shared: Arc<Shared>) -> Result<(i64, Head), PostgresError> {
     let mut slot = shared.writer.lock().await;
-    let outcome = try_fence(&shared, connected(&shared.config, &mut slot).await?).await;
+    let session = connected(&shared.config, &mut slot).await?;
+    let outcome = Box::pin(try_fence(&shared, session)).await;
     if outcome.is_err() {
         *slot = None;
     }

@@ -65,7 +65,9 @@ fn take_over_once(primary: &mut Cluster, standby: &mut Cluster, node: &Node, rou
     // The old machine comes back with all it knows, and may do nothing any more.
     let (mut old, stopped) = active.join().expect("no panic");
     match stopped {
-        Stopped::ShutOut | Stopped::Ledger(_) => {}
+        Stopped::ShutOut => {}
+        // Unknown, and said so, never a refusal that would be told to a user.
+        Stopped::Ledger(error) => assert!(!error.is_empty()),
         Stopped::Done => panic!("the old machine paid everything before the takeover"),
     }
     let before = node.paid();
