@@ -24,7 +24,7 @@ const DATABASE: &str = "postgres";
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
-max_connections = 60
+max_connections = 90
 shared_buffers = 32MB
 wal_level = replica
 max_wal_senders = 8
@@ -112,7 +112,16 @@ impl Cluster {
     /// If that fails: a test cannot go on.
     #[must_use]
     pub fn start() -> Self {
-        let mut cluster = Self::empty();
+        Self::start_in(&place())
+    }
+
+    /// As [`start`](Self::start), in a folder under this one.
+    ///
+    /// # Panics
+    /// If that fails.
+    #[must_use]
+    pub fn start_in(place: &Path) -> Self {
+        let mut cluster = Self::empty(place);
         cluster.program("initdb", |command| {
             command.args(["--no-sync", "-U", DATABASE, "-E", "UTF8", "--locale=C", "-A", "trust"])
         });
@@ -121,8 +130,8 @@ impl Cluster {
         cluster
     }
 
-    fn empty() -> Self {
-        let folder = tempfile::tempdir_in(place()).expect("a directory for temporary files");
+    fn empty(place: &Path) -> Self {
+        let folder = tempfile::tempdir_in(place).expect("a directory for temporary files");
         let user = unprivileged(folder.path());
         if let Some((user, group)) = user {
             std::os::unix::fs::chown(folder.path(), Some(user), Some(group)).expect("as root");
@@ -281,6 +290,26 @@ impl Cluster {
         printed.trim().into()
     }
 
+    /// How often a second so many clients of `pgbench` run a statement, each as a transaction of its own.
+    ///
+    /// # Panics
+    /// If it is not installed, or prints something else.
+    #[must_use]
+    pub fn inserts_a_second(&self, statement: &str, clients: u64, seconds: u64) -> f64 {
+        let script = self.folder.path().join("statement.sql");
+        fs::write(&script, statement).expect("writable");
+        let (port, seconds) = (self.port.to_string(), seconds.to_string());
+        let clients = clients.to_string();
+        let printed = self.program("pgbench", |command| {
+            let server = ["-h", "127.0.0.1", "-U", DATABASE, "-p", &port, "-n", "-M", "prepared"];
+            command.args(server).args(["-c", &clients, "-T", &seconds, "-f"]).arg(&script);
+            command.arg(DATABASE)
+        });
+        let rate = printed.lines().find_map(|line| line.strip_prefix("tps = "));
+        let rate = rate.and_then(|rest| rest.split(' ').next()?.parse().ok());
+        rate.expect("pgbench tells its rate")
+    }
+
     /// Waits until a statement prints this.
     ///
     /// # Panics
@@ -302,7 +331,7 @@ impl Cluster {
     /// If that fails.
     #[must_use]
     pub fn standby(&self, name: &str) -> Self {
-        let mut standby = Self::empty();
+        let mut standby = Self::empty(&place());
         let source = format!("{} application_name={name}", self.address());
         let data = standby.data();
         standby.program("pg_basebackup", |command| {
