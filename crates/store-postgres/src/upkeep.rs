@@ -181,6 +181,19 @@ async fn try_drop(
     fence: i64,
     base: Head,
 ) -> Result<(), PostgresError> {
+    if shared.row(session).await?.base != Some(base) {
+        // Read back before anything is dropped for it, and while appends go on.
+        let kept = reading::kept(shared, session, base.seq, base.seq).await?;
+        let sound = match kept.first().filter(|kept| kept.at == base) {
+            Some(kept) => reading::state(shared, session, kept).await?.is_some(),
+            None => false,
+        };
+        if !sound {
+            // Who may not drop is told that instead.
+            let row = shared.row(session).await?;
+            return Err(if row.fence == fence { missing(base) } else { row.fenced() });
+        }
+    }
     run(shared, session, "begin").await?;
     end(shared, session, set_base(shared, session, fence, base).await).await?;
     loop {
@@ -190,6 +203,10 @@ async fn try_drop(
             return Ok(());
         }
     }
+}
+
+fn missing(base: Head) -> PostgresError {
+    PostgresError::Missing { needed: "readable snapshot", requested: base.seq }
 }
 
 async fn set_base(
@@ -202,16 +219,14 @@ async fn set_base(
     if row.base == Some(base) {
         return Ok(());
     }
-    let missing = PostgresError::Missing { needed: "readable snapshot", requested: base.seq };
     let is_covered = row.base.is_some_and(|present| base.seq <= present.seq);
     if base.seq == 0 || is_covered || !reading::contains(shared, session, base).await? {
-        return Err(missing);
+        return Err(missing(base));
     }
-    // Read back before anything is dropped for it.
+    // It was read back, and nobody but this writer's own snapshots can have removed it since.
     let kept = reading::kept(shared, session, base.seq, base.seq).await?;
-    let Some(kept) = kept.first().filter(|kept| kept.at == base) else { return Err(missing) };
-    if reading::state(shared, session, kept).await?.is_none() {
-        return Err(missing);
+    if kept.first().is_none_or(|kept| kept.at != base) {
+        return Err(missing(base));
     }
     let text = "update payonce.ledgers set base_seq = $2, base_hash = $3 where number = $1";
     let (seq, chain) = (to_column(base.seq)?, base.chain.as_bytes().as_slice());

@@ -209,16 +209,32 @@ pub(crate) async fn append(
     batches: Vec<Batch>,
 ) -> Result<Instant, PostgresError> {
     let mut slot = shared.writer.lock().await;
-    let mut sent = Instant::now();
+    let (mut sent, mut written) = (Instant::now(), 0);
     for batch in batches {
-        let session = connected(&shared.config, &mut slot).await?;
-        sent = Instant::now();
-        if let Err(error) = append_batch(&shared, session, fence, &batch).await {
+        let appended = async {
+            let session = connected(&shared.config, &mut slot).await?;
+            sent = Instant::now();
+            append_batch(&shared, session, fence, &batch).await
+        };
+        if let Err(error) = appended.await {
             *slot = None;
-            return Err(error);
+            return Err(partly(error, written));
         }
+        written += batch.seqs.len();
     }
     Ok(sent)
+}
+
+/// A refusal says that nothing was written. Where a batch went as several statements and some of them
+/// were, it may not: a caller would take payments for refused that are recorded.
+fn partly(error: PostgresError, written: usize) -> PostgresError {
+    match error {
+        PostgresError::NotNext { .. } | PostgresError::Fenced { .. } if written > 0 => {
+            let cause = format!("its first {written} entries were written, and then: {error}");
+            PostgresError::Failed { doing: "an append", cause }
+        }
+        other => other,
+    }
 }
 
 /// One statement: the head moves and the entries stand, or neither.
@@ -295,12 +311,13 @@ async fn confirm_by(
     let doing = "confirming the writer";
     let text = format!(
         "update payonce.ledgers set seen_at = {seen_at} \
-         where number = $1 and fence = $2 and head_seq = $3 and {}",
+         where number = $1 and fence = $2 and head_seq = $3 and head_hash = $4 and {}",
         guard(shared, session.process)
     );
     let statement = session.statement(&shared.config, doing, &text).await?;
     let seq = to_column(head.seq)?;
-    let params: Params<'_> = &[&shared.number, &fence, &seq];
+    let chain = head.chain.as_bytes().as_slice();
+    let params: Params<'_> = &[&shared.number, &fence, &seq, &chain];
     let asked = session.client.execute(&statement, params);
     match durably(shared, session, doing, asked).await? {
         0 => Err(why_refused(shared, session, Some((fence, head))).await?),

@@ -8,7 +8,7 @@ use payonce_store_postgres::{
     cluster::{Cluster, is_available},
 };
 
-use crate::support::{LEDGER, entry, fresh_name, shared};
+use crate::support::{LEDGER, entry, fresh_name, large_entry, shared};
 
 fn refused<T: std::fmt::Debug>(outcome: Result<T, PostgresError>, says: &[&str]) -> PostgresError {
     let error = outcome.expect_err("it is refused");
@@ -210,6 +210,39 @@ fn a_head_edited_by_hand_ends_the_writer() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Taken over between two statements of one batch: what was written is not told as refused.
+#[test]
+fn a_batch_of_which_some_was_written_is_not_told_as_refused() {
+    let Some(config) = shared("a large batch").map(|cluster| cluster.config()) else { return };
+    let name = fresh_name();
+    let mut store = PostgresStore::create(config.clone(), &name, LEDGER).expect("a new ledger");
+    let mut head = store.fence().expect("the fence").head;
+    let cluster = shared("a takeover").expect("it runs");
+    let number = cluster.sql(&format!("select number from payonce.ledgers where name = '{name}'"));
+    cluster.sql(&format!(
+        "create function public.take_over() returns trigger language plpgsql as $$ begin \
+           update payonce.ledgers set fence = fence + 1, holder = 'thief' where number = {number}; \
+           return null; end $$; \
+         create trigger take_over after insert on payonce.entries for each row \
+           when (NEW.ledger = {number}) execute function public.take_over()"
+    ));
+    drop(cluster);
+    let mut batch = Vec::new();
+    while batch.len() < 6 {
+        let entry = large_entry(head, 1 + batch.len() as u64);
+        head = entry.after();
+        batch.push(entry);
+    }
+    let error = store.append(&batch).expect_err("taken over from");
+    let is_unknown = matches!(&error, StoreError::Backend(_));
+    assert!(is_unknown && error.to_string().contains("thief"), "{error}");
+    assert!(matches!(store.head(), Err(StoreError::Poisoned { .. })));
+    let store = PostgresStore::open(config, &name).expect("open");
+    let held = crate::support::heads(&store).len() - 1;
+    assert!(0 < held && held < 6, "{held} entries were written");
+    shared("an end").expect("it runs").sql("drop trigger take_over on payonce.entries");
 }
 
 #[test]

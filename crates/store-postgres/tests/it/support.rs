@@ -37,6 +37,13 @@ pub(crate) fn entry(before: Head, tag: u64) -> Entry {
     Entry::new(before, 1, UnixMillis(tag), &[event]).expect("within the limits")
 }
 
+/// An entry of nearly a mebibyte.
+pub(crate) fn large_entry(before: Head, tag: u64) -> Entry {
+    let event = Event::HashBlocked { payment_hash: PaymentHash::from_bytes([7; 32]) };
+    let events = vec![event; 30_000];
+    Entry::new(before, 1, UnixMillis(tag), &events).expect("within the limits")
+}
+
 /// The heads after each entry of the whole log, as an auditor replays it: the chain is checked by the
 /// core's own code, and two entries at one seq, or none, are an error.
 pub(crate) fn heads(source: &impl EventSource) -> Vec<Head> {
