@@ -4,6 +4,7 @@ pub(crate) mod base;
 pub(crate) mod copy;
 pub(crate) mod ledger;
 pub(crate) mod ledger_error;
+pub(crate) mod listing;
 pub(crate) mod machine;
 pub(crate) mod opening;
 pub(crate) mod records;
