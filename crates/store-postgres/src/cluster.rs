@@ -5,7 +5,10 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     net::TcpListener,
-    os::unix::{fs::MetadataExt, process::CommandExt},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     thread,
@@ -181,6 +184,27 @@ impl Cluster {
         let rule = "host all all 127.0.0.1/32 scram-sha-256\n";
         fs::write(self.data().join("pg_hba.conf"), rule).expect("writable");
         self.reload();
+    }
+
+    /// Makes the server speak TLS, from its next start on, with this certificate and key, in PEM. Gives
+    /// the file that holds the certificate.
+    ///
+    /// # Panics
+    /// If they cannot be written.
+    #[must_use]
+    pub fn encrypt(&self, certificate: &str, key: &str) -> PathBuf {
+        let write = |name: &str, text: &str| {
+            let file = self.data().join(name);
+            fs::write(&file, text).expect("writable");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("our own");
+            if let Some((user, group)) = self.user {
+                std::os::unix::fs::chown(&file, Some(user), Some(group)).expect("as root");
+            }
+            file
+        };
+        write("server.key", key);
+        self.configure("ssl = on");
+        write("server.crt", certificate)
     }
 
     /// Makes a running server read `postgresql.conf` again.

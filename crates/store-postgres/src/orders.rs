@@ -42,6 +42,31 @@ const TELL: &str = "with ordered as (select ledger, payment_id from payonce.orde
 ///   balance: so each is booked once.
 ///
 /// A failure can be followed by *sent* (a correction): book each outcome by itself, in the order of seq.
+///
+/// Withdrawing and ordering are one transaction:
+///
+/// ```sql
+/// begin;
+/// update balances set msat = msat - 50500 where customer = 7; -- the amount and the highest fee
+/// insert into payonce.orders
+///   (ledger, payment_id, payment_hash, amount_msat, max_fee_msat, attempts, instructions)
+///   select number, $1, $2, 50000, 500, 5, $3 from payonce.ledgers where name = 'node-7';
+/// commit;
+/// ```
+///
+/// and so are booking what came of it and noting that it is booked:
+///
+/// ```sql
+/// begin;
+/// update payonce.outcomes set booked_at = now()
+///   where ledger = $1 and seq = $2 and booked_at is null
+///   returning payment_id, outcome, amount_msat, fee_msat;
+/// -- Only if that gave a row: after 'failed' the whole comes back, after 'sent' what was not spent.
+/// update balances set msat = msat + $3 where customer = 7;
+/// commit;
+/// ```
+///
+/// A sum that is null is not known: look at the payment before anything comes back.
 #[derive(Debug)]
 pub struct Orders {
     shared: Arc<Shared>,

@@ -83,6 +83,48 @@ fn a_wrong_password_is_told_as_such() {
 }
 
 #[test]
+fn an_encrypted_connection_is_to_a_server_whose_certificate_is_trusted() {
+    if !is_available("TLS") {
+        return;
+    }
+    let certificate = || {
+        let names = vec!["127.0.0.1".to_owned()];
+        rcgen::generate_simple_self_signed(names).expect("a certificate")
+    };
+    let (own, other) = (certificate(), certificate());
+    let mut cluster = Cluster::start();
+    let trusted = cluster.encrypt(&own.cert.pem(), &own.signing_key.serialize_pem());
+    cluster.kill();
+    cluster.start_again();
+    let config = || -> Config {
+        format!("{} sslmode=require", cluster.address()).parse().expect("an address")
+    };
+    let name = fresh_name();
+    let mut store = PostgresStore::create(config().root_certificates(&trusted), &name, LEDGER)
+        .expect("the certificate is trusted");
+    let head = store.fence().expect("the fence").head;
+    store.append(&[entry(head, 1)]).expect("appended");
+    let encrypted = "select count(*) > 0 from pg_stat_ssl join pg_stat_activity using (pid) \
+                     where ssl and application_name = 'payonce'";
+    assert_eq!(cluster.sql(encrypted), "t");
+    // Somebody else's certificate, the system's, none at all.
+    let directory = tempfile::tempdir().expect("a directory for temporary files");
+    let wrong = directory.path().join("wrong.pem");
+    std::fs::write(&wrong, other.cert.pem()).expect("writable");
+    let empty = directory.path().join("empty.pem");
+    std::fs::write(&empty, "").expect("writable");
+    for distrusting in [
+        config().root_certificates(wrong),
+        config(),
+        config().root_certificates(empty),
+        config().root_certificates(directory.path().join("absent.pem")),
+    ] {
+        let error = refused(PostgresStore::open(distrusting, &name), &["TLS"]);
+        assert!(matches!(error, PostgresError::Tls { .. }), "{error}");
+    }
+}
+
+#[test]
 fn names_are_checked() {
     let Some(config) = shared("names").map(|cluster| cluster.config()) else { return };
     let name = fresh_name();

@@ -11,4 +11,5 @@ mod node;
 mod ordering;
 mod proxy;
 mod replication;
+mod rights;
 mod support;
