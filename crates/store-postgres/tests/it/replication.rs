@@ -83,7 +83,7 @@ fn a_commit_that_no_standby_has_is_unknown() {
         primary.reload();
         primary.wait_for("show synchronous_standby_names", STANDBY);
         // Nobody takes over while no standby confirms.
-        let impatient = config(&primary).limit(Duration::from_millis(500));
+        let impatient = config(&primary).limit(Duration::from_secs(3));
         let mut early = PostgresStore::open(impatient, NAME).expect("open");
         let refused = early.fence().expect_err("no standby confirms");
         assert!(matches!(refused, StoreError::Backend(_)), "{way}: {refused}");
@@ -116,7 +116,7 @@ fn a_writer_on_a_replaced_primary_cannot_confirm_itself() {
     }
     let (primary, standby) = pair();
     drop(PostgresStore::create(config(&primary), NAME, LEDGER).expect("a new ledger"));
-    let quick = config(&primary).confirm_within(Duration::ZERO).limit(Duration::from_secs(1));
+    let quick = config(&primary).confirm_within(Duration::ZERO).limit(Duration::from_secs(4));
     let (mut old, head) = writer(quick);
     let acknowledged = entry(head, 1);
     old.append(std::slice::from_ref(&acknowledged)).expect("the standby is there");
