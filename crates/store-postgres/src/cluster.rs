@@ -33,6 +33,7 @@ wal_level = replica
 max_wal_senders = 8
 wal_keep_size = 64MB
 hot_standby = on
+dynamic_shared_memory_type = mmap
 wal_receiver_status_interval = 1s
 wal_retrieve_retry_interval = 100ms
 log_min_messages = warning
