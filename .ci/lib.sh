@@ -51,6 +51,8 @@ install_tools() {
   pkg-config --exists fuse3 2>/dev/null || missing+=(libfuse3-dev)
   command -v fusermount3 >/dev/null || missing+=(fuse3)
   command -v mkfs.ext4 >/dev/null || missing+=(e2fsprogs)
+  # The servers of payonce-store-postgres's tests, which start their own.
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
   [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
   cargo fmt --version || rustup component add rustfmt
   cargo clippy --version || rustup component add clippy

@@ -72,6 +72,7 @@ pub use crate::{
     },
     event::status::{FailureReason, Status, StatusKind},
     ledger::base::{BaseCheck, CheckedBase, check_base},
+    ledger::copy::{CopyError, copy},
     ledger::ledger::{Answers, ExecuteError, Ledger},
     ledger::ledger_error::{LedgerError, PoisonedBy},
     ledger::listing::{ListError, list},

@@ -1,6 +1,7 @@
 //! The log and the state together: the machine, replay, opening, recovery.
 
 pub(crate) mod base;
+pub(crate) mod copy;
 pub(crate) mod ledger;
 pub(crate) mod ledger_error;
 pub(crate) mod listing;

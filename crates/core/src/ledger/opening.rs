@@ -1,6 +1,7 @@
 //! Opening a log: what its writer says of itself, and the fold up to its head.
 
 use alloc::string::{String, ToString};
+use core::ops::ControlFlow;
 
 use crate::{
     base::amount::UnixMillis,
@@ -12,7 +13,8 @@ use crate::{
     ledger::recovery::Recovery,
     ledger::replay::Replay,
     ledger::replay_error::ReplayError,
-    log::store::{EventStore, Exclusion, Fence, Snapshot, StoreError},
+    log::entry::EntryHeader,
+    log::store::{EventSource, EventStore, Exclusion, Fence, Snapshot, StoreError},
     state::relay::{Relay, in_turn},
     state::state::State,
 };
@@ -79,6 +81,32 @@ impl From<StoreError> for OpenError {
     }
 }
 
+/// Becomes the writer, if nobody else can be one.
+fn fence(store: &mut impl EventStore, opening: &Opening) -> Result<Fence, OpenError> {
+    if store.exclusion() == Exclusion::None && !opening.single_writer {
+        return Err(OpenError::NoExclusion);
+    }
+    Ok(store.fence()?)
+}
+
+/// Whether a log leads from one head to a later one: their chain alone is computed. A head that lies
+/// before the base is not known to be of the log.
+fn leads_to(store: &(impl EventSource + ?Sized), from: Head, to: Head) -> Result<bool, StoreError> {
+    let mut head = from;
+    let walked = store.replay(from.seq + 1, &mut |entry| {
+        let header = EntryHeader::read(entry.bytes);
+        let Some(header) = header.ok().filter(|header| header.first_seq == head.seq + 1) else {
+            return ControlFlow::Break(());
+        };
+        head = Head { seq: header.last_seq(), chain: head.chain.extend(entry.bytes) };
+        if head.seq < to.seq { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    match walked {
+        Err(StoreError::Missing { .. }) => Ok(false),
+        walked => walked.map(|()| head == to),
+    }
+}
+
 impl<S: EventStore> Ledger<S> {
     /// Opens a log for writing: fences it, replays it, records the opening, and asks for what
     /// became of everything that is out.
@@ -101,13 +129,57 @@ impl<S: EventStore> Ledger<S> {
         relay: Relay,
         run: impl FnOnce(&mut Replay, &S, Head) -> Result<(), ReplayError>,
     ) -> Result<Recovery<S>, OpenError> {
-        if store.exclusion() == Exclusion::None && !opening.single_writer {
-            return Err(OpenError::NoExclusion);
-        }
-        let Fence { head: stored, number } = store.fence()?;
+        let fence = fence(&mut store, opening)?;
+        let stored = fence.head;
         let mut replay = Self::nearest(&store, opening, relay)?.watch(opening.known_head);
         run(&mut replay, &store, stored)?;
         let restored = !replay.contains_known();
+        Self::opened(store, replay, fence, restored, opening, now)
+    }
+
+    /// As [`open`](Self::open), from a fold that was kept warm: a follower's, which has read nearly
+    /// all that there is, so that taking over costs what follows alone. A fold that is not of the
+    /// store's log, or ahead of it (of a primary whose end was lost), is not used: then this is
+    /// [`open`](Self::open).
+    ///
+    /// # Errors
+    /// [`OpenError`] when the log is damaged or the store fails.
+    pub fn open_from(
+        mut store: S,
+        warm: Replay,
+        opening: &Opening,
+        now: UnixMillis,
+    ) -> Result<Recovery<S>, OpenError> {
+        let fence = fence(&mut store, opening)?;
+        let (stored, at) = (fence.head, warm.state().head());
+        let known = opening.known_head;
+        let is_of_the_log = warm.state().ledger_id() == store.ledger_id()
+            && at.seq <= stored.seq
+            && leads_to(&store, at, stored)?;
+        let behind = known.filter(|known| known.seq < at.seq);
+        let mut replay = if is_of_the_log {
+            // What lies before the fold is looked for in the log, what follows by the fold.
+            warm.watch(known.filter(|known| known.seq >= at.seq))
+        } else {
+            Self::nearest(&store, opening, in_turn)?.watch(known)
+        };
+        replay.run(&store, stored)?;
+        let mut restored = !replay.contains_known();
+        if is_of_the_log && let Some(known) = behind {
+            restored |= !leads_to(&store, known, at)?;
+        }
+        Self::opened(store, replay, fence, restored, opening, now)
+    }
+
+    /// Records the opening of a log that was replayed to its end.
+    fn opened(
+        store: S,
+        replay: Replay,
+        Fence { head: stored, number }: Fence,
+        restored: bool,
+        opening: &Opening,
+        now: UnixMillis,
+    ) -> Result<Recovery<S>, OpenError> {
         let state = replay.finish(stored)?;
         state.check_base(&store)?;
         let (program, holder) = (opening.program.as_str(), opening.holder.as_str());

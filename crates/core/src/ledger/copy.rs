@@ -1,0 +1,163 @@
+//! Copying a ledger from one store to another: the same bytes, the same head.
+
+use alloc::vec::Vec;
+use core::{mem, ops::ControlFlow};
+
+use crate::{
+    base::head::Head,
+    base::ids::LedgerId,
+    base::wire::DecodeError,
+    log::entry::Entry,
+    log::store::{EventSource, EventStore, StoreError},
+};
+
+/// How many bytes of entries are held at a time, an entry more at most.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Why a ledger was not copied, or not to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyError {
+    /// The target is of another ledger: it must be created with the id of the source.
+    #[error("the target is of ledger {found}, not of {expected}: create it with that id")]
+    OtherLedger {
+        /// The ledger of the target.
+        found: LedgerId,
+        /// The ledger of the source.
+        expected: LedgerId,
+    },
+    /// The target is not at an entry's end of the source: it is no earlier part of the same log.
+    #[error(
+        "the target ends at {at}, which is no entry's end of the source: copy into an empty one"
+    )]
+    NotAPrefix {
+        /// The head of the target.
+        at: Head,
+    },
+    /// The source no longer has what the target lacks.
+    #[error("the source has dropped its history up to seq {base}, and the target ends at {at}")]
+    Dropped {
+        /// The seq of the base of the source.
+        base: u64,
+        /// The head of the target.
+        at: Head,
+    },
+    /// What the source holds is no entry, or not the next one.
+    #[error("the source is damaged after {after}: {error}")]
+    Entry {
+        /// The end of the entry before.
+        after: Head,
+        /// What is wrong.
+        error: DecodeError,
+    },
+    /// The source ended elsewhere than where it says that it ends.
+    #[error("the entries lead to {copied}, but the source ends at {expected}")]
+    HeadDiffers {
+        /// The head of the target.
+        copied: Head,
+        /// The head of the source.
+        expected: Head,
+    },
+    /// A store failed. What was appended to the target is an earlier part of the source: the copy can
+    /// be taken up once the target was opened again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Appends to the target what the source has and the target lacks, byte for byte, and gives their
+/// common head. The target was created with the source's ledger id, and is empty or an earlier part of
+/// the same log: so a copy that was interrupted is taken up where it was left. It is fenced first. The
+/// source must not be written to any more, or the copy is of its beginning alone; from here on one of
+/// the two is the ledger and the other one is not.
+///
+/// # Errors
+/// [`CopyError`]; the source is as it was.
+pub fn copy(
+    source: &(impl EventSource + ?Sized),
+    target: &mut (impl EventStore + ?Sized),
+) -> Result<Head, CopyError> {
+    let (found, expected) = (target.ledger_id(), source.ledger_id());
+    if found != expected {
+        return Err(CopyError::OtherLedger { found, expected });
+    }
+    let (end, begin) = (source.head()?, target.fence()?.head);
+    check_prefix(source, begin)?;
+    let mut copied = begin;
+    let mut batch = Batch::default();
+    let mut failed = None;
+    source.replay(begin.seq + 1, &mut |stored| {
+        let entry = Entry::from_stored(copied, stored.bytes.to_vec());
+        let outcome = match entry {
+            Ok(entry) => {
+                copied = entry.after();
+                batch.push(entry, target)
+            }
+            Err(error) => Err(CopyError::Entry { after: copied, error }),
+        };
+        match outcome {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    batch.flush(target)?;
+    if copied == end { Ok(end) } else { Err(CopyError::HeadDiffers { copied, expected: end }) }
+}
+
+/// Entries on their way.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<Entry>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn push(
+        &mut self,
+        entry: Entry,
+        target: &mut (impl EventStore + ?Sized),
+    ) -> Result<(), CopyError> {
+        self.bytes += entry.bytes().len();
+        self.entries.push(entry);
+        if self.bytes >= BATCH_BYTES { self.flush(target) } else { Ok(()) }
+    }
+
+    fn flush(&mut self, target: &mut (impl EventStore + ?Sized)) -> Result<(), CopyError> {
+        self.bytes = 0;
+        Ok(target.append(&mem::take(&mut self.entries))?)
+    }
+}
+
+/// Demands that the source's log leads through this head: an empty target is where it begins, any
+/// other must end where an entry of it ends, with the same chain.
+fn check_prefix(source: &(impl EventSource + ?Sized), at: Head) -> Result<(), CopyError> {
+    let base = source.base()?.map_or_else(|| Head::genesis(source.ledger_id()), |base| base.at);
+    if at.seq < base.seq {
+        return Err(CopyError::Dropped { base: base.seq, at });
+    }
+    let mut head = base;
+    let mut failed = None;
+    if at != base {
+        source.replay(base.seq + 1, &mut |stored| {
+            match Entry::from_stored(head, stored.bytes.to_vec()) {
+                Ok(entry) => head = entry.after(),
+                Err(error) => failed = Some(CopyError::Entry { after: head, error }),
+            }
+            if failed.is_none() && head.seq < at.seq {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+    }
+    match failed {
+        Some(error) => Err(error),
+        None if head == at => Ok(()),
+        None => Err(CopyError::NotAPrefix { at }),
+    }
+}

@@ -1,0 +1,126 @@
+//! A network that can be cut: a TCP proxy that lets so many bytes through and no more.
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    ToServer,
+    ToClient,
+}
+
+/// What happens once no more may go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Both sides see the connection end.
+    Closed,
+    /// Neither sees anything any more.
+    Silent,
+}
+
+#[derive(Default)]
+struct Wire {
+    passed: [usize; 2],
+    cut: Option<(Way, usize, End)>,
+    /// Nothing goes through any more.
+    is_cut: bool,
+    /// What was silenced is neither read nor closed.
+    silenced: Vec<TcpStream>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    pub(crate) port: u16,
+    wire: Arc<Mutex<Wire>>,
+}
+
+impl Proxy {
+    pub(crate) fn to(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let proxy = Self { port, wire: Arc::default() };
+        let own = proxy.clone();
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let server = TcpStream::connect(("127.0.0.1", server)).expect("the server");
+                own.clone().join(&client, &server, Way::ToServer);
+                own.clone().join(&server, &client, Way::ToClient);
+            }
+        });
+        proxy
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Wire> {
+        self.wire.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many bytes went each way so far: to the server, to the client.
+    pub(crate) fn passed(&self) -> [usize; 2] {
+        self.lock().passed
+    }
+
+    /// Lets so many more bytes through this way, on all connections together.
+    pub(crate) fn cut_after(&self, way: Way, bytes: usize, end: End) {
+        self.lock().cut = Some((way, bytes, end));
+    }
+
+    pub(crate) fn mend(&self) {
+        let mut wire = self.lock();
+        wire.cut = None;
+        wire.is_cut = false;
+        for stream in wire.silenced.drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn join(self, from: &TcpStream, to: &TcpStream, way: Way) {
+        let clone = |stream: &TcpStream| stream.try_clone().expect("descriptors");
+        let (mut from, mut to) = (clone(from), clone(to));
+        to.set_nodelay(true).expect("a socket");
+        thread::spawn(move || {
+            let mut bytes = [0; 4_096];
+            while let Ok(read @ 1..) = from.read(&mut bytes) {
+                let (allowed, end) = self.allow(way, read);
+                if to.write_all(&bytes[..allowed]).is_err() {
+                    break;
+                }
+                match end {
+                    None => {}
+                    Some(End::Closed) => break,
+                    Some(End::Silent) => {
+                        self.lock().silenced.extend([from, to]);
+                        return;
+                    }
+                }
+            }
+            let _ = from.shutdown(Shutdown::Both);
+            let _ = to.shutdown(Shutdown::Both);
+        });
+    }
+
+    /// How many of so many bytes may pass, and what happens then, if it is the end.
+    fn allow(&self, way: Way, bytes: usize) -> (usize, Option<End>) {
+        let mut guard = self.lock();
+        let wire = &mut *guard;
+        let (allowed, end) = match &mut wire.cut {
+            Some((cut, left, end)) if *cut == way => {
+                let allowed = bytes.min(*left);
+                *left -= allowed;
+                // Cut where it is asked for, and not at the next byte.
+                let end = (*left == 0).then_some(*end);
+                wire.is_cut |= end.is_some();
+                (allowed, end)
+            }
+            // What goes the other way has nobody to go to.
+            Some((_, _, end)) if wire.is_cut => (0, Some(*end)),
+            _ => (bytes, None),
+        };
+        wire.passed[way as usize] += allowed;
+        (allowed, end)
+    }
+}
