@@ -7,15 +7,16 @@ use payonce_core::{
     Answer, Dispatch, DispatchRefusal, DispatchReply, EventStore, Msat, NewPart, PartId,
     PartStatus, Payment, PaymentId, Request, Status, Target, UnixMillis, WithdrawPart,
 };
-use payonce_runtime::{CallError, Unavailable};
+use payonce_runtime::CallError;
 
 use crate::{
     border,
     engine::{Engine, EngineRefusal, HandOverLimits, Taken},
+    error::Interrupted,
     failure,
     handled::Book as _,
     order::{NotAnOrder, Order},
-    payer::Payer,
+    payer::{Payer, is_given_up},
     refund,
 };
 
@@ -114,8 +115,9 @@ where
     /// recorded first is given to LDK.
     ///
     /// # Errors
-    /// [`Unavailable`]: the ledger answers nothing. Open it again.
-    pub fn hand_over(&self, id: &PaymentId, now: UnixMillis) -> Result<HandOver, Unavailable> {
+    /// [`Interrupted`]: whether LDK has it is not known. Open the ledger again: it is handed over again
+    /// only if LDK never got it.
+    pub fn hand_over(&self, id: &PaymentId, now: UnixMillis) -> Result<HandOver, Interrupted> {
         let due = self.ledger.query(|state| state.payment(id).and_then(due))?;
         let Some(due) = due else { return Ok(HandOver::Over) };
         let order = match order_of(&due.request) {
@@ -141,7 +143,7 @@ where
             // A part id that was never used before is in no recorded batch.
             Ok(DispatchReply::Duplicate { .. }) => return Ok(HandOver::Started { part }),
             Err(CallError::Refused(refusal)) => return Ok(HandOver::NotAdmitted { refusal }),
-            Err(CallError::Unavailable(error)) => return Err(error),
+            Err(CallError::Unavailable(error)) => return Err(error.into()),
         }
         self.give(id, part, &order, &due, now)
     }
@@ -155,7 +157,7 @@ where
         order: &Order,
         due: &Due,
         now: UnixMillis,
-    ) -> Result<HandOver, Unavailable> {
+    ) -> Result<HandOver, Interrupted> {
         let limits = self.limits(due);
         let engine_id = border::engine_id(&part);
         let handed = match self.engine.hand_over(engine_id, order, &limits) {
@@ -169,9 +171,11 @@ where
                 return Ok(HandOver::Refused { part, refusal });
             }
         };
-        // Abandoned while LDK was taking it: LDK did not know the part yet, so it is told now.
-        let status = self.ledger.query(|state| state.payment(id).map(Payment::status))?;
-        if !status.is_some_and(|status| status.is_open() || status == Status::Fulfilled) {
+        // Abandoned while LDK was taking it: LDK did not know the part yet, so it is told now. That LDK
+        // has it is known, so no error hides it; a ledger that answers nothing is told of at the next call,
+        // and the next start tells LDK what was given up.
+        let given_up = self.ledger.query(|state| state.payment(id).is_none_or(is_given_up));
+        if given_up.is_ok_and(|given_up| given_up) {
             self.engine.abandon(engine_id);
         }
         Ok(handed)
@@ -190,7 +194,7 @@ where
         part: PartId,
         refusal: &EngineRefusal,
         now: UnixMillis,
-    ) -> Result<(), Unavailable> {
+    ) -> Result<(), Interrupted> {
         let facts = self.ledger.query(|state| {
             let payment = state.payment(id);
             payment.map(|payment| failure::refusal_facts(payment, part, refusal))
@@ -204,7 +208,7 @@ where
         id: &PaymentId,
         parts: &[PartId],
         now: UnixMillis,
-    ) -> Result<(), Unavailable> {
+    ) -> Result<(), Interrupted> {
         let in_flight = self.ledger.query(|state| {
             let out = |part: &&PartId| state.part(part) == Some((*id, PartStatus::InFlight));
             parts.iter().filter(out).copied().collect::<Vec<_>>()

@@ -40,7 +40,7 @@ mod written;
 
 pub use crate::{
     engine::{Engine, EngineRefusal, HandOverLimits, Taken},
-    error::{AbandonError, HandleError, PayError, StartError, TickError},
+    error::{AbandonError, HandleError, Interrupted, PayError, StartError, TickError},
     hand_over::HandOver,
     handled::Handled,
     invoice::InvoiceRefusal,

@@ -9,7 +9,7 @@ use std::{
 use lightning::{events::Event, offers::refund::Refund, sign::EntropySource};
 use payonce_core::{
     Abandon, AbandonReply, EventStore, FailureReason, Msat, Part, PartId, PartStatus, Pay,
-    PayReply, Payment, PaymentId, PaymentView, UnixMillis,
+    PayReply, Payment, PaymentId, PaymentView, Status, UnixMillis,
 };
 use payonce_runtime::{OutcomeError, SharedLedger, Unavailable};
 
@@ -95,7 +95,9 @@ where
     /// not say it.
     ///
     /// # Errors
-    /// [`PayError`]: nothing was recorded and nothing was sent.
+    /// [`PayError`]: nothing was recorded and nothing was sent, unless it is
+    /// [`PayError::Interrupted`]: then nobody knows, and the call is repeated once the ledger was opened
+    /// again.
     pub fn pay(
         &self,
         id: PaymentId,
@@ -214,6 +216,16 @@ where
 
     fn unknown(&self) -> MutexGuard<'_, HashSet<PartId>> {
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether LDK should try nothing more for a payment: it was given up, and not because no further
+/// hand-over is allowed. The last one that is allowed may end by itself.
+pub(crate) fn is_given_up(payment: &Payment) -> bool {
+    match payment.status() {
+        Status::AwaitingInvoice | Status::Pending | Status::Fulfilled => false,
+        Status::Abandoned { reason } => reason != FailureReason::RetriesExhausted,
+        Status::Failed { .. } => true,
     }
 }
 

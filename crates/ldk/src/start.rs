@@ -15,7 +15,7 @@ use lightning::{
 };
 use payonce_core::{
     AdoptPart, Answer, BlockHash, EventStore, FactRefusal, FinalizePart, HashHolder, ListParts,
-    MarkPaid, Opening, PartId, PartKind, PartStatus, PaymentHash, PaymentId, State, UnixMillis,
+    MarkPaid, Opening, PartId, PartKind, PartStatus, PaymentHash, PaymentId, State, Status, UnixMillis,
     UnresolvedPart, WithdrawPart, limits,
 };
 use payonce_runtime::{SharedLedger, SharedRecovery, Unavailable};
@@ -27,7 +27,7 @@ use crate::{
     error::{HandleError, StartError},
     handled::{Book as _, Handled, failed_part, tell_event},
     options::{ChannelState, Options},
-    payer::Payer,
+    payer::{Payer, is_given_up},
     refund,
 };
 
@@ -192,7 +192,7 @@ where
     /// [`Unfinished`], which gives the starting back: [`StartError::EventsUndelivered`] when
     /// `others` refused an event, since what is queued behind it is not known then;
     /// [`StartError::ManagerReadOnce`] when LDK may have failed what is out;
-    /// [`StartError::Unavailable`] when the store failed.
+    /// [`StartError::Interrupted`] when the store failed.
     #[expect(clippy::result_large_err, reason = "the starting is given back, once at a start")]
     pub fn finish(
         self,
@@ -224,7 +224,7 @@ where
         self.engine.deliver_events(&|event| {
             match self.handle_event(&event, now) {
                 Err(HandleError(error)) => {
-                    stopped.set(Some(StartError::Unavailable(error)));
+                    stopped.set(Some(error.into()));
                     return Err(ReplayEvent());
                 }
                 Ok(Handled::NotBelieved { .. }) => return Ok(()),
@@ -417,8 +417,10 @@ const fn adopted(id: PaymentId, part: PartId, payment_hash: PaymentHash) -> Adop
 /// Whether LDK should try nothing more under this id.
 fn is_over(state: &State, part: &PartId, adopted: &[PartId]) -> bool {
     let Some((id, status)) = state.part(part) else { return state.owner_of(part).is_some() };
-    let Some(payment) = state.payment(&id).filter(|payment| payment.status().is_open()) else {
-        return true;
-    };
-    status != PartStatus::InFlight || adopted.contains(part) || refund::is_lost(payment, part)
+    let Some(payment) = state.payment(&id) else { return true };
+    is_given_up(payment)
+        || payment.status() == Status::Fulfilled
+        || status != PartStatus::InFlight
+        || adopted.contains(part)
+        || refund::is_lost(payment, part)
 }

@@ -13,10 +13,10 @@ use crate::{
     border,
     engine::Engine,
     entry::entries,
-    error::TickError,
+    error::{Interrupted, TickError},
     hand_over::HandOver,
     handled::Book as _,
-    payer::{Payer, parts_out},
+    payer::{Payer, is_given_up, parts_out},
 };
 
 /// What a tick did.
@@ -56,8 +56,8 @@ where
     /// ([`RetryPolicy::Manual`]) is handed over here only if it never was.
     ///
     /// # Errors
-    /// [`Unavailable`].
-    pub fn drive(&self, now: UnixMillis) -> Result<Vec<(PaymentId, HandOver)>, Unavailable> {
+    /// [`Interrupted`]: which of them LDK has is not known.
+    pub fn drive(&self, now: UnixMillis) -> Result<Vec<(PaymentId, HandOver)>, Interrupted> {
         let due = self.ledger.query(|state| {
             let due = state.due(now).into_iter().filter(|lacks| is_ours_to_drive(state, lacks));
             due.map(|lacks| lacks.id).collect::<Vec<_>>()
@@ -85,7 +85,7 @@ where
     fn abandon_again(&self) -> Result<(), Unavailable> {
         let out = self.ledger.query(|state| {
             let abandoned = state.payments(StatusKind::Abandoned);
-            abandoned.flat_map(parts_out).collect::<Vec<_>>()
+            abandoned.filter(|payment| is_given_up(payment)).flat_map(parts_out).collect::<Vec<_>>()
         })?;
         for part in out {
             self.engine.abandon(border::engine_id(&part));

@@ -180,8 +180,13 @@ fn reasons_of_the_engine_become_reasons_of_the_payment() {
 #[test]
 fn what_nothing_can_help_ends_the_payment_whatever_its_policy() {
     use PaymentFailureReason as Theirs;
-    let ends = [Theirs::RecipientRejected, Theirs::UserAbandoned, Theirs::PaymentExpired];
-    let goes_on = [Theirs::RetriesExhausted, Theirs::RouteNotFound, Theirs::UnexpectedError];
+    let ends = [Theirs::RecipientRejected, Theirs::PaymentExpired];
+    let goes_on = [
+        Theirs::RetriesExhausted,
+        Theirs::RouteNotFound,
+        Theirs::UnexpectedError,
+        Theirs::UserAbandoned,
+    ];
     let outcome = |reason| {
         let stage = Stage::new();
         let (payer, _) = stage.start();

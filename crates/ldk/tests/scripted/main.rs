@@ -4,5 +4,6 @@
 mod bad_input;
 mod events;
 mod hand_overs;
+mod money;
 mod script;
 mod starts;
