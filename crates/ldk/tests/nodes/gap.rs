@@ -19,8 +19,7 @@ fn start_with_older_ledger(shop: &mut Shop, older: payonce_store_memory::Image) 
     let node = &shop.net.nodes[0];
     let opening = Opening::new(Remember::Forever, 1).known_head(head);
     let (store, options) = (shop.disk.open(), shop.options.clone());
-    let starting =
-        Starting::open(store, &opening, node.node, node.keys_manager, options, shop.now);
+    let starting = Starting::open(store, &opening, node.node, node.keys_manager, options, shop.now);
     let others = |_| Ok::<(), ReplayEvent>(());
     let (payer, report) =
         starting.expect("a sound log").finish(others, shop.now).expect("the store is well");

@@ -10,8 +10,8 @@ use crate::{
     shop::Shop,
 };
 
-/// More than one channel holds, less than two.
-const BOTH: u64 = 1_200_000_000;
+/// More than one channel may have in flight, a tenth of what it holds, and less than two.
+const BOTH: u64 = 120_000_000;
 
 fn two_channels() -> Shop {
     let channel = (0, 1, 1_000_000, 0);

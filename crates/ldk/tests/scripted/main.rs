@@ -5,5 +5,6 @@ mod bad_input;
 mod events;
 mod hand_overs;
 mod money;
+mod rooms;
 mod script;
 mod starts;

@@ -19,7 +19,11 @@ fn an_amount_below_the_invoices_is_one_path_of_it() {
     pay(&payer, 1, &Terms::default()).expect("accepted");
     let part = last_part(&payer, 1);
     payer.handle_event(&sent(Some(&part), 1, 20_000, 3), NOW).expect("recorded");
-    assert_eq!(paid(&payer, 1), Some((Some(Msat(50_000)), None)), "the fee is that of one path too");
+    assert_eq!(
+        paid(&payer, 1),
+        Some((Some(Msat(50_000)), None)),
+        "the fee is that of one path too"
+    );
     assert_eq!(status(&payer, 1), Status::Fulfilled);
 }
 

@@ -143,6 +143,19 @@ impl Engine for Script {
             self.lines().events.pop_front();
         }
     }
+
+    async fn deliver_events_async<F>(&self, handler: impl Fn(Event) -> F)
+    where
+        F: Future<Output = Result<(), ReplayEvent>>,
+    {
+        loop {
+            let Some(event) = self.lines().events.front().cloned() else { return };
+            if handler(event).await.is_err() {
+                return;
+            }
+            self.lines().events.pop_front();
+        }
+    }
 }
 
 pub(crate) type ScriptPayer = Payer<MemoryStore, Arc<Script>, Arc<RandomBytes>>;

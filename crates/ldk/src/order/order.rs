@@ -10,7 +10,7 @@ use lightning::{
 };
 use payonce_core::{Preimage, UnixMillis};
 
-use crate::written::{Tlv, Written};
+use crate::order::written::{Tlv, Written};
 
 /// What most payees accept (BOLT 11's `min_final_cltv_expiry_delta` by LDK's default and more), in
 /// blocks.

@@ -6,7 +6,7 @@ use payonce_core::{
     Target,
 };
 
-use crate::engine::EngineRefusal;
+use crate::bridge::engine::EngineRefusal;
 
 /// What the end of one hand-over means for its payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use lightning::events::ReplayEvent;
 use payonce_core::{AbandonRefusal, OpenError, PartId, PayRefusal, TickRefusal};
 use payonce_runtime::{CallError, Unavailable};
 
-use crate::request::OrderRefusal;
+use crate::order::request::OrderRefusal;
 
 /// The ledger stopped answering in the middle of a call. How far it came is not known: each command of it
 /// may be recorded or not, and LDK may have been given a payment. Open the ledger again and repeat the

@@ -10,7 +10,7 @@ use payonce_core::{
     PaymentId, Settlement, State,
 };
 
-use crate::{border, failure, path_report::PathReport};
+use crate::{bridge::border, events::failure, events::path_report::PathReport};
 
 /// What one event tells.
 #[derive(Debug)]
