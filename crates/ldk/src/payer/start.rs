@@ -9,7 +9,7 @@ use core::{
 };
 use std::{
     future::Future,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
@@ -269,17 +269,31 @@ where
     where
         F: Future<Output = Result<(), ReplayEvent>>,
     {
-        let stopped = Stopped::default();
-        let (starting, others, stop) = (&self, &others, &stopped);
-        let handle = |event: Event| async move {
-            let handled = starting.handle_event_async(&event, now).await;
-            if stop.by(handled)? {
-                let other = others(event).await;
-                other.inspect_err(|_| stop.because(StartError::EventsUndelivered))?;
+        // Owned by each handler: a future that borrows them could not move between threads.
+        let shared = Arc::new((self, others, Stopped::default()));
+        let handlers = Arc::clone(&shared);
+        let handle = move |event: Event| {
+            let shared = Arc::clone(&handlers);
+            async move {
+                let (starting, others, stopped) = &*shared;
+                let handled = starting.handle_event_async(&event, now).await;
+                if stopped.by(handled)? {
+                    let other = others(event).await;
+                    other.inspect_err(|_| stopped.because(StartError::EventsUndelivered))?;
+                }
+                Ok(())
             }
-            Ok(())
         };
-        self.engine.deliver_events_async(handle).await;
+        shared.0.engine.deliver_events_async(handle).await;
+        let (starting, _, stopped) = Arc::into_inner(shared).expect("every handler is over");
+        starting.finish_delivered(stopped, now).await
+    }
+
+    async fn finish_delivered(
+        self,
+        stopped: Stopped,
+        now: UnixMillis,
+    ) -> Result<Started<S, E, R>, Unfinished<S, E, R>> {
         let report = match self.delivered(stopped) {
             Ok(()) => self.compare_at(&InTask(&self.recovery), now).await,
             Err(error) => Err(error),

@@ -4,7 +4,9 @@
 mod bad_input;
 mod events;
 mod hand_overs;
+mod heads;
 mod money;
 mod rooms;
 mod script;
 mod starts;
+mod tasks;
