@@ -22,7 +22,8 @@ summary() {
 }
 
 # Fails before an hour is spent where the disk is too small for the target directories: target (all
-# that agrees in its flags), target/orders, target/later, target/faults, and those of the crates outside.
+# that agrees in its flags), target/orders, target/later, target/faults, target/outside, and those of the
+# crates outside.
 enough_room() {
   local free
   free=$(df --output=avail -BG . | tail -n 1 | tr -dc '0-9')
@@ -72,6 +73,8 @@ format_check() {
   for crate in $(outsiders); do
     cargo fmt --manifest-path "$crate/Cargo.toml" --check
   done
+  # What it depends on is packaged later.
+  rustfmt --edition 2024 --check --config-path . tools/outside/src/main.rs
 }
 
 # The same program with a made-up version 2 of the format, for the test `upgrade` of store-fs, which runs
