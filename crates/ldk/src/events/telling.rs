@@ -19,6 +19,7 @@ pub(crate) async fn tell_event<E: Engine + ?Sized>(
     book: &impl Book,
     engine: &E,
     event: &Event,
+    path_reports: bool,
     now: UnixMillis,
 ) -> Result<(Handled, Option<Facts>), Unavailable> {
     if let Event::InvoiceReceived { payment_id, invoice, context, .. } = event {
@@ -34,11 +35,18 @@ pub(crate) async fn tell_event<E: Engine + ?Sized>(
     let Some(mut facts) = book.ask(|state| facts::read(event, state)).await? else {
         return Ok((Handled::NotOurs, None));
     };
+    if is_path_report(event) && !path_reports {
+        return Ok((Handled::Unchanged { payment: facts.payment }, Some(facts)));
+    }
     let release = facts.release.filter(|hash| !is_out(engine, hash, &facts));
     let mut answers = std::mem::take(&mut facts.answers);
     answers.extend(release.map(|payment_hash| Answer::Released(UnblockHash { payment_hash })));
     let told = book.tell(answers, now).await?;
     Ok((handled(&told, facts.payment), Some(facts)))
+}
+
+const fn is_path_report(event: &Event) -> bool {
+    matches!(event, Event::PaymentPathSuccessful { .. } | Event::PaymentPathFailed { .. })
 }
 
 /// The hand-over that an event says has failed.

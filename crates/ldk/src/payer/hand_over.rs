@@ -5,7 +5,7 @@ use core::ops::Deref;
 use lightning::{offers::refund::Refund, sign::EntropySource};
 use payonce_core::{
     Answer, Dispatch, DispatchRefusal, DispatchReply, EventStore, Msat, NewPart, PartId,
-    PartStatus, Payment, PaymentId, Request, Status, Target, UnixMillis, WithdrawPart,
+    PartStatus, Payment, PaymentId, Request, Status, UnixMillis, WithdrawPart,
 };
 use payonce_runtime::CallError;
 
@@ -95,14 +95,6 @@ fn due(payment: &Payment) -> Option<Due> {
     })
 }
 
-fn order_of(request: &Request) -> Result<Order, NotAnOrder> {
-    let preimage = match request.target {
-        Target::Spontaneous { preimage } => Some(preimage),
-        Target::Invoice { .. } | Target::Offer { .. } => None,
-    };
-    Order::decode(request.instructions.as_bytes(), preimage)
-}
-
 impl<S, E, R> Payer<S, E, R>
 where
     S: EventStore + Send + 'static,
@@ -143,7 +135,7 @@ where
         let named = *id;
         let due = desk.ask(move |state| state.payment(&named).and_then(due)).await?;
         let Some(due) = due else { return Ok(HandOver::Over) };
-        let order = match order_of(&due.request) {
+        let order = match Order::of_request(&due.request) {
             Ok(order) => order,
             Err(error) => return Ok(HandOver::NotAnOrder { error }),
         };

@@ -52,7 +52,8 @@ where
         event: &Event,
         now: UnixMillis,
     ) -> Result<Handled, HandleError> {
-        let (handled, facts) = tell_event(book, &*self.engine, event, now).await?;
+        let paths = self.options.path_reports;
+        let (handled, facts) = tell_event(book, &*self.engine, event, paths, now).await?;
         if let Some(named) = facts.and_then(|facts| facts.named) {
             self.is_known(&named);
         }

@@ -8,10 +8,10 @@ use std::{
 
 use lightning::{offers::refund::Refund, sign::EntropySource};
 use payonce_core::{
-    EventStore, FailureReason, Part, PartId, PartStatus, Payment, PaymentId, PaymentView, State,
-    Status,
+    EventStore, FailureReason, ListError, Listing, Page, Part, PartId, PartStatus, Payment,
+    PaymentId, PaymentView, State, Status,
 };
-use payonce_runtime::{OutcomeError, SharedLedger, Unavailable};
+use payonce_runtime::{CallError, OutcomeError, SharedLedger, Unavailable};
 
 use crate::{
     bridge::engine::Engine, bridge::entry::entries, bridge::options::Options, events::refund,
@@ -97,6 +97,23 @@ where
     /// [`Unavailable`].
     pub async fn refund_async(&self, id: PaymentId) -> Result<Option<Refund>, Unavailable> {
         self.ledger.query_async(move |state| refund_of(state, &id)).await
+    }
+
+    /// Lists payments, live and remembered, a page at a time. What was to be paid is had from an item's
+    /// request, by [`Order::of_request`](crate::Order::of_request).
+    ///
+    /// # Errors
+    /// As [`SharedLedger::list`].
+    pub fn list(&self, listing: &Listing) -> Result<Page, CallError<ListError>> {
+        self.ledger.list(listing)
+    }
+
+    /// [`list`](Self::list) for tasks.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub async fn list_async(&self, listing: Listing) -> Result<Page, CallError<ListError>> {
+        self.ledger.list_async(listing).await
     }
 
     /// Waits until a payment is paid or has failed, blocking the thread.

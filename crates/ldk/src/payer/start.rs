@@ -197,7 +197,8 @@ where
             self.doubts.any.store(true, Ordering::Relaxed);
             return Ok(Handled::NotBelieved { part });
         }
-        Ok(tell_event(book, &*self.engine, event, now).await?.0)
+        let paths = self.options.path_reports;
+        Ok(tell_event(book, &*self.engine, event, paths, now).await?.0)
     }
 
     /// The hand-over of which a failure is not to be believed: LDK queues that it closed the channel

@@ -1,126 +1,23 @@
 //! The head that is kept with LDK's manager: durable before the manager is, whoever writes that.
 
 use std::{
-    collections::HashMap,
     future::Future,
     pin::{Pin, pin},
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use lightning::{
     io,
-    util::{
-        async_poll::AsyncResult,
-        persist::{KVStore, KVStoreSync},
-    },
+    util::persist::{KVStore, KVStoreSync},
 };
 use payonce_core::{Head, LedgerId, Opening, Remember};
 use payonce_ldk::{HeadError, HeadKeeper, Terms};
 
-use crate::script::{Stage, options, pay};
-
-/// A store in memory: its values, and every write in the order in which it took effect.
-#[derive(Debug, Default)]
-struct Values {
-    values: Mutex<HashMap<String, Vec<u8>>>,
-    writes: Mutex<Vec<(String, Vec<u8>)>>,
-    /// Writes of this key fail.
-    broken: Mutex<Option<&'static str>>,
-}
-
-impl Values {
-    fn put(&self, primary: &str, key: &str, value: &[u8]) -> Result<(), io::Error> {
-        let name = format!("{primary}/{key}");
-        if *self.broken.lock().expect("well") == Some(key) {
-            return Err(io::Error::from(io::ErrorKind::PermissionDenied));
-        }
-        self.values.lock().expect("well").insert(name.clone(), value.to_vec());
-        self.writes.lock().expect("well").push((name, value.to_vec()));
-        Ok(())
-    }
-
-    fn get(&self, primary: &str, key: &str) -> Result<Vec<u8>, io::Error> {
-        let values = self.values.lock().expect("well");
-        let value = values.get(&format!("{primary}/{key}")).cloned();
-        value.ok_or(io::Error::from(io::ErrorKind::NotFound))
-    }
-
-    fn written(&self) -> Vec<String> {
-        let mut writes = self.writes.lock().expect("well");
-        writes.drain(..).map(|(name, _)| name).collect()
-    }
-}
-
-/// Blocking.
-struct Now(Arc<Values>);
-
-impl KVStoreSync for Now {
-    fn read(&self, primary: &str, _: &str, key: &str) -> Result<Vec<u8>, io::Error> {
-        self.0.get(primary, key)
-    }
-
-    fn write(&self, primary: &str, _: &str, key: &str, value: Vec<u8>) -> Result<(), io::Error> {
-        self.0.put(primary, key, &value)
-    }
-
-    fn remove(&self, _: &str, _: &str, _: &str, _: bool) -> Result<(), io::Error> {
-        panic!("nothing is removed")
-    }
-
-    fn list(&self, _: &str, _: &str) -> Result<Vec<String>, io::Error> {
-        panic!("nothing is listed")
-    }
-}
-
-/// Each write takes effect when it is polled for the second time.
-#[derive(Clone)]
-struct Later(Arc<Values>);
-
-struct Writing {
-    values: Arc<Values>,
-    name: (String, String),
-    value: Vec<u8>,
-    polled: bool,
-}
-
-impl Future for Writing {
-    type Output = Result<(), io::Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if !std::mem::replace(&mut self.polled, true) {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(self.values.put(&self.name.0, &self.name.1, &self.value))
-    }
-}
-
-impl KVStore for Later {
-    fn read(&self, primary: &str, _: &str, key: &str) -> AsyncResult<'static, Vec<u8>, io::Error> {
-        let read = self.0.get(primary, key);
-        Box::pin(async move { read })
-    }
-
-    fn write(
-        &self,
-        primary: &str,
-        _: &str,
-        key: &str,
-        value: Vec<u8>,
-    ) -> AsyncResult<'static, (), io::Error> {
-        let name = (primary.to_owned(), key.to_owned());
-        Box::pin(Writing { values: Arc::clone(&self.0), name, value, polled: false })
-    }
-
-    fn remove(&self, _: &str, _: &str, _: &str, _: bool) -> AsyncResult<'static, (), io::Error> {
-        panic!("nothing is removed")
-    }
-
-    fn list(&self, _: &str, _: &str) -> AsyncResult<'static, Vec<String>, io::Error> {
-        panic!("nothing is listed")
-    }
-}
+use crate::{
+    kv::{Later, Now, Values},
+    script::{Stage, options, pay},
+};
 
 const HEAD: &str = "payonce_head/head";
 const MANAGER: &str = "/manager";
@@ -171,11 +68,11 @@ fn no_manager_is_written_without_its_head() {
     let keeper = HeadKeeper::new(Arc::new(Now(Arc::clone(&values))));
     let (payer, _) = stage.start();
     keeper.watch(payer.ledger());
-    *values.broken.lock().expect("well") = Some("head");
+    values.break_key(Some("head"));
     let refused = keeper.write("", "", "manager", vec![1]).expect_err("the head was not written");
     assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
     assert_eq!(values.written(), [] as [&str; 0]);
-    *values.broken.lock().expect("well") = None;
+    values.break_key(None);
     keeper.write("", "", "manager", vec![1]).expect("written");
     assert_eq!(values.written(), [HEAD, MANAGER]);
 }

@@ -5,6 +5,7 @@ mod bad_input;
 mod events;
 mod hand_overs;
 mod heads;
+mod kv;
 mod money;
 mod rooms;
 mod script;

@@ -3,14 +3,18 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
+    sync::Arc,
     task::Poll,
 };
 
 use lightning::events::PaymentFailureReason;
-use payonce_core::{FailureReason, Opening, Remember, RetryPolicy, Status};
+use lightning::util::native_async::FutureSpawner;
+use payonce_core::{FailureReason, LedgerId, Listing, Opening, Remember, RetryPolicy, Status};
 use payonce_ldk::{HandOver, Paying, Starting, Terms};
+use payonce_store_kv::{BlockingKv, KvStore, Namespace};
 use payonce_store_memory::Failure;
 
+use crate::kv::{Later, Values};
 use crate::script::{
     Asked, Listed, NOW, ScriptPayer, Stage, engine_hash, engine_id, failed, id, invoice, last_part,
     options, parts, sent, status,
@@ -180,4 +184,50 @@ fn every_future_may_move_between_threads() {
     let (engine, entropy) = stage.process();
     let store = stage.disk.open();
     drop(moves(Starting::open_async(store, &opening, engine, entropy, options(), NOW)));
+}
+
+/// An executor, as LDK names one.
+struct Tokio(tokio::runtime::Handle);
+
+impl FutureSpawner for Tokio {
+    fn spawn<T: Future<Output = ()> + Send + 'static>(&self, future: T) {
+        // Its end is told by the call's own channel.
+        drop(self.0.spawn(future));
+    }
+}
+
+/// The log in a store that is async only, driven by the runtime's one thread: whoever waited for it there
+/// would wait for ever.
+#[test]
+fn a_store_that_is_async_only() {
+    let stage = Stage::new();
+    let values = Arc::new(Values::default());
+    let open = |values: Arc<Values>, create: bool| async move {
+        let kv = BlockingKv::new(Arc::new(Later(values)), Tokio(tokio::runtime::Handle::current()));
+        let kv = Arc::new(kv);
+        let opened = tokio::task::spawn_blocking(move || match create {
+            true => KvStore::create(kv, Namespace::default(), LedgerId::from_bytes([7; 32])),
+            false => KvStore::open(kv, Namespace::default()),
+        });
+        opened.await.expect("no panic").expect("sound")
+    };
+    for create in [true, false] {
+        runtime().block_on(async {
+            let store = open(Arc::clone(&values), create).await;
+            let mut opening = Opening::new(Remember::Forever, 1);
+            opening.single_writer = true;
+            let (engine, entropy) = stage.process();
+            let starting = Starting::open_async(store, &opening, engine, entropy, options(), NOW);
+            let starting = starting.await.expect("the log is sound");
+            let finished = starting.finish_async(|_| async { Ok(()) }, NOW).await;
+            let (payer, _) = finished.expect("nothing refuses");
+            let order = invoice(1);
+            let paying = payer.pay_async(id(1), &order, None, &Terms::default(), NOW).await;
+            let repeat = matches!(paying.expect("accepted"), Paying::Repeat { .. });
+            assert_eq!(repeat, !create, "the second process knows what the first has paid");
+            let page = payer.list_async(Listing::new(10)).await.expect("listed");
+            assert_eq!(page.payments.len(), 1);
+            drop(payer.ledger().clone().close_async().await);
+        });
+    }
 }
