@@ -9,6 +9,8 @@
 //! cargo run -p payonce-ldk --example ldk_node
 //! ```
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it tells its story on a terminal")]
+
 use std::{
     error::Error,
     path::Path,
@@ -51,6 +53,7 @@ use lightning::{
     },
     types::payment::PaymentSecret,
     util::{
+        config::UserConfig,
         logger::{Logger, Record},
         persist::{
             CHANNEL_MANAGER_PERSISTENCE_KEY, CHANNEL_MANAGER_PERSISTENCE_PRIMARY_NAMESPACE,
@@ -88,6 +91,15 @@ type Monitors = ChainMonitor<
 type Manager = SimpleArcChannelManager<Monitors, Chain, Chain, Quiet>;
 type NodePayer = Payer<KvStore<Arc<FilesystemStore>>, Arc<Manager>, Arc<KeysManager>>;
 type Graph = NetworkGraph<Arc<Quiet>>;
+type Messages = DefaultMessageRouter<Arc<Graph>, Arc<Quiet>, Arc<KeysManager>>;
+type Routes = DefaultRouter<
+    Arc<Graph>,
+    Arc<Quiet>,
+    Arc<KeysManager>,
+    Arc<RwLock<Scorer>>,
+    ProbabilisticScoringFeeParameters,
+    Scorer,
+>;
 type Scorer = ProbabilisticScorer<Arc<Graph>, Arc<Quiet>>;
 type Peers = PeerManager<
     Socket,
@@ -169,33 +181,42 @@ fn now() -> Result<UnixMillis> {
     Ok(UnixMillis(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?))
 }
 
+fn new_monitors(store: &Arc<Keeper>, keys: &Arc<KeysManager>) -> Arc<Monitors> {
+    let chain = Arc::new(Chain);
+    Arc::new(ChainMonitor::new(
+        Some(Arc::clone(&chain)),
+        Arc::clone(&chain),
+        Arc::new(Quiet),
+        chain,
+        Arc::clone(store),
+        Arc::clone(keys),
+        keys.get_peer_storage_key(),
+    ))
+}
+
+fn routers(keys: &Arc<KeysManager>, graph: &Arc<Graph>) -> (Arc<Routes>, Arc<Messages>) {
+    let quiet = Arc::new(Quiet);
+    let decay = ProbabilisticScoringDecayParameters::default();
+    let scorer = ProbabilisticScorer::new(decay, Arc::clone(graph), Arc::clone(&quiet));
+    let routes = DefaultRouter::new(
+        Arc::clone(graph),
+        quiet,
+        Arc::clone(keys),
+        Arc::new(RwLock::new(scorer)),
+        ProbabilisticScoringFeeParameters::default(),
+    );
+    let messages = DefaultMessageRouter::new(Arc::clone(graph), Arc::clone(keys));
+    (Arc::new(routes), Arc::new(messages))
+}
+
 /// LDK's own part: the monitors, then the manager, read or new.
 fn load(
     store: &Arc<Keeper>,
     keys: &Arc<KeysManager>,
     graph: &Arc<Graph>,
 ) -> Result<(Arc<Manager>, Arc<Monitors>)> {
-    let (chain, quiet) = (Arc::new(Chain), Arc::new(Quiet));
-    let monitors = Arc::new(ChainMonitor::new(
-        Some(Arc::clone(&chain)),
-        Arc::clone(&chain),
-        Arc::clone(&quiet),
-        Arc::clone(&chain),
-        Arc::clone(store),
-        Arc::clone(keys),
-        keys.get_peer_storage_key(),
-    ));
-    let decay = ProbabilisticScoringDecayParameters::default();
-    let scorer = ProbabilisticScorer::new(decay, Arc::clone(graph), Arc::clone(&quiet));
-    let router = Arc::new(DefaultRouter::new(
-        Arc::clone(graph),
-        Arc::clone(&quiet),
-        Arc::clone(keys),
-        Arc::new(RwLock::new(scorer)),
-        ProbabilisticScoringFeeParameters::default(),
-    ));
-    let messages = Arc::new(DefaultMessageRouter::new(Arc::clone(graph), Arc::clone(keys)));
-
+    let (chain, monitors) = (Arc::new(Chain), new_monitors(store, keys));
+    let (routes, messages) = routers(keys, graph);
     let written = read_channel_monitors(Arc::clone(store), Arc::clone(keys), Arc::clone(keys))?;
     let stored = KVStoreSync::read(
         &**store,
@@ -203,46 +224,31 @@ fn load(
         CHANNEL_MANAGER_PERSISTENCE_SECONDARY_NAMESPACE,
         CHANNEL_MANAGER_PERSISTENCE_KEY,
     );
+    let read = |bytes: &mut &[u8]| {
+        let arguments = ChannelManagerReadArgs::new(
+            Arc::clone(keys),
+            Arc::clone(keys),
+            Arc::clone(keys),
+            Arc::clone(&chain),
+            Arc::clone(&monitors),
+            Arc::clone(&chain),
+            Arc::clone(&routes),
+            Arc::clone(&messages),
+            Arc::new(Quiet),
+            UserConfig::default(),
+            written.iter().map(|(_, monitor)| monitor).collect(),
+        );
+        <(BlockHash, Manager)>::read(bytes, arguments)
+    };
     let manager = match stored {
+        // Twice, whatever there is: a manager that is older than its monitors is no rare thing.
         Ok(bytes) => {
-            let read = |bytes: &mut &[u8]| {
-                let arguments = ChannelManagerReadArgs::new(
-                    Arc::clone(keys),
-                    Arc::clone(keys),
-                    Arc::clone(keys),
-                    Arc::clone(&chain),
-                    Arc::clone(&monitors),
-                    Arc::clone(&chain),
-                    Arc::clone(&router),
-                    Arc::clone(&messages),
-                    Arc::clone(&quiet),
-                    Default::default(),
-                    written.iter().map(|(_, monitor)| monitor).collect(),
-                );
-                <(BlockHash, Manager)>::read(bytes, arguments)
-            };
-            // Twice, whatever there is: a manager that is older than its monitors is no rare thing.
-            let (_synced_to, manager) =
-                read_manager(&bytes, read).map_err(|error: DecodeError| error.to_string())?;
+            let loaded = read_manager(&bytes, read);
+            let (_synced_to, manager) = loaded.map_err(|error: DecodeError| error.to_string())?;
             manager
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let (network, best_block) =
-                (Network::Regtest, BestBlock::from_network(Network::Regtest));
-            Manager::new(
-                Arc::clone(&chain),
-                Arc::clone(&monitors),
-                Arc::clone(&chain),
-                router,
-                messages,
-                quiet,
-                Arc::clone(keys),
-                Arc::clone(keys),
-                Arc::clone(keys),
-                Default::default(),
-                ChainParameters { network, best_block },
-                u32::try_from(now()?.0 / 1_000)?,
-            )
+            new_manager(keys, &monitors, routes, messages)?
         }
         Err(error) => return Err(error.into()),
     };
@@ -252,6 +258,30 @@ fn load(
         watched.map_err(|()| "a monitor is there twice")?;
     }
     Ok((Arc::new(manager), monitors))
+}
+
+fn new_manager(
+    keys: &Arc<KeysManager>,
+    monitors: &Arc<Monitors>,
+    routes: Arc<Routes>,
+    messages: Arc<Messages>,
+) -> Result<Manager> {
+    let chain = Arc::new(Chain);
+    let (network, best_block) = (Network::Regtest, BestBlock::from_network(Network::Regtest));
+    Ok(Manager::new(
+        Arc::clone(&chain),
+        Arc::clone(monitors),
+        chain,
+        routes,
+        messages,
+        Arc::new(Quiet),
+        Arc::clone(keys),
+        Arc::clone(keys),
+        Arc::clone(keys),
+        UserConfig::default(),
+        ChainParameters { network, best_block },
+        u32::try_from(now()?.0 / 1_000)?,
+    ))
 }
 
 /// The ledger's part: created once, beside channels that are new as well; opened ever after.

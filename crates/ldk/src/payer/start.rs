@@ -262,6 +262,9 @@ where
     ///
     /// # Errors
     /// As [`finish`](Self::finish).
+    ///
+    /// # Panics
+    /// If an engine of your own keeps the handler after it has delivered; LDK does not.
     pub async fn finish_async<F>(
         self,
         others: impl Fn(Event) -> F,

@@ -205,9 +205,12 @@ fn a_store_that_is_async_only() {
     let open = |values: Arc<Values>, create: bool| async move {
         let kv = BlockingKv::new(Arc::new(Later(values)), Tokio(tokio::runtime::Handle::current()));
         let kv = Arc::new(kv);
-        let opened = tokio::task::spawn_blocking(move || match create {
-            true => KvStore::create(kv, Namespace::default(), LedgerId::from_bytes([7; 32])),
-            false => KvStore::open(kv, Namespace::default()),
+        let opened = tokio::task::spawn_blocking(move || {
+            if create {
+                KvStore::create(kv, Namespace::default(), LedgerId::from_bytes([7; 32]))
+            } else {
+                KvStore::open(kv, Namespace::default())
+            }
         });
         opened.await.expect("no panic").expect("sound")
     };
