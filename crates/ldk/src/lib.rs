@@ -18,40 +18,33 @@
 
 #![forbid(unsafe_code)]
 
-mod border;
-mod engine;
-mod entry;
-mod error;
-mod facts;
-mod failure;
-mod hand_over;
-mod handled;
-mod invoice;
-mod manager;
-mod options;
-mod order;
-mod path_report;
+// The rooms, from the top floor to the ground: each uses those below it.
+// Starting, paying, handling, ticking.
 mod payer;
-mod refund;
-mod request;
-mod start;
-mod tick;
-mod written;
+// LDK's events, and the ledger that is told.
+mod events;
+// LDK, as far as payonce needs it.
+mod bridge;
+// What is to be paid, and on which terms.
+mod order;
 
 pub use crate::{
-    engine::{Engine, EngineRefusal, HandOverLimits, Taken},
-    error::{AbandonError, HandleError, PayError, StartError, TickError},
-    hand_over::HandOver,
-    handled::Handled,
-    invoice::InvoiceRefusal,
-    manager::read_manager,
-    options::{ChannelState, Options},
-    order::{Bolt11Order, NotAnOrder, OfferOrder, Order, RefundOrder, SpontaneousOrder},
-    path_report::PathReport,
-    payer::{Payer, Paying},
-    request::{OrderRefusal, Terms},
-    start::{StartReport, Started, Starting, Unfinished},
-    tick::Ticked,
+    bridge::engine::{Engine, EngineRefusal, HandOverLimits, Taken},
+    bridge::head::{HeadError, HeadKeeper},
+    bridge::manager::read_manager,
+    bridge::options::{ChannelState, Options},
+    events::handled::{Handled, InvoiceRefusal},
+    events::path_report::PathReport,
+    order::order::{Bolt11Order, NotAnOrder, OfferOrder, Order, RefundOrder, SpontaneousOrder},
+    order::request::OrderRefusal,
+    order::terms::Terms,
+    payer::compare::StartReport,
+    payer::error::{AbandonError, HandleError, Interrupted, PayError, StartError, TickError},
+    payer::hand_over::HandOver,
+    payer::pay::Paying,
+    payer::payer::Payer,
+    payer::start::{Started, Starting, Unfinished},
+    payer::tick::Ticked,
 };
 pub use payonce_runtime::{CallError, OutcomeError, SharedLedger, SharedRecovery, Unavailable};
 

@@ -64,12 +64,15 @@
 //! removed without a trace in what is left. Give the last head that the node knows durable at
 //! opening (`Opening::known_head`), kept elsewhere, and it is noticed.
 //!
+//! Over an async `KVStore`: [`BlockingKv`].
+//!
 //! [`KVStoreSync`]: lightning::util::persist::KVStoreSync
 //! [`EventStore`]: payonce_core::EventStore
 //! [`Exclusion::None`]: payonce_core::Exclusion::None
 
 #![forbid(unsafe_code)]
 
+mod blocking;
 mod error;
 mod history;
 mod keys;
@@ -78,6 +81,7 @@ mod namespace;
 mod store;
 mod value;
 
+pub use blocking::BlockingKv;
 pub use error::{Damage, KvError};
 pub use history::Verified;
 pub use namespace::Namespace;

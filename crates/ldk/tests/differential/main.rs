@@ -1,8 +1,8 @@
 //! The differential run: random lives of node 0, and after each step what the ledger says is
 //! compared with what LDK lists, and with what the channels hold.
 //!
-//! Seeds are fixed. `PAYONCE_LDK_SEED=<number>` plays one, and `PAYONCE_LDK_STEPS=<number>` steps
-//! of it.
+//! Seeds are fixed. `PAYONCE_LDK_SEED=<number>` plays one, `PAYONCE_LDK_SEEDS=<number>` so many, and
+//! `PAYONCE_LDK_STEPS=<number>` steps of each.
 
 #[path = "../net/mod.rs"]
 mod net;
@@ -13,7 +13,7 @@ mod life;
 
 use life::Life;
 
-const SEEDS: std::ops::Range<u64> = 1..25;
+const SEEDS: u64 = 24;
 const STEPS: usize = 120;
 
 fn from_environment(name: &str) -> Option<u64> {
@@ -50,6 +50,9 @@ fn run(parity: u64) {
     match from_environment("PAYONCE_LDK_SEED") {
         Some(seed) if seed % 2 == parity => live(std::iter::once(seed)),
         Some(_) => {}
-        None => live(SEEDS.filter(|seed| seed % 2 == parity)),
+        None => {
+            let seeds = from_environment("PAYONCE_LDK_SEEDS").unwrap_or(SEEDS);
+            live((1..=seeds).filter(|seed| seed % 2 == parity));
+        }
     }
 }

@@ -117,7 +117,7 @@ impl Net {
         let monitors = monitors.collect::<Result<Vec<_>, _>>()?;
         let by_channel: HashMap<_, _> =
             monitors.iter().map(|monitor| (monitor.channel_id(), monitor)).collect();
-        let read = |bytes: &[u8]| {
+        let read = |bytes: &mut &[u8]| {
             let arguments = ChannelManagerReadArgs {
                 entropy_source: node.keys_manager,
                 node_signer: node.keys_manager,
@@ -131,11 +131,11 @@ impl Net {
                 config: test_default_channel_config(),
                 channel_monitors: by_channel.iter().map(|(id, monitor)| (*id, *monitor)).collect(),
             };
-            <(BlockHash, Manager)>::read(&mut Cursor::new(bytes), arguments).map(|read| read.1)
+            <(BlockHash, Manager)>::read(bytes, arguments)
         };
-        let manager = match self.reading {
+        let (_, manager) = match self.reading {
             Reading::Twice => read_manager(&image.manager, read)?,
-            Reading::Once => read(&image.manager)?,
+            Reading::Once => read(&mut &image.manager[..])?,
         };
         Ok((manager, monitors))
     }

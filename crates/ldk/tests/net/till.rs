@@ -65,6 +65,13 @@ impl Engine for Wire {
     fn deliver_events(&self, handler: &dyn Fn(Event) -> Result<(), ReplayEvent>) {
         self.manager.deliver_events(handler);
     }
+
+    async fn deliver_events_async<F>(&self, handler: impl Fn(Event) -> F)
+    where
+        F: Future<Output = Result<(), ReplayEvent>>,
+    {
+        self.manager.deliver_events_async(handler).await;
+    }
 }
 
 pub(crate) type NetPayer = Payer<MemoryStore, Rc<Wire>, &'static TestKeysInterface>;

@@ -3,10 +3,12 @@
 #[path = "../net/mod.rs"]
 mod net;
 
+mod gap;
 mod idempotent;
 mod offers;
 mod reload;
 mod retries;
 mod shop;
 mod spontaneous;
+mod sums;
 mod wait;

@@ -12,7 +12,8 @@ use crate::{
 /// Two ways to the payee, neither wide enough for the whole amount.
 fn diamond(retry: Retry) -> Shop {
     let channels = [(0, 1, 100_000, 0), (0, 2, 100_000, 0), (1, 3, 100_000, 0), (2, 3, 100_000, 0)];
-    let options = Options::new(lightning::bitcoin::Network::Testnet, ChannelState::Latest);
+    let options =
+        Options::new(lightning::bitcoin::Network::Testnet, ChannelState::Latest).path_reports();
     Shop::with_options(Net::with_channels(4, &channels), options.retry(retry))
 }
 
@@ -83,7 +84,8 @@ fn ldks_own_retries_are_one_hand_over() {
     // Two ways, each large enough: LDK tries the other one by itself.
     let channels =
         [(0, 1, 1_000_000, 0), (0, 2, 1_000_000, 0), (1, 3, 1_000_000, 0), (2, 3, 1_000_000, 0)];
-    let options = Options::new(lightning::bitcoin::Network::Testnet, ChannelState::Latest);
+    let options =
+        Options::new(lightning::bitcoin::Network::Testnet, ChannelState::Latest).path_reports();
     let mut shop =
         Shop::with_options(Net::with_channels(4, &channels), options.retry(Retry::Attempts(3)));
     let (order, terms) = (shop.invoice(3), Terms::default());

@@ -85,6 +85,16 @@ impl Shop {
         report
     }
 
+    /// Nothing pays any more.
+    pub(crate) fn stop(&mut self) {
+        self.payer = None;
+    }
+
+    /// A payer that a test started by itself.
+    pub(crate) fn run(&mut self, payer: ShopPayer) {
+        self.payer = Some(payer);
+    }
+
     /// Node 0's process dies; what is loaded again is this.
     pub(crate) fn reload(&mut self, image: &Image) -> (Loaded, StartReport) {
         self.payer = None;

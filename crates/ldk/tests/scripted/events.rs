@@ -8,15 +8,15 @@ use lightning::{
     types::features::{ChannelFeatures, NodeFeatures},
 };
 use payonce_core::{
-    Anomaly, FailureReason, HashHolder, Msat, NotificationKind, PartId, PartStatus, PayRefusal,
-    PaymentId, Remember, ShortChannelId, Status, limits,
+    Anomaly, FailureReason, HashHolder, Msat, NotificationKind, Opening, PartId, PartStatus,
+    PayRefusal, PaymentId, Remember, ShortChannelId, Status, limits,
 };
-use payonce_ldk::{Handled, PathReport, PayError, Terms};
+use payonce_ldk::{Handled, Options, PathReport, PayError, Terms};
 use payonce_store_memory::Failure;
 
 use crate::script::{
     Listed, NOW, ScriptPayer, Stage, engine_hash, engine_id, failed, failed_as, hash, id, invoice,
-    last_part, paid, parts, pay, secret, sent, status,
+    last_part, options, paid, parts, pay, secret, sent, status,
 };
 
 fn path(channels: &[u64]) -> Path {
@@ -57,7 +57,12 @@ fn path_successful(part: &PartId, number: u8, channels: &[u64]) -> Event {
 }
 
 fn one_out(stage: &Stage) -> (ScriptPayer, PartId) {
-    let (payer, _) = stage.start();
+    one_out_with(stage, options().path_reports())
+}
+
+fn one_out_with(stage: &Stage, options: Options) -> (ScriptPayer, PartId) {
+    let starting = stage.open_as(&Opening::new(Remember::Forever, 1), options).expect("sound");
+    let (payer, _) = starting.finish(|_| Ok(()), NOW).expect("nothing refuses");
     pay(&payer, 1, &Terms::default()).expect("accepted");
     let part = last_part(&payer, 1);
     (payer, part)
@@ -107,6 +112,18 @@ fn paths_are_observations_and_change_no_status() {
     assert_eq!((succeeded.amount, succeeded.fee), (Msat(500), Msat(400)));
     assert_eq!(succeeded.hold_times, [2]);
     assert_eq!(succeeded.failed_channel, None);
+}
+
+#[test]
+fn paths_cost_nothing_unless_they_are_asked_for() {
+    let stage = Stage::new();
+    let (payer, part) = one_out_with(&stage, options());
+    let before = payer.ledger().head();
+    for event in [path_failed(&part, 1, &[1, 2, 3]), path_successful(&part, 1, &[4, 5])] {
+        let handled = payer.handle_event(&event, NOW).expect("passed over");
+        assert_eq!(handled, Handled::Unchanged { payment: Some(id(1)) });
+    }
+    assert_eq!(payer.ledger().head(), before);
 }
 
 #[test]
@@ -180,8 +197,13 @@ fn reasons_of_the_engine_become_reasons_of_the_payment() {
 #[test]
 fn what_nothing_can_help_ends_the_payment_whatever_its_policy() {
     use PaymentFailureReason as Theirs;
-    let ends = [Theirs::RecipientRejected, Theirs::UserAbandoned, Theirs::PaymentExpired];
-    let goes_on = [Theirs::RetriesExhausted, Theirs::RouteNotFound, Theirs::UnexpectedError];
+    let ends = [Theirs::RecipientRejected, Theirs::PaymentExpired];
+    let goes_on = [
+        Theirs::RetriesExhausted,
+        Theirs::RouteNotFound,
+        Theirs::UnexpectedError,
+        Theirs::UserAbandoned,
+    ];
     let outcome = |reason| {
         let stage = Stage::new();
         let (payer, _) = stage.start();

@@ -4,8 +4,11 @@ use lightning::{
     events::PaymentFailureReason, ln::channelmanager::PaymentId as EngineId,
     offers::parse::Bolt12SemanticError,
 };
-use payonce_core::{FailureReason, Msat, PartStatus, PayRefusal, RetryPolicy, Status, UnixMillis};
-use payonce_ldk::{EngineRefusal, HandOver, PayError, Paying, Taken, Terms};
+use payonce_core::{
+    FailureReason, Listing, Msat, PartStatus, PayRefusal, RetryPolicy, Status, StatusKind,
+    UnixMillis,
+};
+use payonce_ldk::{EngineRefusal, HandOver, Order, PayError, Paying, Taken, Terms};
 
 use crate::script::{
     Asked, NOW, Stage, failed, failed_as, id, invoice, last_part, paid, parts, pay, sent, status,
@@ -37,6 +40,30 @@ fn a_repeat_never_reaches_the_engine() {
     assert_eq!((paid.amount, paid.fee), (Some(Msat(50_000)), Some(Msat(7))));
     assert_eq!(paid.preimage, Some(crate::script::secret(1)));
     assert_eq!(stage.script.take_asked(), []);
+}
+
+/// What a node's own table was for: the history, and what each payment was.
+#[test]
+fn payments_are_listed_with_their_orders() {
+    let stage = Stage::new();
+    let (payer, _) = stage.start();
+    for number in 1..=3 {
+        pay(&payer, number, &Terms::default().metadata([number])).expect("accepted");
+    }
+    let part = last_part(&payer, 1);
+    payer.handle_event(&sent(Some(&part), 1, 50_000, 7), NOW).expect("recorded");
+    let first = payer.list(&Listing::new(2)).expect("a page");
+    let rest = payer.list(&Listing::new(2).after(first.next.expect("more"))).expect("a page");
+    let listed: Vec<_> = first.payments.iter().chain(&rest.payments).collect();
+    let ids: Vec<_> = listed.iter().map(|payment| payment.view.id).collect();
+    assert_eq!(ids, [id(3), id(2), id(1)], "the newest first");
+    for (payment, number) in listed.into_iter().zip([3, 2, 1]) {
+        let request = payment.request.as_ref().expect("known");
+        assert_eq!(Order::of_request(request), Ok(crate::script::invoice(number)));
+        assert_eq!(request.metadata.as_bytes(), [number]);
+    }
+    let paid = payer.list(&Listing::new(9).statuses([StatusKind::Fulfilled])).expect("a page");
+    assert_eq!(paid.payments.len(), 1);
 }
 
 #[test]

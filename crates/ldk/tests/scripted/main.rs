@@ -4,5 +4,10 @@
 mod bad_input;
 mod events;
 mod hand_overs;
+mod heads;
+mod kv;
+mod money;
+mod rooms;
 mod script;
 mod starts;
+mod tasks;

@@ -143,6 +143,19 @@ impl Engine for Script {
             self.lines().events.pop_front();
         }
     }
+
+    async fn deliver_events_async<F>(&self, handler: impl Fn(Event) -> F)
+    where
+        F: Future<Output = Result<(), ReplayEvent>>,
+    {
+        loop {
+            let Some(event) = self.lines().events.front().cloned() else { return };
+            if handler(event).await.is_err() {
+                return;
+            }
+            self.lines().events.pop_front();
+        }
+    }
 }
 
 pub(crate) type ScriptPayer = Payer<MemoryStore, Arc<Script>, Arc<RandomBytes>>;
@@ -167,10 +180,15 @@ impl Stage {
         opening: &Opening,
         options: Options,
     ) -> Result<ScriptStarting, StartError> {
+        let (script, entropy) = self.process();
+        Starting::open(self.disk.open(), opening, script, entropy, options, NOW)
+    }
+
+    /// The engine and the random bytes of a new process.
+    pub(crate) fn process(&self) -> (Arc<Script>, Arc<RandomBytes>) {
         self.starts.set(self.starts.get() + 1);
         let entropy = Arc::new(RandomBytes::new([self.starts.get(); 32]));
-        let (store, script) = (self.disk.open(), Arc::clone(&self.script));
-        Starting::open(store, opening, script, entropy, options, NOW)
+        (Arc::clone(&self.script), entropy)
     }
 
     pub(crate) fn open(&self) -> ScriptStarting {

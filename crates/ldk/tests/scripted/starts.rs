@@ -481,6 +481,6 @@ fn a_store_that_fails_during_the_start_gives_no_payer() {
     let starting = stage.open();
     stage.disk.fail_nth(2, payonce_store_memory::Failure::BeforeEffect);
     let unfinished = starting.finish(|_| Ok(()), NOW).expect_err("the store failed");
-    assert!(matches!(unfinished.error, StartError::Unavailable(_)), "{}", unfinished.error);
+    assert!(matches!(unfinished.error, StartError::Interrupted(_)), "{}", unfinished.error);
     assert_eq!(stage.script.events_left(), 1);
 }

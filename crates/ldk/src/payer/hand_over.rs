@@ -5,18 +5,19 @@ use core::ops::Deref;
 use lightning::{offers::refund::Refund, sign::EntropySource};
 use payonce_core::{
     Answer, Dispatch, DispatchRefusal, DispatchReply, EventStore, Msat, NewPart, PartId,
-    PartStatus, Payment, PaymentId, Request, Status, Target, UnixMillis, WithdrawPart,
+    PartStatus, Payment, PaymentId, Request, Status, UnixMillis, WithdrawPart,
 };
-use payonce_runtime::{CallError, Unavailable};
+use payonce_runtime::CallError;
 
 use crate::{
-    border,
-    engine::{Engine, EngineRefusal, HandOverLimits, Taken},
-    failure,
-    handled::Book as _,
-    order::{NotAnOrder, Order},
-    payer::Payer,
-    refund,
+    bridge::border,
+    bridge::engine::{Engine, EngineRefusal, HandOverLimits, Taken},
+    events::book::{Book, Desk, InTask, OnThread, on_thread},
+    events::failure,
+    events::refund,
+    order::order::{NotAnOrder, Order},
+    payer::error::Interrupted,
+    payer::payer::{Payer, is_given_up},
 };
 
 /// What came of a hand-over.
@@ -94,14 +95,6 @@ fn due(payment: &Payment) -> Option<Due> {
     })
 }
 
-fn order_of(request: &Request) -> Result<Order, NotAnOrder> {
-    let preimage = match request.target {
-        Target::Spontaneous { preimage } => Some(preimage),
-        Target::Invoice { .. } | Target::Offer { .. } => None,
-    };
-    Order::decode(request.instructions.as_bytes(), preimage)
-}
-
 impl<S, E, R> Payer<S, E, R>
 where
     S: EventStore + Send + 'static,
@@ -114,11 +107,35 @@ where
     /// recorded first is given to LDK.
     ///
     /// # Errors
-    /// [`Unavailable`]: the ledger answers nothing. Open it again.
-    pub fn hand_over(&self, id: &PaymentId, now: UnixMillis) -> Result<HandOver, Unavailable> {
-        let due = self.ledger.query(|state| state.payment(id).and_then(due))?;
+    /// [`Interrupted`]: whether LDK has it is not known. Open the ledger again: it is handed over again
+    /// only if LDK never got it.
+    pub fn hand_over(&self, id: &PaymentId, now: UnixMillis) -> Result<HandOver, Interrupted> {
+        on_thread(self.hand_over_at(&OnThread(&self.ledger), id, now))
+    }
+
+    /// [`hand_over`](Self::hand_over) for tasks. Between what is recorded and LDK nothing is awaited: a
+    /// future that is dropped has given LDK what was recorded, or takes the record back.
+    ///
+    /// # Errors
+    /// As [`hand_over`](Self::hand_over).
+    pub async fn hand_over_async(
+        &self,
+        id: &PaymentId,
+        now: UnixMillis,
+    ) -> Result<HandOver, Interrupted> {
+        self.hand_over_at(&InTask(&self.ledger), id, now).await
+    }
+
+    pub(crate) async fn hand_over_at(
+        &self,
+        desk: &impl Desk,
+        id: &PaymentId,
+        now: UnixMillis,
+    ) -> Result<HandOver, Interrupted> {
+        let named = *id;
+        let due = desk.ask(move |state| state.payment(&named).and_then(due)).await?;
         let Some(due) = due else { return Ok(HandOver::Over) };
-        let order = match order_of(&due.request) {
+        let order = match Order::of_request(&due.request) {
             Ok(order) => order,
             Err(error) => return Ok(HandOver::NotAnOrder { error }),
         };
@@ -132,46 +149,50 @@ where
         }
         let part = PartId::from_bytes(self.entropy.get_secure_random_bytes());
         let parts = vec![NewPart::delegated(part)];
-        match self.ledger.execute(Dispatch { id: *id, attempt: due.attempt, parts }, now) {
+        match desk.execute(Dispatch { id: *id, attempt: due.attempt, parts }, now).await {
             Ok(DispatchReply::Recorded { .. }) => {}
             Ok(DispatchReply::Overtaken { status, parts, .. }) => {
-                self.withdraw(id, &parts, now)?;
+                withdraw(desk, *id, parts, now).await?;
                 return Ok(HandOver::Overtaken { status });
             }
             // A part id that was never used before is in no recorded batch.
             Ok(DispatchReply::Duplicate { .. }) => return Ok(HandOver::Started { part }),
             Err(CallError::Refused(refusal)) => return Ok(HandOver::NotAdmitted { refusal }),
-            Err(CallError::Unavailable(error)) => return Err(error),
+            Err(CallError::Unavailable(error)) => return Err(error.into()),
         }
-        self.give(id, part, &order, &due, now)
+        self.give(desk, id, part, &order, &due, now).await
     }
 
     /// Gives LDK what was recorded. Nothing before this has left the node; whatever happens from
     /// here on, the part may be out until LDK says otherwise.
-    fn give(
+    async fn give(
         &self,
+        desk: &impl Desk,
         id: &PaymentId,
         part: PartId,
         order: &Order,
         due: &Due,
         now: UnixMillis,
-    ) -> Result<HandOver, Unavailable> {
+    ) -> Result<HandOver, Interrupted> {
         let limits = self.limits(due);
         let engine_id = border::engine_id(&part);
         let handed = match self.engine.hand_over(engine_id, order, &limits) {
             Ok(Taken::Now | Taken::Before) => HandOver::Started { part },
             Ok(Taken::Refund(refund)) => {
-                self.ledger.tell(refund::facts(*id, part, &refund), now)?;
+                desk.tell(refund::facts(*id, part, &refund), now).await?;
                 HandOver::Refund { part, refund }
             }
             Err(refusal) => {
-                self.refused(id, part, &refusal, now)?;
+                refused(desk, *id, part, &refusal, now).await?;
                 return Ok(HandOver::Refused { part, refusal });
             }
         };
-        // Abandoned while LDK was taking it: LDK did not know the part yet, so it is told now.
-        let status = self.ledger.query(|state| state.payment(id).map(Payment::status))?;
-        if !status.is_some_and(|status| status.is_open() || status == Status::Fulfilled) {
+        // Abandoned while LDK was taking it: LDK did not know the part yet, so it is told now. That LDK
+        // has it is known, so no error hides it; a ledger that answers nothing is told of at the next call,
+        // and the next start tells LDK what was given up.
+        let named = *id;
+        let given_up = desk.ask(move |state| state.payment(&named).is_none_or(is_given_up)).await;
+        if given_up.is_ok_and(|given_up| given_up) {
             self.engine.abandon(engine_id);
         }
         Ok(handed)
@@ -183,34 +204,38 @@ where
         route.max_total_routing_fee_msat = budget.or(route.max_total_routing_fee_msat);
         HandOverLimits { amount_msat: due.missing.0, route, retry: self.options.retry }
     }
+}
 
-    fn refused(
-        &self,
-        id: &PaymentId,
-        part: PartId,
-        refusal: &EngineRefusal,
-        now: UnixMillis,
-    ) -> Result<(), Unavailable> {
-        let facts = self.ledger.query(|state| {
-            let payment = state.payment(id);
-            payment.map(|payment| failure::refusal_facts(payment, part, refusal))
-        })?;
-        self.ledger.tell(facts.unwrap_or_default(), now)?;
-        Ok(())
-    }
+/// LDK took nothing.
+async fn refused(
+    book: &impl Book,
+    id: PaymentId,
+    part: PartId,
+    refusal: &EngineRefusal,
+    now: UnixMillis,
+) -> Result<(), Interrupted> {
+    let facts = book.ask(|state| {
+        let payment = state.payment(&id);
+        payment.map(|payment| failure::refusal_facts(payment, part, refusal))
+    });
+    let facts = facts.await?;
+    book.tell(facts.unwrap_or_default(), now).await?;
+    Ok(())
+}
 
-    fn withdraw(
-        &self,
-        id: &PaymentId,
-        parts: &[PartId],
-        now: UnixMillis,
-    ) -> Result<(), Unavailable> {
-        let in_flight = self.ledger.query(|state| {
-            let out = |part: &&PartId| state.part(part) == Some((*id, PartStatus::InFlight));
-            parts.iter().filter(out).copied().collect::<Vec<_>>()
-        })?;
-        let withdraw = |part| Answer::NeverSent(WithdrawPart { id: *id, part });
-        self.ledger.tell(in_flight.into_iter().map(withdraw).collect(), now)?;
-        Ok(())
-    }
+/// Nothing was given to LDK.
+async fn withdraw(
+    book: &impl Book,
+    id: PaymentId,
+    parts: Vec<PartId>,
+    now: UnixMillis,
+) -> Result<(), Interrupted> {
+    let in_flight = book.ask(move |state| {
+        let out = |part: &PartId| state.part(part) == Some((id, PartStatus::InFlight));
+        parts.into_iter().filter(out).collect::<Vec<_>>()
+    });
+    let withdraw = |part| Answer::NeverSent(WithdrawPart { id, part });
+    let never_sent = in_flight.await?.into_iter().map(withdraw).collect();
+    book.tell(never_sent, now).await?;
+    Ok(())
 }

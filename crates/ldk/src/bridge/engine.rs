@@ -1,6 +1,6 @@
 //! The engine: what payonce needs of LDK's `ChannelManager`, and how LDK's answers are read.
 
-use core::time::Duration;
+use core::{future::Future, time::Duration};
 
 use lightning::{
     blinded_path::message::OffersContext,
@@ -15,8 +15,8 @@ use lightning::{
 };
 
 use crate::{
-    border,
-    order::{OfferOrder, Order, RefundOrder, SpontaneousOrder},
+    bridge::border,
+    order::order::{OfferOrder, Order, RefundOrder, SpontaneousOrder},
 };
 
 /// An engine that takes payments and routes, splits and retries them by itself. Implemented for
@@ -52,6 +52,11 @@ pub trait Engine {
 
     /// Delivers every event that waits, in order, until the handler refuses one or none is left.
     fn deliver_events(&self, handler: &dyn Fn(Event) -> Result<(), ReplayEvent>);
+
+    /// [`deliver_events`](Self::deliver_events) to an async handler.
+    fn deliver_events_async<F>(&self, handler: impl Fn(Event) -> F) -> impl Future<Output = ()>
+    where
+        F: Future<Output = Result<(), ReplayEvent>>;
 }
 
 /// How LDK pays inside one hand-over.
@@ -139,6 +144,13 @@ impl<M: AChannelManager> Engine for M {
 
     fn deliver_events(&self, handler: &dyn Fn(Event) -> Result<(), ReplayEvent>) {
         self.get_cm().process_pending_events(&handler);
+    }
+
+    async fn deliver_events_async<F>(&self, handler: impl Fn(Event) -> F)
+    where
+        F: Future<Output = Result<(), ReplayEvent>>,
+    {
+        self.get_cm().process_pending_events_async(handler).await;
     }
 }
 

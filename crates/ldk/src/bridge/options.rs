@@ -32,6 +32,9 @@ pub struct Options {
     pub retry: Retry,
     /// How LDK routes; the most that may go to fees comes from the payment, where it states it.
     pub route: RouteParametersConfig,
+    /// Whether what LDK tells of each path is kept as an observation ([`PathReport`](crate::PathReport)); it
+    /// is not: each is a write to the store inside LDK's event handler, and only 256 are kept of a payment.
+    pub path_reports: bool,
     /// How the ledger is shared.
     pub ledger: payonce_runtime::Options,
 }
@@ -46,6 +49,7 @@ impl Options {
             manager_read_twice: false,
             retry: Retry::Timeout(Duration::from_secs(10)),
             route: RouteParametersConfig::default(),
+            path_reports: false,
             ledger: payonce_runtime::Options::DEFAULT,
         }
     }
@@ -54,6 +58,13 @@ impl Options {
     #[must_use]
     pub const fn manager_read_twice(mut self) -> Self {
         self.manager_read_twice = true;
+        self
+    }
+
+    /// With reports on paths kept.
+    #[must_use]
+    pub const fn path_reports(mut self) -> Self {
+        self.path_reports = true;
         self
     }
 

@@ -1,11 +1,10 @@
 //! The border between LDK's types and the core's: only bytes cross it.
 
 use lightning::{
-    bitcoin::secp256k1::PublicKey,
     ln::channelmanager::PaymentId as EngineId,
     types::payment::{PaymentHash as EngineHash, PaymentPreimage},
 };
-use payonce_core::{Msat, NodeId, PartId, PaymentHash, Preimage, Settlement};
+use payonce_core::{Msat, PartId, PaymentHash, Preimage, Settlement};
 
 /// The id under which LDK knows a part.
 pub(crate) const fn engine_id(part: &PartId) -> EngineId {
@@ -27,10 +26,6 @@ pub(crate) const fn preimage(preimage: &PaymentPreimage) -> Preimage {
 
 pub(crate) const fn engine_preimage(preimage: &Preimage) -> PaymentPreimage {
     PaymentPreimage(*preimage.as_bytes())
-}
-
-pub(crate) fn node_id(key: &PublicKey) -> NodeId {
-    NodeId::from_bytes(key.serialize())
 }
 
 pub(crate) fn settlement(amount_msat: Option<u64>, fee_msat: Option<u64>) -> Settlement {

@@ -8,9 +8,9 @@ use lightning::{
     offers::offer::Offer,
     util::ser::{Readable, Writeable},
 };
-use payonce_core::{Preimage, UnixMillis};
+use payonce_core::{Preimage, Request, Target, UnixMillis};
 
-use crate::written::{Tlv, Written};
+use crate::order::written::{Tlv, Written};
 
 /// What most payees accept (BOLT 11's `min_final_cltv_expiry_delta` by LDK's default and more), in
 /// blocks.
@@ -175,9 +175,33 @@ impl Order {
         })
     }
 
+    /// What a request of a payment asks for: of a page of [`Payer::list`](crate::Payer::list), say.
+    ///
+    /// # Errors
+    /// [`NotAnOrder`] where another program made the request, or its instructions are not known any more.
+    pub fn of_request(request: &Request) -> Result<Self, NotAnOrder> {
+        let preimage = match request.target {
+            Target::Spontaneous { preimage } => Some(preimage),
+            Target::Invoice { .. } | Target::Offer { .. } => None,
+        };
+        Self::decode(request.instructions.as_bytes(), preimage)
+    }
+
     /// Whether LDK gets the payment hash only with an invoice.
     #[must_use]
     pub const fn awaits_invoice(&self) -> bool {
         matches!(self, Self::Offer(_) | Self::Refund(_))
+    }
+}
+
+impl From<Bolt11Invoice> for Order {
+    fn from(invoice: Bolt11Invoice) -> Self {
+        Self::bolt11(invoice)
+    }
+}
+
+impl From<Offer> for Order {
+    fn from(offer: Offer) -> Self {
+        Self::offer(offer)
     }
 }

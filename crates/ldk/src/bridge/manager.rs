@@ -1,10 +1,11 @@
 //! The manager, read so that its failures can be believed.
 
-use lightning::util::ser::Writeable;
+use lightning::{bitcoin::BlockHash, util::ser::Writeable};
 
 /// Reads a `ChannelManager` twice, the second time from what the first reading made of it, and gives
-/// the second. Use it in place of a single reading, before blocks are connected and before the
-/// monitors are handed to the chain monitor; `read` is LDK's `ReadableArgs::read`, with all monitors.
+/// the second, with the hash of the block that it is at. Use it in place of a single reading, before blocks are connected and before the
+/// monitors are handed to the chain monitor; `read` calls LDK's own, `<(BlockHash,
+/// ChannelManager<..>)>::read`, with all monitors; `bytes` is what LDK wrote.
 ///
 /// A manager that is older than a channel's monitor is no rare thing: LDK writes it last. On reading
 /// it LDK closes the channel, and fails what the *old* manager still held in the channel's holding
@@ -14,11 +15,12 @@ use lightning::util::ser::Writeable;
 /// its PaymentFailed says, and what is not tracked is not out.
 ///
 /// # Errors
-/// That of `read`.
+/// That of `read`, of whichever reading.
 pub fn read_manager<M: Writeable, E>(
     bytes: &[u8],
-    mut read: impl FnMut(&[u8]) -> Result<M, E>,
-) -> Result<M, E> {
-    let closed = read(bytes)?.encode();
-    read(&closed)
+    mut read: impl FnMut(&mut &[u8]) -> Result<(BlockHash, M), E>,
+) -> Result<(BlockHash, M), E> {
+    // LDK writes a manager without the hash that it reads in front of it, since it holds it.
+    let (_, closed) = read(&mut &bytes[..])?;
+    read(&mut &closed.encode()[..])
 }

@@ -6,7 +6,7 @@ use payonce_core::{
     Target,
 };
 
-use crate::engine::EngineRefusal;
+use crate::bridge::engine::EngineRefusal;
 
 /// What the end of one hand-over means for its payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,9 @@ fn told(payment: &Payment, part: PartId, end: End) -> Vec<Answer> {
         End::HandOver(reason) if nothing_follows(payment) => Some(reason),
         End::Refused | End::HandOver(_) => None,
     };
-    let given_up = given_up.filter(|_| payment.status().is_open());
+    // What else is out may still pay: it is not given up for this one's sake.
+    let is_last = !payment.parts().iter().any(|it| it.id != part && it.status.is_unresolved());
+    let given_up = given_up.filter(|_| is_last && payment.status().is_open());
     let given_up = given_up.map(|reason| Answer::GivenUp(Abandon { id, reason }));
     given_up.into_iter().chain([Answer::Failed(FailPart { id, part, failure })]).collect()
 }
@@ -79,7 +81,10 @@ fn of_event(reason: Option<PaymentFailureReason>, awaits_invoice: bool) -> End {
             | Reason::UnknownRequiredFeatures
             | Reason::InvoiceRequestRejected,
         ) => End::Refused,
-        Some(Reason::UserAbandoned) => End::Payment(FailureReason::UserAbandoned),
+        // A user's wish is in the ledger before LDK hears of it. What else LDK was told to give up is one
+        // hand-over: that of an older manager, or one whose invoice asks for too much. Its payment may
+        // have a newer one out, and would be told as given up while that one pays.
+        Some(Reason::UserAbandoned) => End::HandOver(FailureReason::UserAbandoned),
         // The next invoice for the same offer has an expiry of its own.
         Some(Reason::PaymentExpired) if awaits_invoice => {
             End::HandOver(FailureReason::PaymentExpired)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use lightning::ln::channelmanager::RecentPaymentDetails;
 use payonce_core::{PartId, PaymentHash};
 
-use crate::{border, engine::Engine};
+use crate::{bridge::border, bridge::engine::Engine};
 
 /// How far LDK is with a hand-over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,87 +5,20 @@ use lightning::{
         Network,
         constants::ChainHash,
         hashes::{Hash as _, sha256},
+        secp256k1::PublicKey,
     },
     offers::offer::Amount,
     util::ser::Writeable as _,
 };
 use payonce_core::{
-    Deadline, MaxFee, Msat, NodeId, NotificationId, OfferHash, PaymentHash, Request, RetryPolicy,
-    Target, UnixMillis,
+    Deadline, MaxFee, Msat, NodeId, OfferHash, PaymentHash, Request, RetryPolicy, Target,
+    UnixMillis,
 };
 
 use crate::{
-    border,
-    order::{Bolt11Order, OfferOrder, Order, RefundOrder, SpontaneousOrder},
+    order::order::{Bolt11Order, OfferOrder, Order, RefundOrder, SpontaneousOrder},
+    order::terms::Terms,
 };
-
-/// The terms of a payment, beyond what is paid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Terms {
-    /// The most that may go to fees, all hand-overs together; without it LDK's default (1 % and 50
-    /// sat) holds for each.
-    pub max_fee: Option<Msat>,
-    /// Whether LDK gets the payment again once it has given up: by default never. LDK retries by
-    /// itself inside a hand-over.
-    pub retry: RetryPolicy,
-    /// How long an offer waits for its invoice over all hand-overs; 10 ticks. LDK gives up on one
-    /// after one or two ticks of its own.
-    pub wait: Deadline,
-    /// The caller's own, at most [`limits::METADATA_BYTES`](payonce_core::limits::METADATA_BYTES).
-    pub metadata: Vec<u8>,
-    /// The PaymentFailed after which this id is tried anew.
-    pub again_after: Option<NotificationId>,
-}
-
-impl Default for Terms {
-    fn default() -> Self {
-        Self {
-            max_fee: None,
-            retry: RetryPolicy::Attempts(0),
-            wait: Deadline::Ticks(10),
-            metadata: Vec::new(),
-            again_after: None,
-        }
-    }
-}
-
-impl Terms {
-    /// With the most that may go to fees.
-    #[must_use]
-    pub const fn max_fee(mut self, fee: Msat) -> Self {
-        self.max_fee = Some(fee);
-        self
-    }
-
-    /// With a policy for further hand-overs.
-    #[must_use]
-    pub const fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = policy;
-        self
-    }
-
-    /// With a limit to the wait for an offer's invoice.
-    #[must_use]
-    pub const fn wait(mut self, deadline: Deadline) -> Self {
-        self.wait = deadline;
-        self
-    }
-
-    /// With the caller's own bytes.
-    #[must_use]
-    pub fn metadata(mut self, metadata: impl Into<Vec<u8>>) -> Self {
-        self.metadata = metadata.into();
-        self
-    }
-
-    /// As a new try of a failed id.
-    #[must_use]
-    pub const fn again_after(mut self, failed: NotificationId) -> Self {
-        self.again_after = Some(failed);
-        self
-    }
-}
 
 /// Why an order can never be paid like this, whatever the ledger holds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -169,7 +102,7 @@ fn bolt11(order: &Bolt11Order, amount: Option<Msat>, node: Network) -> Result<As
     }
     let amount = one_amount(invoice.amount_milli_satoshis().map(Msat), amount)?;
     let payment_hash = PaymentHash::from_bytes(*invoice.payment_hash().as_byte_array());
-    let payee = Some(border::node_id(&invoice.recover_payee_pub_key()));
+    let payee = Some(node_id(&invoice.recover_payee_pub_key()));
     let expiry = invoice.expires_at().map(|expiry| millis(expiry.as_millis()));
     Ok(Asked { target: Target::Invoice { payment_hash }, amount, payee, expiry })
 }
@@ -195,7 +128,7 @@ fn offer(
     };
     let amount = one_amount(stated, given)?;
     let offer_hash = hash_of(&offer.encode());
-    let payee: Option<NodeId> = offer.issuer_signing_pubkey().as_ref().map(border::node_id);
+    let payee: Option<NodeId> = offer.issuer_signing_pubkey().as_ref().map(node_id);
     let expiry = offer.absolute_expiry().map(|expiry| millis(expiry.as_millis()));
     let target = Target::Offer { offer_hash, deadline: terms.wait };
     Ok(Asked { target, amount, payee, expiry })
@@ -204,7 +137,7 @@ fn offer(
 fn spontaneous(order: &SpontaneousOrder, amount: Option<Msat>) -> Result<Asked, OrderRefusal> {
     let amount = amount.ok_or(OrderRefusal::NoAmount)?;
     let target = Target::Spontaneous { preimage: order.preimage };
-    let payee = Some(border::node_id(&order.payee));
+    let payee = Some(node_id(&order.payee));
     Ok(Asked { target, amount, payee, expiry: None })
 }
 
@@ -226,6 +159,10 @@ fn one_amount(stated: Option<Msat>, given: Option<Msat>) -> Result<Msat, OrderRe
         (Some(amount), None) | (None, Some(amount)) => Ok(amount),
         (None, None) => Err(OrderRefusal::NoAmount),
     }
+}
+
+fn node_id(key: &PublicKey) -> NodeId {
+    NodeId::from_bytes(key.serialize())
 }
 
 fn hash_of(bytes: &[u8]) -> OfferHash {

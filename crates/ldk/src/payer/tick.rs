@@ -5,18 +5,17 @@ use core::ops::Deref;
 use lightning::sign::EntropySource;
 use payonce_core::{
     Answer, EventStore, FinalizePart, PartStatus, PaymentId, Remaining, RetryPolicy, State,
-    StatusKind, TickReply, UnixMillis,
+    TickReply, UnixMillis,
 };
 use payonce_runtime::Unavailable;
 
 use crate::{
-    border,
-    engine::Engine,
-    entry::entries,
-    error::TickError,
-    hand_over::HandOver,
-    handled::Book as _,
-    payer::{Payer, parts_out},
+    bridge::engine::Engine,
+    bridge::entry::entries,
+    events::book::{Book, Desk, InTask, OnThread, on_thread},
+    payer::error::{Interrupted, TickError},
+    payer::hand_over::HandOver,
+    payer::payer::Payer,
 };
 
 /// What a tick did.
@@ -44,10 +43,22 @@ where
     /// # Errors
     /// [`TickError`].
     pub fn tick(&self, now: UnixMillis) -> Result<Ticked, TickError> {
-        let finalized = self.finalize_untracked(now)?;
-        self.abandon_again()?;
-        let ledger = self.ledger.tick(now)?;
-        let driven = self.drive(now)?;
+        on_thread(self.tick_at(&OnThread(&self.ledger), now))
+    }
+
+    /// [`tick`](Self::tick) for tasks.
+    ///
+    /// # Errors
+    /// As [`tick`](Self::tick).
+    pub async fn tick_async(&self, now: UnixMillis) -> Result<Ticked, TickError> {
+        self.tick_at(&InTask(&self.ledger), now).await
+    }
+
+    async fn tick_at(&self, desk: &impl Desk, now: UnixMillis) -> Result<Ticked, TickError> {
+        let finalized = self.finalize_untracked(desk, now).await?;
+        self.abandon_again(desk).await?;
+        let ledger = desk.tick(now).await?;
+        let driven = self.drive_at(desk, now).await?;
         Ok(Ticked { ledger, finalized, driven })
     }
 
@@ -56,41 +67,58 @@ where
     /// ([`RetryPolicy::Manual`]) is handed over here only if it never was.
     ///
     /// # Errors
-    /// [`Unavailable`].
-    pub fn drive(&self, now: UnixMillis) -> Result<Vec<(PaymentId, HandOver)>, Unavailable> {
-        let due = self.ledger.query(|state| {
+    /// [`Interrupted`]: which of them LDK has is not known.
+    pub fn drive(&self, now: UnixMillis) -> Result<Vec<(PaymentId, HandOver)>, Interrupted> {
+        on_thread(self.drive_at(&OnThread(&self.ledger), now))
+    }
+
+    /// [`drive`](Self::drive) for tasks.
+    ///
+    /// # Errors
+    /// As [`drive`](Self::drive).
+    pub async fn drive_async(
+        &self,
+        now: UnixMillis,
+    ) -> Result<Vec<(PaymentId, HandOver)>, Interrupted> {
+        self.drive_at(&InTask(&self.ledger), now).await
+    }
+
+    async fn drive_at(
+        &self,
+        desk: &impl Desk,
+        now: UnixMillis,
+    ) -> Result<Vec<(PaymentId, HandOver)>, Interrupted> {
+        let due = desk.ask(move |state| {
             let due = state.due(now).into_iter().filter(|lacks| is_ours_to_drive(state, lacks));
             due.map(|lacks| lacks.id).collect::<Vec<_>>()
-        })?;
-        due.into_iter().map(|id| Ok((id, self.hand_over(&id, now)?))).collect()
+        });
+        let mut driven = Vec::new();
+        for id in due.await? {
+            driven.push((id, self.hand_over_at(desk, &id, now).await?));
+        }
+        Ok(driven)
     }
 
     /// LDK tells the end of a payment's last HTLC in no event: it stops tracking the payment, some
     /// ticks later. The ledger is asked first: what it holds as claimed by then, LDK has tracked.
-    fn finalize_untracked(&self, now: UnixMillis) -> Result<usize, Unavailable> {
-        let claimed = self.ledger.query(|state| {
+    async fn finalize_untracked(
+        &self,
+        book: &impl Book,
+        now: UnixMillis,
+    ) -> Result<usize, Unavailable> {
+        let claimed = book.ask(|state| {
             let claimed =
                 state.unresolved().into_iter().filter(|at| at.part.status == PartStatus::Claimed);
             claimed.map(|at| FinalizePart { id: at.payment, part: at.part.id }).collect::<Vec<_>>()
-        })?;
+        });
+        let claimed = claimed.await?;
         if claimed.is_empty() {
             return Ok(0);
         }
         let tracked = entries(self.engine());
         let gone = claimed.into_iter().filter(|at| !tracked.contains_key(&at.part));
-        let told = self.ledger.tell(gone.map(Answer::Gone).collect(), now)?;
+        let told = book.tell(gone.map(Answer::Gone).collect(), now).await?;
         Ok(told.iter().flatten().filter(|reply| reply.changed).count())
-    }
-
-    fn abandon_again(&self) -> Result<(), Unavailable> {
-        let out = self.ledger.query(|state| {
-            let abandoned = state.payments(StatusKind::Abandoned);
-            abandoned.flat_map(parts_out).collect::<Vec<_>>()
-        })?;
-        for part in out {
-            self.engine.abandon(border::engine_id(&part));
-        }
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Facts: what each of LDK's events tells the ledger.
 
 use lightning::{
-    events::{Event, PaymentFailureReason},
+    events::{Event, PaidBolt12Invoice, PaymentFailureReason},
     ln::channelmanager::PaymentId as EngineId,
     types::payment::{PaymentHash as EngineHash, PaymentPreimage},
 };
@@ -10,7 +10,7 @@ use payonce_core::{
     PaymentId, Settlement, State,
 };
 
-use crate::{border, failure, path_report::PathReport};
+use crate::{bridge::border, events::failure, events::path_report::PathReport};
 
 /// What one event tells.
 #[derive(Debug)]
@@ -34,9 +34,9 @@ pub(crate) fn read(event: &Event, state: &State) -> Option<Facts> {
             payment_hash,
             amount_msat,
             fee_paid_msat,
-            ..
+            bolt12_invoice,
         } => {
-            let settlement = border::settlement(*amount_msat, *fee_paid_msat);
+            let settlement = settlement(*amount_msat, *fee_paid_msat, bolt12_invoice.as_ref());
             Some(sent(state, *payment_id, payment_preimage, payment_hash, settlement))
         }
         Event::PaymentFailed { payment_id, payment_hash, reason } => {
@@ -68,6 +68,25 @@ pub(crate) fn read(event: &Event, state: &State) -> Option<Facts> {
             Some(probed(state, payment_id, payment_hash))
         }
         _ => None,
+    }
+}
+
+/// What LDK says that a payment came to. Of one that it rebuilt from its monitors it knows the paths
+/// that are left, and takes the first one's amount for the whole: never less than the invoice's was paid.
+/// Books that believed it would miss money that is gone. For an invoice of its own request the ledger does
+/// the same; that of an offer comes with the event alone.
+fn settlement(
+    amount_msat: Option<u64>,
+    fee_msat: Option<u64>,
+    invoice: Option<&PaidBolt12Invoice>,
+) -> Settlement {
+    match invoice {
+        Some(PaidBolt12Invoice::Bolt12Invoice(invoice))
+            if amount_msat.is_some_and(|amount| amount < invoice.amount_msats()) =>
+        {
+            border::settlement(Some(invoice.amount_msats()), None)
+        }
+        _ => border::settlement(amount_msat, fee_msat),
     }
 }
 

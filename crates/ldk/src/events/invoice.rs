@@ -9,38 +9,16 @@ use payonce_core::{HashHolder, Msat, PartId, PartStatus, PaymentHash, PaymentId,
 use payonce_runtime::Unavailable;
 
 use crate::{
-    border,
-    engine::Engine,
-    handled::{Book, Handled},
+    bridge::border,
+    bridge::engine::Engine,
+    events::book::Book,
+    events::handled::{Handled, InvoiceRefusal},
 };
-
-/// Why an invoice that came for an offer is not paid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvoiceRefusal {
-    /// The payment hash is another's.
-    #[error("this payment hash belongs to {other}: one invoice is paid under one id")]
-    HashInUse {
-        /// Whose.
-        other: HashHolder,
-    },
-    /// It asks for more than was agreed.
-    #[error("the invoice asks for {amount}, the request allows {limit}")]
-    AmountTooLarge {
-        /// The invoice's amount.
-        amount: Msat,
-        /// The request's.
-        limit: Msat,
-    },
-    /// The payment was given up, or is paid.
-    #[error("the payment is over")]
-    Over,
-}
 
 /// Has LDK pay an invoice that came for a part of ours, unless something speaks against it: then
 /// LDK is told to give up. The hash is not recorded: another hand-over will bring another invoice,
 /// and the claim brings the hash of the one that was paid.
-pub(crate) fn received<E: Engine + ?Sized>(
+pub(crate) async fn received<E: Engine + ?Sized>(
     book: &impl Book,
     engine: &E,
     named: &EngineId,
@@ -50,7 +28,7 @@ pub(crate) fn received<E: Engine + ?Sized>(
     let part = border::part_id(named);
     let hash = border::payment_hash(&invoice.payment_hash());
     let amount = Msat(invoice.amount_msats());
-    let judged = book.ask(|state| judge(state, &part, &hash, amount))?;
+    let judged = book.ask(move |state| judge(state, &part, &hash, amount)).await?;
     let Some((payment, judgement)) = judged else {
         // Nobody here asked for it: the node's own code may have, and may pay it.
         return Ok(Handled::NotOurs);

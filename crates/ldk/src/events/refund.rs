@@ -4,7 +4,7 @@
 use lightning::offers::refund::Refund;
 use payonce_core::{Answer, ObservationKind, ObservePart, PartId, Payment, PaymentId, limits};
 
-use crate::order::Order;
+use crate::order::order::Order;
 
 /// A piece of a refund: its index, the number of pieces, and the piece.
 const REFUND_PIECE: ObservationKind = ObservationKind::Other(1);

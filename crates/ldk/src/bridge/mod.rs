@@ -1,0 +1,8 @@
+//! LDK, as far as payonce needs it: what is asked of it, what it lists, what is kept with it.
+
+pub(crate) mod border;
+pub(crate) mod engine;
+pub(crate) mod entry;
+pub(crate) mod head;
+pub(crate) mod manager;
+pub(crate) mod options;
