@@ -68,6 +68,6 @@ pub use crate::{
     handle::SharedLedger,
     options::Options,
     recovery::SharedRecovery,
-    replay::verify,
+    replay::{replay, verify},
     subscription::{Confirmed, Subscription, SubscriptionError},
 };

@@ -1,0 +1,1 @@
+//! A log that a node keeps in LDK's `FilesystemStore`, read-only.
