@@ -9,12 +9,15 @@
 mod advice;
 pub mod cli;
 mod commands;
+mod copy;
 mod demo;
+mod fresh;
 pub mod io;
 #[cfg(feature = "kv")]
 mod kv;
 pub mod log;
 mod payments;
+mod postings;
 pub mod rows;
 mod story;
 pub mod units;
@@ -85,6 +88,13 @@ fn dispatch(cli: &Cli, io: &mut Io<'_>) -> Outcome {
             Ok(())
         }
         Command::Man { dir } => commands::man::run(dir, io),
-        _ => Err(Failure::refused("not yet")),
+        Command::Salvage(of) => commands::salvage::run(&of.src, &of.dst, with, io),
+        Command::Export { dir, what, output } => {
+            commands::export::run(dir, *what, output.as_deref(), with, io)
+        }
+        Command::Import { file, dst } => commands::import::run(file, dst, io),
+        Command::Backup(of) => commands::backup::run(&of.src, &of.dst, io),
+        Command::Resolve(arguments) => commands::resolve::run(arguments, with, io),
+        Command::Report { .. } => Err(Failure::refused("not yet")),
     }
 }

@@ -182,7 +182,7 @@ pub(crate) fn reading<T>(
 }
 
 /// The state at the head, from the newest snapshot that can be read.
-pub(crate) fn newest_state(log: &Log) -> Result<State, ReplayError> {
+pub(crate) fn newest_state(log: &impl EventSource) -> Result<State, ReplayError> {
     let head = log.head()?;
     let seed = seed();
     let state = state_from_snapshot(log, head, seed)?;
@@ -194,7 +194,11 @@ pub(crate) fn newest_state(log: &Log) -> Result<State, ReplayError> {
     fold.finish(head)
 }
 
-fn state_from_snapshot(log: &Log, head: Head, seed: u64) -> Result<Option<State>, ReplayError> {
+fn state_from_snapshot(
+    log: &impl EventSource,
+    head: Head,
+    seed: u64,
+) -> Result<Option<State>, ReplayError> {
     let mut at_most = Some(head.seq);
     while let Some(limit) = at_most
         && let Some(snapshot) = log.load_snapshot(limit)?

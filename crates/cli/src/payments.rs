@@ -252,14 +252,3 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         text
     })
 }
-
-/// Bytes of hex.
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    let value = |digit: u8| (digit as char).to_digit(16);
-    if !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    let pairs = digits.chunks_exact(2);
-    pairs.map(|pair| u8::try_from(value(pair[0])? << 4 | value(pair[1])?).ok()).collect()
-}
