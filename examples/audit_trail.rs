@@ -17,7 +17,7 @@ use std::{
 
 use payonce::{
     ClaimPart, Dispatch, Event, EventSource, FinalizePart, Ledger, LedgerId, MaxFee, Msat, NewPart,
-    Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Send as SendPayment,
+    Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Pay,
     UnixMillis,
     store_fs::{FsReader, FsStore, Options},
 };
@@ -95,7 +95,7 @@ fn make_log(directory: &Path) -> Result<[PaymentId; 2], Box<dyn Error>> {
             MaxFee::AtMost(Msat(100)),
             RetryPolicy::Manual,
         );
-        ledger.execute(SendPayment::new(id, request), NOW)?;
+        ledger.execute(Pay::new(id, request), NOW)?;
     }
     let (id, part) = (ids[0], PartId::from_bytes([3; 32]));
     let parts = vec![NewPart::htlc(part, Msat(25_000), Msat(30), 900_144)];

@@ -21,7 +21,7 @@ struct Screen;
 #[async_trait]
 impl Sink for Screen {
     async fn deliver(&self, told: &Notification) -> Result<(), Box<dyn Error + Send + Sync>> {
-        println!("{}: {:?}", told.id, told.notice);
+        println!("{}: {:?}", told.id, told.kind);
         Ok(())
     }
 }

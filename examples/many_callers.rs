@@ -7,7 +7,7 @@ use std::{error::Error, thread};
 
 use payonce::{
     ClaimPart, Dispatch, DispatchReply, FinalizePart, LedgerId, MaxFee, Msat, NewPart, Opening,
-    PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Send as SendPayment, SendReply,
+    PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Pay, PayReply,
     Status, UnixMillis,
     runtime::{CallError, Options, SharedLedger},
 };
@@ -26,20 +26,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let hash = preimage.payment_hash();
     let id = PaymentId::from_payment_hash(hash);
     let (max_fee, retry) = (MaxFee::AtMost(Msat(500)), RetryPolicy::Manual);
-    let send = SendPayment::new(id, Request::invoice(hash, Msat(50_000), max_fee, retry));
+    let send = Pay::new(id, Request::invoice(hash, Msat(50_000), max_fee, retry));
 
     let clicks = each(&ledger, [(); 3], move |ledger, ()| ledger.execute(send.clone(), NOW));
-    let count = |wanted: fn(&SendReply) -> bool| {
+    let count = |wanted: fn(&PayReply) -> bool| {
         clicks.iter().filter(|reply| reply.as_ref().is_ok_and(wanted)).count()
     };
-    println!("three clicks: {} accepted", count(|reply| *reply == SendReply::Accepted));
-    println!("              {} told that it was", count(|reply| *reply != SendReply::Accepted));
+    println!("three clicks: {} accepted", count(|reply| *reply == PayReply::Accepted));
+    println!("              {} told that it was", count(|reply| *reply != PayReply::Accepted));
 
     // Whoever wants to know waits, in a thread or in a task, on any executor.
     let waiting = ledger.clone();
     let outcome = thread::spawn(move || waiting.outcome(id));
 
-    // Both read the same shortfall and dispatch a batch of their own; only one may offer its part.
+    // Both read the same remaining and dispatch a batch of their own; only one may offer its part.
     let parts = [2, 3].map(|byte| PartId::from_bytes([byte; 32]));
     let offers: Vec<_> = each(&ledger, parts, move |ledger, part| dispatch(ledger, id, part))
         .into_iter()

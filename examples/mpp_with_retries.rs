@@ -10,7 +10,7 @@ use std::error::Error;
 use payonce::{
     ClaimPart, Dispatch, ExecuteError, FailPart, Failure, FinalizePart, Ledger, LedgerId, MaxFee,
     Msat, NewPart, Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy,
-    Send as SendPayment, ShortChannelId, UnixMillis,
+    Pay, ShortChannelId, UnixMillis,
 };
 use payonce_store_memory::MemoryDisk;
 
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let id = PaymentId::from_payment_hash(hash);
     let (max_fee, retry) = (MaxFee::AtMost(Msat(10_000)), RetryPolicy::Attempts(2));
     let request = Request::invoice(hash, Msat(3_000_000), max_fee, retry);
-    ledger.execute(SendPayment::new(id, request), NOW)?;
+    ledger.execute(Pay::new(id, request), NOW)?;
 
     // The first attempt: three parts, recorded as one batch before any of them is offered.
     let parts = vec![part(1, 1_000_000, 1_000), part(2, 1_500_000, 2_000), part(3, 500_000, 1_000)];
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!(
             "after the restart: {} msat {}",
             open.part.amount.unwrap_or_default().0,
-            open.part.fate
+            open.part.status
         );
     }
     let mut ledger = recovery.finish(NOW)?;
@@ -77,7 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     println!("{}", common::event_table(&common::lines(ledger.store())?));
-    let paid = ledger.query(|state| state.standing(&id))?.and_then(|standing| standing.paid);
+    let paid = ledger.query(|state| state.payment_view(&id))?.and_then(|standing| standing.paid);
     let paid = paid.expect("every part was claimed");
     println!("paid: {} and {} in fees", common::known(paid.amount), common::known(paid.fee));
     Ok(())

@@ -10,7 +10,7 @@ use std::error::Error;
 use payonce::{
     Acknowledge, ClaimPart, Deadline, Dispatch, FinalizePart, Ledger, LedgerId, MaxFee, Msat,
     NewPart, OfferHash, Opening, PartId, PaymentHash, PaymentId, Preimage, ReceiveInvoice,
-    Remember, Request, RetryPolicy, Send as SendPayment, Target, Tick, UnixMillis,
+    Remember, Request, RetryPolicy, Pay, Target, Tick, UnixMillis,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let target = Target::Offer { offer_hash, deadline: Deadline::Ticks(2) };
         let (max_fee, retry) = (MaxFee::AtMost(Msat(200)), RetryPolicy::Manual);
         let request = Request::new(target, Msat(20_000), max_fee, retry);
-        ledger.execute(SendPayment::new(id, request), now)?;
+        ledger.execute(Pay::new(id, request), now)?;
     }
 
     // The coffee's invoice asks for less than the request allows: that is what is paid.

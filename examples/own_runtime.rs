@@ -10,7 +10,7 @@ use std::error::Error;
 use payonce::{
     Config, Dispatch, DispatchReply, EventSource, EventStore, FinishRecovery, LedgerId, Machine,
     MaxFee, Msat, NewPart, PartId, PaymentId, Preimage, ReleaseError, Remember, Replay, Request,
-    RetryPolicy, Send as SendPayment, Step, UnixMillis,
+    RetryPolicy, Pay, Step, UnixMillis,
 };
 use payonce_store_memory::{Failure, MemoryDisk};
 
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let hash = Preimage::from_bytes([caller; 32]).payment_hash();
         let id = PaymentId::from_payment_hash(hash);
         let (max_fee, retry) = (MaxFee::AtMost(Msat(100)), RetryPolicy::Manual);
-        let send = SendPayment::new(id, Request::invoice(hash, Msat(10_000), max_fee, retry));
+        let send = Pay::new(id, Request::invoice(hash, Msat(10_000), max_fee, retry));
         let part = NewPart::htlc(PartId::from_bytes([caller; 32]), Msat(10_000), Msat(5), 900_144);
         let sent = machine.submit(send, NOW);
         let dispatched = machine.submit(Dispatch { id, attempt: 1, parts: vec![part] }, NOW);

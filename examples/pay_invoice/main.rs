@@ -28,7 +28,7 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 use lightning_invoice::Currency;
-use payonce::{SendRefusal, SendReply, Standing, Status, UnixMillis};
+use payonce::{PayRefusal, PayReply, PaymentView, Status, UnixMillis};
 
 use crate::{
     channel::Channel,
@@ -199,7 +199,7 @@ impl<'a> World<'a> {
         let mut all_paid = true;
         for (invoice, first) in self.invoices.iter().zip(first) {
             let repeat = node.pay(invoice)?;
-            let standing = node.ledger.query(|state| state.standing(&invoice.payment_id()))?;
+            let standing = node.ledger.query(|state| state.payment_view(&invoice.payment_id()))?;
             all_paid &= standing.is_some_and(|standing| standing.status == Status::Fulfilled);
             let outcome = standing.map_or("not accepted".into(), |standing| outcome(&standing));
             rows.add_row([name(invoice), answer(&first), outcome, answer(&repeat)]);
@@ -224,7 +224,7 @@ fn name(invoice: &Invoice) -> String {
     format!("{}…", &invoice.hash.to_string()[..8])
 }
 
-fn outcome(standing: &Standing) -> String {
+fn outcome(standing: &PaymentView) -> String {
     match (standing.status, standing.paid) {
         (Status::Fulfilled, Some(paid)) => {
             format!("paid {} + {} fee", common::known(paid.amount), common::known(paid.fee))
@@ -236,10 +236,10 @@ fn outcome(standing: &Standing) -> String {
     }
 }
 
-fn answer(answer: &Result<SendReply, SendRefusal>) -> String {
+fn answer(answer: &Result<PayReply, PayRefusal>) -> String {
     match answer {
-        Ok(SendReply::Accepted) => "accepted".into(),
-        Ok(SendReply::Duplicate(standing)) => match standing.paid.and_then(|paid| paid.preimage) {
+        Ok(PayReply::Accepted) => "accepted".into(),
+        Ok(PayReply::Duplicate(standing)) => match standing.paid.and_then(|paid| paid.preimage) {
             Some(preimage) => format!("duplicate: paid, preimage {}…", &preimage.to_string()[..8]),
             None => format!("duplicate: {}", outcome(standing)),
         },

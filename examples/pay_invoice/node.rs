@@ -6,8 +6,8 @@ use lightning_invoice::Bolt11Invoice;
 use payonce::{
     Abandon, Acknowledge, AdoptPart, Answer, ClaimPart, Dispatch, DispatchReply, ExecuteError,
     FailPart, Failure, FailureReason, FinalizePart, Ledger, LedgerId, Msat, NewPart, Opening,
-    PartId, PartKind, PaymentHash, Preimage, Recovery, Remember, Send as SendPayment, SendRefusal,
-    SendReply, Shortfall, State, UnixMillis, UnresolvedPart, WithdrawPart,
+    PartId, PartKind, PaymentHash, Preimage, Recovery, Remember, Pay, PayRefusal,
+    PayReply, Remaining, State, UnixMillis, UnresolvedPart, WithdrawPart,
     store_fs::{FsError, FsStore, Options},
 };
 
@@ -58,10 +58,10 @@ impl Node {
     }
 
     /// Pays an invoice, or says how it stands if that was asked before.
-    pub(crate) fn pay(&mut self, invoice: &Invoice) -> Result<Result<SendReply, SendRefusal>> {
+    pub(crate) fn pay(&mut self, invoice: &Invoice) -> Result<Result<PayReply, PayRefusal>> {
         self.doom.at(Point::BeforeSend);
         let (id, request) = (invoice.payment_id(), invoice.request());
-        let send = SendPayment::new(id, request);
+        let send = Pay::new(id, request);
         match self.ledger.execute(send, self.now) {
             Ok(reply) => {
                 self.doom.at(Point::AfterSend);
@@ -86,7 +86,7 @@ impl Node {
     }
 
     /// One HTLC for all that is missing. Recorded first, offered after.
-    fn dispatch(&mut self, due: &Shortfall) -> Result<()> {
+    fn dispatch(&mut self, due: &Remaining) -> Result<()> {
         let (amount, fee) = (due.amount, Msat(1_000 + due.amount.0 / 1_000));
         if self.channel.balance() < amount.saturating_add(fee) {
             let abandon = Abandon { id: due.id, reason: FailureReason::RouteNotFound };
@@ -126,7 +126,7 @@ impl Node {
 
     /// What the payee asks for, read from the ledger: the process that was given the invoice may
     /// be long dead.
-    fn final_cltv_delta(&mut self, due: &Shortfall) -> Result<u32> {
+    fn final_cltv_delta(&mut self, due: &Remaining) -> Result<u32> {
         let request = |state: &State| state.payment(&due.id)?.request().cloned();
         let request = self.ledger.query(request)?.ok_or("a payment that is due has its request")?;
         let invoice: Bolt11Invoice = str::from_utf8(request.instructions.as_bytes())?.parse()?;

@@ -8,7 +8,7 @@
 use core::panic::PanicInfo;
 
 use payonce_core::{
-    Config, Machine, MaxFee, Msat, PaymentHash, PaymentId, Remember, Request, RetryPolicy, Send,
+    Config, Machine, MaxFee, Msat, PaymentHash, PaymentId, Remember, Request, RetryPolicy, Pay,
     State, Step, UnixMillis,
 };
 
@@ -32,7 +32,7 @@ pub fn accept(state: State, now: UnixMillis) -> Option<usize> {
     let (max_fee, retry) = (MaxFee::Unlimited, RetryPolicy::Manual);
     let request = Request::invoice(hash, Msat(1_000), max_fee, retry);
     let id = PaymentId::from_payment_hash(hash);
-    let Step { entry, .. } = machine.submit(Send::new(id, request), now);
+    let Step { entry, .. } = machine.submit(Pay::new(id, request), now);
     let entry = entry?;
     let bytes = entry.bytes().len();
     machine.confirmed([entry]).ok()?;

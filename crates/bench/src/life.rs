@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use payonce_core::{
     ClaimPart, Command, Config, Dispatch, FinalizePart, FinishRecovery, LedgerId, Machine, MaxFee,
-    Msat, NewPart, NodeId, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Send,
+    Msat, NewPart, NodeId, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Pay,
     State, UnixMillis,
 };
 
@@ -42,7 +42,7 @@ impl Planned {
 
     /// The request of an ordinary invoice: payee, fee limit, expiry, a few attempts. Neither
     /// metadata nor instructions.
-    pub(crate) fn send(&self, now: UnixMillis) -> Send {
+    pub(crate) fn send(&self, now: UnixMillis) -> Pay {
         let mut payee = [2; 33];
         payee[1..].copy_from_slice(&spread(self.number % 1_000, 4));
         let amount = Msat(1_000 + spread_word(self.number) % 1_000_000_000);
@@ -51,7 +51,7 @@ impl Planned {
         let request = Request::invoice(hash, amount, max_fee, RetryPolicy::Attempts(5))
             .payee(NodeId::from_bytes(payee))
             .expiry(now.plus(3_600_000));
-        Send::new(self.id, request)
+        Pay::new(self.id, request)
     }
 
     /// Its only batch: one part that carries everything.
@@ -82,7 +82,7 @@ pub(crate) struct Record {
     pub(crate) bytes: Arc<[u8]>,
 }
 
-/// The steps of one payer: Send, Dispatch, Claim, Finalize, then the next payment. Payers with
+/// The steps of one payer: Pay, Dispatch, Claim, Finalize, then the next payment. Payers with
 /// different numbers share no payment.
 ///
 /// Each step is made right before it is taken, as a node does: made ahead they would lie cold in

@@ -115,7 +115,7 @@ fn others(report: &Report) -> String {
             alone.map_or_else(String::new, |alone| format!("without: {} us", number(alone.value)))
         });
     }
-    line("log of one payment, Send to forgotten", "bytes", "LND: about 2,200 bytes".into());
+    line("log of one payment, Pay to forgotten", "bytes", "LND: about 2,200 bytes".into());
     line("memory of a pending payment", "memory", String::new());
     text
 }

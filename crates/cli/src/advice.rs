@@ -25,7 +25,7 @@ fn advice(retry_allowed: bool, why: impl Into<String>, next: impl Into<String>) 
 
 /// What may be done with the payment under this id; `None` if the state does not know it.
 pub(crate) fn advise(state: &State, id: &PaymentId, now: UnixMillis) -> Option<Advice> {
-    let view = state.standing(id)?;
+    let view = state.payment_view(id)?;
     Some(match view.status {
         Status::Fulfilled if view.unresolved > 0 => advice(
             false,
@@ -94,7 +94,7 @@ fn open(state: &State, payment: &Payment, unresolved: usize, now: UnixMillis) ->
     match (Dispatch { id: *payment.id(), attempt, parts }).decide(state, &context) {
         Ok(_) => advice(
             true,
-            format!("{} are missing, and nothing forbids attempt {attempt}", payment.missing()),
+            format!("{} are missing, and nothing forbids attempt {attempt}", payment.remaining()),
             "let the node that drives it dispatch: a repeat under this id is safe, under another \
              id it is a second payment",
         ),
@@ -120,10 +120,10 @@ fn out(state: &State, id: &PaymentId, unresolved: usize) -> String {
         Some(HashHolder::Payment(other)) if other != *id => {
             text = format!("{text}; its invoice is also that of payment {}", short(other));
         }
-        Some(HashHolder::Stray(part)) => {
+        Some(HashHolder::ForeignPart(part)) => {
             text = format!("{text}; part {} is out under its hash", short(part));
         }
-        Some(HashHolder::Held) => text += "; its hash is blocked: the node knows something out",
+        Some(HashHolder::Blocked) => text += "; its hash is blocked: the node knows something out",
         Some(HashHolder::Paid) => text += "; its hash is known as paid",
         _ => {}
     }

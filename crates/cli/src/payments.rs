@@ -166,7 +166,7 @@ pub(crate) fn live_row(
     clock: &Clock,
     reveal: bool,
 ) -> PaymentRow {
-    let view = state.standing(payment.id());
+    let view = state.payment_view(payment.id());
     let paid = view.and_then(|view| view.paid);
     let out = payment.in_flight();
     let amount = paid.map_or_else(|| payment.amount(), |paid| paid.amount);
@@ -205,7 +205,7 @@ pub(crate) fn gone_row(
     clock: &Clock,
     reveal: bool,
 ) -> PaymentRow {
-    let view = state.standing(id);
+    let view = state.payment_view(id);
     let paid = view.and_then(|view| view.paid);
     let preimage = paid.and_then(|paid| paid.preimage);
     PaymentRow {

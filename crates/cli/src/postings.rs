@@ -121,7 +121,7 @@ impl Books {
     ) -> Vec<(&'static str, i128)> {
         let base = self.base.as_ref();
         let before = || {
-            let paid = base.and_then(|base| base.standing(&id)).and_then(|view| view.paid);
+            let paid = base.and_then(|base| base.payment_view(&id)).and_then(|view| view.paid);
             let msat = |sum: Option<Msat>| sum.map_or(0, |sum| sum.0);
             paid.map(|paid| Booked { amount: msat(paid.amount), fee: msat(paid.fee) })
         };

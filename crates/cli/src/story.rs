@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use payonce::{
-    Delivery, Event, Fate, Head, PartId, PaymentHash, PaymentId, UnixMillis, audit::Record,
+    Delivery, Event, PartStatus, Head, PartId, PaymentHash, PaymentId, UnixMillis, audit::Record,
 };
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ pub(crate) struct Life {
     pub(crate) from: UnixMillis,
     pub(crate) claimed: Option<UnixMillis>,
     pub(crate) to: Option<UnixMillis>,
-    pub(crate) fate: Fate,
+    pub(crate) status: PartStatus,
 }
 
 /// What happened to a payment.
@@ -106,8 +106,8 @@ impl Teller {
                 owners
             }
             Event::Acknowledged { seq } => self.notes.get(seq).copied().into_iter().collect(),
-            Event::HashHeld { payment_hash }
-            | Event::HashReleased { payment_hash }
+            Event::HashBlocked { payment_hash }
+            | Event::HashUnblocked { payment_hash }
             | Event::HashPaid { payment_hash, .. } => {
                 self.hashes.get(payment_hash).cloned().unwrap_or_default()
             }
@@ -243,13 +243,13 @@ fn live(story: &mut Story, now: UnixMillis, event: &Event) {
                 from: now,
                 claimed: None,
                 to: None,
-                fate: Fate::InFlight,
+                status: PartStatus::InFlight,
             }));
         }
         Event::PartAdopted { part, .. } => {
             let of_try = story.tries.max(1);
             if let Some(life) = story.life(&part.part) {
-                (life.to, life.fate) = (None, Fate::InFlight);
+                (life.to, life.status) = (None, PartStatus::InFlight);
                 return;
             }
             story.lives.push(Life {
@@ -261,7 +261,7 @@ fn live(story: &mut Story, now: UnixMillis, event: &Event) {
                 from: now,
                 claimed: None,
                 to: None,
-                fate: Fate::InFlight,
+                status: PartStatus::InFlight,
             });
         }
         _ => {
@@ -276,21 +276,21 @@ fn live(story: &mut Story, now: UnixMillis, event: &Event) {
 
 fn change(life: &mut Life, now: UnixMillis, event: &Event) {
     match event {
-        Event::PartWithdrawn { .. } => (life.to, life.fate) = (Some(now), Fate::Withdrawn),
+        Event::PartWithdrawn { .. } => (life.to, life.status) = (Some(now), PartStatus::Withdrawn),
         Event::PartClaimed { settlement, .. } => {
             life.claimed.get_or_insert(now);
             // One that was told as over is off its channel: it counts as paid, and stays off.
-            let over = life.to.is_some() && life.fate == Fate::Failed;
-            life.fate = if over { Fate::Finalized } else { Fate::Claimed };
+            let over = life.to.is_some() && life.status == PartStatus::Failed;
+            life.status = if over { PartStatus::Finalized } else { PartStatus::Claimed };
             if let Some(told) = settlement {
                 life.amount = told.amount.map(|sum| sum.0).or(life.amount);
                 life.fee = told.fee.map(|sum| sum.0).or(life.fee);
             }
         }
-        Event::PartFinalized { .. } => (life.to, life.fate) = (Some(now), Fate::Finalized),
+        Event::PartFinalized { .. } => (life.to, life.status) = (Some(now), PartStatus::Finalized),
         Event::PartFailed { .. } => {
-            let claimed = life.fate == Fate::Claimed;
-            life.fate = if claimed { Fate::Finalized } else { Fate::Failed };
+            let claimed = life.status == PartStatus::Claimed;
+            life.status = if claimed { PartStatus::Finalized } else { PartStatus::Failed };
             life.to = Some(now);
         }
         _ => {}
@@ -298,12 +298,12 @@ fn change(life: &mut Life, now: UnixMillis, event: &Event) {
 }
 
 /// The name of a part's status in JSON, CSV and the report.
-pub(crate) const fn fate_name(fate: Fate) -> &'static str {
-    match fate {
-        Fate::InFlight => "in_flight",
-        Fate::Claimed => "claimed",
-        Fate::Finalized => "finalized",
-        Fate::Failed => "failed",
-        Fate::Withdrawn => "withdrawn",
+pub(crate) const fn fate_name(status: PartStatus) -> &'static str {
+    match status {
+        PartStatus::InFlight => "in_flight",
+        PartStatus::Claimed => "claimed",
+        PartStatus::Finalized => "finalized",
+        PartStatus::Failed => "failed",
+        PartStatus::Withdrawn => "withdrawn",
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use payonce_core::{
     Acknowledge, ClaimPart, Config, Dispatch, FinalizePart, FinishRecovery, LedgerId, Machine,
     MaxFee, Msat, NewPart, Operation, PartId, PaymentHash, PaymentId, Preimage, Remember, Request,
-    RetryPolicy, Send, State, Tick, UnixMillis,
+    RetryPolicy, Pay, State, Tick, UnixMillis,
 };
 
 const SIZES: [u64; 3] = [1_000, 100_000, 1_000_000];
@@ -82,7 +82,7 @@ impl Subject {
         let expiry = NOW.plus(60_000 + self.next.wrapping_mul(0x9e37_79b9) % 3_600_000);
         let max_fee = MaxFee::AtMost(Msat(10));
         let request = Request::invoice(hash, Msat(1_000), max_fee, RetryPolicy::Attempts(0));
-        self.run(Send::new(id, request.expiry(expiry)), NOW);
+        self.run(Pay::new(id, request.expiry(expiry)), NOW);
         let parts = vec![NewPart::htlc(part, Msat(1_000), Msat(1), 900_000)];
         self.run(Dispatch { id, attempt: 1, parts }, NOW);
         (id, part, preimage)

@@ -8,7 +8,7 @@ use std::{
 
 use payonce_core::{
     Acknowledge, ClaimPart, EventStore, FinalizePart, HashHolder, Notification, NotificationId,
-    PartId, PaymentHash, PaymentId, ReleaseHash, Settlement, State,
+    PartId, PaymentHash, PaymentId, UnblockHash, Settlement, State,
 };
 use payonce_runtime::{CallError, SubscriptionError, Unavailable};
 use tokio::time::{Instant, sleep, timeout};
@@ -85,7 +85,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         let mut last = HashSet::new();
         loop {
             let held: HashSet<_> =
-                self.ledger.query_async(|state| state.held().copied().collect()).await?;
+                self.ledger.query_async(|state| state.blocked_hashes().copied().collect()).await?;
             if held != last {
                 pause = Pause::new(self.options.poll);
                 last.clone_from(&held);
@@ -118,7 +118,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         }
         if ended {
             self.minds().held.remove(&payment_hash);
-            let release = ReleaseHash { payment_hash };
+            let release = UnblockHash { payment_hash };
             if let Err(CallError::Unavailable(error)) =
                 self.ledger.execute_async(release, self.now()).await
             {
@@ -129,7 +129,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         Ok(())
     }
 
-    /// What was out under a held hash is paid. A payment of the ledger that has the hash is handed over
+    /// What was out under a blocked hash is paid. A payment of the ledger that has the hash is handed over
     /// next, and told with what the engine shows; of one that it does not hold this is all there is.
     async fn claim_foreign(
         &self,
@@ -201,7 +201,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
             after = last.id.seq;
             let mut taken = Vec::new();
             for notification in &page {
-                let payment = *notification.notice.payment();
+                let payment = *notification.kind.payment();
                 let rests =
                     waiting.get(&notification.id).is_some_and(|(_, at)| Instant::now() < *at);
                 if behind.contains(&payment) || rests {

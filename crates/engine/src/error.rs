@@ -2,7 +2,7 @@
 
 use std::io;
 
-use payonce_core::{FactRefusal, OpenError, PartId, SendRefusal};
+use payonce_core::{FactRefusal, OpenError, PartId, PayRefusal};
 use payonce_runtime::{CallError, Unavailable};
 
 use crate::engine::Refusal;
@@ -22,14 +22,14 @@ pub enum PayError {
     Engine(#[from] Refusal),
     /// The ledger refused it.
     #[error(transparent)]
-    Refused(SendRefusal),
+    Refused(PayRefusal),
     /// The ledger does not answer.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
 
-impl From<CallError<SendRefusal>> for PayError {
-    fn from(error: CallError<SendRefusal>) -> Self {
+impl From<CallError<PayRefusal>> for PayError {
+    fn from(error: CallError<PayRefusal>) -> Self {
         match error {
             CallError::Refused(refusal) => Self::Refused(refusal),
             CallError::Unavailable(unavailable) => Self::Unavailable(unavailable),

@@ -118,24 +118,24 @@ impl<S: EventStore + Send + 'static> Shared<S> {
             self.note_shown(job).await?;
         }
         let known = job.known(seat, self.heard(&job.part), self.now());
-        let verdict = known.verdict(&shown);
-        tracing::debug!(engine = %seat.name, part = %job.part, ?shown, ?verdict, "an engine was asked");
+        let conclusion = known.conclusion(&shown);
+        tracing::debug!(engine = %seat.name, part = %job.part, ?shown, ?conclusion, "an engine was asked");
         let open = job.hand_over.is_some() && known.closed_at.is_none_or(|at| self.now() < at);
-        match facts(job, &verdict) {
+        match facts(job, &conclusion) {
             Ok(Some(facts)) => return self.tell(job, facts).await,
             Ok(None) => {}
             Err(error) => {
                 tracing::error!(engine = %seat.name, part = %job.part, %error, "not believed");
             }
         }
-        let attention = match verdict {
+        let attention = match conclusion {
             Verdict::Operator(why) => Some(why),
             // Given up, so that nothing is said again, and a request may come at any time.
             Verdict::SayAgain if !open && known.closed_at.is_none() => Some(Why::Late),
             _ => None,
         };
         self.attend(job.part, attention);
-        Ok(if verdict == Verdict::SayAgain && open { Next::SayAgain } else { Next::Ask })
+        Ok(if conclusion == Verdict::SayAgain && open { Next::SayAgain } else { Next::Ask })
     }
 
     fn attend(&self, part: PartId, why: Option<Why>) {
@@ -188,13 +188,13 @@ impl<S: EventStore + Send + 'static> Shared<S> {
     }
 }
 
-/// What follows for the ledger from a verdict; nothing while it stays out.
+/// What follows for the ledger from a conclusion; nothing while it stays out.
 ///
 /// # Errors
 /// What the engine says cannot be so: nothing of it is told.
-pub(crate) fn facts(job: &Job, verdict: &Verdict) -> Result<Option<Vec<Command>>, EngineError> {
+pub(crate) fn facts(job: &Job, conclusion: &Verdict) -> Result<Option<Vec<Command>>, EngineError> {
     let (id, part) = (job.payment, job.part);
-    match *verdict {
+    match *conclusion {
         Verdict::Paid(payout) => {
             let claim = claim(job, payout)?;
             Ok(Some(vec![claim.into(), FinalizePart { id, part }.into()]))

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use payonce_core::{
-    Abandon, Dispatch, DispatchReply, EventStore, FailPart, Failure, FailureReason, HoldHash,
-    NewPart, PartId, PaymentHash, PaymentId, Request, Shortfall, State, Status, WithdrawPart,
+    Abandon, Dispatch, DispatchReply, EventStore, FailPart, Failure, FailureReason, BlockHash,
+    NewPart, PartId, PaymentHash, PaymentId, Request, Remaining, State, Status, WithdrawPart,
 };
 use payonce_runtime::CallError;
 use tokio::sync::OwnedSemaphorePermit;
@@ -33,19 +33,19 @@ impl<S: EventStore + Send + 'static> Shared<S> {
     ) -> Result<(), payonce_runtime::Unavailable> {
         let now = self.now();
         let due = self.ledger.query_async(move |state| requests(state, state.due(now))).await?;
-        for (shortfall, request) in due {
+        for (remaining, request) in due {
             let name = (self.route)(&request);
             let Some(seat) = self.seat(name.as_bytes()).filter(|seat| !seat.is_resting()) else {
                 continue;
             };
             let Ok(permit) = Arc::clone(&seat.permits).try_acquire_owned() else { continue };
-            if !self.minds().handing.insert(shortfall.id) {
+            if !self.minds().handing.insert(remaining.id) {
                 continue;
             }
             let (shared, seat) = (Arc::clone(self), Arc::clone(seat));
             self.spawn_to_end(async move {
-                let id = shortfall.id;
-                let out = shared.hand_over(&seat, shortfall, request, permit).await;
+                let id = remaining.id;
+                let out = shared.hand_over(&seat, remaining, request, permit).await;
                 shared.minds().handing.remove(&id);
                 shared.wake.notify_one();
                 if let Some((part, said)) = out {
@@ -60,7 +60,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
     async fn hand_over(
         self: &Arc<Self>,
         seat: &Arc<Seat>,
-        due: Shortfall,
+        due: Remaining,
         request: Request,
         _permit: OwnedSemaphorePermit,
     ) -> Option<(PartId, Said)> {
@@ -98,7 +98,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
     }
 
     /// Records the dispatch: only its reply is the right to say it.
-    async fn record(&self, seat: &Seat, due: &Shortfall, seen: Option<u64>) -> Option<PartId> {
+    async fn record(&self, seat: &Seat, due: &Remaining, seen: Option<u64>) -> Option<PartId> {
         let mut bytes = [0; 32];
         // Without randomness two parts could have one name.
         getrandom::fill(&mut bytes).expect("the system gives random bytes");
@@ -116,7 +116,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
     async fn dispatch(
         &self,
         seat: &Seat,
-        due: &Shortfall,
+        due: &Remaining,
         seen: Option<u64>,
         part: PartId,
     ) -> Option<PartId> {
@@ -207,7 +207,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
     /// Something is out under a hash, which is nobody's part: it blocks the payment until it ends.
     async fn hold(&self, payment_hash: PaymentHash) -> Option<(PartId, Said)> {
         self.minds().held.insert(payment_hash);
-        let _ = self.ledger.execute_async(HoldHash { payment_hash }, self.now()).await;
+        let _ = self.ledger.execute_async(BlockHash { payment_hash }, self.now()).await;
         None
     }
 
@@ -220,8 +220,8 @@ impl<S: EventStore + Send + 'static> Shared<S> {
 }
 
 /// What is due, with what it asks for.
-fn requests(state: &State, due: Vec<Shortfall>) -> Vec<(Shortfall, Request)> {
-    let with_request = |due: Shortfall| {
+fn requests(state: &State, due: Vec<Remaining>) -> Vec<(Remaining, Request)> {
+    let with_request = |due: Remaining| {
         let request = state.payment(&due.id)?.request()?.clone();
         Some((due, request))
     };

@@ -1,7 +1,7 @@
 //! A hand-over that is out, as the ledger has it.
 
 use payonce_core::{
-    Fate, Observation, ObservationKind, Part, PartId, PartKind, PaymentHash, PaymentId, State,
+    PartStatus, Observation, ObservationKind, Part, PartId, PartKind, PaymentHash, PaymentId, State,
     UnixMillis,
 };
 
@@ -45,8 +45,8 @@ pub(crate) struct Heard {
 impl Job {
     /// The hand-over of this part, if it is out.
     pub(crate) fn of(state: &State, part: &PartId) -> Option<Self> {
-        let (payment, fate) = state.part(part)?;
-        if fate != Fate::InFlight {
+        let (payment, status) = state.part(part)?;
+        if status != PartStatus::InFlight {
             return None;
         }
         let held = state.payment(&payment)?;

@@ -8,8 +8,8 @@ use std::{
 
 use payonce_core::{
     Abandon, AbandonRefusal, AbandonReply, Assertion, EventStore, FactReply, FailPart, Failure,
-    FailureReason, NotificationId, PartId, PaymentHash, PaymentId, Request, Send as SendPayment,
-    SendReply, Standing, UnixMillis,
+    FailureReason, NotificationId, PartId, PaymentHash, PaymentId, Request, Pay,
+    PayReply, PaymentView, UnixMillis,
 };
 use payonce_runtime::{CallError, OutcomeError, SharedLedger, Unavailable};
 use tokio::{
@@ -145,7 +145,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
 /// [`Starting`](crate::Starting).
 ///
 /// - Paying: [`pay`](Self::pay) is also how a repeat is asked; [`abandon`](Self::abandon).
-/// - Asking: [`outcome`](Self::outcome) waits; [`standing`](Self::standing), and everything else
+/// - Asking: [`outcome`](Self::outcome) waits; [`payment_view`](Self::payment_view), and everything else
 ///   through [`ledger`](Self::ledger).
 /// - An operator: [`attention`](Self::attention) lists what no engine can tell any more;
 ///   [`assert_failed`](Self::assert_failed).
@@ -187,7 +187,7 @@ pub enum Paying {
     /// Accepted now, durably: it is handed over in the background.
     Accepted,
     /// Accepted before; this is how it stands. Nothing was done.
-    Repeat(Standing),
+    Repeat(PaymentView),
 }
 
 impl<S: EventStore + Send + 'static> Payer<S> {
@@ -203,7 +203,7 @@ impl<S: EventStore + Send + 'static> Payer<S> {
     /// # Errors
     /// [`PayError`]: nothing was recorded and nothing was sent.
     pub async fn pay(&self, id: PaymentId, request: Request) -> Result<Paying, PayError> {
-        self.send(SendPayment::new(id, request)).await
+        self.send(Pay::new(id, request)).await
     }
 
     /// A new try of a failed payment: names the notification that said that it failed.
@@ -216,14 +216,14 @@ impl<S: EventStore + Send + 'static> Payer<S> {
         request: Request,
         failed: NotificationId,
     ) -> Result<Paying, PayError> {
-        self.send(SendPayment::new(id, request).again_after(failed)).await
+        self.send(Pay::new(id, request).again_after(failed)).await
     }
 
-    async fn send(&self, send: SendPayment) -> Result<Paying, PayError> {
+    async fn send(&self, send: Pay) -> Result<Paying, PayError> {
         let Shared { ledger, .. } = &*self.shared;
         let id = send.id;
         // A repeat is answered as a repeat, whatever its engine would say of it by now.
-        let known = ledger.query_async(move |state| state.standing(&id).is_some()).await?;
+        let known = ledger.query_async(move |state| state.payment_view(&id).is_some()).await?;
         if !known || send.again_after.is_some() {
             let name = (self.shared.route)(&send.request);
             let Some(seat) = self.shared.seat(name.as_bytes()) else {
@@ -234,8 +234,8 @@ impl<S: EventStore + Send + 'static> Payer<S> {
         let reply = ledger.execute_async(send, self.shared.now()).await?;
         self.shared.wake.notify_one();
         Ok(match reply {
-            SendReply::Accepted => Paying::Accepted,
-            SendReply::Duplicate(standing) => Paying::Repeat(standing),
+            PayReply::Accepted => Paying::Accepted,
+            PayReply::Duplicate(standing) => Paying::Repeat(standing),
         })
     }
 
@@ -252,15 +252,15 @@ impl<S: EventStore + Send + 'static> Payer<S> {
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn standing(&self, id: PaymentId) -> Result<Option<Standing>, Unavailable> {
-        self.shared.ledger.query_async(move |state| state.standing(&id)).await
+    pub async fn standing(&self, id: PaymentId) -> Result<Option<PaymentView>, Unavailable> {
+        self.shared.ledger.query_async(move |state| state.payment_view(&id)).await
     }
 
     /// Waits until a payment is paid or has failed.
     ///
     /// # Errors
     /// [`OutcomeError`] for a payment that the ledger does not know, or forgets meanwhile.
-    pub async fn outcome(&self, id: PaymentId) -> Result<Standing, OutcomeError> {
+    pub async fn outcome(&self, id: PaymentId) -> Result<PaymentView, OutcomeError> {
         self.shared.ledger.outcome_async(id).await
     }
 

@@ -1,6 +1,6 @@
 //! A ledger that was lost, rebuilt from its engines' own lists.
 
-use payonce_core::{EventStore, HoldHash, PaymentHash, PaymentId};
+use payonce_core::{EventStore, BlockHash, PaymentHash, PaymentId};
 use payonce_runtime::Unavailable;
 
 use crate::{
@@ -106,7 +106,7 @@ impl<S: EventStore + Send + 'static> Payer<S> {
             Shown::Out { .. } => {
                 rebuilt.out += 1;
                 if !known {
-                    let hold = HoldHash { payment_hash };
+                    let hold = BlockHash { payment_hash };
                     let held = self.shared.ledger.execute_async(hold, self.shared.now()).await;
                     if let Err(payonce_runtime::CallError::Unavailable(error)) = held {
                         return Err(error.into());

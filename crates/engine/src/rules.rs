@@ -97,7 +97,7 @@ impl Known {
 
     /// What follows from what the engine shows.
     #[must_use]
-    pub fn verdict(&self, shown: &Shown) -> Verdict {
+    pub fn conclusion(&self, shown: &Shown) -> Verdict {
         match shown {
             // A success counts, whoever's try it was.
             Shown::Paid(payout) => Verdict::Paid(*payout),

@@ -281,7 +281,7 @@ async fn ask_all<S: EventStore + Send + 'static>(
         let mut answers = Vec::new();
         for (job, shown) in &shown {
             let known = job.known(&seat, of(&job.part, &heard), clock.now());
-            answers.extend(answers_to(job, &known.verdict(shown), shown, report));
+            answers.extend(answers_to(job, &known.conclusion(shown), shown, report));
         }
         let told = recovery.answer_async(answers, clock.now()).await?;
         for refusal in told.into_iter().filter_map(Result::err) {
@@ -317,17 +317,17 @@ async fn ask(seat: Arc<Seat>, jobs: Vec<Job>) -> Said {
 /// What a start tells the ledger of a hand-over.
 fn answers_to(
     job: &Job,
-    verdict: &Verdict,
+    conclusion: &Verdict,
     shown: &Shown,
     report: &mut StartReport,
 ) -> Vec<Answer> {
     let part = job.part;
-    if let Verdict::Operator(why) = verdict {
+    if let Verdict::Operator(why) = conclusion {
         report.attention.push((part, *why));
     }
-    match facts(job, verdict) {
+    match facts(job, conclusion) {
         Ok(Some(facts)) => {
-            match verdict {
+            match conclusion {
                 Verdict::Paid(_) => report.paid.push(part),
                 _ => report.failed.push(part),
             }

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use payonce_core::{ChainHash, Head};
+use payonce_core::{LogHash, Head};
 
 /// Keeps the newest head apart from the log: a file on another volume, a row in the user's database.
 /// What is restored together with the log shows nothing.
@@ -28,7 +28,7 @@ pub trait Witness: Send + Sync + 'static {
     fn store(&self, head: Head) -> io::Result<()>;
 }
 
-/// A head in a file: its seq and its chain hash, one line of text. Keep it on another volume than the
+/// A head in a file: its seq and its log hash, one line of text. Keep it on another volume than the
 /// log.
 #[derive(Debug)]
 pub struct FileWitness {
@@ -68,9 +68,9 @@ impl FileWitness {
 /// A line `SEQ HEX`.
 fn parse(text: &str) -> Option<Head> {
     let (seq, chain) = text.trim_end().split_once(' ')?;
-    // A chain hash has no reader of its own; a payment hash is read the same way.
+    // A log hash has no reader of its own; a payment hash is read the same way.
     let chain: payonce_core::PaymentHash = chain.parse().ok()?;
-    Some(Head { seq: seq.parse().ok()?, chain: ChainHash::from_bytes(*chain.as_bytes()) })
+    Some(Head { seq: seq.parse().ok()?, chain: LogHash::from_bytes(*chain.as_bytes()) })
 }
 
 impl Witness for FileWitness {

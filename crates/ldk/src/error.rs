@@ -1,7 +1,7 @@
 //! Errors, one type for each operation.
 
 use lightning::events::ReplayEvent;
-use payonce_core::{AbandonRefusal, OpenError, PartId, SendRefusal, TickRefusal};
+use payonce_core::{AbandonRefusal, OpenError, PartId, PayRefusal, TickRefusal};
 use payonce_runtime::{CallError, Unavailable};
 
 use crate::request::OrderRefusal;
@@ -15,7 +15,7 @@ pub enum PayError {
     Order(#[from] OrderRefusal),
     /// The ledger refused it: expired, in conflict with what is known, paid under another id.
     #[error(transparent)]
-    Refused(SendRefusal),
+    Refused(PayRefusal),
     /// LDK tracks a payment that the ledger does not know, and it may be one for this very offer.
     #[error(
         "LDK tracks payment {engine_id}, which the ledger does not know: no offer is paid until an \
@@ -30,8 +30,8 @@ pub enum PayError {
     Unavailable(#[from] Unavailable),
 }
 
-impl From<CallError<SendRefusal>> for PayError {
-    fn from(error: CallError<SendRefusal>) -> Self {
+impl From<CallError<PayRefusal>> for PayError {
+    fn from(error: CallError<PayRefusal>) -> Self {
         match error {
             CallError::Refused(refusal) => Self::Refused(refusal),
             CallError::Unavailable(error) => Self::Unavailable(error),

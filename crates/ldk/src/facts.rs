@@ -6,7 +6,7 @@ use lightning::{
     types::payment::{PaymentHash as EngineHash, PaymentPreimage},
 };
 use payonce_core::{
-    Answer, ClaimPart, Fate, HashHolder, ObservePart, PartId, Payment, PaymentHash, PaymentId,
+    Answer, ClaimPart, PartStatus, HashHolder, ObservePart, PartId, Payment, PaymentHash, PaymentId,
     Settlement, State,
 };
 
@@ -21,7 +21,7 @@ pub(crate) struct Facts {
     pub(crate) payment: Option<PaymentId>,
     /// To be told in this order.
     pub(crate) answers: Vec<Answer>,
-    /// A held hash that is free unless something else is out under it.
+    /// A blocked hash that is free unless something else is out under it.
     pub(crate) release: Option<PaymentHash>,
 }
 
@@ -102,11 +102,11 @@ fn failed(
     let part = border::part_id(id);
     let known = state.part(&part);
     let answers = match known {
-        // A stray has no payment to give up.
-        Some((id, Fate::InFlight)) => {
+        // A foreign part has no payment to give up.
+        Some((id, PartStatus::InFlight)) => {
             match state.payment(&id).filter(|it| it.part(&part).is_some()) {
                 Some(payment) => failure::facts(payment, part, reason),
-                None => vec![failure::of_stray(id, part)],
+                None => vec![failure::of_foreign_part(id, part)],
             }
         }
         // Told before, or after a PaymentSent: LDK demands that it is ignored then.
@@ -145,7 +145,7 @@ fn owner_or_hash(state: &State, part: &PartId, hash: PaymentHash) -> PaymentId {
 }
 
 fn held(state: &State, hash: PaymentHash) -> Option<PaymentHash> {
-    state.held().any(|held| *held == hash).then_some(hash)
+    state.blocked_hashes().any(|held| *held == hash).then_some(hash)
 }
 
 /// The payment and the part that an event without an id means: the payment that holds the hash and
@@ -158,7 +158,7 @@ fn nameless(state: &State, hash: &PaymentHash) -> (PaymentId, PartId) {
     // Claimed ones too: a replay must find the part that the first telling found.
     let mut out = (state.payment(&id).into_iter())
         .flat_map(Payment::parts)
-        .filter(|part| part.fate.is_unresolved() || part.fate.is_settled());
+        .filter(|part| part.status.is_unresolved() || part.status.is_settled());
     match (out.next(), out.next()) {
         (Some(only), None) => (id, only.id),
         _ => (id, named_after_hash),

@@ -96,6 +96,6 @@ fn of_event(reason: Option<PaymentFailureReason>, awaits_invoice: bool) -> End {
 }
 
 /// The fact that a part under a hash of its own ended.
-pub(crate) fn of_stray(id: PaymentId, part: PartId) -> Answer {
+pub(crate) fn of_foreign_part(id: PaymentId, part: PartId) -> Answer {
     Answer::Failed(FailPart { id, part, failure: Failure::default() })
 }

@@ -4,7 +4,7 @@ use core::ops::Deref;
 
 use lightning::{offers::refund::Refund, sign::EntropySource};
 use payonce_core::{
-    Answer, Dispatch, DispatchRefusal, DispatchReply, EventStore, Fate, Msat, NewPart, PartId,
+    Answer, Dispatch, DispatchRefusal, DispatchReply, EventStore, PartStatus, Msat, NewPart, PartId,
     Payment, PaymentId, Request, Status, Target, UnixMillis, WithdrawPart,
 };
 use payonce_runtime::{CallError, Unavailable};
@@ -85,12 +85,12 @@ fn due(payment: &Payment) -> Option<Due> {
     if !payment.status().is_open() {
         return None;
     }
-    let shortfall = payment.shortfall();
+    let remaining = payment.remaining();
     Some(Due {
         request: payment.request()?.clone(),
-        missing: shortfall.amount,
-        fee_budget: shortfall.fee_budget,
-        attempt: shortfall.attempt,
+        missing: remaining.amount,
+        fee_budget: remaining.fee_budget,
+        attempt: remaining.attempt,
     })
 }
 
@@ -206,7 +206,7 @@ where
         now: UnixMillis,
     ) -> Result<(), Unavailable> {
         let in_flight = self.ledger.query(|state| {
-            let out = |part: &&PartId| state.part(part) == Some((*id, Fate::InFlight));
+            let out = |part: &&PartId| state.part(part) == Some((*id, PartStatus::InFlight));
             parts.iter().filter(out).copied().collect::<Vec<_>>()
         })?;
         let withdraw = |part| Answer::NeverSent(WithdrawPart { id: *id, part });

@@ -2,7 +2,7 @@
 
 use lightning::events::Event;
 use payonce_core::{
-    Answer, EventStore, FactRefusal, FactReply, PartId, PaymentHash, PaymentId, ReleaseHash, State,
+    Answer, EventStore, FactRefusal, FactReply, PartId, PaymentHash, PaymentId, UnblockHash, State,
     UnixMillis,
 };
 use payonce_runtime::{SharedLedger, SharedRecovery, Unavailable};
@@ -100,7 +100,7 @@ pub(crate) fn tell_event<E: Engine + ?Sized>(
     };
     let release = facts.release.filter(|hash| !is_out(engine, hash, &facts));
     let mut answers = std::mem::take(&mut facts.answers);
-    answers.extend(release.map(|payment_hash| Answer::Released(ReleaseHash { payment_hash })));
+    answers.extend(release.map(|payment_hash| Answer::Released(UnblockHash { payment_hash })));
     let told = book.tell(answers, now)?;
     Ok((handled(&told, facts.payment), Some(facts)))
 }

@@ -5,7 +5,7 @@ use lightning::{
     blinded_path::message::OffersContext, ln::channelmanager::PaymentId as EngineId,
     offers::invoice::Bolt12Invoice,
 };
-use payonce_core::{Fate, HashHolder, Msat, PartId, PaymentHash, PaymentId, State};
+use payonce_core::{PartStatus, HashHolder, Msat, PartId, PaymentHash, PaymentId, State};
 use payonce_runtime::Unavailable;
 
 use crate::{
@@ -70,9 +70,9 @@ fn judge(
     hash: &PaymentHash,
     amount: Msat,
 ) -> Option<(PaymentId, Result<(), InvoiceRefusal>)> {
-    let (id, fate) = state.part(part)?;
+    let (id, status) = state.part(part)?;
     let payment = state.payment(&id).filter(|payment| payment.status().is_open());
-    let Some(payment) = payment.filter(|_| fate == Fate::InFlight) else {
+    let Some(payment) = payment.filter(|_| status == PartStatus::InFlight) else {
         return Some((id, Err(InvoiceRefusal::Over)));
     };
     let other = state.holder_of(hash).filter(|holder| *holder != HashHolder::Payment(id));

@@ -8,8 +8,8 @@ use std::{
 
 use lightning::{events::Event, offers::refund::Refund, sign::EntropySource};
 use payonce_core::{
-    Abandon, AbandonReply, EventStore, FailureReason, Fate, Msat, Part, PartId, Payment, PaymentId,
-    Send as SendPayment, SendReply, Standing, UnixMillis,
+    Abandon, AbandonReply, EventStore, FailureReason, PartStatus, Msat, Part, PartId, Payment, PaymentId,
+    Pay, PayReply, PaymentView, UnixMillis,
 };
 use payonce_runtime::{OutcomeError, SharedLedger, Unavailable};
 
@@ -36,7 +36,7 @@ use crate::{
 /// - Time: [`tick`](Self::tick), about once a minute, beside LDK's `timer_tick_occurred`;
 ///   [`drive`](Self::drive) after a start.
 /// - Asking: [`outcome`](Self::outcome) and [`outcome_async`](Self::outcome_async) wait;
-///   [`standing`](Self::standing), [`refund`](Self::refund), and everything else through
+///   [`payment_view`](Self::payment_view), [`refund`](Self::refund), and everything else through
 ///   [`ledger`](Self::ledger).
 ///
 /// All methods take `&self` and may be called from any thread, also from LDK's event handler.
@@ -68,7 +68,7 @@ pub enum Paying {
     /// Accepted before: nothing was given to LDK by this call.
     Repeat {
         /// How it stands: paid with what, failed, or still open.
-        standing: Standing,
+        standing: PaymentView,
         /// The refund that was made for it, while its holder can still be paid.
         refund: Option<Box<Refund>>,
     },
@@ -105,16 +105,16 @@ where
         now: UnixMillis,
     ) -> Result<Paying, PayError> {
         let request = request(order, amount, terms, self.options.network)?;
-        let known = self.ledger.query(|state| state.standing(&id).is_some())?;
+        let known = self.ledger.query(|state| state.payment_view(&id).is_some())?;
         let unknown =
             if known || !order.awaits_invoice() { None } else { self.unknown_in_engine() };
         if let Some(engine_id) = unknown {
             return Err(PayError::UnknownInEngine { engine_id });
         }
-        let send = SendPayment { id, request, again_after: terms.again_after };
+        let send = Pay { id, request, again_after: terms.again_after };
         match self.ledger.execute(send, now)? {
-            SendReply::Accepted => Ok(Paying::Accepted { first: self.hand_over(&id, now)? }),
-            SendReply::Duplicate(standing) => {
+            PayReply::Accepted => Ok(Paying::Accepted { first: self.hand_over(&id, now)? }),
+            PayReply::Duplicate(standing) => {
                 let refund = self.refund(&id)?.map(Box::new);
                 Ok(Paying::Repeat { standing, refund })
             }
@@ -157,8 +157,8 @@ where
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub fn standing(&self, id: &PaymentId) -> Result<Option<Standing>, Unavailable> {
-        self.ledger.query(|state| state.standing(id))
+    pub fn standing(&self, id: &PaymentId) -> Result<Option<PaymentView>, Unavailable> {
+        self.ledger.query(|state| state.payment_view(id))
     }
 
     /// The refund that was made for a payment, while its holder can still be paid with it.
@@ -176,7 +176,7 @@ where
     ///
     /// # Errors
     /// [`OutcomeError`] for a payment that the ledger does not know, or forgets meanwhile.
-    pub fn outcome(&self, id: PaymentId) -> Result<Standing, OutcomeError> {
+    pub fn outcome(&self, id: PaymentId) -> Result<PaymentView, OutcomeError> {
         self.ledger.outcome(id)
     }
 
@@ -184,7 +184,7 @@ where
     ///
     /// # Errors
     /// As [`outcome`](Self::outcome).
-    pub async fn outcome_async(&self, id: PaymentId) -> Result<Standing, OutcomeError> {
+    pub async fn outcome_async(&self, id: PaymentId) -> Result<PaymentView, OutcomeError> {
         self.ledger.outcome_async(id).await
     }
 
@@ -219,6 +219,6 @@ where
 
 /// The parts of a payment that LDK may still pay with.
 pub(crate) fn parts_out(payment: &Payment) -> Vec<PartId> {
-    let out = |part: &&Part| part.fate == Fate::InFlight;
+    let out = |part: &&Part| part.status == PartStatus::InFlight;
     payment.parts().iter().filter(out).map(|part| part.id).collect()
 }

@@ -14,7 +14,7 @@ use lightning::{
     sign::EntropySource,
 };
 use payonce_core::{
-    AdoptPart, Answer, EventStore, FactRefusal, Fate, FinalizePart, HashHolder, HoldHash,
+    AdoptPart, Answer, EventStore, FactRefusal, PartStatus, FinalizePart, HashHolder, BlockHash,
     ListParts, MarkPaid, Opening, PartId, PartKind, PaymentHash, PaymentId, State, UnixMillis,
     UnresolvedPart, WithdrawPart, limits,
 };
@@ -80,12 +80,12 @@ pub struct StartReport {
     /// Hand-overs that LDK does not know and that may have been sent all the same
     /// ([`ChannelState::MayBeOlder`], or a restored log): they stay in flight.
     pub unanswered: Vec<PartId>,
-    /// Parts that LDK has out and the ledger lacked, or held as over.
+    /// Parts that LDK has out and the ledger lacked, or blocked as over.
     pub adopted: Vec<PartId>,
     /// Payments that LDK says are paid, without any proof.
     pub paid_without_proof: Vec<PartId>,
     /// What LDK tracks and nothing in the ledger matches: probes, payments of other code, or
-    /// payments of a ledger that was lost. Their hashes are held; no offer is paid while one is
+    /// payments of a ledger that was lost. Their hashes are blocked; no offer is paid while one is
     /// left.
     pub unknown: Vec<PartId>,
     /// Answers that the ledger refused: a mix-up of nodes, or a bug.
@@ -174,8 +174,8 @@ where
         if self.options.manager_read_twice {
             return Ok(None);
         }
-        let fate = self.recovery.query(|state| state.part(&part).map(|(_, fate)| fate))?;
-        Ok((fate == Some(Fate::InFlight)).then_some(part))
+        let status = self.recovery.query(|state| state.part(&part).map(|(_, status)| status))?;
+        Ok((status == Some(PartStatus::InFlight)).then_some(part))
     }
 
     /// The ledger, for what the node itself knows of a gap.
@@ -185,7 +185,7 @@ where
     }
 
     /// Takes every event that LDK holds, compares the ledger with what LDK tracks, draws the
-    /// verdicts, and gives a payer. Each event is recorded first and then given to `others`, the
+    /// conclusions, and gives a payer. Each event is recorded first and then given to `others`, the
     /// node's own handler.
     ///
     /// # Errors
@@ -304,7 +304,7 @@ where
         let knowable = self.options.channel_state == ChannelState::Latest && !report.restored;
         let untracked = self.recovery.query(|state| {
             let out = |at: &UnresolvedPart| {
-                at.part.fate == Fate::InFlight && !tracked.contains_key(&at.part.id)
+                at.part.status == PartStatus::InFlight && !tracked.contains_key(&at.part.id)
             };
             state.unresolved().into_iter().filter(out).collect::<Vec<_>>()
         })?;
@@ -346,18 +346,18 @@ fn answer_for(
     report: &mut StartReport,
 ) -> Option<Answer> {
     let (id, part) = (at.payment, at.part.id);
-    match (at.part.fate, entry) {
-        (Fate::InFlight, Some(entry)) if entry.stage == Stage::Fulfilled => {
+    match (at.part.status, entry) {
+        (PartStatus::InFlight, Some(entry)) if entry.stage == Stage::Fulfilled => {
             report.paid_without_proof.push(part);
             Some(paid(id, entry))
         }
-        (Fate::InFlight, Some(entry)) => {
+        (PartStatus::InFlight, Some(entry)) => {
             report.still_out.push(part);
             // Of an offer's hand-over the hash is news.
             let learned = entry.hash.filter(|hash| at.payment_hash != Some(*hash))?;
             Some(Answer::Adopted(adopted(id, part, learned)))
         }
-        (Fate::Claimed, None) => Some(Answer::Gone(FinalizePart { id, part })),
+        (PartStatus::Claimed, None) => Some(Answer::Gone(FinalizePart { id, part })),
         _ => None,
     }
 }
@@ -375,22 +375,22 @@ fn listed(unresolved: &[UnresolvedPart], tracked: &HashMap<PartId, Entry>) -> Ve
 /// What LDK tracks and the ledger does not hold as unresolved: it lacks it, or holds it as over.
 fn news(state: &State, entry: &Entry, report: &mut StartReport) -> Option<Answer> {
     let part = entry.part;
-    let fate = state.part(&part).map(|(_, fate)| fate);
-    if fate.is_some_and(Fate::is_unresolved) {
+    let status = state.part(&part).map(|(_, status)| status);
+    if status.is_some_and(PartStatus::is_unresolved) {
         return None;
     }
     // Of an earlier try, or of a payment that is remembered, too.
     let owner = state.owner_of(&part);
     let named = owner.or(entry.hash.map(PaymentId::from_payment_hash));
     match (entry.stage, named, entry.hash) {
-        (Stage::Fulfilled, Some(_), _) if fate.is_some_and(Fate::is_settled) => None,
+        (Stage::Fulfilled, Some(_), _) if status.is_some_and(PartStatus::is_settled) => None,
         (Stage::Fulfilled, Some(id), _) => Some(paid(id, entry)),
         (Stage::Pending | Stage::Abandoned, Some(id), Some(payment_hash)) => {
             // A probe's hash is random: a payment's hash is never a probe's.
             let holder = state.holder_of(&payment_hash);
             if owner.is_none() && !matches!(holder, Some(HashHolder::Payment(_))) {
                 report.unknown.push(part);
-                return Some(Answer::Held(HoldHash { payment_hash }));
+                return Some(Answer::Held(BlockHash { payment_hash }));
             }
             Some(Answer::Adopted(adopted(id, part, payment_hash)))
         }
@@ -416,9 +416,9 @@ const fn adopted(id: PaymentId, part: PartId, payment_hash: PaymentHash) -> Adop
 
 /// Whether LDK should try nothing more under this id.
 fn is_over(state: &State, part: &PartId, adopted: &[PartId]) -> bool {
-    let Some((id, fate)) = state.part(part) else { return state.owner_of(part).is_some() };
+    let Some((id, status)) = state.part(part) else { return state.owner_of(part).is_some() };
     let Some(payment) = state.payment(&id).filter(|payment| payment.status().is_open()) else {
         return true;
     };
-    fate != Fate::InFlight || adopted.contains(part) || refund::is_lost(payment, part)
+    status != PartStatus::InFlight || adopted.contains(part) || refund::is_lost(payment, part)
 }

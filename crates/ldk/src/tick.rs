@@ -4,7 +4,7 @@ use core::ops::Deref;
 
 use lightning::sign::EntropySource;
 use payonce_core::{
-    Answer, EventStore, Fate, FinalizePart, PaymentId, RetryPolicy, Shortfall, State, StatusKind,
+    Answer, EventStore, PartStatus, FinalizePart, PaymentId, RetryPolicy, Remaining, State, StatusKind,
     TickReply, UnixMillis,
 };
 use payonce_runtime::Unavailable;
@@ -69,7 +69,7 @@ where
     /// ticks later. The ledger is asked first: what it holds as claimed by then, LDK has tracked.
     fn finalize_untracked(&self, now: UnixMillis) -> Result<usize, Unavailable> {
         let claimed = self.ledger.query(|state| {
-            let claimed = state.unresolved().into_iter().filter(|at| at.part.fate == Fate::Claimed);
+            let claimed = state.unresolved().into_iter().filter(|at| at.part.status == PartStatus::Claimed);
             claimed.map(|at| FinalizePart { id: at.payment, part: at.part.id }).collect::<Vec<_>>()
         })?;
         if claimed.is_empty() {
@@ -93,7 +93,7 @@ where
     }
 }
 
-fn is_ours_to_drive(state: &State, lacks: &Shortfall) -> bool {
+fn is_ours_to_drive(state: &State, lacks: &Remaining) -> bool {
     let Some(payment) = state.payment(&lacks.id) else { return false };
     let retry = payment.request().map(|request| request.retry);
     payment.attempts() == 0 || retry.is_some_and(|retry| retry != RetryPolicy::Manual)

@@ -17,8 +17,8 @@
 //!     let hash = preimage.payment_hash();
 //!     let id = PaymentId::from_payment_hash(hash); // the idempotency key: store it before you send
 //!     let (fee, retry) = (MaxFee::AtMost(Msat(500)), RetryPolicy::Manual); // no defaults
-//!     let send = Send::new(id, Request::invoice(hash, Msat(50_000), fee, retry));
-//!     assert_eq!(ledger.execute(send.clone(), now)?, SendReply::Accepted);
+//!     let send = Pay::new(id, Request::invoice(hash, Msat(50_000), fee, retry));
+//!     assert_eq!(ledger.execute(send.clone(), now)?, PayReply::Accepted);
 //!
 //!     let part = PartId::from_bytes([2; 32]); // in earnest random
 //!     let htlc = NewPart::htlc(part, Msat(50_000), Msat(10), 900_000);
@@ -27,12 +27,12 @@
 //!     ledger.execute(ClaimPart::new(id, part, preimage), now)?;
 //!
 //!     let repeat = ledger.execute(send, now)?;
-//!     assert!(matches!(repeat, SendReply::Duplicate(known) if known.status == Status::Fulfilled));
+//!     assert!(matches!(repeat, PayReply::Duplicate(known) if known.status == Status::Fulfilled));
 //!     Ok(())
 //! }
 //! ```
 //!
-//! Five concepts are enough for that program: a [`Command`] ([`Send`], [`Dispatch`], ...) is decided
+//! Five concepts are enough for that program: a [`Command`] ([`Pay`], [`Dispatch`], ...) is decided
 //! into [`Event`]s, which fold into a [`Payment`], kept in an [`EventStore`] by a [`Ledger`].
 //!
 //! This crate is the front door and holds no logic. At its root is everything of `payonce-core`;

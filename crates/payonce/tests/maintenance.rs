@@ -4,7 +4,7 @@ use std::{fs, ops::ControlFlow, path::Path};
 
 use payonce::{
     Backoff, EventSource, LedgerId, MaxFee, Msat, Opening, PaymentId, Preimage, Remember, Request,
-    RetryPolicy, Send as Pay, UnixMillis,
+    RetryPolicy, Pay, UnixMillis,
     runtime::{self, SharedLedger},
     store_fs::{self, FsStore},
 };

@@ -39,7 +39,7 @@ use crate::{
     telemetry::{Age, Telemetry, Vitals},
     upkeep::Upkeep,
     waiter::{Parker, Waiter, done},
-    writer::Errand,
+    writer::Job,
 };
 
 /// Which fraction of the time of an append a leader waits for one more caller.
@@ -115,7 +115,7 @@ pub(crate) struct Front<S> {
     /// How many use the store beside who leads.
     guests: usize,
     pub(crate) writer: WriterPost,
-    errands: VecDeque<Errand<S>>,
+    errands: VecDeque<Job<S>>,
     pub(crate) outcomes: Outcomes,
     pub(crate) feed: Feed,
     pub(crate) upkeep: Upkeep,
@@ -186,7 +186,7 @@ pub(crate) struct Told<S> {
     /// Whose batch will never be written.
     lost: Waiting,
     /// What will never be run.
-    errands: VecDeque<Errand<S>>,
+    errands: VecDeque<Job<S>>,
     others: Vec<Waiter>,
     /// What the log is told, if this is what ended it all.
     fault: Option<Unavailable>,
@@ -346,7 +346,7 @@ impl<S: EventStore> Commit<S> {
     /// Commits the batch that has formed, and gives proof if it is durable. Only who leads calls it;
     /// afterwards somebody else does, or nobody has to.
     pub(crate) fn lead(&self, front: Guard<'_, S>, share: usize) -> Option<Receipt> {
-        let duty = Duty { commit: self, fulfilled: false };
+        let duty = LeaderGuard { commit: self, fulfilled: false };
         let mut front = self.gather(front, share);
         let batch = front.take_batch();
         let room = mem::take(&mut front.room);
@@ -710,12 +710,12 @@ impl<S> Front<S> {
         self.leading
     }
 
-    pub(crate) fn add_errand(&mut self, errand: Errand<S>) {
+    pub(crate) fn add_errand(&mut self, errand: Job<S>) {
         self.errands.push_back(errand);
     }
 
     /// The next errand; who takes it is a guest of the store until it is done.
-    pub(crate) fn next_errand(&mut self) -> Option<Errand<S>> {
+    pub(crate) fn next_errand(&mut self) -> Option<Job<S>> {
         let errand = self.errands.pop_front();
         self.guests += usize::from(errand.is_some());
         errand
@@ -837,18 +837,18 @@ impl<S> Front<S> {
 }
 
 /// The duty to end what one began: should the store panic, everybody who waits is told.
-struct Duty<'a, S> {
+struct LeaderGuard<'a, S> {
     commit: &'a Commit<S>,
     fulfilled: bool,
 }
 
-impl<S> Duty<'_, S> {
+impl<S> LeaderGuard<'_, S> {
     fn fulfilled(mut self) {
         self.fulfilled = true;
     }
 }
 
-impl<S> Drop for Duty<'_, S> {
+impl<S> Drop for LeaderGuard<'_, S> {
     fn drop(&mut self) {
         if !self.fulfilled {
             let mut front = self.commit.lock();

@@ -7,7 +7,7 @@
 use std::{collections::HashSet, fmt, mem, sync::Arc};
 
 use payonce_core::{
-    Dispatch, DispatchRefusal, DispatchReply, EventStore, Fate, Machine, PartId, State, Ticket,
+    Dispatch, DispatchRefusal, DispatchReply, EventStore, PartStatus, Machine, PartId, State, Ticket,
     UnixMillis, UnresolvedPart,
 };
 
@@ -34,7 +34,7 @@ impl Undriven {
     }
 
     fn forget_resolved(&mut self, state: &State) {
-        let out = |part: &PartId| matches!(state.part(part), Some((_, Fate::InFlight)));
+        let out = |part: &PartId| matches!(state.part(part), Some((_, PartStatus::InFlight)));
         self.0.retain(out);
     }
 
@@ -103,7 +103,7 @@ impl<S: EventStore + Send + 'static> Driver<S> {
     /// Says that whoever carries the parts has them, or that they were withdrawn. Gives the answer.
     #[allow(clippy::must_use_candidate, reason = "said for what it does")]
     pub fn handed_over(mut self) -> DispatchReply {
-        let nothing = DispatchReply::Duplicate { fates: Vec::new() };
+        let nothing = DispatchReply::Duplicate { statuses: Vec::new() };
         mem::replace(&mut self.reply, nothing)
     }
 }

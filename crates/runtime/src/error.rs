@@ -58,7 +58,7 @@ pub enum OutcomeError {
 /// Why a snapshot was not kept, history not dropped, or the log not found sound.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
-pub enum HouseError {
+pub enum MaintenanceError {
     /// It was refused, or the log is damaged. The ledger goes on.
     #[error(transparent)]
     Ledger(Arc<payonce_core::LedgerError>),

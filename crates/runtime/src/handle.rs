@@ -177,7 +177,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     }
 
     /// Says that the caller has told the payments of the gap in a Restored log, and draws the
-    /// verdicts that were withheld.
+    /// conclusions that were withheld.
     ///
     /// # Errors
     /// [`CloseGapRefusal::NotRestored`] if there is no gap; else as [`execute`](Self::execute).

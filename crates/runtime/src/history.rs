@@ -10,7 +10,7 @@ use payonce_core::{
 
 use crate::{
     commit::Commit,
-    error::{HouseError, Unavailable},
+    error::{MaintenanceError, Unavailable},
     replay::{run, verify},
 };
 
@@ -108,7 +108,7 @@ impl<'a, S: EventStore> History<'a, S> {
     }
 
     /// Replays all of it: gives its head.
-    pub(crate) fn verify(&self, seed: u64, digest: StateDigest) -> Result<Head, HouseError> {
+    pub(crate) fn verify(&self, seed: u64, digest: StateDigest) -> Result<Head, MaintenanceError> {
         let state = verify(self, seed).map_err(|error| self.failed(error.into()))?;
         let at = state.head();
         if state.digest() == digest {
@@ -122,7 +122,7 @@ impl<'a, S: EventStore> History<'a, S> {
     /// newest one at or before `stored`, which the log must contain, and the state of the log there.
     /// A snapshot and the state that it is compared with are never held both with what they are made
     /// of.
-    pub(crate) fn check_base(&self, stored: Head, seed: u64) -> Result<CheckedBase, HouseError> {
+    pub(crate) fn check_base(&self, stored: Head, seed: u64) -> Result<CheckedBase, MaintenanceError> {
         self.find_base(stored, seed).map_err(|error| self.failed(error))
     }
 
@@ -174,10 +174,10 @@ impl<'a, S: EventStore> History<'a, S> {
     }
 
     /// Why: what ended the reading, if something did.
-    fn failed(&self, error: LedgerError) -> HouseError {
+    fn failed(&self, error: LedgerError) -> MaintenanceError {
         match self.ended.take() {
             Some(unavailable) => unavailable.into(),
-            None => HouseError::Ledger(std::sync::Arc::new(error)),
+            None => MaintenanceError::Ledger(std::sync::Arc::new(error)),
         }
     }
 }

@@ -14,7 +14,7 @@ use payonce_core::{CheckedBase, EventSource, EventStore, Head, Image, State, Sto
 
 use crate::{
     commit::Commit,
-    error::{HouseError, Unavailable},
+    error::{MaintenanceError, Unavailable},
     handle::SharedLedger,
     history::History,
     options::Options,
@@ -28,8 +28,8 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// [`SnapshotWriter`](payonce_core::SnapshotWriter), and wait for the write where it has none.
     ///
     /// # Errors
-    /// [`HouseError`]; the ledger goes on, unless the store says that the log itself is in doubt.
-    pub fn save_snapshot(&self) -> Result<Head, HouseError> {
+    /// [`MaintenanceError`]; the ledger goes on, unless the store says that the log itself is in doubt.
+    pub fn save_snapshot(&self) -> Result<Head, MaintenanceError> {
         self.commit().save_snapshot()
     }
 
@@ -39,9 +39,9 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// tables of that fold. Gives the base's head.
     ///
     /// # Errors
-    /// [`HouseError`]; history is complete then, unless the store failed while dropping it. Closing
+    /// [`MaintenanceError`]; history is complete then, unless the store failed while dropping it. Closing
     /// ends it before anything is dropped.
-    pub fn drop_history(&self, stored: Head, seed: u64) -> Result<Head, HouseError> {
+    pub fn drop_history(&self, stored: Head, seed: u64) -> Result<Head, MaintenanceError> {
         self.head_stored(stored);
         self.commit().drop_history(stored, seed)
     }
@@ -62,8 +62,8 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// one more state.
     ///
     /// # Errors
-    /// [`HouseError`] with the place of the first damage. Closing ends it.
-    pub fn verify(&self, seed: u64) -> Result<Head, HouseError> {
+    /// [`MaintenanceError`] with the place of the first damage. Closing ends it.
+    pub fn verify(&self, seed: u64) -> Result<Head, MaintenanceError> {
         self.commit().verify(seed)
     }
 
@@ -71,7 +71,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     ///
     /// # Errors
     /// As [`save_snapshot`](Self::save_snapshot).
-    pub async fn save_snapshot_async(&self) -> Result<Head, HouseError> {
+    pub async fn save_snapshot_async(&self) -> Result<Head, MaintenanceError> {
         self.commit().apart(Commit::save_snapshot).await
     }
 
@@ -79,7 +79,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     ///
     /// # Errors
     /// As [`drop_history`](Self::drop_history).
-    pub async fn drop_history_async(&self, stored: Head, seed: u64) -> Result<Head, HouseError> {
+    pub async fn drop_history_async(&self, stored: Head, seed: u64) -> Result<Head, MaintenanceError> {
         self.head_stored(stored);
         self.commit().apart(move |commit| commit.drop_history(stored, seed)).await
     }
@@ -88,7 +88,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     ///
     /// # Errors
     /// As [`verify`](Self::verify).
-    pub async fn verify_async(&self, seed: u64) -> Result<Head, HouseError> {
+    pub async fn verify_async(&self, seed: u64) -> Result<Head, MaintenanceError> {
         self.commit().apart(move |commit| commit.verify(seed)).await
     }
 }
@@ -157,7 +157,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         Ok(())
     }
 
-    fn verify(&self, seed: u64) -> Result<Head, HouseError> {
+    fn verify(&self, seed: u64) -> Result<Head, MaintenanceError> {
         let _reading = lock(&self.reading);
         let mut front = self.enter()?;
         let asked = front.query(State::image);
@@ -166,7 +166,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
     }
 
     /// Takes a picture of the state, encodes it and keeps it.
-    fn save_snapshot(&self) -> Result<Head, HouseError> {
+    fn save_snapshot(&self) -> Result<Head, MaintenanceError> {
         let mut front = self.enter()?;
         let counted_bytes = front.upkeep.bytes_since_snapshot;
         let asked = front.query(State::image);
@@ -176,7 +176,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         Ok(at)
     }
 
-    fn save(&self, image: &Image) -> Result<Head, HouseError> {
+    fn save(&self, image: &Image) -> Result<Head, MaintenanceError> {
         let _guest = self.visit()?;
         let mut beside = lock(&self.snapshots);
         let span = tracing::debug_span!("payonce.snapshot", seq = image.head().seq);
@@ -196,7 +196,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         saved.map(|()| at)
     }
 
-    fn drop_history(&self, stored: Head, seed: u64) -> Result<Head, HouseError> {
+    fn drop_history(&self, stored: Head, seed: u64) -> Result<Head, MaintenanceError> {
         let _guest = self.visit()?;
         let _reading = lock(&self.reading);
         let _snapshots = lock(&self.snapshots);
@@ -211,7 +211,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
 
     /// Records what becomes the base, before anything that it stands for is dropped. It has no time of
     /// its own: that of the last command is recorded.
-    fn record(&self, base: CheckedBase) -> Result<(), HouseError> {
+    fn record(&self, base: CheckedBase) -> Result<(), MaintenanceError> {
         let mut front = self.enter()?;
         let now = front.machine.last_now();
         let submitted = front.submit(base, now);
@@ -236,7 +236,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
     fn write_beside(
         &self,
         write: impl FnOnce() -> Result<Result<(), StoreError>, Unavailable>,
-    ) -> Result<(), HouseError> {
+    ) -> Result<(), MaintenanceError> {
         let mut failed = lock(&self.failed_beside);
         let Err(error) = write()? else { return Ok(()) };
         let cause = Arc::new(error);
@@ -250,6 +250,6 @@ impl<S: EventStore + Send + 'static> Commit<S> {
             _ => *lock(&self.failed_beside) = None,
         }
         let fault = self.lock().fault();
-        Err(fault.map_or(HouseError::Store(cause), HouseError::from))
+        Err(fault.map_or(MaintenanceError::Store(cause), MaintenanceError::from))
     }
 }

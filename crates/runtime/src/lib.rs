@@ -27,7 +27,7 @@
 //! let id = PaymentId::from_payment_hash(hash);
 //! let max_fee = MaxFee::AtMost(Msat(500));
 //! let request = Request::invoice(hash, Msat(50_000), max_fee, RetryPolicy::Attempts(3));
-//! let send = payonce_core::Send::new(id, request);
+//! let send = payonce_core::Pay::new(id, request);
 //! // A user clicks twice; two threads ask. One is told that it is accepted, the other that it was.
 //! let clicks = [ledger.clone(), ledger.clone()].map(|ledger| {
 //!     let send = send.clone();
@@ -64,7 +64,7 @@ mod writer;
 
 pub use crate::{
     driver::Driver,
-    error::{CallError, HouseError, OutcomeError, Unavailable},
+    error::{CallError, MaintenanceError, OutcomeError, Unavailable},
     handle::SharedLedger,
     options::Options,
     recovery::SharedRecovery,

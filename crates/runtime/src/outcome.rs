@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use payonce_core::{Entry, Event, EventStore, PaymentId, Standing, State, Status, decode_events};
+use payonce_core::{Entry, Event, EventStore, PaymentId, PaymentView, State, Status, decode_events};
 
 use crate::{
     commit::{Commit, Guard},
@@ -73,7 +73,7 @@ impl Ended {
         let mut ended = Self::default();
         for entry in entries {
             let decoded = decode_events(entry.bytes(), |_, event| match event {
-                Event::GapClosed | Event::HashReleased { .. } => ended.all = true,
+                Event::GapClosed | Event::HashUnblocked { .. } => ended.all = true,
                 Event::PartObserved { .. } | Event::PartsDispatched { .. } => {}
                 event => ended.payments.extend(event.payment()),
             });
@@ -104,15 +104,15 @@ impl<S> Drop for Watch<'_, S> {
 }
 
 /// What a look at a payment gives: its outcome, or that there is none yet.
-fn look(state: &State, id: PaymentId) -> Result<Option<Standing>, OutcomeError> {
-    let standing = state.standing(&id).ok_or(OutcomeError::UnknownPayment { id })?;
+fn look(state: &State, id: PaymentId) -> Result<Option<PaymentView>, OutcomeError> {
+    let standing = state.payment_view(&id).ok_or(OutcomeError::UnknownPayment { id })?;
     Ok(has_outcome(state, &standing).then_some(standing))
 }
 
 /// Whether this is how it ended. A failure is no outcome in the gap of a restored log, where the
 /// payment may have been tried again and paid; nor while anything told under its id is out, which may
 /// still be paid.
-fn has_outcome(state: &State, standing: &Standing) -> bool {
+fn has_outcome(state: &State, standing: &PaymentView) -> bool {
     let failed = matches!(standing.status, Status::Failed { .. });
     standing.is_over() && !(failed && state.is_restored())
 }
@@ -127,7 +127,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     /// # Errors
     /// [`OutcomeError::UnknownPayment`] if the ledger does not know the payment or forgets it
     /// meanwhile; [`OutcomeError::Unavailable`] when the ledger is closed or poisoned.
-    pub fn outcome(&self, id: PaymentId) -> Result<Standing, OutcomeError> {
+    pub fn outcome(&self, id: PaymentId) -> Result<PaymentView, OutcomeError> {
         loop {
             let parker = Parker::new();
             // Put up before looking: an outcome decided after the look is told.
@@ -148,7 +148,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     ///
     /// # Errors
     /// As [`outcome`](Self::outcome).
-    pub async fn outcome_async(&self, id: PaymentId) -> Result<Standing, OutcomeError> {
+    pub async fn outcome_async(&self, id: PaymentId) -> Result<PaymentView, OutcomeError> {
         loop {
             let sleeper = Sleeper::new();
             let watch = {

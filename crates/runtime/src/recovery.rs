@@ -213,7 +213,7 @@ impl<S: EventStore + Send + 'static> SharedRecovery<S> {
         self.ledger.head()
     }
 
-    /// Draws the verdicts and gives the ledger. Parts without an answer stay in flight. Of several
+    /// Draws the conclusions and gives the ledger. Parts without an answer stay in flight. Of several
     /// clones each may call it; what the others answer afterwards is a fact like any other.
     ///
     /// # Errors

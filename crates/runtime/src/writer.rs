@@ -13,13 +13,13 @@ use payonce_core::{EventStore, StoreError};
 
 use crate::{
     commit::{Commit, Guard, QUARTER, WriterPost},
-    error::{HouseError, Unavailable},
+    error::{MaintenanceError, Unavailable},
     sync::{Mutex, lock, start, try_start, wait},
     waiter::{Sleeper, done},
 };
 
 /// Something to do with the store, for a task, which is woken when this is dropped, done or not.
-pub(crate) struct Errand<S> {
+pub(crate) struct Job<S> {
     work: Box<dyn FnOnce(&mut S) + Send>,
     alarm: Alarm,
 }
@@ -37,8 +37,8 @@ impl Drop for Alarm {
 type Fetched<T> = Arc<Mutex<Option<T>>>;
 
 /// What failed for want of a thread.
-fn failed(error: io::Error) -> HouseError {
-    HouseError::Store(Arc::new(StoreError::Backend(Box::new(error))))
+fn failed(error: io::Error) -> MaintenanceError {
+    MaintenanceError::Store(Arc::new(StoreError::Backend(Box::new(error))))
 }
 
 impl<S: EventStore + Send + 'static> Commit<S> {
@@ -81,7 +81,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
     }
 
     /// A panic of the store ends everything, but not in silence.
-    fn run(&self, Errand { work, alarm }: Errand<S>) {
+    fn run(&self, Job { work, alarm }: Job<S>) {
         let mut store = lock(&self.store);
         let present = store.as_mut().expect("the store is handed back only when it has no guests");
         let outcome: Result<(), Box<dyn Any + Send>> =
@@ -101,7 +101,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         let (sleeper, fetched) = (Sleeper::new(), Fetched::<T>::default());
         let put = Arc::clone(&fetched);
         let work = Box::new(move |store: &mut S| *lock(&put) = Some(call(store)));
-        let errand = Errand { work, alarm: Alarm(Arc::clone(&sleeper)) };
+        let errand = Job { work, alarm: Alarm(Arc::clone(&sleeper)) };
         self.send(errand)?;
         sleeper.wait().await;
         let value = lock(&fetched).take();
@@ -109,7 +109,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
     }
 
     /// Sends the writer thread.
-    fn send(self: &Arc<Self>, errand: Errand<S>) -> Result<(), Unavailable> {
+    fn send(self: &Arc<Self>, errand: Job<S>) -> Result<(), Unavailable> {
         let mut front = self.lock();
         front.check_open()?;
         self.staff(&mut front);
@@ -123,9 +123,9 @@ impl<S: EventStore + Send + 'static> Commit<S> {
     /// and a task must not block its own. A dropped future leaves it to its end.
     pub(crate) async fn apart<T: Send + 'static>(
         self: &Arc<Self>,
-        act: impl FnOnce(&Self) -> Result<T, HouseError> + Send + 'static,
-    ) -> Result<T, HouseError> {
-        let (sleeper, fetched) = (Sleeper::new(), Fetched::<Result<T, HouseError>>::default());
+        act: impl FnOnce(&Self) -> Result<T, MaintenanceError> + Send + 'static,
+    ) -> Result<T, MaintenanceError> {
+        let (sleeper, fetched) = (Sleeper::new(), Fetched::<Result<T, MaintenanceError>>::default());
         let (alarm, put) = (Alarm(Arc::clone(&sleeper)), Arc::clone(&fetched));
         let commit = Arc::clone(self);
         try_start("payonce-apart", move || {
@@ -140,7 +140,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         let fault = self.lock().fault();
         outcome.unwrap_or_else(|| {
             let panicked = || failed(io::Error::other("the thread that did it panicked"));
-            Err(fault.map_or_else(panicked, HouseError::from))
+            Err(fault.map_or_else(panicked, MaintenanceError::from))
         })
     }
 }

@@ -12,8 +12,8 @@ use std::{
 };
 
 use payonce_core::{
-    Backoff, ClaimPart, Dispatch, DispatchReply, Fate, LedgerId, MaxFee, Msat, NewPart, Opening,
-    PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Send as SendPayment, SendReply,
+    Backoff, ClaimPart, Dispatch, DispatchReply, PartStatus, LedgerId, MaxFee, Msat, NewPart, Opening,
+    PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Pay, PayReply,
     State, Status, UnixMillis,
 };
 use payonce_runtime::{Options, SharedLedger};
@@ -63,10 +63,10 @@ fn part(nth: u64) -> PartId {
     PartId::from_bytes(*id(nth).as_bytes())
 }
 
-fn send(nth: u64) -> SendPayment {
+fn send(nth: u64) -> Pay {
     let hash = preimage(nth).payment_hash();
     let request = Request::invoice(hash, Msat(1_000), MaxFee::Unlimited, RetryPolicy::Manual);
-    SendPayment::new(id(nth), request.backoff(Backoff::NONE))
+    Pay::new(id(nth), request.backoff(Backoff::NONE))
 }
 
 fn dispatch(nth: u64) -> Dispatch {
@@ -100,7 +100,7 @@ fn hammer(directory: &Path, round: u64) {
 
 fn pay(ledger: &SharedLedger<FsStore>, nth: u64) {
     let reply = ledger.execute(send(nth), NOW).expect("accepted");
-    assert_eq!(reply, SendReply::Accepted, "a new payment");
+    assert_eq!(reply, PayReply::Accepted, "a new payment");
     tell('s', nth);
     let reply = ledger.execute(dispatch(nth), NOW).expect("recorded");
     assert!(matches!(reply, DispatchReply::Recorded { .. }), "the first of its batch");
@@ -172,14 +172,14 @@ fn read(line: &str) -> Option<(u64, Told)> {
 
 fn check(state: &State, told: &HashMap<u64, Told>, round: u64) {
     for (nth, told) in told {
-        let standing = state.standing(&id(*nth)).expect("a payment that was accepted");
+        let standing = state.payment_view(&id(*nth)).expect("a payment that was accepted");
         let part = state.part(&part(*nth)).map(|(_, fate)| fate);
         match told {
             Told::Sent => {}
             Told::Dispatched => assert!(part.is_some(), "a batch that was recorded"),
             Told::Claimed => {
                 assert_eq!(standing.status, Status::Fulfilled, "a claim that was told");
-                assert_eq!(part, Some(Fate::Claimed));
+                assert_eq!(part, Some(PartStatus::Claimed));
                 assert_eq!(standing.paid.and_then(|paid| paid.preimage), Some(preimage(*nth)));
             }
         }
@@ -195,7 +195,7 @@ fn check(state: &State, told: &HashMap<u64, Told>, round: u64) {
 fn repeat(ledger: &SharedLedger<FsStore>, told: &HashMap<u64, Told>) {
     let some: Vec<_> = told.iter().take(200).collect();
     let sends = ledger.execute_all(some.iter().map(|(nth, _)| send(**nth)), NOW).expect("open");
-    assert!(sends.iter().all(|reply| matches!(reply, Ok(SendReply::Duplicate(_)))));
+    assert!(sends.iter().all(|reply| matches!(reply, Ok(PayReply::Duplicate(_)))));
     let batches = some.iter().filter(|(_, told)| **told >= Told::Dispatched);
     let batches = batches.map(|(nth, _)| dispatch(**nth));
     let replies = ledger.execute_all(batches, NOW).expect("open");

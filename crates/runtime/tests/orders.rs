@@ -15,11 +15,11 @@ use std::{
 };
 
 use payonce_core::{
-    Backoff, ClaimPart, Dispatch, Fate, LedgerId, MaxFee, Msat, NewPart, Opening, PartId,
-    PaymentId, Preimage, Remember, Request, RetryPolicy, Send as SendPayment, SendRefusal,
-    SendReply, Status, UnixMillis,
+    Backoff, ClaimPart, Dispatch, PartStatus, LedgerId, MaxFee, Msat, NewPart, Opening, PartId,
+    PaymentId, Preimage, Remember, Request, RetryPolicy, Pay, PayRefusal,
+    PayReply, Status, UnixMillis,
 };
-use payonce_runtime::{CallError, HouseError, Options, SharedLedger, Unavailable};
+use payonce_runtime::{CallError, MaintenanceError, Options, SharedLedger, Unavailable};
 use payonce_store_memory::{Failure, MemoryDisk, MemoryStore};
 use shuttle::{
     Config, Runner,
@@ -72,10 +72,10 @@ fn part(nth: u8) -> PartId {
     PartId::from_bytes([nth; 32])
 }
 
-fn send(nth: u8) -> SendPayment {
+fn send(nth: u8) -> Pay {
     let hash = preimage(nth).payment_hash();
     let request = Request::invoice(hash, Msat(1_000), MaxFee::Unlimited, RetryPolicy::Manual);
-    SendPayment::new(id(nth), request.backoff(Backoff::NONE))
+    Pay::new(id(nth), request.backoff(Backoff::NONE))
 }
 
 fn dispatch(nth: u8) -> Dispatch {
@@ -87,13 +87,13 @@ fn dispatch(nth: u8) -> Dispatch {
 fn sender(
     ledger: &Shared,
     nth: u8,
-) -> thread::JoinHandle<Result<SendReply, CallError<SendRefusal>>> {
+) -> thread::JoinHandle<Result<PayReply, CallError<PayRefusal>>> {
     let ledger = ledger.clone();
     thread::spawn(move || ledger.execute(send(nth), NOW))
 }
 
 fn accepted(ledger: &Shared, nth: u8) {
-    assert_eq!(ledger.execute(send(nth), NOW).expect("accepted"), SendReply::Accepted);
+    assert_eq!(ledger.execute(send(nth), NOW).expect("accepted"), PayReply::Accepted);
 }
 
 /// What is on disk, as an auditor finds it.
@@ -108,7 +108,7 @@ fn threads_hand_the_lead_over() {
         let callers = [1, 2].map(|nth| sender(&ledger, nth));
         accepted(&ledger, 3);
         for caller in callers {
-            assert_eq!(caller.join().expect("no panic").expect("accepted"), SendReply::Accepted);
+            assert_eq!(caller.join().expect("no panic").expect("accepted"), PayReply::Accepted);
         }
         assert_eq!(pending(&disk), 3);
         assert!(ledger.close().is_some());
@@ -121,8 +121,8 @@ fn a_task_is_served_beside_a_thread() {
         let (disk, ledger) = new(16);
         let caller = sender(&ledger, 1);
         let reply = block_on(ledger.execute_async(send(2), NOW)).expect("accepted");
-        assert_eq!(reply, SendReply::Accepted);
-        assert_eq!(caller.join().expect("no panic").expect("accepted"), SendReply::Accepted);
+        assert_eq!(reply, PayReply::Accepted);
+        assert_eq!(caller.join().expect("no panic").expect("accepted"), PayReply::Accepted);
         assert_eq!(pending(&disk), 2);
         assert!(ledger.close().is_some());
     });
@@ -135,7 +135,7 @@ fn nobody_who_waits_for_room_is_left_behind() {
         let callers = [1, 2].map(|nth| sender(&ledger, nth));
         accepted(&ledger, 3);
         for caller in callers {
-            assert_eq!(caller.join().expect("no panic").expect("accepted"), SendReply::Accepted);
+            assert_eq!(caller.join().expect("no panic").expect("accepted"), PayReply::Accepted);
         }
         assert_eq!(pending(&disk), 3);
     });
@@ -181,13 +181,13 @@ fn a_store_that_fails_beside_the_appends_is_told_to_all() {
             let recorded = replies.iter().filter(|reply| reply.is_ok()).count();
             for reply in replies {
                 match reply {
-                    Ok(reply) => assert_eq!(reply, SendReply::Accepted),
+                    Ok(reply) => assert_eq!(reply, PayReply::Accepted),
                     Err(CallError::Unavailable(Unavailable::Poisoned { .. })) => {}
                     Err(other) => panic!("{other:?}"),
                 }
             }
             // A read that fails ends nothing.
-            let ended = recorded < 2 || matches!(dropped, Err(HouseError::Unavailable(_)));
+            let ended = recorded < 2 || matches!(dropped, Err(MaintenanceError::Unavailable(_)));
             assert_eq!(ledger.check().is_err(), ended, "{dropped:?}");
             // More of them if it ended between what became durable and its being told.
             assert!(pending(&disk) > recorded, "what was told is there");
@@ -209,7 +209,7 @@ fn closing_loses_nothing_that_was_taken() {
         let first = ledger.close().is_some();
         assert!(first ^ closer.join().expect("no panic"), "one gets the store");
         match caller.join().expect("no panic") {
-            Ok(reply) => assert_eq!((reply, pending(&disk)), (SendReply::Accepted, 1)),
+            Ok(reply) => assert_eq!((reply, pending(&disk)), (PayReply::Accepted, 1)),
             Err(CallError::Unavailable(Unavailable::Closed)) => assert_eq!(pending(&disk), 0),
             Err(other) => panic!("{other:?}"),
         }
@@ -239,7 +239,7 @@ fn a_dispatch_given_up_leaves_no_right_behind() {
             let mut given_up = pin!(ledger.execute_async(dispatch(1), NOW));
             given_up.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
         };
-        let kept = if read { Fate::InFlight } else { Fate::Withdrawn };
+        let kept = if read { PartStatus::InFlight } else { PartStatus::Withdrawn };
         let fate = ledger.query(|state| state.part(&part(1))).expect("open");
         assert_eq!(fate, Some((id(1), kept)));
         assert!(ledger.close().is_some());
@@ -360,7 +360,7 @@ fn whoever_is_woken_by_the_last_handle_may_drop_its_task() {
         ];
         let caller = sender(&ledger, 2);
         drop(ledger);
-        assert_eq!(caller.join().expect("no panic").expect("accepted"), SendReply::Accepted);
+        assert_eq!(caller.join().expect("no panic").expect("accepted"), PayReply::Accepted);
         drop(tasks);
         assert_eq!(pending(&disk), 2);
     });
@@ -393,10 +393,10 @@ fn who_reads_history_holds_nobody_up() {
             let ledger = ledger.clone();
             thread::spawn(move || ledger.verify(1))
         };
-        assert_eq!(caller.join().expect("no panic").expect("accepted"), SendReply::Accepted);
+        assert_eq!(caller.join().expect("no panic").expect("accepted"), PayReply::Accepted);
         assert!(ledger.close().is_some());
         match verifying.join().expect("no panic") {
-            Ok(_) | Err(HouseError::Unavailable(Unavailable::Closed)) => {}
+            Ok(_) | Err(MaintenanceError::Unavailable(Unavailable::Closed)) => {}
             Err(other) => panic!("{other:?}"),
         }
         assert_eq!(pending(&disk), 2);
@@ -415,7 +415,7 @@ fn keeping_house_for_a_task_that_is_gone_ends_by_itself() {
         }
         let caller = sender(&ledger, 2);
         drop(ledger);
-        assert_eq!(caller.join().expect("no panic").expect("accepted"), SendReply::Accepted);
+        assert_eq!(caller.join().expect("no panic").expect("accepted"), PayReply::Accepted);
         assert_eq!(pending(&disk), 2);
     });
 }

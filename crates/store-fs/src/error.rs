@@ -350,7 +350,7 @@ pub enum Damage {
     NoEntry(DecodeError),
     /// Bytes that should be zero are not.
     #[error("bytes where nothing was written")]
-    Stray,
+    ForeignPart,
     /// A file before the newest one ends too early or not where the next one starts.
     #[error("the file ends at seq {found}, but the next one starts after seq {expected}")]
     Ends {
@@ -359,7 +359,7 @@ pub enum Damage {
         /// The last seq before the next file.
         expected: u64,
     },
-    /// A file's entries do not lead to the chain hash that the next one starts with.
+    /// A file's entries do not lead to the log hash that the next one starts with.
     #[error("the chain of the entries does not lead to the next file")]
     Chain,
     /// A snapshot fails its checksum.

@@ -2,7 +2,7 @@
 
 use std::{mem, sync::mpsc, thread};
 
-use payonce_core::{ChainHash, Head};
+use payonce_core::{LogHash, Head};
 
 /// How many bytes of entries are handed over at a time: fewer than that start no thread.
 const BLOCK_BYTES: usize = 128 << 10;
@@ -12,7 +12,7 @@ const WAITING: usize = 8;
 /// The chain so far, and the heads that were asked for.
 #[derive(Debug)]
 pub(crate) struct Hashing<'a> {
-    pub(crate) chain: ChainHash,
+    pub(crate) chain: LogHash,
     /// The seqs that were asked for, in order.
     wanted: &'a [u64],
     /// Those at which an entry ends, and where in the file.
@@ -118,7 +118,7 @@ impl<'a> Hashing<'a> {
 mod tests {
     use super::*;
 
-    const BEFORE: Head = Head { seq: 10, chain: ChainHash::from_bytes([7; 32]) };
+    const BEFORE: Head = Head { seq: 10, chain: LogHash::from_bytes([7; 32]) };
     /// Three events each.
     const STRIDE: u64 = 3;
 

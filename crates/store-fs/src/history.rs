@@ -400,7 +400,7 @@ impl<D: Disk> History<D> {
         if stop == Stop::Torn {
             wrong(Damage::Short)
         } else if !frame::is_blank(walk.rest()) {
-            wrong(Damage::Stray)
+            wrong(Damage::ForeignPart)
         } else if walk.last_seq != end.seq {
             wrong(Damage::Ends { found: walk.last_seq, expected: end.seq })
         } else if checked == Chain::Checked && chain != end.chain {

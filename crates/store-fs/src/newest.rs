@@ -7,7 +7,7 @@
 //! writer changes anything. It holds what the file was: a copy, or a file that was changed since, is
 //! another one.
 
-use payonce_core::{ChainHash, Head, LedgerId};
+use payonce_core::{LogHash, Head, LedgerId};
 
 use crate::{
     disk::{Disk, Stamp},
@@ -60,7 +60,7 @@ impl Newest {
         let bytes = open_sealed(bytes, MAGIC, place)?;
         let number = |at| u64::from_le_bytes(array(bytes, at));
         let closed = Closed {
-            head: Head { seq: number(24), chain: ChainHash::from_bytes(array(bytes, 32)) },
+            head: Head { seq: number(24), chain: LogHash::from_bytes(array(bytes, 32)) },
             end: number(96),
             stamp: Stamp { inode: number(104), changed_nanos: number(112) },
         };

@@ -319,7 +319,7 @@ fn read_entry(bytes: &mut [u8], at: usize, end: usize, salt: u64) -> Read {
             Err(error) => Read::Damaged(Damage::NoEntry(error)),
         },
         Frame::Blank if frame::is_blank(bytes.get(end..).unwrap_or_default()) => Read::End,
-        Frame::Blank => Read::Damaged(Damage::Stray),
+        Frame::Blank => Read::Damaged(Damage::ForeignPart),
         Frame::Torn => {
             let rest = bytes.get(end..).unwrap_or_default();
             Read::Torn(rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1))

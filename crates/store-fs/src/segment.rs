@@ -2,7 +2,7 @@
 
 use std::collections::TryReserveError;
 
-use payonce_core::{ChainHash, EntryHeader, Head, LedgerId};
+use payonce_core::{LogHash, EntryHeader, Head, LedgerId};
 
 use crate::{
     disk::{Disk, DiskFile, read_full},
@@ -61,7 +61,7 @@ impl SegmentHeader {
             salt: u64::from_le_bytes(array(bytes, 16)),
             before: Head {
                 seq: u64::from_le_bytes(array(bytes, 24)),
-                chain: ChainHash::from_bytes(array(bytes, 32)),
+                chain: LogHash::from_bytes(array(bytes, 32)),
             },
             previous: u64::from_le_bytes(array(bytes, 96)),
         };
@@ -260,7 +260,7 @@ impl<'a> Walk<'a> {
         if frame::is_blank(gap) {
             Ok(())
         } else {
-            Err(damaged(self.place, self.end as u64, Damage::Stray))
+            Err(damaged(self.place, self.end as u64, Damage::ForeignPart))
         }
     }
 

@@ -1,6 +1,6 @@
 //! A snapshot or a base: one state in one file (docs/FORMAT.md, "Snapshots").
 
-use payonce_core::{ChainHash, Head, LedgerId, Snapshot};
+use payonce_core::{LogHash, Head, LedgerId, Snapshot};
 
 use crate::{
     disk::{Access, Disk, DiskFile, read_full, write_full},
@@ -65,7 +65,7 @@ fn open<D: Disk>(
     }
     let at = Head {
         seq: u64::from_le_bytes(array(header, 24)),
-        chain: ChainHash::from_bytes(array(header, 32)),
+        chain: LogHash::from_bytes(array(header, 32)),
     };
     let size = file.size().map_err(io_error("measure", disk, name))?;
     let stated = u64::from_le_bytes(array(header, 16));

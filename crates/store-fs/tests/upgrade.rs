@@ -7,7 +7,7 @@ use std::{env, fs, path::Path, process::Command};
 
 use payonce_core::{
     Acknowledge, ClaimPart, Dispatch, FinalizePart, Ledger, LedgerId, MaxFee, Msat, NewPart,
-    Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Send, SendReply, Tick,
+    Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Pay, PayReply, Tick,
     UnixMillis, verify,
 };
 use payonce_store_fs::{FsReader, FsStore, Options};
@@ -128,7 +128,7 @@ fn step(directory: &Path, verb: &str, number: u8) -> Result<String, Failed> {
 type Disk = Ledger<FsStore>;
 
 fn begin(ledger: &mut Disk, number: u8, request: Request) -> Result<String, Failed> {
-    ledger.execute(Send::new(id(number), request), NOW)?;
+    ledger.execute(Pay::new(id(number), request), NOW)?;
     let parts = vec![NewPart::htlc(part(number), Msat(1_000), Msat(1), 900_000)];
     ledger.execute(Dispatch { id: id(number), attempt: 1, parts }, NOW)?;
     Ok("begun".into())
@@ -151,9 +151,9 @@ fn forget(ledger: &mut Disk) -> Result<String, Failed> {
 }
 
 fn repeat(ledger: &mut Disk, number: u8, request: Request) -> Result<String, Failed> {
-    match ledger.execute(Send::new(id(number), request), NOW)? {
-        SendReply::Duplicate(_) => Ok("duplicate".into()),
-        SendReply::Accepted => Ok("accepted".into()),
+    match ledger.execute(Pay::new(id(number), request), NOW)? {
+        PayReply::Duplicate(_) => Ok("duplicate".into()),
+        PayReply::Accepted => Ok("accepted".into()),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use payonce_core::{ChainHash, Head};
+use payonce_core::{LogHash, Head};
 
 const RECORD: &str = "ledger";
 const CHUNK: &str = "log";
@@ -81,7 +81,7 @@ fn number(digits: &str) -> Option<u64> {
 
 fn head<'a>(parts: &mut impl Iterator<Item = &'a str>) -> Option<Head> {
     let seq = number(parts.next()?)?;
-    let chain: ChainHash = parts.next()?.parse().ok()?;
+    let chain: LogHash = parts.next()?.parse().ok()?;
     (seq < u64::MAX).then_some(Head { seq, chain })
 }
 
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn keys() -> [Key; 4] {
-        let after = Head { seq: u64::MAX - 1, chain: ChainHash::from_bytes([0xab; 32]) };
+        let after = Head { seq: u64::MAX - 1, chain: LogHash::from_bytes([0xab; 32]) };
         let chunk = ChunkKey { first: 0x12, before: [0, 1, 2, 3, 4, 5, 6, 0xff], after };
         [Key::Record, Key::Chunk(chunk), Key::Snapshot(after), Key::Base(after)]
     }
@@ -123,7 +123,7 @@ mod tests {
             assert_eq!(Key::parse(&format!("{name}-")), None);
             assert_eq!(Key::parse(&format!("{name}0")), None);
         }
-        let chain = ChainHash::from_bytes([1; 32]);
+        let chain = LogHash::from_bytes([1; 32]);
         for (first, last) in [(0, 1), (2, 1), (1, u64::MAX)] {
             let name = format!("log-{first:016x}-{last:016x}-{:016x}-{chain}", 0);
             assert_eq!(Key::parse(&name), None, "{name}");

@@ -50,7 +50,7 @@
 //! What it cannot promise is to keep a second writer out: it has no compare-and-set. So
 //! [`KvStore`] is [`Exclusion::None`], and a ledger opens on it only with the caller's word
 //! (`Opening::single_writer`). If the word was wrong, both writers' entries stay: the name of a key
-//! holds the chain hash, so neither overwrites the other's, and the next listing shows a fork.
+//! holds the log hash, so neither overwrites the other's, and the next listing shows a fork.
 //!
 //! # What is promised on it
 //!

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use payonce_core::{ChainHash, Entry, EntryHeader, Head, LedgerId, Snapshot};
+use payonce_core::{LogHash, Entry, EntryHeader, Head, LedgerId, Snapshot};
 
 use crate::{
     error::{Damage, KvError},
@@ -100,7 +100,7 @@ fn open<'a>(value: &'a [u8], kind: Kind, place: &str) -> Result<Sound<'a>, KvErr
     }
     let at = Head {
         seq: u64::from_le_bytes(array(header, 48)),
-        chain: ChainHash::from_bytes(array(header, 56)),
+        chain: LogHash::from_bytes(array(header, 56)),
     };
     Ok(Sound { ledger: LedgerId::from_bytes(array(header, 16)), at, body })
 }

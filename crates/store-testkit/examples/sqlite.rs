@@ -5,7 +5,7 @@
 use std::{ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
 
 use payonce_core::{
-    ChainHash, Entry, EventSource, EventStore, Exclusion, Fence, Head, LedgerId, Snapshot,
+    LogHash, Entry, EventSource, EventStore, Exclusion, Fence, Head, LedgerId, Snapshot,
     StoreError, StoredEntry,
 };
 use payonce_store_testkit::{Harness, all, run};
@@ -42,7 +42,7 @@ fn backend(error: rusqlite::Error) -> StoreError {
 
 fn head_in(row: &Row<'_>, seq: &str, chain: &str) -> rusqlite::Result<Head> {
     let seq: i64 = row.get(seq)?;
-    Ok(Head { seq: seq.cast_unsigned(), chain: ChainHash::from_bytes(row.get(chain)?) })
+    Ok(Head { seq: seq.cast_unsigned(), chain: LogHash::from_bytes(row.get(chain)?) })
 }
 
 /// A seq as SQLite has it; one that is larger than any lies beyond every log.

@@ -249,7 +249,7 @@ impl Aggregate for Payment {
 /// The payment that a command is about, and what cqrs-es records of it.
 fn event_of(command: &Command) -> Result<(String, Event)> {
     let (id, event): (&PaymentId, _) = match command {
-        Command::Send(send) => (
+        Command::Pay(send) => (
             &send.id,
             Event::Accepted {
                 payment_hash: send.request.target.payment_hash().ok_or("no hash")?.to_string(),

@@ -46,7 +46,7 @@ impl History {
         Ok(())
     }
 
-    /// Pays so many payments, from Send to the second acknowledgement.
+    /// Pays so many payments, from Pay to the second acknowledgement.
     ///
     /// # Errors
     /// The ledger's.

@@ -1,4 +1,4 @@
-//! How many bytes of log a payment leaves, from Send until it is forgotten.
+//! How many bytes of log a payment leaves, from Pay until it is forgotten.
 
 use super::{Bench, OURS, history::History};
 use crate::{Result, log_files::decode_all, report::Figure};

@@ -120,7 +120,7 @@ fn compare(
 }
 
 fn change(id: &PaymentId, events: usize, before: &State, after: &State) -> Change {
-    let (from, to) = (before.standing(id), after.standing(id));
+    let (from, to) = (before.payment_view(id), after.payment_view(id));
     let status = |status: Status| status_name(status.kind());
     let paid = to.and_then(|view| view.paid);
     Change {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use payonce::{ChainHash, Head, LedgerId, Snapshot, audit, store_fs::FsStore};
+use payonce::{LogHash, Head, LedgerId, Snapshot, audit, store_fs::FsStore};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
@@ -120,6 +120,6 @@ fn import(input: &mut dyn BufRead, dst: &Path) -> Result<Head, Failure> {
 }
 
 fn head(lines: &Lines<'_>, seq: u64, hash: &str) -> Result<Head, Failure> {
-    let chain: ChainHash = hash.parse().map_err(|_| lines.wrong("names no hash of the log"))?;
+    let chain: LogHash = hash.parse().map_err(|_| lines.wrong("names no hash of the log"))?;
     Ok(Head { seq, chain })
 }

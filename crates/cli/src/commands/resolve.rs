@@ -108,7 +108,7 @@ fn locked_or(directory: &Path, error: &FsError) -> Failure {
 
 /// How the payment stands before.
 fn describe(state: &State, id: PaymentId, with: With<'_>, io: &mut Io<'_>) -> Outcome {
-    let Some(view) = state.standing(&id) else {
+    let Some(view) = state.payment_view(&id) else {
         return Ok(writeln!(io.out, "payment {id} is not known")?);
     };
     let status = status_name(view.status.kind()).replace('_', " ");

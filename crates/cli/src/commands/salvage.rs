@@ -8,7 +8,7 @@ use std::{
 };
 
 use payonce::{
-    ChainHash, Head, Ledger, LedgerId, Opening, Remember, Snapshot, UnixMillis,
+    LogHash, Head, Ledger, LedgerId, Opening, Remember, Snapshot, UnixMillis,
     audit::{self, Found, Place, Record, Replay, State, StoredEntry, Survey, scan, survey},
     store_fs::FsStore,
 };
@@ -165,7 +165,7 @@ fn write_rest(src: &Path, good: Option<Head>, file: File, with: With<'_>) -> Res
                     return ControlFlow::Continue(());
                 }
                 lost += 1;
-                let chain = ChainHash::from_bytes([0; 32]);
+                let chain = LogHash::from_bytes([0; 32]);
                 let before = Head { seq: header.first_seq - 1, chain };
                 match Record::read(before, bytes) {
                     Ok(mut record) => {
@@ -222,7 +222,7 @@ fn keep(
     opening.program = concat!("payonce salvage ", env!("CARGO_PKG_VERSION")).into();
     // What was lost had at least one more event: no log that lacks it contains this head.
     let lost =
-        Head { seq: survey.last_seq.max(good.seq) + 1, chain: ChainHash::from_bytes([0xff; 32]) };
+        Head { seq: survey.last_seq.max(good.seq) + 1, chain: LogHash::from_bytes([0xff; 32]) };
     let recovery = Ledger::open(store, &opening.known_head(lost), now).map_err(Failure::refused)?;
     let head = recovery.head();
     close(recovery.into_store())?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use payonce::{
-    Event, Fate, HashHolder, PartId, PaymentHash, PaymentId, State, UnixMillis,
+    Event, PartStatus, HashHolder, PartId, PaymentHash, PaymentId, State, UnixMillis,
     audit::{ReplayError, history},
 };
 use serde::Serialize;
@@ -44,7 +44,7 @@ impl From<&Life> for PartRow {
             id: life.id.to_string(),
             attempt: life.attempt,
             of_try: life.of_try,
-            status: fate_name(life.fate),
+            status: fate_name(life.status),
             amount_msat: life.amount,
             fee_msat: life.fee,
             dispatched_at_ms: life.from.0,
@@ -126,7 +126,7 @@ pub(crate) fn find(log: &Log, view: &View, prefix: &str) -> Result<Found, Replay
 /// A payment that the state finds by a whole id.
 fn known(state: &State, text: &str) -> Option<PaymentId> {
     let id: PaymentId = text.parse().ok()?;
-    if state.standing(&id).is_some() {
+    if state.payment_view(&id).is_some() {
         return Some(id);
     }
     let hash: PaymentHash = text.parse().ok()?;
@@ -348,12 +348,12 @@ fn picture(
             usize::try_from(at / u128::from(length)).unwrap_or(0).min(width - 1)
         };
         let (from, to) = (place(life.from.0), place(life.to.map_or(end.0, |to| to.0)));
-        let mark = match life.fate {
-            Fate::InFlight => '>',
-            Fate::Claimed => '+',
-            Fate::Finalized => '*',
-            Fate::Failed => 'x',
-            Fate::Withdrawn => 'o',
+        let mark = match life.status {
+            PartStatus::InFlight => '>',
+            PartStatus::Claimed => '+',
+            PartStatus::Finalized => '*',
+            PartStatus::Failed => 'x',
+            PartStatus::Withdrawn => 'o',
         };
         let mut bar = " ".repeat(from) + &"=".repeat(to.saturating_sub(from));
         bar.push(mark);
@@ -362,8 +362,8 @@ fn picture(
         });
         let amount =
             life.amount.map_or("unknown".into(), |msat| crate::units::sat(payonce::Msat(msat)));
-        let (id, fate) = (short(life.id), life.fate);
-        writeln!(out, "    {id}  {amount:>18}  {bar:<width$}  {fate} {took}")?;
+        let (id, status) = (short(life.id), life.status);
+        writeln!(out, "    {id}  {amount:>18}  {bar:<width$}  {status} {took}")?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use payonce::{Counts, Notice, Payment, State, StatusKind, UnixMillis};
+use payonce::{Counts, NotificationKind, Payment, State, StatusKind, UnixMillis};
 use serde::Serialize;
 
 use crate::{
@@ -78,11 +78,11 @@ fn told(view: &View, files: Option<&Files>, clock: &Clock) -> Told {
         remembered,
         unresolved_parts,
         unread,
-        strays,
+        foreign_parts,
         held,
         ..
     } = state.counts();
-    let anomalies = state.outbox().filter(|told| matches!(told.notice, Notice::Anomaly { .. }));
+    let anomalies = state.outbox().filter(|told| matches!(told.kind, NotificationKind::Anomaly { .. }));
     let anomalies_unread = anomalies.count();
     let oldest = oldest(state);
     let (healthy, health) = health(view, anomalies_unread, oldest, clock);
@@ -99,7 +99,7 @@ fn told(view: &View, files: Option<&Files>, clock: &Clock) -> Told {
         failed,
         remembered,
         unresolved_parts,
-        foreign_parts: strays,
+        foreign_parts: foreign_parts,
         blocked_hashes: held,
         outbox: unread,
         anomalies_unread,

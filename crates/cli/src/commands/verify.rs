@@ -4,7 +4,7 @@ use std::{cell::Cell, ops::ControlFlow, path::Path};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use payonce::{
-    ChainHash, Head, LedgerError, LedgerId, StoreError, StoredEntry,
+    LogHash, Head, LedgerError, LedgerId, StoreError, StoredEntry,
     audit::{BaseCheck, EventSource, Replay, ReplayError, Snapshot, Survey, replay, survey},
     store_fs::FsError,
 };
@@ -48,18 +48,18 @@ pub(crate) fn run(
     io: &mut Io<'_>,
 ) -> Outcome {
     let since = since.map(parse_head).transpose()?;
-    let verdict = judge(directory, since, io.shows_progress)?;
+    let conclusion = judge(directory, since, io.shows_progress)?;
     match with.shown.format {
-        Format::Table => people(&verdict, since, io)?,
+        Format::Table => people(&conclusion, since, io)?,
         Format::Json | Format::Jsonl => {
-            write_json(io.out, &verdict)?;
+            write_json(io.out, &conclusion)?;
             writeln!(io.out)?;
         }
-        Format::Csv => write_csv(io.out, &verdict, true)?,
+        Format::Csv => write_csv(io.out, &conclusion, true)?,
     }
-    let wrong = !verdict.sound
-        || verdict.contains_since == Some(false)
-        || !verdict.snapshots_wrong.is_empty();
+    let wrong = !conclusion.sound
+        || conclusion.contains_since == Some(false)
+        || !conclusion.snapshots_wrong.is_empty();
     if wrong { Err(Failure::Findings) } else { Ok(()) }
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn run(
 fn parse_head(text: &str) -> Result<Head, Failure> {
     let head = text.trim().parse().ok().or_else(|| {
         let (seq, hash) = text.trim().split_once([':', ' '])?;
-        Some(Head { seq: seq.parse().ok()?, chain: hash.trim().parse::<ChainHash>().ok()? })
+        Some(Head { seq: seq.parse().ok()?, chain: hash.trim().parse::<LogHash>().ok()? })
     });
     head.ok_or_else(|| {
         Failure::refused(format!(
@@ -76,7 +76,7 @@ fn parse_head(text: &str) -> Result<Head, Failure> {
     })
 }
 
-/// Judges a log. What is no log, or cannot be read at all, is no verdict.
+/// Judges a log. What is no log, or cannot be read at all, is no conclusion.
 pub(crate) fn judge(
     directory: &Path,
     since: Option<Head>,
@@ -84,7 +84,7 @@ pub(crate) fn judge(
 ) -> Result<Verdict, Failure> {
     let judged = reading(directory, |log| Ok(sound(log, directory, since, progress)));
     match judged {
-        Ok(Ok(verdict)) => Ok(verdict),
+        Ok(Ok(conclusion)) => Ok(conclusion),
         Ok(Err(error)) => damaged(directory, &error.to_string()),
         Err(Failure::Refused(text)) => match payonce::audit::FsReader::open(directory) {
             Err(
@@ -234,14 +234,14 @@ fn damaged(directory: &Path, first: &str) -> Result<Verdict, Failure> {
     })
 }
 
-fn people(verdict: &Verdict, since: Option<Head>, io: &mut Io<'_>) -> Outcome {
+fn people(conclusion: &Verdict, since: Option<Head>, io: &mut Io<'_>) -> Outcome {
     let out = &mut *io.out;
-    if let Some(damage) = &verdict.first_damage {
+    if let Some(damage) = &conclusion.first_damage {
         writeln!(out, "DAMAGED: {damage}")?;
-        let Verdict { entries, damages, readable_after, .. } = verdict;
-        let to = verdict.intact_to_seq.map_or(String::new(), |seq| format!(", up to seq {seq}"));
+        let Verdict { entries, damages, readable_after, .. } = conclusion;
+        let to = conclusion.intact_to_seq.map_or(String::new(), |seq| format!(", up to seq {seq}"));
         writeln!(out, "good before it     {entries} entries{to}")?;
-        let to = verdict.readable_to_seq.map_or(String::new(), |seq| format!(", up to seq {seq}"));
+        let to = conclusion.readable_to_seq.map_or(String::new(), |seq| format!(", up to seq {seq}"));
         writeln!(out, "readable after it  {readable_after} entries{to}")?;
         writeln!(out, "places             {damages} damaged")?;
         writeln!(
@@ -249,27 +249,27 @@ fn people(verdict: &Verdict, since: Option<Head>, io: &mut Io<'_>) -> Outcome {
             "next               payonce salvage, and docs/OPERATING.md, \"The log does not open\""
         )?;
     } else {
-        let (seq, hash) = (verdict.head_seq.unwrap_or(0), verdict.head_log_hash.as_deref());
-        let from = verdict.history_from_seq.unwrap_or(1);
-        let entries = verdict.entries;
+        let (seq, hash) = (conclusion.head_seq.unwrap_or(0), conclusion.head_log_hash.as_deref());
+        let from = conclusion.history_from_seq.unwrap_or(1);
+        let entries = conclusion.entries;
         writeln!(out, "SOUND: {entries} entries, seq {from} to {seq}, every byte, hash and event")?;
         writeln!(out, "head       seq {seq} chain {}", hash.unwrap_or("-"))?;
-        writeln!(out, "snapshots  {} equal to the replay", verdict.snapshots_equal)?;
+        writeln!(out, "snapshots  {} equal to the replay", conclusion.snapshots_equal)?;
     }
-    if !verdict.snapshots_wrong.is_empty() {
-        writeln!(out, "WRONG: {}: they cost time, no data", verdict.snapshots_wrong)?;
+    if !conclusion.snapshots_wrong.is_empty() {
+        writeln!(out, "WRONG: {}: they cost time, no data", conclusion.snapshots_wrong)?;
     }
-    if verdict.torn_bytes > 0 {
-        let torn = verdict.torn_bytes;
+    if conclusion.torn_bytes > 0 {
+        let torn = conclusion.torn_bytes;
         writeln!(
             out,
             "tail       {torn} bytes of a write that is under way or was torn: no damage"
         )?;
     }
-    match (verdict.contains_since, since) {
+    match (conclusion.contains_since, since) {
         (Some(true), Some(since)) => writeln!(out, "since      the log only grew since {since}")?,
         (Some(false), Some(since)) => {
-            let dropped = verdict.history_from_seq.is_some_and(|from| since.seq + 1 < from);
+            let dropped = conclusion.history_from_seq.is_some_and(|from| since.seq + 1 < from);
             let why = if dropped {
                 "history that old was dropped"
             } else {

@@ -3,10 +3,10 @@
 use std::{cmp::Reverse, collections::BinaryHeap, fmt::Display, path::Path};
 
 use payonce::{
-    Abandon, Acknowledge, AdoptPart, Answer, ChainHash, ClaimPart, Dispatch, FailPart,
-    FinalizePart, Head, Label, Ledger, LedgerId, MarkPaid, MaxFee, Msat, NewPart, NodeId, Notice,
+    Abandon, Acknowledge, AdoptPart, Answer, LogHash, ClaimPart, Dispatch, FailPart,
+    FinalizePart, Head, Label, Ledger, LedgerId, MarkPaid, MaxFee, Msat, NewPart, NodeId, NotificationKind,
     ObservationKind, ObservePart, Opening, Operation, PartId, PartKind, PaymentId, Preimage,
-    ReceiveInvoice, Remember, Request, RetryPolicy, SayAgain, Send, Settlement, ShortChannelId,
+    ReceiveInvoice, Remember, Request, RetryPolicy, SayAgain, Pay, Settlement, ShortChannelId,
     Tick, UnixMillis, WithdrawPart,
     store_fs::{FsStore, Options},
 };
@@ -158,9 +158,9 @@ impl World {
         let ledger = self.ledger.as_mut().ok_or_else(|| name("the ledger is closed"))?;
         let days = ledger.machine().durable().seq.saturating_sub(2_000);
         let read = ledger.query(|state| {
-            let told = state.outbox().filter(|told| match told.notice {
+            let told = state.outbox().filter(|told| match told.kind {
                 // A human looks at these, later.
-                Notice::Anomaly { .. } => told.id.seq < days,
+                NotificationKind::Anomaly { .. } => told.id.seq < days,
                 _ => true,
             });
             told.map(|told| told.id).take(4_096).collect::<Vec<_>>()
@@ -235,25 +235,25 @@ impl World {
 
     fn pay(&mut self, plan: &Plan, id: PaymentId) -> Result<(), Failure> {
         let request = self.request(plan);
-        self.tell(Send::new(id, request))
+        self.tell(Pay::new(id, request))
     }
 
     /// The same request, naming the failure that the user has read.
     fn pay_again(&mut self, id: PaymentId) -> Result<(), Failure> {
         let now = at(self.now);
         let known = self.ledger()?.query(|state| {
-            let failed = state.standing(&id).and_then(|view| view.failed);
+            let failed = state.payment_view(&id).and_then(|view| view.failed);
             let request = state.payment(&id).and_then(|payment| payment.request()).cloned();
             failed.zip(request)
         });
         // Its failure was read in the meantime, and its request with it: nothing to name.
         let Some((failed, mut request)) = known.map_err(name)? else { return Ok(()) };
         request.expiry = Some(now.plus(24 * HOUR));
-        self.tell(Send::new(id, request).again_after(failed))
+        self.tell(Pay::new(id, request).again_after(failed))
     }
 
     fn dispatch(&mut self, plan: &Plan, id: PaymentId, amounts: &[u64]) -> Result<(), Failure> {
-        let lacks = self.ledger()?.query(|state| state.missing(&id)).map_err(name)?;
+        let lacks = self.ledger()?.query(|state| state.remaining(&id)).map_err(name)?;
         // Tried again too late: it has no more time.
         let Some(lacks) = lacks.filter(|lacks| lacks.amount > Msat::ZERO) else { return Ok(()) };
         let expiry = self.height() + 144;
@@ -297,7 +297,7 @@ impl World {
         opening.holder = "node-1, process 4711".into();
         if lost {
             let seq = payonce::EventSource::head(&store).map_err(name)?.seq + 3;
-            opening.known_head = Some(Head { seq, chain: ChainHash::from_bytes(self.rng.bytes()) });
+            opening.known_head = Some(Head { seq, chain: LogHash::from_bytes(self.rng.bytes()) });
         }
         let now = at(self.now);
         let mut recovery = Ledger::open(store, &opening, now).map_err(name)?;

@@ -18,8 +18,8 @@ macro_rules! faults {
 
 faults! {
     FormerPartsUnknown: "a part of an earlier try is nobody's",
-    StraysHoldNothing: "a stray does not hold the payment under which it was told",
-    StraysPayNobody: "a claimed stray pays nobody",
+    ForeignPartsBlockNothing: "a foreign part does not block the payment under which it was told",
+    ForeignPartsPayNobody: "a claimed foreign part pays nobody",
     WordIgnoresPart: "paid on a word is not told to the owner of the part",
     WordIgnoresHash: "paid on a word is not told to the owner of the hash",
     WordIgnoresId: "paid on a word is not told to an id that the ledger does not hold",
@@ -46,7 +46,7 @@ faults! {
     StaleEnds: "an end that the engine had shown before ends a hand-over",
     SayingsForgotten: "one answer ends a hand-over that was said twice",
     EarlierTriesDispatch: "a part of an earlier try that is out forbids no dispatch",
-    FailsWhileHeld: "a payment fails while something holds it",
+    FailsWhileBlocked: "a payment fails while something blocks it",
     TwiceInSilence: "a second payment is told to nobody",
     OverpaysUnchecked: "batches may exceed the amount",
     FeesUnchecked: "batches may exceed the maximum fee",

@@ -11,12 +11,12 @@ use crate::{
     base::wire::layout,
 };
 
-/// The hash of everything up to the end of one entry: `SHA256(previous chain hash || entry bytes)`,
+/// The hash of everything up to the end of one entry: `SHA256(previous log hash || entry bytes)`,
 /// where the ledger id stands before the first entry. 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChainHash([u8; 32]);
+pub struct LogHash([u8; 32]);
 
-impl ChainHash {
+impl LogHash {
     /// Wraps the bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
@@ -29,7 +29,7 @@ impl ChainHash {
         &self.0
     }
 
-    /// The chain hash after an entry of these bytes.
+    /// The log hash after an entry of these bytes.
     #[must_use]
     pub fn extend(&self, entry_bytes: &[u8]) -> Self {
         let mut engine = sha256::HashEngine::new();
@@ -45,50 +45,50 @@ impl ChainHash {
     }
 }
 
-impl fmt::Display for ChainHash {
+impl fmt::Display for LogHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0.as_hex(), f)
     }
 }
 
-impl fmt::Debug for ChainHash {
+impl fmt::Debug for LogHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ChainHash({self})")
+        write!(f, "LogHash({self})")
     }
 }
 
-impl serde::Serialize for ChainHash {
+impl serde::Serialize for LogHash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// The end of a log: its last seq and the chain hash there. A node keeps the last head that it
+/// The end of a log: its last seq and the log hash there. A node keeps the last head that it
 /// knows durable with its channel state and gives it at opening, so that an older or another log
 /// is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 pub struct Head {
     /// The number of the last event; 0 for an empty log.
     pub seq: u64,
-    /// The chain hash of the entry that ends there; the ledger id's bytes for an empty log.
-    pub chain: ChainHash,
+    /// The log hash of the entry that ends there; the ledger id's bytes for an empty log.
+    pub chain: LogHash,
 }
 
 impl Head {
     /// The head of an empty log.
     #[must_use]
     pub const fn genesis(ledger: LedgerId) -> Self {
-        Self { seq: 0, chain: ChainHash(*ledger.as_bytes()) }
+        Self { seq: 0, chain: LogHash(*ledger.as_bytes()) }
     }
 }
 
-impl FromStr for ChainHash {
+impl FromStr for LogHash {
     type Err = ParseIdError;
 
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         LedgerId::from_str(text)
             .map(|bytes| Self(*bytes.as_bytes()))
-            .map_err(|error| ParseIdError { what: "ChainHash", ..error })
+            .map_err(|error| ParseIdError { what: "LogHash", ..error })
     }
 }
 
@@ -112,5 +112,5 @@ impl fmt::Display for Head {
     }
 }
 
-layout! { newtype ChainHash }
+layout! { newtype LogHash }
 layout! { record Head "a head" { seq, chain } }

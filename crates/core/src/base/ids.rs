@@ -107,7 +107,7 @@ byte_id! {
     NodeId, 33, shown: true
 }
 byte_id! {
-    /// The name of a ledger, given at its creation: 32 random bytes. The first entry's chain hash
+    /// The name of a ledger, given at its creation: 32 random bytes. The first entry's log hash
     /// covers it, so the entries of two ledgers never fit each other.
     LedgerId, 32, shown: true
 }

@@ -26,7 +26,7 @@ pub const PROGRAM_BYTES: usize = 64;
 pub const ASSERTED_BY_BYTES: usize = 64;
 /// The longest reason of who asserts a failure, in bytes of UTF-8.
 pub const ASSERTED_WHY_BYTES: usize = 512;
-/// How many payments one entry of a tick or of a recovery's verdicts may change.
+/// How many payments one entry of a tick or of a recovery's conclusions may change.
 pub const WORK_PAYMENTS: usize = 1_024;
 /// The most live payments that may have one payment hash ([`SameHash::Allow`](crate::SameHash)): one
 /// entry ends them all when it is paid.

@@ -8,11 +8,11 @@ use crate::{
     base::faults,
     base::faults::Fault,
     base::ids::{PaymentHash, PaymentId},
-    decide::command::{ReceiveInvoice, Send},
+    decide::command::{ReceiveInvoice, Pay},
     decide::config::SameHash,
     decide::decision::{Context, Decision},
-    decide::refusal::{ReceiveInvoiceRefusal, SendRefusal},
-    decide::reply::{FactReply, SendReply},
+    decide::refusal::{ReceiveInvoiceRefusal, PayRefusal},
+    decide::reply::{FactReply, PayReply},
     event::event::{Event, Invoice},
     event::notification::NotificationId,
     event::request::{Deadline, Request, Target},
@@ -21,39 +21,39 @@ use crate::{
     payment::tombstone::Outcome,
     state::place::Place,
     state::state::{Ending, HashHolder, State},
-    state::views::Standing,
+    state::views::PaymentView,
 };
 
 pub(crate) fn send(
     state: &State,
     context: &Context<'_>,
-    command: Send,
-) -> Result<Decision<SendReply>, SendRefusal> {
-    let Send { id, request, again_after } = command;
+    command: Pay,
+) -> Result<Decision<PayReply>, PayRefusal> {
+    let Pay { id, request, again_after } = command;
     if state.recovering {
-        return Err(SendRefusal::Recovering);
+        return Err(PayRefusal::Recovering);
     }
-    if let Some(standing) = state.standing(&id)
+    if let Some(view) = state.payment_view(&id)
         && !is_new_try(state, &id, again_after)
     {
-        return repeat(state, standing, &request).map(Decision::nothing);
+        return repeat(state, view, &request).map(Decision::nothing);
     }
     if state.gap {
-        return Err(SendRefusal::Restored);
+        return Err(PayRefusal::Restored);
     }
     if let Some(hash) = request.target.payment_hash()
         && let Some(other) = hash_in_use(state, context, &hash, &id)
     {
         let same_payee = state.same_payee(&other, request.payee.as_ref());
-        return Err(SendRefusal::HashInUse { other, same_payee });
+        return Err(PayRefusal::HashInUse { other, same_payee });
     }
     check_request(&request, context.now)?;
     let events = vec![Event::PaymentAccepted { id, request, again_after }];
-    Ok(Decision { events, reply: SendReply::Accepted })
+    Ok(Decision { events, reply: PayReply::Accepted })
 }
 
 /// Who has this hash, so that it must not be promised to another id. Where two payments may have one
-/// hash: never one that is paid, a stray's or held, since what pays it a second time is lost.
+/// hash: never one that is paid, a foreign part's or blocked, since what pays it a second time is lost.
 fn hash_in_use(
     state: &State,
     context: &Context<'_>,
@@ -77,7 +77,7 @@ fn is_new_try(state: &State, id: &PaymentId, again_after: Option<NotificationId>
             let payment = state.payments.get(handle);
             matches!(payment.status, Status::Failed { .. })
                 && payment.is_resolved()
-                && !state.is_held(payment, Ending::Nothing)
+                && !state.is_blocked(payment, Ending::Nothing)
                 && payment.failed_notification() == Some(named)
         }
         Some(Place::Tombstone(handle)) => {
@@ -86,42 +86,42 @@ fn is_new_try(state: &State, id: &PaymentId, again_after: Option<NotificationId>
                 tombstone.outcome,
                 Outcome::Failed { notice, .. } if notice == named
             );
-            latest && !state.is_hash_held(tombstone.payment_hash.as_ref())
+            latest && !state.is_hash_blocked(tombstone.payment_hash.as_ref())
         }
-        Some(Place::Stray(_) | Place::HashPaid(_)) | None => false,
+        Some(Place::ForeignPart(_) | Place::HashPaid(_)) | None => false,
     }
 }
 
-fn repeat(state: &State, standing: Standing, request: &Request) -> Result<SendReply, SendRefusal> {
-    let id = standing.id;
+fn repeat(state: &State, view: PaymentView, request: &Request) -> Result<PayReply, PayRefusal> {
+    let id = view.id;
     if let Some(field) = state.difference(&id, request) {
-        return Err(SendRefusal::Conflict { id, field });
+        return Err(PayRefusal::Conflict { id, field });
     }
     // In the gap this payment may have been tried again and paid: "failed" would be a guess.
-    if state.gap && matches!(standing.status, Status::Failed { .. }) {
-        return Err(SendRefusal::Restored);
+    if state.gap && matches!(view.status, Status::Failed { .. }) {
+        return Err(PayRefusal::Restored);
     }
-    Ok(SendReply::Duplicate(standing))
+    Ok(PayReply::Duplicate(view))
 }
 
-fn check_request(request: &Request, now: UnixMillis) -> Result<(), SendRefusal> {
+fn check_request(request: &Request, now: UnixMillis) -> Result<(), PayRefusal> {
     if request.amount == Msat::ZERO {
-        return Err(SendRefusal::ZeroAmount);
+        return Err(PayRefusal::ZeroAmount);
     }
     for amount in [Some(request.amount), request.max_fee.limit()].into_iter().flatten() {
         if amount > Msat::MAX {
-            return Err(SendRefusal::AmountTooLarge { amount, limit: Msat::MAX });
+            return Err(PayRefusal::AmountTooLarge { amount, limit: Msat::MAX });
         }
     }
     if let Some((field, bytes, limit)) = request.too_long() {
-        return Err(SendRefusal::TooLong { field, bytes, limit });
+        return Err(PayRefusal::TooLong { field, bytes, limit });
     }
     let deadline = match request.target {
         Target::Offer { deadline: Deadline::At(moment), .. } => Some(moment),
         _ => None,
     };
     match [request.expiry, deadline].into_iter().flatten().find(|limit| limit.is_past(now)) {
-        Some(expiry) => Err(SendRefusal::Expired { expiry, now }),
+        Some(expiry) => Err(PayRefusal::Expired { expiry, now }),
         None => Ok(()),
     }
 }
@@ -137,8 +137,8 @@ pub(crate) fn receive_invoice(
         return Err(ReceiveInvoiceRefusal::Recovering);
     }
     let Some((_, payment)) = state.live(&id) else {
-        return Err(match state.standing(&id) {
-            Some(Standing { status, .. }) => {
+        return Err(match state.payment_view(&id) {
+            Some(PaymentView { status, .. }) => {
                 ReceiveInvoiceRefusal::NotAwaitingInvoice { id, status }
             }
             None => ReceiveInvoiceRefusal::UnknownPayment { id },

@@ -6,21 +6,21 @@ use alloc::{vec, vec::Vec};
 use crate::{
     base::ids::{PartId, PaymentHash, PaymentId},
     base::limits,
-    decide::command::{AdoptPart, HoldHash, ListParts, ReleaseHash},
+    decide::command::{AdoptPart, BlockHash, ListParts, UnblockHash},
     decide::decision::{Context, Decision, apart, deliver},
     decide::draft::Draft,
     decide::others,
     decide::others::News,
     decide::refusal::{FactRefusal, NeverRefused},
     decide::reply::FactReply,
-    event::event::{AdoptedPart, Delivery, Event, Home, Word},
+    event::event::{AdoptedPart, Delivery, Event, Attribution, AdoptionSource},
     event::hash_paid::PaidElsewhere,
     event::notification::Anomaly,
-    event::part::Fate,
+    event::part::PartStatus,
     payment::at::At,
     payment::part::Part,
     payment::payment::Payment,
-    payment::stray::Stray,
+    payment::foreign_part::ForeignPart,
     state::place::{PartPlace, Place},
     state::state::{Ending, State},
     state::whose,
@@ -37,11 +37,11 @@ pub(crate) fn adopt(
     let adoption = Adoption { state, context, id, adopted };
     Ok(match whose::known(state, &part, Some(&payment_hash)) {
         Known::Own(payment, part) => adoption.of_own(payment, part),
-        Known::Stray(stray) => adoption.of_stray(stray),
+        Known::ForeignPart(foreign_part) => adoption.of_foreign_part(foreign_part),
         Known::Former(place, former, _) if former.settled => {
             // It paid its payment; that its HTLC is still on a channel is no news.
             let id = state.id_at(place).copied();
-            let payment = id.and_then(|id| Some((id, state.standing(&id)?.status)));
+            let payment = id.and_then(|id| Some((id, state.payment_view(&id)?.status)));
             Decision::nothing(FactReply { changed: false, payment })
         }
         Known::Former(place, ..) => adoption.of_former(place),
@@ -61,14 +61,14 @@ impl State {
     /// Whether that a part is out would be recorded: it is held as over, or was not listed since this
     /// recovery began.
     fn is_new_listing(&self, part: &Part) -> bool {
-        let over = matches!(part.fate, Fate::Failed | Fate::Withdrawn);
-        over || (part.fate.is_unresolved() && !part.is_listed_since(self.recovery_since))
+        let over = matches!(part.status, PartStatus::Failed | PartStatus::Withdrawn);
+        over || (part.status.is_unresolved() && !part.is_listed_since(self.recovery_since))
     }
 
     /// Whether this part is known, and that the node lists it as out would be recorded.
     pub(crate) fn is_news_to_list(&self, part: &PartId) -> bool {
         let place = self.part_place(part);
-        let out = |place: &PartPlace| self.part_at(*place).fate.is_unresolved();
+        let out = |place: &PartPlace| self.part_at(*place).status.is_unresolved();
         place.filter(out).is_some_and(|place| self.is_new_listing(self.part_at(place)))
     }
 }
@@ -88,13 +88,13 @@ impl Adoption<'_> {
         let mut after = part.clone();
         // Its listing alone is recorded for many at once.
         let at = At { epoch: part.details.listed_in, ..At::NOWHERE };
-        after.readopt(at, &self.adopted, Word::Listed);
+        after.readopt(at, &self.adopted, AdoptionSource::Listed);
         // A dispatched part that is out is no news.
-        let changes = if part.batch > 0 { after.fate != part.fate } else { after != *part };
+        let changes = if part.batch > 0 { after.status != part.status } else { after != *part };
         let known = part.batch > 0 || part.adopted || part.details.earlier_try;
         Change {
             changes: changes || learns_hash,
-            out_again: matches!(part.fate, Fate::Failed | Fate::Withdrawn),
+            out_again: matches!(part.status, PartStatus::Failed | PartStatus::Withdrawn),
             lacked: !known,
         }
     }
@@ -102,7 +102,7 @@ impl Adoption<'_> {
     /// That it is listed, if nobody knows yet since this opening: while recovery is not finished
     /// nothing weaker counts against it.
     fn listing(&self, part: &Part) -> Option<Event> {
-        let new = part.fate.is_unresolved() && self.state.is_new_listing(part);
+        let new = part.status.is_unresolved() && self.state.is_new_listing(part);
         new.then(|| Event::PartsListed { parts: vec![part.id].into() })
     }
 
@@ -111,12 +111,12 @@ impl Adoption<'_> {
         let told = self.adopted.payment_hash;
         let change = self.change(part, own.is_none());
         // The node says that this part pays another hash: that one is out as well.
-        let other = own.is_some_and(|own| own != told) && !self.state.held.contains(&told);
+        let other = own.is_some_and(|own| own != told) && !self.state.blocked.contains(&told);
         let mut draft = Draft::of(self.state, self.context, payment);
         let news = change.changes || other;
         if change.changes {
             let part = AdoptedPart { payment_hash: own.unwrap_or(told), ..self.adopted };
-            draft.adopt(part, &payment.id, Word::Listed, false);
+            draft.adopt(part, &payment.id, AdoptionSource::Listed, false);
             if own.is_none() {
                 self.keep_paid(&mut draft);
             }
@@ -127,10 +127,10 @@ impl Adoption<'_> {
             self.listing(part).into_iter().for_each(|event| draft.note(event));
         }
         if other {
-            draft.note(Event::HashHeld { payment_hash: told });
+            draft.note(Event::HashBlocked { payment_hash: told });
         }
         let mut decision = draft.finish();
-        if own.is_none() && part.fate.is_settled() {
+        if own.is_none() && part.status.is_settled() {
             // It was paid on a word, and has a hash now: that one is over for everybody.
             let by = PaidElsewhere { payer: Some(payment.id), proven: false };
             let done = &[payment.id];
@@ -140,23 +140,23 @@ impl Adoption<'_> {
         self.with_gap(decision, change.lacked).news_if(news)
     }
 
-    fn of_stray(&self, stray: &Stray) -> Decision<FactReply> {
-        let change = self.change(&stray.part, false);
+    fn of_foreign_part(&self, foreign_part: &ForeignPart) -> Decision<FactReply> {
+        let change = self.change(&foreign_part.part, false);
         let mut events = Vec::new();
         let mut news = change.changes;
         if change.changes {
-            let part = AdoptedPart { payment_hash: stray.payment_hash, ..self.adopted };
-            events.push(Self::strays(stray.payment, part, stray.part.details.earlier_try));
+            let part = AdoptedPart { payment_hash: foreign_part.payment_hash, ..self.adopted };
+            events.push(Self::foreign_parts(foreign_part.payment, part, foreign_part.part.details.earlier_try));
         } else {
-            events.extend(self.listing(&stray.part));
+            events.extend(self.listing(&foreign_part.part));
         }
         let payment_hash = self.adopted.payment_hash;
-        if payment_hash != stray.payment_hash && !self.state.held.contains(&payment_hash) {
-            events.push(Event::HashHeld { payment_hash });
+        if payment_hash != foreign_part.payment_hash && !self.state.blocked.contains(&payment_hash) {
+            events.push(Event::HashBlocked { payment_hash });
             news = true;
         }
         if change.out_again {
-            self.tell_out_again(stray.payment, &mut events);
+            self.tell_out_again(foreign_part.payment, &mut events);
         }
         self.with_gap(apart(events), change.lacked).news_if(news)
     }
@@ -176,17 +176,17 @@ impl Adoption<'_> {
         let mut draft = draft.expect("a part of an earlier try belongs to a payment");
         let id = draft.id();
         if draft.payment.takes(&self.adopted.payment_hash) {
-            draft.adopt(self.adopted, &id, Word::Listed, true);
+            draft.adopt(self.adopted, &id, AdoptionSource::Listed, true);
             self.keep_paid(&mut draft);
         } else {
-            draft.note(Self::strays(id, self.adopted, true));
+            draft.note(Self::foreign_parts(id, self.adopted, true));
         }
         draft.tell_out_again(self.adopted.part);
         draft.finish()
     }
 
     /// Of a part of which the ledger knows nothing: under an id that it knows, that payment's, or a
-    /// stray of it; under none the payment's that has its hash. An id that is known by its parts alone
+    /// foreign part of it; under none the payment's that has its hash. An id that is known by its parts alone
     /// does not beat a request that names the hash.
     fn of_unknown(&self) -> Decision<FactReply> {
         let hash = &self.adopted.payment_hash;
@@ -200,12 +200,12 @@ impl Adoption<'_> {
         let mut draft = draft.expect("a payment or a tombstone");
         let id = draft.id();
         if draft.payment.takes(&self.adopted.payment_hash) {
-            draft.adopt(self.adopted, &self.id, Word::Listed, false);
+            draft.adopt(self.adopted, &self.id, AdoptionSource::Listed, false);
             self.keep_paid(&mut draft);
         } else {
             let (part, payment_hash) = (self.adopted.part, self.adopted.payment_hash);
-            draft.note(Self::strays(id, self.adopted, false));
-            let anomaly = Anomaly::Stray { payment: id, part, payment_hash };
+            draft.note(Self::foreign_parts(id, self.adopted, false));
+            let anomaly = Anomaly::ForeignPart { payment: id, part, payment_hash };
             draft.note(deliver(self.state, anomaly));
         }
         self.with_gap(draft.finish(), true)
@@ -214,7 +214,7 @@ impl Adoption<'_> {
     fn of_unknown_payment(&self) -> Decision<FactReply> {
         let hash = self.adopted.payment_hash;
         let mut draft = Draft::adopted(self.state, self.context, self.id, Some(hash), None);
-        draft.adopt(self.adopted, &self.id, Word::Listed, false);
+        draft.adopt(self.adopted, &self.id, AdoptionSource::Listed, false);
         if let Some(by) = self.state.payer_of(&hash, &self.id) {
             draft.paid_elsewhere(&hash, by);
         }
@@ -230,8 +230,8 @@ impl Adoption<'_> {
         }
     }
 
-    fn strays(id: PaymentId, part: AdoptedPart, earlier_try: bool) -> Event {
-        Event::PartAdopted { id, part, home: Home::Stray, word: Word::Listed, earlier_try }
+    fn foreign_parts(id: PaymentId, part: AdoptedPart, earlier_try: bool) -> Event {
+        Event::PartAdopted { id, part, attribution: Attribution::ForeignPart, word: AdoptionSource::Listed, earlier_try }
     }
 
     /// The log lacks what the node has: it is Restored from here on.
@@ -254,13 +254,13 @@ impl Decision<FactReply> {
 /// That a part which was recorded as over is out again, if it was.
 fn out_again(state: &State, part: &PartId) -> Option<Event> {
     let place = state.part_place(part)?;
-    let over = matches!(state.part_at(place).fate, Fate::Failed | Fate::Withdrawn);
+    let over = matches!(state.part_at(place).status, PartStatus::Failed | PartStatus::Withdrawn);
     let payment = match place {
         PartPlace::Payment(handle, _) => state.payments.get(handle),
-        PartPlace::Stray(handle) => state.live(&state.strays.get(handle).payment)?.1,
+        PartPlace::ForeignPart(handle) => state.live(&state.foreign_parts.get(handle).payment)?.1,
     };
     let others = payment.parts.iter().filter(|other| {
-        other.id != *part && (other.fate.is_unresolved() || other.fate.is_settled())
+        other.id != *part && (other.status.is_unresolved() || other.status.is_settled())
     });
     let others = others.map(|other| other.id).take(limits::PAYMENT_PARTS).collect();
     let anomaly = Anomaly::OutAgain { payment: payment.id, part: *part, others };
@@ -299,34 +299,34 @@ pub(crate) fn list(
 pub(crate) fn hold(
     state: &State,
     _context: &Context<'_>,
-    command: HoldHash,
+    command: BlockHash,
 ) -> Result<Decision<FactReply>, NeverRefused> {
-    let HoldHash { payment_hash } = command;
-    let held = state.held.contains(&payment_hash);
-    Ok(apart(if held { Vec::new() } else { vec![Event::HashHeld { payment_hash }] }))
+    let BlockHash { payment_hash } = command;
+    let blocked = state.blocked.contains(&payment_hash);
+    Ok(apart(if blocked { Vec::new() } else { vec![Event::HashBlocked { payment_hash }] }))
 }
 
-/// Ends what the node held; never what is known as paid.
+/// Ends what the node blocked; never what is known as paid.
 pub(crate) fn release(
     state: &State,
     context: &Context<'_>,
-    command: ReleaseHash,
+    command: UnblockHash,
 ) -> Result<Decision<FactReply>, NeverRefused> {
-    let ReleaseHash { payment_hash } = command;
-    if !state.held.contains(&payment_hash) {
+    let UnblockHash { payment_hash } = command;
+    if !state.blocked.contains(&payment_hash) {
         return Ok(apart(Vec::new()));
     }
-    let mut events = vec![Event::HashReleased { payment_hash }];
-    conclude_unheld(state, context, &mut events, &payment_hash);
+    let mut events = vec![Event::HashUnblocked { payment_hash }];
+    conclude_unblocked(state, context, &mut events, &payment_hash);
     Ok(apart(events))
 }
 
-fn conclude_unheld(
+fn conclude_unblocked(
     state: &State,
     context: &Context<'_>,
     events: &mut Vec<Event>,
     payment_hash: &PaymentHash,
 ) {
-    let news = News { paid: &[], proof: None, ending: Ending::Hold(payment_hash), done: &[] };
+    let news = News { paid: &[], proof: None, ending: Ending::Block(payment_hash), done: &[] };
     others::follow(state, context, events, &news);
 }

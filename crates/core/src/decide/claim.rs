@@ -12,12 +12,12 @@ use crate::{
     decide::config::Remember,
     decide::decision::{Context, Decision, apart, deliver, unchanged},
     decide::draft::{Draft, Proof},
-    decide::foreign::{Told, claimed_stray, of_nobody},
+    decide::foreign::{Told, claimed_foreign_part, of_nobody},
     decide::others,
     decide::others::News,
     decide::refusal::FactRefusal,
     decide::reply::FactReply,
-    event::event::{AdoptedPart, Event, Home, Word},
+    event::event::{AdoptedPart, Event, Attribution, AdoptionSource},
     event::hash_paid::PaidElsewhere,
     event::notification::Anomaly,
     event::part::UNKNOWN_KIND,
@@ -25,7 +25,7 @@ use crate::{
     payment::former::FormerPart,
     payment::part::Part,
     payment::payment::Payment,
-    payment::stray::Stray,
+    payment::foreign_part::ForeignPart,
     state::place::Place,
     state::state::{Ending, State},
     state::whose,
@@ -41,7 +41,7 @@ pub(crate) fn claim(
     let claim = Claim { state, context, command: &command, hash };
     Ok(match whose::known(state, &command.part, Some(&hash)) {
         Known::Own(payment, part) => claim.of_own(payment, part),
-        Known::Stray(stray) => claim.of_stray(stray),
+        Known::ForeignPart(foreign_part) => claim.of_foreign_part(foreign_part),
         Known::Former(place, part, _) => claim.of_former(place, part),
         // The part is known, and had another hash: the bytes do not prove that it was paid.
         Known::Nothing if claim.had_another_hash() => claim.elsewhere(),
@@ -112,7 +112,7 @@ impl Claim<'_> {
         if !fits {
             return self.elsewhere();
         }
-        if part.fate.is_settled() && payment.proof_of(&self.hash).is_some() {
+        if part.status.is_settled() && payment.proof_of(&self.hash).is_some() {
             return unchanged(payment);
         }
         let learned = own.is_none().then_some(self.hash);
@@ -121,14 +121,14 @@ impl Claim<'_> {
         self.finish(draft, Ending::Nothing)
     }
 
-    fn of_stray(&self, stray: &Stray) -> Decision<FactReply> {
-        if stray.payment_hash != self.hash {
+    fn of_foreign_part(&self, foreign_part: &ForeignPart) -> Decision<FactReply> {
+        if foreign_part.payment_hash != self.hash {
             return self.elsewhere();
         }
-        if stray.part.fate.is_settled() && stray.preimage.is_some() {
+        if foreign_part.part.status.is_settled() && foreign_part.preimage.is_some() {
             return apart(Vec::new());
         }
-        claimed_stray(self.state, self.context, stray, self.proof(None)).1
+        claimed_foreign_part(self.state, self.context, foreign_part, self.proof(None)).1
     }
 
     /// A part of an earlier try, or of a payment that is remembered, was taken after all.
@@ -140,7 +140,7 @@ impl Claim<'_> {
         let draft = Draft::at_place(self.state, self.context, place, Ending::Nothing);
         let mut draft = draft.expect("a part of an earlier try belongs to a payment");
         let id = draft.id();
-        draft.adopt(self.adopted(), &id, Word::Claimed, true);
+        draft.adopt(self.adopted(), &id, AdoptionSource::Claimed, true);
         draft.claim(self.part(), self.proof(None));
         self.finish(draft, Ending::Nothing)
     }
@@ -163,7 +163,7 @@ impl Claim<'_> {
         let takes = match place {
             Place::Payment(handle) => self.state.payments.get(handle).takes(&self.hash),
             Place::Tombstone(handle) => self.state.tombstones.get(handle).takes(&self.hash),
-            Place::Stray(_) | Place::HashPaid(_) => false,
+            Place::ForeignPart(_) | Place::HashPaid(_) => false,
         };
         let named = self.state.namer_for(id, &self.hash, u64::MAX);
         let forever = self.context.config.remember == Remember::Forever;
@@ -179,10 +179,10 @@ impl Claim<'_> {
         } else if forever && is_proof {
             self.pays(place)
         } else {
-            let (part, word) = (self.adopted(), Word::Claimed);
-            let (home, earlier_try) = (Home::Stray, false);
+            let (part, word) = (self.adopted(), AdoptionSource::Claimed);
+            let (attribution, earlier_try) = (Attribution::ForeignPart, false);
             let mut events = self.recall(place);
-            events.push(Event::PartAdopted { id: *id, part, home, word, earlier_try });
+            events.push(Event::PartAdopted { id: *id, part, attribution, word, earlier_try });
             let told = Told { payment: *id, part: self.part(), payment_hash: self.hash };
             of_nobody(self.state, self.context, &told, self.proof(None), events)
         }
@@ -201,7 +201,7 @@ impl Claim<'_> {
     fn pays(&self, place: Place) -> Decision<FactReply> {
         let draft = Draft::at_place(self.state, self.context, place, Ending::Nothing);
         let mut draft = draft.expect("a payment or a tombstone");
-        draft.adopt(self.adopted(), &self.command.id, Word::Claimed, false);
+        draft.adopt(self.adopted(), &self.command.id, AdoptionSource::Claimed, false);
         draft.claim(self.part(), self.proof(None));
         draft.tell_unknown(self.part());
         self.finish(draft, Ending::Nothing)
@@ -210,7 +210,7 @@ impl Claim<'_> {
     fn of_unknown_payment(&self) -> Decision<FactReply> {
         let id = self.command.id;
         let mut draft = Draft::adopted(self.state, self.context, id, Some(self.hash), None);
-        draft.adopt(self.adopted(), &id, Word::Claimed, false);
+        draft.adopt(self.adopted(), &id, AdoptionSource::Claimed, false);
         // PaymentSent itself says that it was not known at all.
         draft.claim(self.part(), self.proof(None));
         self.finish(draft, Ending::Nothing)
@@ -232,7 +232,7 @@ impl Claim<'_> {
     fn is_true(&self) -> bool {
         self.command.payment_hash == Some(self.hash)
             || self.state.places_of(&self.hash).next().is_some()
-            || self.state.held.contains(&self.hash)
+            || self.state.blocked.contains(&self.hash)
             || faults::is(Fault::AnyBytesProve)
     }
 
@@ -247,10 +247,10 @@ impl Claim<'_> {
         let (payment, part) = (self.command.id, self.part());
         let payment_hash = self.hash;
         let out = self.state.places_of(&self.hash).next().is_some();
-        let held = self.state.held.contains(&self.hash);
+        let blocked = self.state.blocked.contains(&self.hash);
         let brought =
             self.command.payment_hash == Some(self.hash) && !faults::is(Fault::TruePreimageLost);
-        if !(out || held || brought) {
+        if !(out || blocked || brought) {
             let anomaly = Anomaly::FalsePreimage { payment, part, payment_hash };
             let told = self.state.is_told(&anomaly);
             return apart(if told { Vec::new() } else { vec![deliver(self.state, anomaly)] });

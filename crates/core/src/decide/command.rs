@@ -18,9 +18,9 @@ use crate::{
 /// Accepts a request to pay, or answers a repeat.
 ///
 /// The name hides the marker trait in a module that imports both: there, import it as
-/// `Send as SendPayment`.
+/// `Pay`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Send {
+pub struct Pay {
     /// The payment, named by the caller before the first call.
     pub id: PaymentId,
     /// What is to be paid.
@@ -30,7 +30,7 @@ pub struct Send {
     pub again_after: Option<NotificationId>,
 }
 
-impl Send {
+impl Pay {
     /// The first try of a payment, or a repeat of it.
     #[must_use]
     pub const fn new(id: PaymentId, request: Request) -> Self {
@@ -64,7 +64,7 @@ pub struct ReceiveInvoice {
 pub struct Dispatch {
     /// The payment.
     pub id: PaymentId,
-    /// The number of the attempt, from 1: the one that [`Shortfall`](crate::Shortfall) tells.
+    /// The number of the attempt, from 1: the one that [`Remaining`](crate::Remaining) tells.
     pub attempt: u32,
     /// The parts; one alone if it is delegated.
     pub parts: Vec<NewPart>,
@@ -332,14 +332,14 @@ pub struct ListParts {
 
 /// Blocks a hash of which the node knows only that something is out under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HoldHash {
+pub struct BlockHash {
     /// The hash.
     pub payment_hash: PaymentHash,
 }
 
-/// Ends a [`HoldHash`].
+/// Ends a [`BlockHash`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReleaseHash {
+pub struct UnblockHash {
     /// The hash.
     pub payment_hash: PaymentHash,
 }
@@ -383,12 +383,12 @@ impl Tick {
     }
 }
 
-/// Ends recovery: draws the verdicts that it withheld. One call does a bounded amount of work and
+/// Ends recovery: draws the conclusions that it withheld. One call does a bounded amount of work and
 /// says whether more is due. [`Recovery::finish`](crate::Recovery::finish) calls it to the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinishRecovery;
 
-/// Says that the caller has told the payments of the gap in a Restored log. Draws the verdicts
+/// Says that the caller has told the payments of the gap in a Restored log. Draws the conclusions
 /// that were withheld; one call does a bounded amount of work and says whether more is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloseGap;

@@ -9,7 +9,7 @@ use crate::{
     decide::refusal::{CloseGapRefusal, FinishRefusal},
     decide::reply::WorkReply,
     event::event::Event,
-    payment::payment::VerdictDue,
+    payment::payment::ConclusionDue,
     state::state::State,
 };
 
@@ -48,7 +48,7 @@ fn draw(
     if !still_withheld {
         for payment in state.undecided() {
             let mut draft = Draft::of(state, context, payment);
-            draft.draw_conclusion(payment.verdict_due == VerdictDue::PartFailed);
+            draft.draw_conclusion(payment.conclusion_due == ConclusionDue::PartFailed);
             if draft.events.is_empty() {
                 continue;
             }

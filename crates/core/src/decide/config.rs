@@ -35,7 +35,7 @@ pub struct Config {
     pub same_hash: SameHash,
     /// How far the parts may exceed the amount, in percent of it; 10, as in LDK.
     pub overpay_percent: u8,
-    /// How many ticks a paid payment must have been quiet before it is forgotten; 7, as in LDK.
+    /// How many ticks a paid payment must have been idle before it is forgotten; 7, as in LDK.
     pub idempotency_ticks: u32,
     /// How far apart two ticks must be to count, in milliseconds; 30,000.
     pub min_tick_interval_ms: u64,

@@ -67,7 +67,7 @@ pub(crate) fn forgotten(id: PaymentId, config: &Config) -> Event {
 /// How an anomaly without a payment is told: a repeat is counted on the first that is unread, and
 /// beyond a limit only the number grows. The claim itself is recorded whatever this says.
 pub(crate) fn deliver(state: &State, anomaly: Anomaly) -> Event {
-    let first = anomaly.repeats_by().and_then(|key| state.index.notices.get(&key));
+    let first = anomaly.repeats_by().and_then(|key| state.index.anomalies_unread.get(&key));
     let delivery = match first {
         Some(seq) => Delivery::Repeat(*seq),
         None if state.anomalies_unread as usize >= limits::ANOMALIES_UNREAD => Delivery::Folded,

@@ -14,14 +14,14 @@ use crate::{
     decide::refusal::{DispatchRefusal, FactRefusal},
     decide::reply::{DispatchReply, FactReply},
     event::event::Event,
-    event::part::{Fate, PartKind, PartTerms},
+    event::part::{PartStatus, PartKind, PartTerms},
     event::request::RetryPolicy,
     event::status::Status,
     payment::part::Part,
     payment::payment::Payment,
     state::forbidden::{Forbids, forbidden_by},
     state::state::State,
-    state::views::Standing,
+    state::views::PaymentView,
     state::whose,
     state::whose::Known,
 };
@@ -36,13 +36,13 @@ pub(crate) fn dispatch(
         return Err(DispatchRefusal::Recovering);
     }
     let Some((_, payment)) = state.live(&id) else {
-        return Err(match state.standing(&id) {
-            Some(Standing { status, .. }) => DispatchRefusal::NotOpen { id, status },
+        return Err(match state.payment_view(&id) {
+            Some(PaymentView { status, .. }) => DispatchRefusal::NotOpen { id, status },
             None => DispatchRefusal::UnknownPayment { id },
         });
     };
-    if let Some(fates) = same_batch(payment, &parts) {
-        return Ok(Decision::nothing(DispatchReply::Duplicate { fates }));
+    if let Some(statuses) = same_batch(payment, &parts) {
+        return Ok(Decision::nothing(DispatchReply::Duplicate { statuses }));
     }
     check_parts(state, &parts)?;
     check_open(state, payment, &parts)?;
@@ -51,7 +51,7 @@ pub(crate) fn dispatch(
     if attempt != expected && !faults::is(Fault::StaleAttempts) {
         return Err(DispatchRefusal::StaleAttempt { stated: attempt, expected });
     }
-    if payment.missing() == Msat::ZERO {
+    if payment.remaining() == Msat::ZERO {
         return Err(DispatchRefusal::NothingMissing);
     }
     let terms = terms_of(payment, &parts);
@@ -63,8 +63,8 @@ pub(crate) fn dispatch(
     Ok(Decision { events, reply })
 }
 
-/// The fates of the batch of this payment that is exactly these parts, whatever their order.
-fn same_batch(payment: &Payment, parts: &[NewPart]) -> Option<Vec<(PartId, Fate)>> {
+/// The statuses of the batch of this payment that is exactly these parts, whatever their order.
+fn same_batch(payment: &Payment, parts: &[NewPart]) -> Option<Vec<(PartId, PartStatus)>> {
     let batch = payment.part(parts.first()?.id())?.batch;
     if batch == 0 {
         return None;
@@ -72,7 +72,7 @@ fn same_batch(payment: &Payment, parts: &[NewPart]) -> Option<Vec<(PartId, Fate)
     let known: Vec<&Part> = payment.parts.iter().filter(|part| part.batch == batch).collect();
     let same = known.len() == parts.len()
         && known.iter().all(|known| parts.iter().any(|part| is_same(known, part)));
-    same.then(|| known.iter().map(|part| (part.id, part.fate)).collect())
+    same.then(|| known.iter().map(|part| (part.id, part.status)).collect())
 }
 
 fn is_same(known: &Part, part: &NewPart) -> bool {
@@ -172,7 +172,7 @@ fn terms_of(payment: &Payment, parts: &[NewPart]) -> Vec<PartTerms> {
     let terms = |part: &NewPart| match *part {
         NewPart::Delegated { id, ref label } => PartTerms {
             id,
-            amount: payment.missing(),
+            amount: payment.remaining(),
             fee: payment.fee_budget().unwrap_or_default(),
             kind: PartKind::Delegated,
             label: label.clone(),
@@ -243,8 +243,8 @@ pub(crate) fn say_again(
     }
     match whose::known(state, &part, None) {
         Known::Own(payment, known) => {
-            if known.fate != Fate::InFlight || known.kind != PartKind::Delegated {
-                return Err(FactRefusal::NotInFlight { part, fate: known.fate });
+            if known.status != PartStatus::InFlight || known.kind != PartKind::Delegated {
+                return Err(FactRefusal::NotInFlight { part, status: known.status });
             }
             let hash = payment.part_hash(known);
             let other = hash.and_then(|hash| state.hash_blocker(hash, &payment.id));

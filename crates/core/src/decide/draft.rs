@@ -12,16 +12,16 @@ use crate::{
     decide::clock,
     decide::decision::{Context, Decision, forgotten},
     decide::reply::FactReply,
-    event::event::{AdoptedPart, Delivery, Event, Home, Settlement, Word},
+    event::event::{AdoptedPart, Delivery, Event, Attribution, Settlement, AdoptionSource},
     event::hash_paid::PaidElsewhere,
     event::notification::Anomaly,
-    event::part::{Assertion, Fate, PartKind},
+    event::part::{Assertion, PartStatus, PartKind},
     event::request::Request,
     event::status::{FailureReason, Status},
     payment::at::At,
     payment::part::Part,
     payment::payment::Payment,
-    payment::stray::Stray,
+    payment::foreign_part::ForeignPart,
     payment::tombstone::Tombstone,
     state::place::Place,
     state::state::{Ending, State},
@@ -32,7 +32,7 @@ pub(crate) struct Draft<'a> {
     context: &'a Context<'a>,
     pub(crate) payment: Payment,
     pub(crate) events: Vec<Event>,
-    /// What may hold it, beside its own parts, and is about to end.
+    /// What may block it, beside its own parts, and is about to end.
     ending: Ending<'a>,
 }
 
@@ -56,7 +56,7 @@ impl<'a> Draft<'a> {
         Self::after(state, context, payment, Ending::Nothing)
     }
 
-    /// As [`of`](Self::of), where something that may hold the payment is about to end.
+    /// As [`of`](Self::of), where something that may block the payment is about to end.
     pub(crate) fn after(
         state: &'a State,
         context: &'a Context<'a>,
@@ -107,7 +107,7 @@ impl<'a> Draft<'a> {
             Place::Tombstone(handle) => {
                 Some(Self::recalled(state, context, state.tombstones.get(handle)))
             }
-            Place::Stray(_) | Place::HashPaid(_) => None,
+            Place::ForeignPart(_) | Place::HashPaid(_) => None,
         }
     }
 
@@ -116,12 +116,12 @@ impl<'a> Draft<'a> {
     }
 
     /// Whether something beside its own parts holds it, as its parts are now.
-    fn is_held(&self) -> bool {
-        self.state.is_held(&self.payment, self.ending)
+    fn is_blocked(&self) -> bool {
+        self.state.is_blocked(&self.payment, self.ending)
     }
 
     pub(crate) fn record(&mut self, event: Event) {
-        let at = at(self.state, self.context, self.events.len(), self.is_held());
+        let at = at(self.state, self.context, self.events.len(), self.is_blocked());
         self.payment.evolve(at, &event).expect("decide proposes only events that fit");
         self.events.push(event);
     }
@@ -144,13 +144,13 @@ impl<'a> Draft<'a> {
         &mut self,
         part: AdoptedPart,
         named: &PaymentId,
-        word: Word,
+        word: AdoptionSource,
         earlier_try: bool,
     ) {
         let id = self.payment.id;
-        let home = if *named == id { Home::Payment } else { Home::HashHolder { told_as: *named } };
-        let before = self.payment.part(&part.part).filter(|known| known.fate.is_settled()).cloned();
-        self.record(Event::PartAdopted { id, part, home, word, earlier_try });
+        let attribution = if *named == id { Attribution::Payment } else { Attribution::HashHolder { named_id: *named } };
+        let before = self.payment.part(&part.part).filter(|known| known.status.is_settled()).cloned();
+        self.record(Event::PartAdopted { id, part, attribution, word, earlier_try });
         // One that was paid on a word has a hash now: another may have paid that.
         if let Some(before) = before.filter(|part| self.payment.part_hash(part).is_none()) {
             self.tell_second_payment(&before, false, None);
@@ -158,11 +158,11 @@ impl<'a> Draft<'a> {
         self.tell_settled();
     }
 
-    /// A stray turned out to be this payment's part.
-    pub(crate) fn take_stray(&mut self, stray: &Stray) {
-        let at = at(self.state, self.context, self.events.len(), self.is_held());
-        self.payment.take_stray(at, stray);
-        self.events.push(Event::PartMoved { id: self.payment.id, part: stray.part.id });
+    /// A foreign part turned out to be this payment's part.
+    pub(crate) fn take_foreign_part(&mut self, foreign_part: &ForeignPart) {
+        let at = at(self.state, self.context, self.events.len(), self.is_blocked());
+        self.payment.take_foreign_part(at, foreign_part);
+        self.events.push(Event::PartMoved { id: self.payment.id, part: foreign_part.part.id });
     }
 
     /// The payee took a part of this payment: the first claim makes it paid, the claim of a part that
@@ -175,8 +175,8 @@ impl<'a> Draft<'a> {
         let Proof { preimage, payment_hash, settlement, assertion, invoice } = proof;
         let elsewhere = self.payment.details.paid_elsewhere;
         self.record(Event::PartClaimed { id, part, preimage, payment_hash, settlement, invoice });
-        let news = !before.fate.is_settled();
-        let revived = matches!(before.fate, Fate::Failed | Fate::Withdrawn)
+        let news = !before.status.is_settled();
+        let revived = matches!(before.status, PartStatus::Failed | PartStatus::Withdrawn)
             || (before.details.earlier_try && news);
         if !was_paid || (news && faults::is(Fault::TwoPaymentsSent)) {
             let sums = self.payment.counted();
@@ -204,7 +204,7 @@ impl<'a> Draft<'a> {
         if self.payment.status != Status::Fulfilled {
             let sums = self.payment.counted();
             let any = self.payment.parts.iter().any(|part| {
-                part.fate == Fate::InFlight && self.payment.part_hash(part) == Some(&payment_hash)
+                part.status == PartStatus::InFlight && self.payment.part_hash(part) == Some(&payment_hash)
             });
             let known = if any { (sums.known_amount(), sums.known_fee()) } else { (None, None) };
             self.sent(None, known, None, false);
@@ -231,23 +231,23 @@ impl<'a> Draft<'a> {
 
     /// Tells of a part that was over and is paid, and names the others that are out.
     fn correct(&mut self, part: PartId) {
-        let in_flight = self.others(&part, |fate| fate == Fate::InFlight);
+        let in_flight = self.others(&part, |status| status == PartStatus::InFlight);
         self.tell(Anomaly::Correction { payment: self.payment.id, part, in_flight });
     }
 
     /// Tells of a part that was over and is out again.
     pub(crate) fn tell_out_again(&mut self, part: PartId) {
-        let others = self.others(&part, |fate| fate.is_unresolved() || fate.is_settled());
+        let others = self.others(&part, |status| status.is_unresolved() || status.is_settled());
         self.tell(Anomaly::OutAgain { payment: self.payment.id, part, others });
     }
 
     fn others(
         &self,
         part: &PartId,
-        counts: impl Fn(Fate) -> bool,
+        counts: impl Fn(PartStatus) -> bool,
     ) -> List<PartId, { limits::PAYMENT_PARTS }> {
         let others = self.payment.parts.iter();
-        let others = others.filter(|other| counts(other.fate) && other.id != *part);
+        let others = others.filter(|other| counts(other.status) && other.id != *part);
         others.map(|other| other.id).take(limits::PAYMENT_PARTS).collect()
     }
 
@@ -301,7 +301,7 @@ impl<'a> Draft<'a> {
         if let Some(first) = other {
             self.tell_second(part, first);
         } else if was_paid && self.is_second(before, hash) {
-            let settled = |other: &&Part| other.fate.is_settled() && other.id != part;
+            let settled = |other: &&Part| other.status.is_settled() && other.id != part;
             let first_part = self.payment.parts.iter().find(settled).map(|other| other.id);
             let first_payment = Some(payment);
             self.tell(Anomaly::PaidTwice { payment, part, first_payment, first_part });
@@ -321,11 +321,11 @@ impl<'a> Draft<'a> {
             return true;
         }
         let regular = |part: &Part| part.batch > 0 && !part.adopted;
-        let other = |part: &&Part| part.fate.is_settled() && part.id != before.id;
+        let other = |part: &&Part| part.status.is_settled() && part.id != before.id;
         // A hand-over is for all that is missing: where two were paid, the first may have been all of it.
         let whole = |part: &Part| !regular(part) || part.kind == PartKind::Delegated;
         let unknown = |part: &Part| part.amount.is_none() && whole(part);
-        let over = matches!(before.fate, Fate::Failed | Fate::Withdrawn);
+        let over = matches!(before.status, PartStatus::Failed | PartStatus::Withdrawn);
         let irregular =
             over || !regular(before) || self.payment.parts.iter().filter(other).any(unknown);
         let mut settled = self.payment.settled();
@@ -367,7 +367,7 @@ impl<'a> Draft<'a> {
         }
         let settled = self.payment.settled();
         let (amount, fee) = (settled.known_amount(), settled.known_fee());
-        let in_flight = self.payment.parts.iter().any(|part| part.fate == Fate::InFlight);
+        let in_flight = self.payment.parts.iter().any(|part| part.status == PartStatus::InFlight);
         let other_sums =
             !in_flight && (amount, fee) != (told.settlement.amount, told.settlement.fee);
         let proof = self.payment.preimage().is_some() && !told.proof;
@@ -387,14 +387,14 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Draws what follows once a part is resolved, a hold has ended or a notification was read, unless
+    /// Draws what follows once a part is resolved, a block has ended or a notification was read, unless
     /// conclusions are withheld: gives up what cannot be tried again, fails what has nothing out,
     /// forgets a failure that everybody has seen. `part_failed`: only then is a payment given up that
     /// still has parts out.
     pub(crate) fn conclude(&mut self, part_failed: bool) {
         if self.payment.status == Status::Fulfilled {
             self.tell_settled();
-        } else if !self.state.withholds_verdicts() {
+        } else if !self.state.withholds_conclusions() {
             self.draw_conclusion(part_failed);
         } else if self.payment.is_resolved() && self.offers_paid_hash() {
             // That a hash is paid stands, whatever else is told: this waits for nothing.
@@ -405,7 +405,7 @@ impl<'a> Draft<'a> {
     pub(crate) fn draw_conclusion(&mut self, part_failed: bool) {
         let id = self.payment.id;
         let resolved = self.payment.is_resolved();
-        let over = resolved && !self.is_held();
+        let over = resolved && !self.is_blocked();
         match self.payment.status {
             Status::AwaitingInvoice | Status::Pending => {
                 if let Some(reason) = self.gives_up(resolved || part_failed) {
@@ -467,8 +467,8 @@ impl<'a> Draft<'a> {
     /// Asked to end: with nothing out at once.
     pub(crate) fn abandon(&mut self, reason: FailureReason) {
         let id = self.payment.id;
-        let over = self.payment.is_resolved() && !self.is_held();
-        if over && !self.state.withholds_verdicts() {
+        let over = self.payment.is_resolved() && !self.is_blocked();
+        if over && !self.state.withholds_conclusions() {
             self.record(Event::PaymentFailed { id, reason });
         } else {
             self.record(Event::PaymentAbandoned { id, reason });
@@ -482,18 +482,18 @@ pub(crate) fn with_allowance(amount: Msat, percent: u8) -> Msat {
     amount.saturating_add(Msat(u64::try_from(allowance).unwrap_or(u64::MAX)))
 }
 
-/// Where the event after `ahead` others would stand. Its chain hash is not known before the entry
+/// Where the event after `ahead` others would stand. Its log hash is not known before the entry
 /// is encoded, and no rule of decide asks for it.
-fn at(state: &State, context: &Context<'_>, ahead: usize, held: bool) -> At {
+fn at(state: &State, context: &Context<'_>, ahead: usize, blocked: bool) -> At {
     At {
         seq: state.head.seq + 1 + ahead as u64,
         now: context.now,
         epoch: state.epoch,
         tick: state.tick,
         chain: [0; 8],
-        withheld: state.withholds_verdicts(),
+        withheld: state.withholds_conclusions(),
         reference: state.tick_reference.unwrap_or(state.first_reading),
-        held,
+        blocked,
         vocabulary: state.vocabulary,
     }
 }

@@ -19,55 +19,55 @@ use crate::{
     event::event::Event,
     event::hash_paid::PaidElsewhere,
     event::notification::Anomaly,
-    payment::stray::Stray,
+    payment::foreign_part::ForeignPart,
     state::place::Place,
     state::state::{Ending, State},
 };
 
-/// Whom a stray pays for sure: the payment for which it was dispatched, or who asked for its hash before it
+/// Whom a foreign part pays for sure: the payment for which it was dispatched, or who asked for its hash before it
 /// was known, first of all the one under whose id it was told.
-pub(crate) fn payee(state: &State, stray: &Stray) -> Option<Place> {
-    let (hash, before) = (&stray.payment_hash, stray.created_seq);
-    if stray.disowned {
+pub(crate) fn payee(state: &State, foreign_part: &ForeignPart) -> Option<Place> {
+    let (hash, before) = (&foreign_part.payment_hash, foreign_part.created_seq);
+    if foreign_part.disowned {
         return state.namer_of_hash(hash, before);
     }
-    let own = state.place(&stray.payment);
-    let dispatched = own.filter(|_| stray.part.details.earlier_try);
-    dispatched.or_else(|| state.namer_for(&stray.payment, hash, before))
+    let own = state.place(&foreign_part.payment);
+    let dispatched = own.filter(|_| foreign_part.part.details.earlier_try);
+    dispatched.or_else(|| state.namer_for(&foreign_part.payment, hash, before))
 }
 
-/// A stray was taken. One that was dispatched for its payment pays that. Another pays whoever asked for
+/// A foreign part was taken. One that was dispatched for its payment pays that. Another pays whoever asked for
 /// its hash before it was known, else the payment under which it was told if the ledger forgets nothing.
 /// Else it may be of an obligation that is forgotten: telling paid would lose the goods, sending again
 /// would pay twice, so it holds up its payment until somebody says. Gives also under which id it stands
 /// then.
-pub(crate) fn claimed_stray(
+pub(crate) fn claimed_foreign_part(
     state: &State,
     context: &Context<'_>,
-    stray: &Stray,
+    foreign_part: &ForeignPart,
     proof: Proof,
 ) -> (PaymentId, Decision<FactReply>) {
-    let part = stray.part.id;
+    let part = foreign_part.part.id;
     let ending = Ending::Strays(slice::from_ref(&part));
-    let own = state.place(&stray.payment).filter(|_| !stray.disowned);
+    let own = state.place(&foreign_part.payment).filter(|_| !foreign_part.disowned);
     let forever = context.config.remember == Remember::Forever;
-    let owner = payee(state, stray).or_else(|| own.filter(|_| forever));
-    let owner = owner.filter(|_| !faults::is(Fault::StraysPayNobody));
+    let owner = payee(state, foreign_part).or_else(|| own.filter(|_| forever));
+    let owner = owner.filter(|_| !faults::is(Fault::ForeignPartsPayNobody));
     let draft = owner.and_then(|at| Draft::at_place(state, context, at, ending));
     let Some(mut draft) = draft else {
-        let told = Told { payment: stray.payment, part, payment_hash: stray.payment_hash };
-        return (stray.payment, of_nobody(state, context, &told, proof, Vec::new()));
+        let told = Told { payment: foreign_part.payment, part, payment_hash: foreign_part.payment_hash };
+        return (foreign_part.payment, of_nobody(state, context, &told, proof, Vec::new()));
     };
     let preimage = proof.preimage;
-    draft.take_stray(stray);
+    draft.take_foreign_part(foreign_part);
     draft.claim(part, proof);
-    if !stray.part.details.earlier_try {
+    if !foreign_part.part.details.earlier_try {
         draft.tell_unknown(part);
     }
     let id = draft.id();
     let mut decision = draft.finish();
     let by = PaidElsewhere { payer: Some(id), proven: preimage.is_some() };
-    let (paid, proof) = (&[(stray.payment_hash, by)], preimage);
+    let (paid, proof) = (&[(foreign_part.payment_hash, by)], preimage);
     let news = News { paid, proof, ending, done: slice::from_ref(&id) };
     others::follow(state, context, &mut decision.events, &news);
     (id, decision)
@@ -80,7 +80,7 @@ pub(crate) struct Told {
     pub(crate) payment_hash: PaymentHash,
 }
 
-/// A stray that pays nobody as far as is known: its hash is paid, and it holds its payment.
+/// A foreign part that pays nobody as far as is known: its hash is paid, and it blocks its payment.
 pub(crate) fn of_nobody(
     state: &State,
     context: &Context<'_>,
@@ -118,16 +118,16 @@ pub(crate) fn disown(
 ) -> Result<Decision<FactReply>, FactRefusal> {
     let DisownPart { part, assertion } = command;
     check_assertion_text(Some(&assertion))?;
-    let Some(stray) = state.stray_of(&part) else {
+    let Some(foreign_part) = state.foreign_part_of(&part) else {
         return Err(FactRefusal::UnknownPart { part });
     };
-    if stray.disowned {
+    if foreign_part.disowned {
         return Ok(apart(vec![]));
     }
-    if !stray.part.fate.is_settled() {
-        return Err(FactRefusal::NotClaimed { part, fate: stray.part.fate });
+    if !foreign_part.part.status.is_settled() {
+        return Err(FactRefusal::NotClaimed { part, status: foreign_part.part.status });
     }
-    let mut events = vec![Event::PartDisowned { id: stray.payment, part, assertion }];
+    let mut events = vec![Event::PartDisowned { id: foreign_part.payment, part, assertion }];
     let news = News { paid: &[], proof: None, ending: Ending::Told(&part), done: &[] };
     others::follow(state, context, &mut events, &news);
     Ok(apart(events))

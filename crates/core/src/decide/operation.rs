@@ -3,16 +3,16 @@
 use crate::{
     decide::command::{
         Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, DisownPart, Dispatch, FailPart,
-        FinalizePart, FinishRecovery, HoldHash, ListParts, MarkPaid, ObservePart, ReceiveInvoice,
-        ReleaseHash, SayAgain, Send, Tick, WithdrawPart,
+        FinalizePart, FinishRecovery, BlockHash, ListParts, MarkPaid, ObservePart, ReceiveInvoice,
+        UnblockHash, SayAgain, Pay, Tick, WithdrawPart,
     },
     decide::decision::{Context, Decision},
     decide::refusal::{
         AbandonRefusal, AcknowledgeRefusal, CloseGapRefusal, DispatchRefusal, FactRefusal,
-        FinishRefusal, NeverRefused, ReceiveInvoiceRefusal, Refusal, SendRefusal, TickRefusal,
+        FinishRefusal, NeverRefused, ReceiveInvoiceRefusal, Refusal, PayRefusal, TickRefusal,
     },
     decide::reply::{
-        AbandonReply, AcknowledgeReply, DispatchReply, FactReply, Release, Reply, SendReply,
+        AbandonReply, AcknowledgeReply, DispatchReply, FactReply, Release, Reply, PayReply,
         TickReply, WorkReply,
     },
     state::state::State,
@@ -97,7 +97,7 @@ macro_rules! operations {
 }
 
 operations! {
-    Send => crate::decide::admission::send, SendReply, SendRefusal;
+    Pay => crate::decide::admission::pay, PayReply, PayRefusal;
     ReceiveInvoice => crate::decide::admission::receive_invoice, FactReply, ReceiveInvoiceRefusal;
     Dispatch => crate::decide::dispatch::dispatch, DispatchReply, DispatchRefusal;
     SayAgain => crate::decide::dispatch::say_again, FactReply, FactRefusal;
@@ -110,8 +110,8 @@ operations! {
     MarkPaid => crate::decide::paid::mark_paid, FactReply, FactRefusal;
     ListParts => crate::decide::adoption::list, FactReply, FactRefusal;
     DisownPart => crate::decide::foreign::disown, FactReply, FactRefusal;
-    HoldHash => crate::decide::adoption::hold, FactReply, NeverRefused;
-    ReleaseHash => crate::decide::adoption::release, FactReply, NeverRefused;
+    BlockHash => crate::decide::adoption::block, FactReply, NeverRefused;
+    UnblockHash => crate::decide::adoption::unblock, FactReply, NeverRefused;
     Abandon => crate::decide::resolution::abandon, AbandonReply, AbandonRefusal;
     Acknowledge => crate::decide::outbox::acknowledge, AcknowledgeReply, AcknowledgeRefusal;
     Tick => crate::decide::tick::tick, TickReply, TickRefusal;

@@ -1,5 +1,5 @@
 //! What a fact about one payment means for others: those that hold the hash that is paid now, and those
-//! whom something held that has ended.
+//! whom something blocked that has ended.
 
 use alloc::vec::Vec;
 
@@ -22,7 +22,7 @@ pub(crate) struct News<'a> {
     pub(crate) paid: &'a [(PaymentHash, PaidElsewhere)],
     /// The proof of them, if there is one.
     pub(crate) proof: Option<Preimage>,
-    /// Something that may have held them has ended.
+    /// Something that may have blocked them has ended.
     pub(crate) ending: Ending<'a>,
     /// Those that need not be looked at.
     pub(crate) done: &'a [PaymentId],
@@ -30,7 +30,7 @@ pub(crate) struct News<'a> {
 
 /// Adds what follows: a hash that another payment has named stays known as paid for as long as that one
 /// lives, whoever paid it is forgotten; who holds a hash that is paid is given up, since what it would send goes to an
-/// invoice that is settled; who was paid for it on a word has the proof; who is held by nothing any more
+/// invoice that is settled; who was paid for it on a word has the proof; who is blocked by nothing any more
 /// may end.
 pub(crate) fn follow(
     state: &State,
@@ -79,7 +79,7 @@ pub(crate) fn keep_paid(
     }
 }
 
-/// All that hold a hash that is paid, or that has been held; and the payment under which a stray was
+/// All that hold a hash that is paid, or that has been blocked; and the payment under which a foreign part was
 /// told. Each once, oldest first.
 fn touched(state: &State, news: &News<'_>) -> Vec<Handle> {
     let mut handles = Vec::new();
@@ -91,20 +91,20 @@ fn touched(state: &State, news: &News<'_>) -> Vec<Handle> {
     }
     match news.ending {
         Ending::Nothing => {}
-        Ending::Hold(hash) => handles.extend(state.holders(hash)),
+        Ending::Block(hash) => handles.extend(state.holders(hash)),
         Ending::OnChannel(part) => {
-            let stray = state.stray_of(part);
-            handles.extend(stray.iter().flat_map(|stray| state.holders(&stray.payment_hash)));
+            let foreign_part = state.foreign_part_of(part);
+            handles.extend(foreign_part.iter().flat_map(|foreign_part| state.holders(&foreign_part.payment_hash)));
         }
         Ending::Told(part) => {
-            let stray = state.stray_of(part);
-            let named = stray.and_then(|stray| state.live(&stray.payment));
+            let foreign_part = state.foreign_part_of(part);
+            let named = foreign_part.and_then(|foreign_part| state.live(&foreign_part.payment));
             handles.extend(named.map(|(handle, _)| handle));
         }
         Ending::Strays(parts) => {
-            for stray in parts.iter().filter_map(|part| state.stray_of(part)) {
-                handles.extend(state.live(&stray.payment).map(|(handle, _)| handle));
-                handles.extend(state.holders(&stray.payment_hash));
+            for foreign_part in parts.iter().filter_map(|part| state.foreign_part_of(part)) {
+                handles.extend(state.live(&foreign_part.payment).map(|(handle, _)| handle));
+                handles.extend(state.holders(&foreign_part.payment_hash));
             }
         }
     }

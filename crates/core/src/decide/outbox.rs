@@ -29,7 +29,7 @@ pub(crate) fn acknowledge(
         .map(|id| Event::Acknowledged { seq: id.seq })
         .collect();
     let acknowledged = events.len();
-    if !state.withholds_verdicts() {
+    if !state.withholds_conclusions() {
         let over = read_failures(state, &seqs);
         events.extend(over.into_iter().map(|id| forgotten(id, context.config)));
     }
@@ -72,7 +72,7 @@ fn read_failures(state: &State, seqs: &BTreeSet<u64>) -> Vec<PaymentId> {
             matches!(payment.status, Status::Failed { .. })
                 && payment.is_resolved()
                 && !payment.details.failure_superseded
-                && !state.is_held(payment, Ending::Nothing)
+                && !state.is_blocked(payment, Ending::Nothing)
                 && payment.unread == count
         })
     };

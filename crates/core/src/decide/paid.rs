@@ -17,11 +17,11 @@ use crate::{
     decide::others::News,
     decide::refusal::FactRefusal,
     decide::reply::FactReply,
-    event::event::{AdoptedPart, Event, Word},
+    event::event::{AdoptedPart, Event, AdoptionSource},
     event::hash_paid::PaidElsewhere,
     event::part::UNKNOWN_KIND,
     event::status::Status,
-    payment::stray::Stray,
+    payment::foreign_part::ForeignPart,
     state::place::Place,
     state::state::{Ending, State},
     state::whose,
@@ -97,15 +97,15 @@ impl Spoken<'_> {
     /// stands under a hash of its own.
     fn hash(&self) -> Option<PaymentHash> {
         let part = self.command.part.as_ref();
-        let stray = || self.state.stray_of(part?).map(|stray| stray.payment_hash);
-        self.command.payment_hash.or_else(stray).or_else(|| self.named_hash())
+        let foreign_part = || self.state.foreign_part_of(part?).map(|foreign_part| foreign_part.payment_hash);
+        self.command.payment_hash.or_else(foreign_part).or_else(|| self.named_hash())
     }
 
     /// The hash of the part that is named, as far as the ledger knows it.
     fn part_hash(&self) -> Option<PaymentHash> {
         match whose::known(self.state, self.command.part.as_ref()?, None) {
             Known::Own(payment, part) => payment.part_hash(part).copied(),
-            Known::Stray(stray) => Some(stray.payment_hash),
+            Known::ForeignPart(foreign_part) => Some(foreign_part.payment_hash),
             Known::Former(_, _, hash) => hash,
             Known::Nothing => None,
         }
@@ -136,7 +136,7 @@ impl Spoken<'_> {
         let hash = self.command.payment_hash;
         match whose::known(self.state, part, hash.as_ref()) {
             Known::Own(payment, _) => self.state.place(&payment.id),
-            Known::Stray(stray) => self.payee(stray),
+            Known::ForeignPart(foreign_part) => self.payee(foreign_part),
             Known::Former(place, ..) => Some(place),
             Known::Nothing => None,
         }
@@ -164,7 +164,7 @@ impl Spoken<'_> {
         };
         let before = draft.payment.status;
         self.pay_part(&mut draft, first);
-        self.take_claimed_strays(&mut draft);
+        self.take_claimed_foreign_parts(&mut draft);
         if draft.payment.status != Status::Fulfilled {
             let settlement = self.command.settlement;
             let known = (settlement.amount, settlement.fee);
@@ -248,13 +248,13 @@ impl Spoken<'_> {
             Known::Own(payment, known) if payment.id == draft.id() => {
                 let learned = draft.payment.part_hash(known).is_none();
                 let payment_hash = self.hash().filter(|_| learned);
-                if !known.fate.is_settled() || payment_hash.is_some() {
+                if !known.status.is_settled() || payment_hash.is_some() {
                     draft.claim(*part, Proof { payment_hash, ..self.proof() });
                 }
             }
-            Known::Stray(stray) if self.takes(stray, draft, first) => {
-                draft.take_stray(stray);
-                if !stray.part.fate.is_settled() {
+            Known::ForeignPart(foreign_part) if self.takes(foreign_part, draft, first) => {
+                draft.take_foreign_part(foreign_part);
+                if !foreign_part.part.status.is_settled() {
                     draft.claim(*part, self.proof());
                 }
             }
@@ -279,15 +279,15 @@ impl Spoken<'_> {
         }
     }
 
-    /// Whom a stray pays on a word: whom its claim would pay, else the payment under which it was told.
-    fn payee(&self, stray: &Stray) -> Option<Place> {
-        let told = || self.state.place(&stray.payment).filter(|_| !stray.disowned);
-        payee(self.state, stray).or_else(told)
+    /// Whom a foreign part pays on a word: whom its claim would pay, else the payment under which it was told.
+    fn payee(&self, foreign_part: &ForeignPart) -> Option<Place> {
+        let told = || self.state.place(&foreign_part.payment).filter(|_| !foreign_part.disowned);
+        payee(self.state, foreign_part).or_else(told)
     }
 
-    /// Whether a stray is this payment's: one that is nobody's is that of whom the word names.
-    fn takes(&self, stray: &Stray, draft: &Draft<'_>, first: bool) -> bool {
-        let payee = self.payee(stray).and_then(|place| self.state.id_at(place));
+    /// Whether a foreign part is this payment's: one that is nobody's is that of whom the word names.
+    fn takes(&self, foreign_part: &ForeignPart, draft: &Draft<'_>, first: bool) -> bool {
+        let payee = self.payee(foreign_part).and_then(|place| self.state.id_at(place));
         payee.map_or(first, |id| *id == draft.id())
     }
 
@@ -301,22 +301,22 @@ impl Spoken<'_> {
         let settlement = self.command.settlement;
         let (amount, fee) = (settlement.amount, settlement.fee);
         let adopted = AdoptedPart { part, payment_hash, amount, fee, kind: UNKNOWN_KIND };
-        draft.adopt(adopted, &self.command.id, Word::Claimed, earlier_try);
+        draft.adopt(adopted, &self.command.id, AdoptionSource::Claimed, earlier_try);
         draft.claim(part, self.proof());
     }
 
     /// A claimed part of it that awaited somebody's word has it now; one about another part says nothing
     /// of it.
-    fn take_claimed_strays(&self, draft: &mut Draft<'_>) {
+    fn take_claimed_foreign_parts(&self, draft: &mut Draft<'_>) {
         if self.command.part.is_some() {
             return;
         }
         let id = draft.id();
-        let strays = self.state.strays_of(&id).map(|(_, stray)| stray);
-        let mut strays: Vec<_> = strays.filter(|stray| stray.awaits_word()).collect();
-        strays.sort_by_key(|stray| stray.created_seq);
-        for stray in strays {
-            draft.take_stray(stray);
+        let foreign_parts = self.state.foreign_parts_of(&id).map(|(_, foreign_part)| foreign_part);
+        let mut foreign_parts: Vec<_> = foreign_parts.filter(|foreign_part| foreign_part.awaits_word()).collect();
+        foreign_parts.sort_by_key(|foreign_part| foreign_part.created_seq);
+        for foreign_part in foreign_parts {
+            draft.take_foreign_part(foreign_part);
         }
     }
 

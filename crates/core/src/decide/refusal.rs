@@ -5,16 +5,16 @@ use crate::{
     base::amount::{Msat, UnixMillis},
     base::ids::{PartId, PaymentId},
     event::notification::NotificationId,
-    event::part::Fate,
+    event::part::PartStatus,
     event::request::RequestField,
     event::status::Status,
     state::state::HashHolder,
 };
 
-/// Why a [`Send`](crate::Send) was refused.
+/// Why a [`Pay`](crate::Pay) was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum SendRefusal {
+pub enum PayRefusal {
     /// The id is known with another request.
     #[error("payment {id} is known with different {field}: use a new id for another request")]
     Conflict {
@@ -283,20 +283,20 @@ pub enum FactRefusal {
         part: PartId,
     },
     /// The part is not claimed, so it cannot be final.
-    #[error("part {part} is not claimed: it is {fate}")]
+    #[error("part {part} is not claimed: it is {status}")]
     NotClaimed {
         /// The part.
         part: PartId,
         /// Where it stands.
-        fate: Fate,
+        status: PartStatus,
     },
     /// The part is not in flight, so it cannot have been never sent.
-    #[error("part {part} is not in flight: it is {fate}")]
+    #[error("part {part} is not in flight: it is {status}")]
     NotInFlight {
         /// The part.
         part: PartId,
         /// Where it stands.
-        fate: Fate,
+        status: PartStatus,
     },
     /// The log is older than the channel state: a part that it holds as dispatched may have been
     /// resolved in the gap.
@@ -470,9 +470,9 @@ pub enum NeverRefused {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Of a Send.
+    /// Of a Pay.
     #[error(transparent)]
-    Send(#[from] SendRefusal),
+    Pay(#[from] PayRefusal),
     /// Of a ReceiveInvoice.
     #[error(transparent)]
     ReceiveInvoice(#[from] ReceiveInvoiceRefusal),

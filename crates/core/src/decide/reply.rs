@@ -6,11 +6,11 @@ use core::mem;
 use crate::{
     base::ids::{PartId, PaymentId},
     decide::command::WithdrawPart,
-    event::part::Fate,
+    event::part::PartStatus,
     event::status::Status,
     state::forbidden::forbidden_by,
     state::state::State,
-    state::views::Standing,
+    state::views::PaymentView,
 };
 
 /// A reply at the moment of its release, when the state may be newer than the one it was decided
@@ -35,13 +35,13 @@ pub trait Release {
     }
 }
 
-/// The answer to [`Send`](crate::Send). Both are success.
+/// The answer to [`Pay`](crate::Pay). Both are success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SendReply {
+pub enum PayReply {
     /// The request is recorded. Dispatch its parts.
     Accepted,
     /// The same request was accepted before; this is how it stands. Nothing was recorded.
-    Duplicate(Standing),
+    Duplicate(PaymentView),
 }
 
 /// The answer to [`Dispatch`](crate::Dispatch).
@@ -69,8 +69,8 @@ pub enum DispatchReply {
     },
     /// This very batch was recorded before. Offer nothing.
     Duplicate {
-        /// Each part's present fate, in the order in which they were recorded.
-        fates: Vec<(PartId, Fate)>,
+        /// Each part's present status, in the order in which they were recorded.
+        statuses: Vec<(PartId, PartStatus)>,
     },
 }
 
@@ -122,7 +122,7 @@ pub struct WorkReply {
     pub more: bool,
 }
 
-impl Release for SendReply {}
+impl Release for PayReply {}
 impl Release for FactReply {}
 impl Release for AbandonReply {}
 impl Release for AcknowledgeReply {}
@@ -132,9 +132,9 @@ impl Release for WorkReply {}
 impl Release for DispatchReply {
     fn refresh(&mut self, state: &State) {
         let Self::Recorded { id, status, parts } = self else { return };
-        let out = |part: &PartId| state.part(part) == Some((*id, Fate::InFlight));
+        let out = |part: &PartId| state.part(part) == Some((*id, PartStatus::InFlight));
         let free = state.payment(id).is_some_and(|payment| forbidden_by(state, payment).is_none());
-        match state.standing(id).map(|standing| standing.status) {
+        match state.payment_view(id).map(|view| view.status) {
             Some(now) if now.is_open() && free && parts.iter().all(out) => *status = now,
             now => *self = Self::Overtaken { id: *id, status: now, parts: mem::take(parts) },
         }
@@ -158,8 +158,8 @@ impl Release for DispatchReply {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// To a Send.
-    Send(SendReply),
+    /// To a Pay.
+    Pay(PayReply),
     /// To a Dispatch.
     Dispatch(DispatchReply),
     /// To a fact.
@@ -207,7 +207,7 @@ macro_rules! into_reply {
 }
 
 into_reply! {
-    Send(SendReply),
+    Pay(PayReply),
     Dispatch(DispatchReply),
     Fact(FactReply),
     Abandon(AbandonReply),

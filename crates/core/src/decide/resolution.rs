@@ -12,18 +12,18 @@ use crate::{
     decide::command::{Abandon, FailPart, FinalizePart, MarkPaid, ObservePart, WithdrawPart},
     decide::decision::{Context, Decision, apart, unchanged},
     decide::draft::{Draft, Proof},
-    decide::foreign::claimed_stray,
+    decide::foreign::claimed_foreign_part,
     decide::others,
     decide::others::News,
     decide::paid::mark_paid,
     decide::refusal::{AbandonRefusal, FactRefusal},
     decide::reply::{AbandonReply, FactReply},
     event::event::Event,
-    event::part::{Failure, Fate, Observation},
+    event::part::{Failure, PartStatus, Observation},
     event::status::Status,
     payment::part::Part,
     payment::payment::Payment,
-    payment::stray::Stray,
+    payment::foreign_part::ForeignPart,
     state::state::{Ending, State},
     state::whose,
     state::whose::Known,
@@ -33,8 +33,8 @@ use crate::{
 enum Located<'a> {
     /// To a part of this payment.
     Own(&'a Payment, &'a Part),
-    /// To a stray.
-    Stray(&'a Stray),
+    /// To a foreign part.
+    ForeignPart(&'a ForeignPart),
     /// To a part of an earlier try of a payment, or of a remembered one: it is over.
     Over { settled: bool },
 }
@@ -44,7 +44,7 @@ enum Located<'a> {
 fn locate<'a>(state: &'a State, id: &PaymentId, part: &PartId) -> Result<Located<'a>, FactRefusal> {
     match whose::known(state, part, None) {
         Known::Own(payment, found) => Ok(Located::Own(payment, found)),
-        Known::Stray(stray) => Ok(Located::Stray(stray)),
+        Known::ForeignPart(foreign_part) => Ok(Located::ForeignPart(foreign_part)),
         Known::Former(_, former, _) => Ok(Located::Over { settled: former.settled }),
         Known::Nothing if state.place(id).is_some() => {
             Err(FactRefusal::UnknownPart { part: *part })
@@ -57,7 +57,7 @@ impl<'a> Located<'a> {
     fn part(&self) -> Option<&'a Part> {
         match self {
             Self::Own(_, part) => Some(part),
-            Self::Stray(stray) => Some(&stray.part),
+            Self::ForeignPart(foreign_part) => Some(&foreign_part.part),
             Self::Over { .. } => None,
         }
     }
@@ -65,25 +65,25 @@ impl<'a> Located<'a> {
     fn unchanged(&self) -> Decision<FactReply> {
         match self {
             Self::Own(payment, _) => unchanged(payment),
-            Self::Stray(_) | Self::Over { .. } => apart(Vec::new()),
+            Self::ForeignPart(_) | Self::Over { .. } => apart(Vec::new()),
         }
     }
 }
 
-/// What is recorded of a stray that is off its channel with this event, and what follows for those whom
-/// it held. A claimed one goes on holding its own payment: it is settled, and nobody has said whose it
+/// What is recorded of a foreign part that is off its channel with this event, and what follows for those whom
+/// it blocked. A claimed one goes on blocking its own payment: it is settled, and nobody has said whose it
 /// was.
-fn of_stray(
+fn of_foreign_part(
     state: &State,
     context: &Context<'_>,
-    stray: &Stray,
+    foreign_part: &ForeignPart,
     event: Event,
 ) -> Decision<FactReply> {
     let mut events = vec![event];
-    // One that was claimed goes on holding its payment until somebody says whose it was; off its channel
+    // One that was claimed goes on blocking its payment until somebody says whose it was; off its channel
     // it holds nobody else.
-    let part = slice::from_ref(&stray.part.id);
-    let claimed = stray.part.fate == Fate::Claimed;
+    let part = slice::from_ref(&foreign_part.part.id);
+    let claimed = foreign_part.part.status == PartStatus::Claimed;
     let ending = if claimed { Ending::OnChannel(&part[0]) } else { Ending::Strays(part) };
     let news = News { paid: &[], proof: None, ending, done: &[] };
     others::follow(state, context, &mut events, &news);
@@ -100,28 +100,28 @@ pub(crate) fn withdraw(
     let WithdrawPart { id, part } = command;
     let located = locate(state, &id, &part)?;
     let Some(found) = located.part() else { return Ok(located.unchanged()) };
-    match found.fate {
+    match found.status {
         // It was out once: no later word makes it never sent.
-        Fate::InFlight if found.was_listed() => Ok(located.unchanged()),
-        Fate::InFlight if state.gap => Err(FactRefusal::Restored),
-        Fate::InFlight => Ok(match located {
+        PartStatus::InFlight if found.was_listed() => Ok(located.unchanged()),
+        PartStatus::InFlight if state.gap => Err(FactRefusal::Restored),
+        PartStatus::InFlight => Ok(match located {
             Located::Own(payment, _) => {
                 let mut draft = Draft::of(state, context, payment);
                 draft.record(Event::PartWithdrawn { id: payment.id, part });
                 draft.conclude(false);
                 draft.finish()
             }
-            Located::Stray(stray) => {
-                let id = stray.payment;
-                of_stray(state, context, stray, Event::PartWithdrawn { id, part })
+            Located::ForeignPart(foreign_part) => {
+                let id = foreign_part.payment;
+                of_foreign_part(state, context, foreign_part, Event::PartWithdrawn { id, part })
             }
             Located::Over { .. } => apart(Vec::new()),
         }),
-        Fate::Withdrawn => Ok(located.unchanged()),
-        Fate::Claimed | Fate::Finalized | Fate::Failed if state.recovering => {
+        PartStatus::Withdrawn => Ok(located.unchanged()),
+        PartStatus::Claimed | PartStatus::Finalized | PartStatus::Failed if state.recovering => {
             Ok(located.unchanged())
         }
-        fate => Err(FactRefusal::NotInFlight { part, fate }),
+        status => Err(FactRefusal::NotInFlight { part, status }),
     }
 }
 
@@ -152,13 +152,13 @@ pub(crate) fn finalize(
         located => located?,
     };
     let Some(found) = located.part() else { return Ok(located.unchanged()) };
-    match found.fate {
-        Fate::Claimed => Ok(finalized(state, context, &located, part)),
-        Fate::Finalized => Ok(located.unchanged()),
-        Fate::InFlight | Fate::Failed | Fate::Withdrawn if state.recovering => {
+    match found.status {
+        PartStatus::Claimed => Ok(finalized(state, context, &located, part)),
+        PartStatus::Finalized => Ok(located.unchanged()),
+        PartStatus::InFlight | PartStatus::Failed | PartStatus::Withdrawn if state.recovering => {
             gone(state, context, &located, part)
         }
-        fate => Err(FactRefusal::NotClaimed { part, fate }),
+        status => Err(FactRefusal::NotClaimed { part, status }),
     }
 }
 
@@ -176,15 +176,15 @@ fn finalized(
             draft.conclude(false);
             draft.finish()
         }
-        Located::Stray(stray) => {
-            let event = Event::PartFinalized { id: stray.payment, part, notify: false };
-            of_stray(state, context, stray, event)
+        Located::ForeignPart(foreign_part) => {
+            let event = Event::PartFinalized { id: foreign_part.payment, part, notify: false };
+            of_foreign_part(state, context, foreign_part, event)
         }
         Located::Over { .. } => apart(Vec::new()),
     }
 }
 
-/// Gone, and the log lacks its claim: paid on the node's word. A stray pays whom its claim would pay.
+/// Gone, and the log lacks its claim: paid on the node's word. A foreign part pays whom its claim would pay.
 fn gone(
     state: &State,
     context: &Context<'_>,
@@ -194,12 +194,12 @@ fn gone(
     let (id, mut decision, failed) = match located {
         Located::Own(payment, found) => {
             let word = MarkPaid::new(payment.id).part(part);
-            (payment.id, mark_paid(state, context, word)?, found.fate == Fate::Failed)
+            (payment.id, mark_paid(state, context, word)?, found.status == PartStatus::Failed)
         }
-        Located::Stray(stray) => {
+        Located::ForeignPart(foreign_part) => {
             let proof = Proof::default();
-            let (owner, decision) = claimed_stray(state, context, stray, proof);
-            (owner, decision, stray.part.fate == Fate::Failed)
+            let (owner, decision) = claimed_foreign_part(state, context, foreign_part, proof);
+            (owner, decision, foreign_part.part.status == PartStatus::Failed)
         }
         Located::Over { .. } => return Ok(apart(Vec::new())),
     };
@@ -221,9 +221,9 @@ pub(crate) fn fail(
     let located = locate(state, &id, &part)?;
     let Some(found) = located.part() else { return Ok(located.unchanged()) };
     check_assertion_text(failure.assertion.as_ref())?;
-    match found.fate {
-        Fate::Finalized | Fate::Failed => return Ok(located.unchanged()),
-        Fate::InFlight | Fate::Withdrawn => {
+    match found.status {
+        PartStatus::Finalized | PartStatus::Failed => return Ok(located.unchanged()),
+        PartStatus::InFlight | PartStatus::Withdrawn => {
             let asserted = failure.assertion.is_some();
             // What is listed at this start stays out, in whatever order the two are told.
             let listed = found.is_listed_since(state.recovery_since)
@@ -233,14 +233,14 @@ pub(crate) fn fail(
             }
             check_failure(state, context, found, &failure)?;
         }
-        Fate::Claimed => {}
+        PartStatus::Claimed => {}
     }
     Ok(match located {
         Located::Own(payment, found) => failed(state, context, payment, found, failure),
-        Located::Stray(stray) => {
-            let id = stray.payment;
+        Located::ForeignPart(foreign_part) => {
+            let id = foreign_part.payment;
             let event = Event::PartFailed { id, part, failure, notify: false, rest_ms: 0 };
-            of_stray(state, context, stray, event)
+            of_foreign_part(state, context, foreign_part, event)
         }
         Located::Over { .. } => apart(Vec::new()),
     })
@@ -253,7 +253,7 @@ fn failed(
     part: &Part,
     failure: Failure,
 ) -> Decision<FactReply> {
-    let in_flight = part.fate != Fate::Claimed;
+    let in_flight = part.status != PartStatus::Claimed;
     let unpaid = payment.status != Status::Fulfilled;
     let notify = context.config.notify_parts && in_flight && unpaid;
     let backoff =
@@ -301,7 +301,7 @@ pub(crate) fn observe(
     let ObservePart { id, part, kind, bytes } = command;
     let payment = match locate(state, &id, &part)? {
         Located::Own(payment, _) => payment,
-        Located::Stray(_) | Located::Over { .. } => return Ok(apart(Vec::new())),
+        Located::ForeignPart(_) | Located::Over { .. } => return Ok(apart(Vec::new())),
     };
     if bytes.len() > limits::OBSERVATION_BYTES {
         let limit = limits::OBSERVATION_BYTES;
@@ -326,10 +326,10 @@ pub(crate) fn abandon(
     command: Abandon,
 ) -> Result<Decision<AbandonReply>, AbandonRefusal> {
     let Abandon { id, reason } = command;
-    let Some(standing) = state.standing(&id) else {
+    let Some(view) = state.payment_view(&id) else {
         return Err(AbandonRefusal::UnknownPayment { id });
     };
-    let status = standing.status;
+    let status = view.status;
     let Some((_, payment)) = state.live(&id).filter(|_| status.is_open()) else {
         return Ok(Decision::nothing(AbandonReply { changed: false, status }));
     };

@@ -125,25 +125,25 @@ impl Work {
             Self { forgotten: Vec::new(), hashes: Vec::new(), lapsed: Vec::new(), more: false };
         // In the gap of a Restored log no payment fails, and nothing is forgotten: what is told of the
         // gap may be about it.
-        if state.withholds_verdicts() {
+        if state.withholds_conclusions() {
             return work;
         }
         let keeps = u64::from(context.config.idempotency_ticks);
         let at_once = faults::is(Fault::ForgetsAtOnce);
         let long_since = |tick: u64| time.tick - tick > keeps || at_once;
         let quiet_enough =
-            |payment: &&Payment| payment.quiet().is_some_and(|quiet| long_since(quiet.tick));
-        let mut quiet = state.quiet().take_while(quiet_enough);
+            |payment: &&Payment| payment.idle().is_some_and(|idle| long_since(idle.tick));
+        let mut idle = state.idle().take_while(quiet_enough);
         work.forgotten =
-            quiet.by_ref().take(limits::WORK_PAYMENTS).map(|payment| payment.id).collect();
-        work.more = quiet.next().is_some();
+            idle.by_ref().take(limits::WORK_PAYMENTS).map(|payment| payment.id).collect();
+        work.more = idle.next().is_some();
         if context.config.remember == Remember::Window {
             let idle = state.idle_hashes().take_while(|(since, ..)| long_since(*since));
             let hashes = idle.map(|(.., paid)| paid.payment_hash);
             let unneeded = hashes.filter(|hash| {
                 let needed =
-                    state.is_needed_beside(hash, &work.forgotten) || state.is_stray_hash(hash);
-                !needed && !state.held.contains(hash)
+                    state.is_needed_beside(hash, &work.forgotten) || state.is_foreign_hash(hash);
+                !needed && !state.blocked.contains(hash)
             });
             work.hashes = unneeded.take(work.room()).collect();
         }
@@ -151,7 +151,7 @@ impl Work {
             state.lapsed_by_tick(time.tick).chain(state.lapsed(time.now).filter(|payment| {
                 payment.lapses_above_tick().is_none_or(|limit| time.tick <= limit)
             }));
-        let mut lapsed = lapsed.filter(|payment| !state.is_held(payment, Ending::Nothing));
+        let mut lapsed = lapsed.filter(|payment| !state.is_blocked(payment, Ending::Nothing));
         let room = work.room();
         let taken = lapsed.by_ref().take(room);
         work.lapsed =

@@ -49,22 +49,22 @@ pub struct AdoptedPart {
 /// Where an adopted part went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Home {
+pub enum Attribution {
     /// To the payment named in the event.
     Payment,
     /// To the payment named in the event, which holds its hash; the node names this other one.
     HashHolder {
         /// The payment under which the node knows the part.
-        told_as: PaymentId,
+        named_id: PaymentId,
     },
-    /// To none: a stray under its own hash.
-    Stray,
+    /// To none: a foreign part under its own hash.
+    ForeignPart,
 }
 
 /// On whose word a part was adopted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Word {
+pub enum AdoptionSource {
     /// The node listed it as out.
     Listed,
     /// Its claim arrived.
@@ -94,8 +94,8 @@ pub enum Delivery {
 
 layout! { record Invoice "an invoice" { payment_hash, amount, expiry } }
 layout! { record AdoptedPart "an adopted part" { part, payment_hash, amount, fee, kind } }
-layout! { enum Home "a home" { 0 Payment, 1 HashHolder { told_as }, 2 Stray } }
-layout! { enum Word "a word" { 0 Listed, 1 Claimed } }
+layout! { enum Attribution "a home" { 0 Payment, 1 HashHolder { named_id }, 2 ForeignPart } }
+layout! { enum AdoptionSource "a word" { 0 Listed, 1 Claimed } }
 layout! { record Settlement "a settlement" { amount, fee } }
 layout! { enum Delivery "a delivery" { 0 Notify, 1 Repeat(seq), 2 Folded } }
 
@@ -207,16 +207,16 @@ pub enum Event {
         /// The part.
         part: PartId,
     },
-    /// The node has a part that the log lacked or held as over.
+    /// The node has a part that the log lacked or blocked as over.
     PartAdopted {
-        /// The payment it belongs to; for a stray the one that the node named.
+        /// The payment it belongs to; for a foreign part the one that the node named.
         id: PaymentId,
         /// The part.
         part: AdoptedPart,
         /// Where it went.
-        home: Home,
+        attribution: Attribution,
         /// On whose word.
-        word: Word,
+        word: AdoptionSource,
         /// Whether it was dispatched in an earlier try of the payment.
         earlier_try: bool,
     },
@@ -238,7 +238,7 @@ pub enum Event {
     },
     /// The payee took a part.
     PartClaimed {
-        /// The payment; for a stray the one that was named.
+        /// The payment; for a foreign part the one that was named.
         id: PaymentId,
         /// The part.
         part: PartId,
@@ -342,13 +342,13 @@ pub enum Event {
         /// Whether a tombstone with its outcome stays.
         remembered: bool,
     },
-    /// A hash is held: something is out under it.
-    HashHeld {
+    /// A hash is blocked: something is out under it.
+    HashBlocked {
         /// The hash.
         payment_hash: PaymentHash,
     },
-    /// A held hash is free again.
-    HashReleased {
+    /// A blocked hash is free again.
+    HashUnblocked {
         /// The hash.
         payment_hash: PaymentHash,
     },
@@ -432,8 +432,8 @@ impl Event {
             Self::PaymentAbandoned { .. } => "payment_abandoned",
             Self::PaymentFailed { .. } => "payment_failed",
             Self::PaymentForgotten { .. } => "payment_forgotten",
-            Self::HashHeld { .. } => "hash_held",
-            Self::HashReleased { .. } => "hash_released",
+            Self::HashBlocked { .. } => "hash_blocked",
+            Self::HashUnblocked { .. } => "hash_unblocked",
             Self::HashPaid { .. } => "hash_paid",
             Self::HashForgotten { .. } => "hash_forgotten",
             Self::HistoryDropped { .. } => "history_dropped",
@@ -481,8 +481,8 @@ impl Event {
             | Self::HashPaid { .. }
             | Self::HashForgotten { .. }
             | Self::HistoryDropped { .. }
-            | Self::HashHeld { .. }
-            | Self::HashReleased { .. }
+            | Self::HashBlocked { .. }
+            | Self::HashUnblocked { .. }
             | Self::Acknowledged { .. } => None,
             #[cfg(payonce_format_2)]
             Self::Remarked { id } => Some(id),
@@ -507,7 +507,7 @@ layout! {
         12 "part_said_again" PartSaidAgain { id, part; }
         13 "parts_listed" PartsListed { parts; }
         14 "part_withdrawn" PartWithdrawn { id, part; }
-        15 "part_adopted" PartAdopted { id, part, home, word; 2 earlier_try }
+        15 "part_adopted" PartAdopted { id, part, attribution, word; 2 earlier_try }
         16 "part_moved" PartMoved { id, part; }
         17 "part_disowned" PartDisowned { id, part, assertion; }
         18 "part_claimed" PartClaimed { id, part; 2 preimage, 4 payment_hash, 6 settlement, 8 invoice }
@@ -523,8 +523,8 @@ layout! {
         26 "payment_abandoned" PaymentAbandoned { id, reason; }
         27 "payment_failed" PaymentFailed { id, reason; }
         28 "payment_forgotten" PaymentForgotten { id; 2 remembered }
-        29 "hash_held" HashHeld { payment_hash; }
-        30 "hash_released" HashReleased { payment_hash; }
+        29 "hash_blocked" HashBlocked { payment_hash; }
+        30 "hash_unblocked" HashUnblocked { payment_hash; }
         31 "hash_paid" HashPaid { payment_hash; 2 preimage, 4 payer }
         32 "hash_forgotten" HashForgotten { payment_hash; }
         33 "history_dropped" HistoryDropped { base, digest; 2 replaces }

@@ -17,12 +17,12 @@ use crate::{
 };
 
 /// The name of a notification, the same at every delivery: the seq of its event, and the first 8
-/// bytes of its entry's chain hash, which tell it apart from that of another log.
+/// bytes of its entry's log hash, which tell it apart from that of another log.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NotificationId {
     /// The seq of the event.
     pub seq: u64,
-    /// The first 8 bytes of the chain hash of its entry.
+    /// The first 8 bytes of the log hash of its entry.
     pub chain: [u8; 8],
 }
 
@@ -64,14 +64,14 @@ pub struct Notification {
     /// Its name.
     pub id: NotificationId,
     /// What it says.
-    pub notice: Notice,
+    pub notice: NotificationKind,
 }
 
 /// What a notification says.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "notice", rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Notice {
+pub enum NotificationKind {
     /// The payment is paid. Final.
     PaymentSent {
         /// The payment.
@@ -141,7 +141,7 @@ pub enum Notice {
     },
 }
 
-impl Notice {
+impl NotificationKind {
     /// The payment that it is about, or that was named to the ledger.
     #[must_use]
     pub fn payment(&self) -> &PaymentId {
@@ -189,7 +189,7 @@ pub enum Anomaly {
         payment_hash: PaymentHash,
     },
     /// The node has a part out under a payment whose hash it is not.
-    Stray {
+    ForeignPart {
         /// The payment that the node named.
         payment: PaymentId,
         /// The part.
@@ -260,7 +260,7 @@ impl Anomaly {
             | Self::SpentMore { payment, .. }
             | Self::PaidWithAnother { payment, .. }
             | Self::FalsePreimage { payment, .. }
-            | Self::Stray { payment, .. } => payment,
+            | Self::ForeignPart { payment, .. } => payment,
         }
     }
 
@@ -275,7 +275,7 @@ impl Anomaly {
             | Self::PaidTwice { part, .. }
             | Self::SpentMore { part, .. }
             | Self::FalsePreimage { part, .. }
-            | Self::Stray { part, .. } => Some(part),
+            | Self::ForeignPart { part, .. } => Some(part),
             Self::PaidWithAnother { .. } => None,
         }
     }
@@ -284,7 +284,7 @@ impl Anomaly {
     pub(crate) fn repeats_by(&self) -> Option<(u8, PaymentHash)> {
         match self {
             Self::ForeignClaim { payment_hash, .. } => Some((0, *payment_hash)),
-            Self::Stray { payment_hash, .. } => Some((1, *payment_hash)),
+            Self::ForeignPart { payment_hash, .. } => Some((1, *payment_hash)),
             Self::FalsePreimage { payment_hash, .. } => Some((2, *payment_hash)),
             _ => None,
         }
@@ -367,7 +367,7 @@ layout! {
         0 Correction { payment, part, in_flight },
         1 UnknownPart { payment, part },
         2 ForeignClaim { payment, part, payment_hash },
-        3 Stray { payment, part, payment_hash },
+        3 ForeignPart { payment, part, payment_hash },
         4 OutAgain { payment, part, others },
         5 PaidTwice { payment, part, first_payment, first_part },
         6 SpentMore { payment, part, amount, fee },

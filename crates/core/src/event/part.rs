@@ -65,7 +65,7 @@ pub struct PartTerms {
 /// Where a part stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum PartStatus {
     /// It may be out: "maybe sent" counts as sent. Unresolved.
     InFlight,
     /// The payee has taken it, the HTLC is still on the channel. Unresolved.
@@ -78,7 +78,7 @@ pub enum Fate {
     Withdrawn,
 }
 
-impl fmt::Display for Fate {
+impl fmt::Display for PartStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::InFlight => "in flight",
@@ -90,7 +90,7 @@ impl fmt::Display for Fate {
     }
 }
 
-impl Fate {
+impl PartStatus {
     /// In flight or claimed: money may still move.
     #[must_use]
     pub const fn is_unresolved(self) -> bool {
@@ -199,7 +199,7 @@ layout! {
 layout! { record Label "a label" { engine, mark } }
 layout! { record PartTerms "a part" { id, amount, fee, kind; 2 label; .. unknown } }
 layout! {
-    enum Fate "a fate" { 0 InFlight, 1 Claimed, 2 Finalized, 3 Failed, 4 Withdrawn }
+    enum PartStatus "a status" { 0 InFlight, 1 Claimed, 2 Finalized, 3 Failed, 4 Withdrawn }
 }
 layout! {
     record Failure "a failure" {

@@ -5,7 +5,7 @@ use core::fmt::{self, Display, Formatter, Write};
 use crate::{
     base::amount::Msat,
     base::ids::PartId,
-    event::event::{Delivery, Event, Home, Invoice, Word},
+    event::event::{Delivery, Event, Attribution, Invoice, AdoptionSource},
     event::hash_paid::PaidElsewhere,
     event::notification::Anomaly,
     event::part::{Assertion, Failure, ObservationKind, PartKind, PartTerms},
@@ -118,15 +118,15 @@ fn part(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
             each(f, parts.iter(), |part, f| write!(f, "{}", Short(part)))
         }
         Event::PartWithdrawn { part, .. } => write!(f, "{} was never sent", Short(part)),
-        Event::PartAdopted { part, home, word, earlier_try, .. } => {
-            let on = if *word == Word::Listed { "the node has it out" } else { "it was claimed" };
-            write!(f, "{}, which the log lacked or held as over: {on}", Short(&part.part))?;
+        Event::PartAdopted { part, attribution, word, earlier_try, .. } => {
+            let on = if *word == AdoptionSource::Listed { "the node has it out" } else { "it was claimed" };
+            write!(f, "{}, which the log lacked or blocked as over: {on}", Short(&part.part))?;
             write!(f, "; {} + {} fee", Known(part.amount), Known(part.fee))?;
             f.write_str(if *earlier_try { "; of an earlier try" } else { "" })?;
-            match home {
-                Home::Payment => Ok(()),
-                Home::HashHolder { told_as } => write!(f, "; the node named payment {told_as}"),
-                Home::Stray => f.write_str("; under another hash: a foreign part"),
+            match attribution {
+                Attribution::Payment => Ok(()),
+                Attribution::HashHolder { named_id } => write!(f, "; the node named payment {named_id}"),
+                Attribution::ForeignPart => f.write_str("; under another hash: a foreign part"),
             }
         }
         Event::PartMoved { part, .. } => {
@@ -196,8 +196,8 @@ fn payment(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
         } else {
             "over and forgotten: the id is free again"
         }),
-        Event::HashHeld { payment_hash } => write!(f, "hash {payment_hash} is blocked"),
-        Event::HashReleased { payment_hash } => write!(f, "hash {payment_hash} is free again"),
+        Event::HashBlocked { payment_hash } => write!(f, "hash {payment_hash} is blocked"),
+        Event::HashUnblocked { payment_hash } => write!(f, "hash {payment_hash} is free again"),
         Event::HashPaid { payment_hash, payer, .. } => {
             write!(f, "hash {payment_hash} is known as paid")?;
             payer.map_or(Ok(()), |payer| write!(f, ", by payment {payer}"))
@@ -292,7 +292,7 @@ impl Display for Anomaly {
                     Short(part)
                 )
             }
-            Self::Stray { part, payment_hash, .. } => {
+            Self::ForeignPart { part, payment_hash, .. } => {
                 write!(f, "{} is out under another hash, {payment_hash}", Short(part))
             }
             Self::OutAgain { part, others, .. } => {

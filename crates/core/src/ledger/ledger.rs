@@ -134,7 +134,7 @@ impl<S: EventStore> Ledger<S> {
         let snapshot = self.machine.snapshot().map_err(|error| match error {
             SnapshotError::Poisoned(_) | SnapshotError::InFlight { .. } => self.poisoned(),
         })?;
-        self.keep_house(|store| store.save_snapshot(snapshot.at, &snapshot.bytes))?;
+        self.maintain(|store| store.save_snapshot(snapshot.at, &snapshot.bytes))?;
         Ok(snapshot.at)
     }
 
@@ -156,7 +156,7 @@ impl<S: EventStore> Ledger<S> {
             Ok(_) => {}
             Err(never) => match never {},
         }
-        self.keep_house(|store| store.drop_history(base.at()))?;
+        self.maintain(|store| store.drop_history(base.at()))?;
         Ok(base.at())
     }
 
@@ -204,7 +204,7 @@ impl<S: EventStore> Ledger<S> {
 
     /// Saves a snapshot or drops history. A failure is of that call alone, unless the store answers
     /// nothing any more: then the log itself is unknown.
-    fn keep_house(
+    fn maintain(
         &mut self,
         call: impl FnOnce(&mut S) -> Result<(), StoreError>,
     ) -> Result<(), LedgerError> {

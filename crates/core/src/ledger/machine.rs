@@ -150,7 +150,7 @@ impl Machine {
     /// head that the node knew durable. The entry is the first to append.
     ///
     /// # Panics
-    /// If the state has a misfit; [`Replay::finish`](crate::Replay::finish) refuses those.
+    /// If the state has a inconsistent; [`Replay::finish`](crate::Replay::finish) refuses those.
     pub fn open<'a>(
         state: State,
         config: Config,
@@ -159,7 +159,7 @@ impl Machine {
         now: UnixMillis,
     ) -> (Self, Entry) {
         let by = by.into();
-        assert_eq!(state.misfit, None, "a log with an event that does not fit is not opened");
+        assert_eq!(state.inconsistent, None, "a log with an event that does not fit is not opened");
         let epoch = state.epoch + 1;
         let opened = Event::Opened {
             epoch,
@@ -355,7 +355,7 @@ impl Machine {
         let (header, mut entry) = Entry::encoded(self.state.head, epoch, now, events)
             .expect("the limits of commands keep every entry readable and below its limit");
         self.state.fold(&header, entry.after, events);
-        assert_eq!(self.state.misfit, None, "decide proposes only events that fit");
+        assert_eq!(self.state.inconsistent, None, "decide proposes only events that fit");
         self.last_now = now;
         self.in_flight.push_back(entry.after);
         entry.loss = LossAlarm::of(&self.lost);

@@ -9,7 +9,7 @@ use crate::{
     base::limits,
     decide::command::{
         Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, DisownPart, FailPart, FinalizePart,
-        FinishRecovery, HoldHash, ListParts, MarkPaid, ObservePart, ReleaseHash, WithdrawPart,
+        FinishRecovery, BlockHash, ListParts, MarkPaid, ObservePart, UnblockHash, WithdrawPart,
     },
     decide::decision::{Context, Decision},
     decide::operation::{Operation, sealed},
@@ -58,9 +58,9 @@ pub enum Answer {
     /// A part is not of the payment under which it was told.
     NotOfPayment(DisownPart),
     /// Something is out under a hash of which no more is known.
-    Held(HoldHash),
-    /// A held hash is free.
-    Released(ReleaseHash),
+    Blocked(BlockHash),
+    /// A blocked hash is free.
+    Released(UnblockHash),
 }
 
 impl Answer {
@@ -115,7 +115,7 @@ impl Operation for Answer {
             Self::Observed(fact) => return fact.decide(state, context),
             Self::GivenUp(command) => return given_up(command, state, context),
             Self::Adopted(fact) => fact.decide(state, context),
-            Self::Held(fact) => fact.decide(state, context),
+            Self::Blocked(fact) => fact.decide(state, context),
             Self::Released(fact) => fact.decide(state, context),
         };
         never_refused.map_err(|never| match never {})
@@ -140,7 +140,7 @@ fn given_up(
 /// A log that was opened and not yet vouched for: it lists what is out and takes the node's answers.
 ///
 /// Answers are durable when the call returns. What [`finish`](Self::finish) postpones is the
-/// verdict: until then no payment becomes Failed and nothing is retried, and the order of the
+/// conclusion: until then no payment becomes Failed and nothing is retried, and the order of the
 /// answers does not matter.
 #[derive(Debug)]
 #[must_use = "a ledger is had by finishing its recovery"]
@@ -223,7 +223,7 @@ impl<S: EventStore> Recovery<S> {
         self.ledger.head()
     }
 
-    /// Draws the verdicts and gives the ledger. Parts without an answer stay in flight.
+    /// Draws the conclusions and gives the ledger. Parts without an answer stay in flight.
     ///
     /// # Errors
     /// [`LedgerError`] when the store failed; open the log again.
@@ -264,7 +264,7 @@ impl<S: EventStore> Ledger<S> {
     }
 
     /// Says that the caller has told the payments of the gap in a Restored log, and draws the
-    /// verdicts that were withheld.
+    /// conclusions that were withheld.
     ///
     /// # Errors
     /// [`LedgerError`] when the store failed; open the log again.

@@ -113,8 +113,8 @@ impl Replay {
     ) -> Result<(), ReplayError> {
         self.state.fold(header, after, events);
         self.contains_known |= self.known == Some(after);
-        match self.state.misfit {
-            Some(seq) => Err(ReplayError::Misfit { seq }),
+        match self.state.inconsistent {
+            Some(seq) => Err(ReplayError::Inconsistent { seq }),
             None => Ok(()),
         }
     }

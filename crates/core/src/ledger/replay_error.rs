@@ -55,7 +55,7 @@ pub enum ReplayError {
     },
     /// An event does not fit the state before it.
     #[error("the event at seq {seq} does not fit what was before it")]
-    Misfit {
+    Inconsistent {
         /// Its seq.
         seq: u64,
     },
@@ -67,7 +67,7 @@ impl ReplayError {
     #[must_use]
     pub fn placed(self, store: &(impl EventSource + ?Sized), from: u64) -> Self {
         match self {
-            Self::HeadDiffers { .. } | Self::Misfit { .. } => {
+            Self::HeadDiffers { .. } | Self::Inconsistent { .. } => {
                 store.find_damage(from).map_or_else(Self::from, |()| self)
             }
             _ => self,

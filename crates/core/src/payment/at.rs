@@ -10,13 +10,13 @@ pub(crate) struct At {
     pub(crate) epoch: u64,
     pub(crate) tick: u64,
     pub(crate) chain: [u8; 8],
-    /// No verdicts are drawn: recovery is not finished, or the gap is not closed.
+    /// No conclusions are drawn: recovery is not finished, or the gap is not closed.
     pub(crate) withheld: bool,
     /// The reading of the last counted tick, or of the first opening, below which no other reading is
     /// believed.
     pub(crate) reference: UnixMillis,
-    /// Something beside the payment's own parts holds it: a stray of it, a blocked hash.
-    pub(crate) held: bool,
+    /// Something beside the payment's own parts holds it: a foreign part of it, a blocked hash.
+    pub(crate) blocked: bool,
     /// What the writer's program can say.
     pub(crate) vocabulary: Vocabulary,
 }
@@ -31,11 +31,11 @@ impl At {
         chain: [0; 8],
         withheld: false,
         reference: UnixMillis(0),
-        held: false,
+        blocked: false,
         vocabulary: Vocabulary(1),
     };
 }
 
 /// An event that does not fit the state it is folded into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Misfit;
+pub(crate) struct Inconsistent;

@@ -36,10 +36,10 @@ pub(crate) struct Detail {
     pub(crate) invoice: Option<Invoice>,
     /// The parts of earlier tries, and those of a payment that came back from its tombstone.
     pub(crate) former: Many<FormerTry>,
-    pub(crate) failed_notice: Option<NotificationId>,
+    pub(crate) failed_notification: Option<NotificationId>,
     /// Whether its failure was told and is no longer true: a part is out again.
     pub(crate) failure_superseded: bool,
-    pub(crate) quiet: Option<Quiet>,
+    pub(crate) idle: Option<Idle>,
     pub(crate) observations: Many<Observation>,
     /// What was paid on somebody's word, where no part tells.
     pub(crate) reported: Option<Settlement>,
@@ -92,17 +92,17 @@ pub enum WaitsUntil {
     At(UnixMillis),
 }
 
-/// Since when a paid payment is quiet: no part unresolved, no notification unacknowledged.
+/// Since when a paid payment is idle: no part unresolved, no notification unacknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Quiet {
+pub struct Idle {
     /// The tick number at that moment.
     pub tick: u64,
-    /// The seq of the event that made it quiet.
+    /// The seq of the event that made it idle.
     pub seq: u64,
 }
 
 layout! { enum WaitsUntil "a wait" { 0 Tick(tick), 1 At(moment) } }
-layout! { record Quiet "a moment" { tick, seq } }
+layout! { record Idle "a moment" { tick, seq } }
 layout! { record Told "what was told" { settlement, proof } }
 layout! { record Since "a moment" { at, tick } }
 layout! { record Rest "a moment" { at, tick } }
@@ -116,9 +116,9 @@ static NOTHING: Detail = Detail {
     waits_until: None,
     invoice: None,
     former: Many::new(),
-    failed_notice: None,
+    failed_notification: None,
     failure_superseded: false,
-    quiet: None,
+    idle: None,
     observations: Many::new(),
     reported: None,
     remembered: None,

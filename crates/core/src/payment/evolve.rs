@@ -6,18 +6,18 @@ use crate::{
     base::faults::Fault,
     base::ids::{PartId, PaymentHash, PaymentId, Preimage},
     base::vocabulary::Vocabulary,
-    event::event::{AdoptedPart, Event, Home, Invoice, Settlement, Word},
+    event::event::{AdoptedPart, Event, Attribution, Invoice, Settlement, AdoptionSource},
     event::hash_paid::PaidElsewhere,
     event::notification::NotificationId,
-    event::part::{Assertion, Failure, Fate, PartTerms},
+    event::part::{Assertion, Failure, PartStatus, PartTerms},
     event::request::{Deadline, Request, RetryPolicy, ShortDigest, Target},
     event::status::{FailureReason, Status},
-    payment::at::{At, Misfit},
-    payment::details::{Detail, Details, Quiet, Rest, Since, Told, WaitsUntil},
+    payment::at::{At, Inconsistent},
+    payment::details::{Detail, Details, Idle, Rest, Since, Told, WaitsUntil},
     payment::former,
     payment::part::Part,
     payment::parts::Parts,
-    payment::payment::{Payment, Terms, VerdictDue},
+    payment::payment::{Payment, Terms, ConclusionDue},
     payment::timing::ticks_of,
     payment::tombstone::{Outcome, Tombstone},
 };
@@ -35,7 +35,7 @@ impl Payment {
             parts: Parts::None,
             batches: 0,
             unread: 0,
-            verdict_due: VerdictDue::No,
+            conclusion_due: ConclusionDue::No,
             details,
         }
     }
@@ -109,7 +109,7 @@ impl Payment {
                 Status::Fulfilled
             }
             Outcome::Failed { reason, notice, paid_elsewhere } => {
-                detail.failed_notice = Some(notice);
+                detail.failed_notification = Some(notice);
                 detail.paid_elsewhere = paid_elsewhere;
                 Status::Failed { reason }
             }
@@ -127,19 +127,19 @@ impl Payment {
         self.unread = old.unread;
         let detail = self.details.kept();
         detail.former = old.tries();
-        detail.failed_notice = old.failed_notification();
+        detail.failed_notification = old.failed_notification();
     }
 
     /// Folds one event into the payment.
-    pub(crate) fn evolve(&mut self, at: At, event: &Event) -> Result<(), Misfit> {
+    pub(crate) fn evolve(&mut self, at: At, event: &Event) -> Result<(), Inconsistent> {
         match event {
             Event::InvoiceReceived { invoice, .. } => self.on_invoice(at, *invoice)?,
             Event::InvoiceDropped { .. } => self.on_invoice_dropped(at)?,
             Event::PartsDispatched { parts, .. } => self.on_dispatched(at, parts)?,
             Event::PartSaidAgain { part, .. } => self.on_said_again(part)?,
             Event::PartWithdrawn { part, .. } => self.on_withdrawn(at, part)?,
-            Event::PartAdopted { part, home, word, earlier_try, .. } => {
-                self.on_adopted(at, part, (*home, *word, *earlier_try));
+            Event::PartAdopted { part, attribution, word, earlier_try, .. } => {
+                self.on_adopted(at, part, (*attribution, *word, *earlier_try));
             }
             Event::PartClaimed { part, preimage, payment_hash, settlement, invoice, .. } => {
                 self.on_claimed(part, (*preimage, *payment_hash), *settlement)?;
@@ -170,17 +170,17 @@ impl Payment {
             Event::PaymentAbandoned { reason, .. } => self.on_abandoned(at, *reason)?,
             Event::PaymentFailed { reason, .. } => self.on_failed(at, *reason)?,
             Event::AnomalyNoted { .. } => self.unread += 1,
-            _ => return Err(Misfit),
+            _ => return Err(Inconsistent),
         }
         self.review(at);
         Ok(())
     }
 
     /// One of the payment's notifications was acknowledged.
-    pub(crate) fn on_acknowledged(&mut self, at: At) -> Result<(), Misfit> {
-        self.unread = self.unread.checked_sub(1).ok_or(Misfit)?;
+    pub(crate) fn on_acknowledged(&mut self, at: At) -> Result<(), Inconsistent> {
+        self.unread = self.unread.checked_sub(1).ok_or(Inconsistent)?;
         if matches!(self.status, Status::Failed { .. }) {
-            self.mark_verdict(at, VerdictDue::Yes);
+            self.mark_conclusion(at, ConclusionDue::Yes);
         }
         self.review(at);
         Ok(())
@@ -189,14 +189,14 @@ impl Payment {
     /// What follows from what is out, beside it and of it. A failure that was told is superseded once
     /// anything is out again: who believed it would pay a second time.
     pub(crate) fn review(&mut self, at: At) {
-        let over = self.is_resolved() && !at.held;
+        let over = self.is_resolved() && !at.blocked;
         let stands = faults::is(Fault::FailureStands);
         if matches!(self.status, Status::Failed { .. }) && !over && !stands {
             self.details.kept().failure_superseded = true;
         }
-        let quiet = self.status == Status::Fulfilled && self.unread == 0 && over;
-        if quiet != self.details.quiet.is_some() {
-            self.details.kept().quiet = quiet.then_some(Quiet { tick: at.tick, seq: at.seq });
+        let idle = self.status == Status::Fulfilled && self.unread == 0 && over;
+        if idle != self.details.idle.is_some() {
+            self.details.kept().idle = idle.then_some(Idle { tick: at.tick, seq: at.seq });
         }
     }
 
@@ -206,9 +206,9 @@ impl Payment {
         self.status_at = at.now;
     }
 
-    fn part_mut(&mut self, id: &PartId) -> Result<&mut Part, Misfit> {
-        let index = self.parts.iter().position(|part| part.id == *id).ok_or(Misfit)?;
-        self.parts.get_mut(index).ok_or(Misfit)
+    fn part_mut(&mut self, id: &PartId) -> Result<&mut Part, Inconsistent> {
+        let index = self.parts.iter().position(|part| part.id == *id).ok_or(Inconsistent)?;
+        self.parts.get_mut(index).ok_or(Inconsistent)
     }
 
     fn each_part(&mut self, mut change: impl FnMut(&mut Part)) {
@@ -217,9 +217,9 @@ impl Payment {
         }
     }
 
-    fn on_invoice(&mut self, at: At, invoice: Invoice) -> Result<(), Misfit> {
+    fn on_invoice(&mut self, at: At, invoice: Invoice) -> Result<(), Inconsistent> {
         if self.status != Status::AwaitingInvoice {
-            return Err(Misfit);
+            return Err(Inconsistent);
         }
         let detail = self.details.kept();
         detail.payment_hash = Some(invoice.payment_hash);
@@ -228,9 +228,9 @@ impl Payment {
         Ok(())
     }
 
-    fn on_invoice_dropped(&mut self, at: At) -> Result<(), Misfit> {
+    fn on_invoice_dropped(&mut self, at: At) -> Result<(), Inconsistent> {
         if self.status != Status::Pending || !self.is_offer() || !self.is_resolved() {
-            return Err(Misfit);
+            return Err(Inconsistent);
         }
         let named_seq = self.created_seq;
         let detail = self.details.kept();
@@ -244,9 +244,9 @@ impl Payment {
         Ok(())
     }
 
-    fn on_dispatched(&mut self, at: At, parts: &[PartTerms]) -> Result<(), Misfit> {
+    fn on_dispatched(&mut self, at: At, parts: &[PartTerms]) -> Result<(), Inconsistent> {
         if !self.status.is_open() || parts.is_empty() {
-            return Err(Misfit);
+            return Err(Inconsistent);
         }
         self.batches += 1;
         // An offer may let its hash go: its parts keep theirs.
@@ -262,25 +262,25 @@ impl Payment {
         Ok(())
     }
 
-    fn on_said_again(&mut self, part: &PartId) -> Result<(), Misfit> {
+    fn on_said_again(&mut self, part: &PartId) -> Result<(), Inconsistent> {
         let part = self.part_mut(part)?;
-        if part.fate != Fate::InFlight {
-            return Err(Misfit);
+        if part.status != PartStatus::InFlight {
+            return Err(Inconsistent);
         }
         part.details.change(|detail| detail.said_again = detail.said_again.saturating_add(1));
         Ok(())
     }
 
-    /// Something that may end the payment happened: where verdicts are withheld, one is due.
-    pub(crate) fn mark_verdict(&mut self, at: At, why: VerdictDue) {
+    /// Something that may end the payment happened: where conclusions are withheld, one is due.
+    pub(crate) fn mark_conclusion(&mut self, at: At, why: ConclusionDue) {
         if at.withheld && self.status != Status::Fulfilled {
-            self.verdict_due = self.verdict_due.max(why);
+            self.conclusion_due = self.conclusion_due.max(why);
         }
     }
 
-    fn on_withdrawn(&mut self, at: At, part: &PartId) -> Result<(), Misfit> {
+    fn on_withdrawn(&mut self, at: At, part: &PartId) -> Result<(), Inconsistent> {
         self.part_mut(part)?.withdraw(at)?;
-        self.mark_verdict(at, VerdictDue::Yes);
+        self.mark_conclusion(at, ConclusionDue::Yes);
         Ok(())
     }
 
@@ -288,7 +288,7 @@ impl Payment {
         &mut self,
         at: At,
         adopted: &AdoptedPart,
-        (home, word, earlier_try): (Home, Word, bool),
+        (attribution, word, earlier_try): (Attribution, AdoptionSource, bool),
     ) {
         // An adopted payment has no request of its own: the first hash that becomes known is its.
         if self.hash().is_none() && matches!(self.terms, Terms::None) {
@@ -298,8 +298,8 @@ impl Payment {
             part.readopt(at, adopted, word);
         } else {
             let mut part = Part::adopted(at, adopted, word);
-            if let Home::HashHolder { told_as } = home {
-                part.details.change(|detail| detail.named_id = Some(told_as));
+            if let Attribution::HashHolder { named_id } = attribution {
+                part.details.change(|detail| detail.named_id = Some(named_id));
             }
             if earlier_try {
                 part.details.change(|detail| detail.earlier_try = true);
@@ -324,22 +324,22 @@ impl Payment {
         }
     }
 
-    /// A stray of it, or of another payment, turned out to be this one's part.
-    pub(crate) fn take_stray(&mut self, at: At, stray: &crate::payment::stray::Stray) {
-        let mut part = stray.part.clone();
-        let own = self.is_offer() || self.hash() != Some(&stray.payment_hash);
+    /// A foreign part of it, or of another payment, turned out to be this one's part.
+    pub(crate) fn take_foreign_part(&mut self, at: At, foreign_part: &crate::payment::foreign_part::ForeignPart) {
+        let mut part = foreign_part.part.clone();
+        let own = self.is_offer() || self.hash() != Some(&foreign_part.payment_hash);
         part.details.change(|detail| {
-            detail.payment_hash = own.then_some(stray.payment_hash);
-            detail.preimage = stray.preimage.filter(|_| own);
-            if stray.payment != self.id {
-                detail.named_id = Some(stray.payment);
+            detail.payment_hash = own.then_some(foreign_part.payment_hash);
+            detail.preimage = foreign_part.preimage.filter(|_| own);
+            if foreign_part.payment != self.id {
+                detail.named_id = Some(foreign_part.payment);
             }
         });
         self.parts.push(part);
-        if stray.preimage.is_some() && self.details.preimage.is_none() {
+        if foreign_part.preimage.is_some() && self.details.preimage.is_none() {
             let detail = self.details.kept();
-            detail.preimage = stray.preimage;
-            detail.proven_hash = own.then_some(stray.payment_hash);
+            detail.preimage = foreign_part.preimage;
+            detail.proven_hash = own.then_some(foreign_part.payment_hash);
         }
         self.review(at);
     }
@@ -349,9 +349,9 @@ impl Payment {
         part: &PartId,
         (preimage, told_hash): (Option<Preimage>, Option<PaymentHash>),
         settlement: Option<Settlement>,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), Inconsistent> {
         // A hand-over of an invoice that is known, or of no offer, is for all of it.
-        let own = self.part(part).ok_or(Misfit)?.details.payment_hash;
+        let own = self.part(part).ok_or(Inconsistent)?.details.payment_hash;
         let invoiced = own.is_some_and(|own| self.named_since(&own).is_some());
         let whole = if self.is_offer() { invoiced } else { self.hash().is_some() };
         if let Some(told) = told_hash {
@@ -361,12 +361,12 @@ impl Payment {
             self.learn_part_hash(part, told);
         }
         let own_hash = self.hash().copied();
-        let index = self.parts.iter().position(|own| own.id == *part).ok_or(Misfit)?;
+        let index = self.parts.iter().position(|own| own.id == *part).ok_or(Inconsistent)?;
         let hash = self.part_hash(&self.parts[index]).copied();
         if let Some(preimage) = preimage {
             // What is folded as proof is one: a log that says otherwise is not ours.
             if hash != Some(preimage.payment_hash()) {
-                return Err(Misfit);
+                return Err(Inconsistent);
             }
             if self.details.preimage.is_none() {
                 let detail = self.details.kept();
@@ -376,7 +376,7 @@ impl Payment {
         }
         // A proof that is not the payment's first is kept with its part.
         let second = hash != own_hash || preimage != self.details.preimage;
-        let part = self.parts.get_mut(index).ok_or(Misfit)?;
+        let part = self.parts.get_mut(index).ok_or(Inconsistent)?;
         if second && preimage.is_some() {
             part.details.change(|detail| detail.preimage = preimage);
         }
@@ -384,9 +384,9 @@ impl Payment {
         Ok(())
     }
 
-    fn on_preimage(&mut self, payment_hash: PaymentHash, preimage: Preimage) -> Result<(), Misfit> {
+    fn on_preimage(&mut self, payment_hash: PaymentHash, preimage: Preimage) -> Result<(), Inconsistent> {
         if preimage.payment_hash() != payment_hash {
-            return Err(Misfit);
+            return Err(Inconsistent);
         }
         let own = self.hash() == Some(&payment_hash);
         let detail = self.details.kept();
@@ -405,12 +405,12 @@ impl Payment {
         Ok(())
     }
 
-    fn on_finalized(&mut self, part: &PartId, notify: bool) -> Result<(), Misfit> {
+    fn on_finalized(&mut self, part: &PartId, notify: bool) -> Result<(), Inconsistent> {
         let part = self.part_mut(part)?;
-        if part.fate != Fate::Claimed {
-            return Err(Misfit);
+        if part.status != PartStatus::Claimed {
+            return Err(Inconsistent);
         }
-        part.fate = Fate::Finalized;
+        part.status = PartStatus::Finalized;
         self.unread += u32::from(notify);
         Ok(())
     }
@@ -420,10 +420,10 @@ impl Payment {
         at: At,
         part: &PartId,
         (failure, notify, rest_ms): (&Failure, bool, u64),
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), Inconsistent> {
         self.part_mut(part)?.fail(failure)?;
         self.unread += u32::from(notify);
-        self.mark_verdict(at, VerdictDue::PartFailed);
+        self.mark_conclusion(at, ConclusionDue::PartFailed);
         if rest_ms > 0 && self.status.is_open() {
             // Bounded by ticks as well: one reading in the far future must not end all retries.
             // And of two failures the later end counts, whatever the clock read at the second.
@@ -444,9 +444,9 @@ impl Payment {
         payment_hash: Option<PaymentHash>,
         settlement: Settlement,
         assertion: Option<&Assertion>,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), Inconsistent> {
         if self.status == Status::Fulfilled && !faults::is(Fault::TwoPaymentsSent) {
-            return Err(Misfit);
+            return Err(Inconsistent);
         }
         // One that came back has the hash that it was remembered with, and no other.
         let came_back = matches!(self.terms, Terms::Digests(_));
@@ -475,9 +475,9 @@ impl Payment {
     }
 
     /// A word says that it paid a hash of which nothing of it tells.
-    fn on_hash_paid(&mut self, payment_hash: PaymentHash) -> Result<(), Misfit> {
+    fn on_hash_paid(&mut self, payment_hash: PaymentHash) -> Result<(), Inconsistent> {
         if self.status != Status::Fulfilled || self.has_paid(&payment_hash) {
-            return Err(Misfit);
+            return Err(Inconsistent);
         }
         if self.hash().is_none() && matches!(self.terms, Terms::None) {
             self.details.kept().payment_hash = Some(payment_hash);
@@ -492,9 +492,9 @@ impl Payment {
         Ok(())
     }
 
-    fn on_settled(&mut self, settlement: Settlement) -> Result<(), Misfit> {
+    fn on_settled(&mut self, settlement: Settlement) -> Result<(), Inconsistent> {
         if self.status != Status::Fulfilled {
-            return Err(Misfit);
+            return Err(Inconsistent);
         }
         let detail = self.details.kept();
         detail.told = Some(Told { settlement, proof: detail.preimage.is_some() });
@@ -502,34 +502,34 @@ impl Payment {
         Ok(())
     }
 
-    fn on_paid_elsewhere(&mut self, at: At, by: PaidElsewhere) -> Result<(), Misfit> {
+    fn on_paid_elsewhere(&mut self, at: At, by: PaidElsewhere) -> Result<(), Inconsistent> {
         if self.status == Status::Fulfilled {
-            return Err(Misfit);
+            return Err(Inconsistent);
         }
         self.details.kept().paid_elsewhere = Some(by);
-        self.mark_verdict(at, VerdictDue::Yes);
+        self.mark_conclusion(at, ConclusionDue::Yes);
         Ok(())
     }
 
-    fn on_abandoned(&mut self, at: At, reason: FailureReason) -> Result<(), Misfit> {
+    fn on_abandoned(&mut self, at: At, reason: FailureReason) -> Result<(), Inconsistent> {
         if !self.status.is_open() {
-            return Err(Misfit);
+            return Err(Inconsistent);
         }
         self.enter(at, Status::Abandoned { reason });
         self.rest_no_more();
-        self.mark_verdict(at, VerdictDue::Yes);
+        self.mark_conclusion(at, ConclusionDue::Yes);
         Ok(())
     }
 
-    fn on_failed(&mut self, at: At, reason: FailureReason) -> Result<(), Misfit> {
+    fn on_failed(&mut self, at: At, reason: FailureReason) -> Result<(), Inconsistent> {
         let again = matches!(self.status, Status::Failed { .. }) && self.details.failure_superseded;
         let undecided = self.status.is_open() || matches!(self.status, Status::Abandoned { .. });
-        if !(undecided || again) || !self.is_resolved() || at.held {
-            return Err(Misfit);
+        if !(undecided || again) || !self.is_resolved() || at.blocked {
+            return Err(Inconsistent);
         }
         self.enter(at, Status::Failed { reason });
         let detail = self.details.kept();
-        detail.failed_notice = Some(NotificationId { seq: at.seq, chain: at.chain });
+        detail.failed_notification = Some(NotificationId { seq: at.seq, chain: at.chain });
         detail.failure_superseded = false;
         self.unread += 1;
         self.close();
@@ -538,7 +538,7 @@ impl Payment {
 
     /// The payment is over: nothing waits any more, and nobody resumes it.
     fn close(&mut self) {
-        self.verdict_due = VerdictDue::No;
+        self.conclusion_due = ConclusionDue::No;
         self.rest_no_more();
         if let Terms::Full(request) = &mut self.terms
             && !request.instructions.is_empty()

@@ -1,12 +1,12 @@
-//! Evolve, for one part: of a payment, or a stray.
+//! Evolve, for one part: of a payment, or a foreign part.
 
 use crate::{
     base::amount::Msat,
     base::faults,
     base::faults::Fault,
-    event::event::{AdoptedPart, Settlement, Word},
-    event::part::{Failure, Fate, PartKind, PartTerms, UNKNOWN_KIND},
-    payment::at::{At, Misfit},
+    event::event::{AdoptedPart, Settlement, AdoptionSource},
+    event::part::{Failure, PartStatus, PartKind, PartTerms, UNKNOWN_KIND},
+    payment::at::{At, Inconsistent},
     payment::part::{Part, PartDetails},
 };
 
@@ -25,7 +25,7 @@ impl Part {
             amount: Some(terms.amount),
             fee: Some(terms.fee),
             kind: terms.kind,
-            fate: Fate::InFlight,
+            status: PartStatus::InFlight,
             batch,
             epoch: at.epoch,
             recorded_at: at.now,
@@ -36,21 +36,21 @@ impl Part {
     }
 
     /// A part that the log lacked.
-    pub(crate) fn adopted(at: At, adopted: &AdoptedPart, word: Word) -> Self {
+    pub(crate) fn adopted(at: At, adopted: &AdoptedPart, word: AdoptionSource) -> Self {
         let mut part = Self {
             id: adopted.part,
             amount: adopted.amount,
             fee: adopted.fee,
             kind: adopted.kind,
-            fate: Fate::InFlight,
+            status: PartStatus::InFlight,
             batch: 0,
             epoch: at.epoch,
             recorded_at: at.now,
-            adopted: word == Word::Listed,
+            adopted: word == AdoptionSource::Listed,
             corrected: false,
             details: PartDetails::default(),
         };
-        if word == Word::Listed {
+        if word == AdoptionSource::Listed {
             part.list(at);
         }
         part
@@ -58,10 +58,10 @@ impl Part {
 
     /// The node lists it as out: it is, although it was recorded as over.
     pub(crate) fn list(&mut self, at: At) {
-        self.fate = match self.fate {
-            Fate::Failed | Fate::Withdrawn if !faults::is(Fault::ListedStaysOver) => Fate::InFlight,
-            Fate::Finalized if self.corrected => Fate::Claimed,
-            fate => fate,
+        self.status = match self.status {
+            PartStatus::Failed | PartStatus::Withdrawn if !faults::is(Fault::ListedStaysOver) => PartStatus::InFlight,
+            PartStatus::Finalized if self.corrected => PartStatus::Claimed,
+            status => status,
         };
         self.corrected = false;
         self.details.change(|detail| {
@@ -85,7 +85,7 @@ impl Part {
     /// it was to bring a known amount, of which an engine that reports less has forgotten a path.
     pub(crate) fn claim(&mut self, settlement: Option<Settlement>, whole: bool) {
         let reported = settlement.unwrap_or_default();
-        if self.kind == PartKind::Delegated && !self.fate.is_settled() {
+        if self.kind == PartKind::Delegated && !self.status.is_settled() {
             // What was counted of fees was a budget: only the engine knows what was spent.
             // Of one that was listed its listing told what it brings.
             let listed = |own: Option<Msat>| own.filter(|_| self.batch == 0);
@@ -101,44 +101,44 @@ impl Part {
             self.amount = self.amount.or(reported.amount);
             self.fee = self.fee.or(reported.fee);
         }
-        if self.fate == Fate::Failed {
+        if self.status == PartStatus::Failed {
             self.corrected = true;
             self.details.if_kept(|detail| detail.failure = None);
         }
         self.details.if_kept(|detail| detail.withdrawn_in = 0);
-        self.fate = match self.fate {
-            Fate::InFlight | Fate::Withdrawn => Fate::Claimed,
-            Fate::Failed => Fate::Finalized,
-            settled @ (Fate::Claimed | Fate::Finalized) => settled,
+        self.status = match self.status {
+            PartStatus::InFlight | PartStatus::Withdrawn => PartStatus::Claimed,
+            PartStatus::Failed => PartStatus::Finalized,
+            settled @ (PartStatus::Claimed | PartStatus::Finalized) => settled,
         };
     }
 
     /// It failed; a failure of a claimed part takes it off the channel. One of a part that was told
     /// never sent takes that back: it was out, and its attempt counts.
-    pub(crate) fn fail(&mut self, failure: &Failure) -> Result<(), Misfit> {
-        match self.fate {
-            Fate::InFlight | Fate::Withdrawn => {
-                self.fate = Fate::Failed;
+    pub(crate) fn fail(&mut self, failure: &Failure) -> Result<(), Inconsistent> {
+        match self.status {
+            PartStatus::InFlight | PartStatus::Withdrawn => {
+                self.status = PartStatus::Failed;
                 self.details.change(|detail| {
                     detail.failure = Some(failure.clone().into());
                     detail.withdrawn_in = 0;
                 });
                 Ok(())
             }
-            Fate::Claimed => {
-                self.fate = Fate::Finalized;
+            PartStatus::Claimed => {
+                self.status = PartStatus::Finalized;
                 Ok(())
             }
-            Fate::Finalized | Fate::Failed => Err(Misfit),
+            PartStatus::Finalized | PartStatus::Failed => Err(Inconsistent),
         }
     }
 
     /// It was never sent.
-    pub(crate) fn withdraw(&mut self, at: At) -> Result<(), Misfit> {
-        if self.fate != Fate::InFlight {
-            return Err(Misfit);
+    pub(crate) fn withdraw(&mut self, at: At) -> Result<(), Inconsistent> {
+        if self.status != PartStatus::InFlight {
+            return Err(Inconsistent);
         }
-        self.fate = Fate::Withdrawn;
+        self.status = PartStatus::Withdrawn;
         self.details.change(|detail| detail.withdrawn_in = at.epoch);
         Ok(())
     }
@@ -147,12 +147,12 @@ impl Part {
     /// earlier writer dispatched, is not known any more. Left standing, its money could leave a second
     /// time.
     pub(crate) fn take_back_never_sent(&mut self, epoch: u64) -> bool {
-        let taken = self.fate == Fate::Withdrawn
+        let taken = self.status == PartStatus::Withdrawn
             && !faults::is(Fault::NeverSentStandsInGap)
             && self.epoch < epoch
             && self.details.withdrawn_in >= epoch;
         if taken {
-            self.fate = Fate::InFlight;
+            self.status = PartStatus::InFlight;
             self.details.if_kept(|detail| detail.withdrawn_in = 0);
         }
         taken
@@ -160,16 +160,16 @@ impl Part {
 
     /// The node tells of it again: terms that were not known, and, if it lists it as out, that it
     /// is on its channel although it was recorded as over.
-    pub(crate) fn readopt(&mut self, at: At, adopted: &AdoptedPart, word: Word) {
+    pub(crate) fn readopt(&mut self, at: At, adopted: &AdoptedPart, word: AdoptionSource) {
         if self.batch == 0 && self.kind == UNKNOWN_KIND {
             self.kind = adopted.kind;
         }
         // Of a claimed delegated part only the engine's report counts.
-        if !(self.fate.is_settled() && self.kind == PartKind::Delegated) {
+        if !(self.status.is_settled() && self.kind == PartKind::Delegated) {
             self.amount = self.amount.or(adopted.amount);
             self.fee = self.fee.or(adopted.fee);
         }
-        if word == Word::Listed {
+        if word == AdoptionSource::Listed {
             self.adopted = true;
             self.list(at);
         }

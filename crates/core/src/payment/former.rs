@@ -86,7 +86,7 @@ pub(crate) fn find(
 
 /// Adds a part to those with its hash.
 pub(crate) fn add(tries: &mut Many<FormerTry>, payment_hash: Option<PaymentHash>, part: &Part) {
-    let settled = part.fate.is_settled();
+    let settled = part.status.is_settled();
     let one = FormerPart { digest: ShortDigest::of(&part.id), settled };
     let group = group(tries, payment_hash);
     group.paid |= settled && payment_hash.is_some();

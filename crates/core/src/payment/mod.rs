@@ -8,6 +8,6 @@ pub(crate) mod former;
 pub(crate) mod part;
 pub(crate) mod parts;
 pub(crate) mod payment;
-pub(crate) mod stray;
+pub(crate) mod foreign_part;
 pub(crate) mod timing;
 pub(crate) mod tombstone;

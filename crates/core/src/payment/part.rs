@@ -9,7 +9,7 @@ use crate::{
     base::ids::{PartId, PaymentHash, PaymentId, Preimage},
     base::limits,
     base::wire::{UnknownFields, layout},
-    event::part::{Failure, Fate, Label, PartKind},
+    event::part::{Failure, PartStatus, Label, PartKind},
 };
 
 /// One part of a payment, as the events so far leave it.
@@ -24,7 +24,7 @@ pub struct Part {
     /// What carries it.
     pub kind: PartKind,
     /// Where it stands.
-    pub fate: Fate,
+    pub status: PartStatus,
     /// The batch with which it was dispatched, counted from 1 with the withdrawn ones; 0 for a
     /// part that was adopted.
     pub batch: u32,
@@ -165,13 +165,13 @@ impl Part {
 
     /// Whether the payee refused it.
     pub(crate) fn is_rejected(&self) -> bool {
-        self.fate == Fate::Failed && self.failure().is_some_and(|failure| failure.permanent)
+        self.status == PartStatus::Failed && self.failure().is_some_and(|failure| failure.permanent)
     }
 }
 
 layout! {
     record Part "a part" {
-        id, kind, fate, batch, epoch, recorded_at;
+        id, kind, status, batch, epoch, recorded_at;
         2 amount, 4 fee, 6 adopted, 8 corrected;
         details: PartDetail {
             10 named_id,

@@ -10,10 +10,10 @@ use crate::{
     event::event::{Invoice, Settlement},
     event::hash_paid::PaidElsewhere,
     event::notification::NotificationId,
-    event::part::{Assertion, Fate, Observation},
+    event::part::{Assertion, PartStatus, Observation},
     event::request::{Request, RequestDigests, RequestField, RetryPolicy, Target},
     event::status::Status,
-    payment::details::{Detail, Details, Quiet},
+    payment::details::{Detail, Details, Idle},
     payment::former,
     payment::former::{FormerPart, FormerTry},
     payment::part::Part,
@@ -79,9 +79,9 @@ impl Sums {
     }
 }
 
-/// Whether a verdict is due once verdicts are no longer withheld.
+/// Whether a conclusion is due once conclusions are no longer withheld.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum VerdictDue {
+pub(crate) enum ConclusionDue {
     #[default]
     No,
     /// A part was withdrawn, a notification read, or the payment abandoned.
@@ -103,8 +103,8 @@ pub struct Payment {
     pub(crate) parts: Parts,
     pub(crate) batches: u32,
     pub(crate) unread: u32,
-    /// What happened while verdicts were withheld.
-    pub(crate) verdict_due: VerdictDue,
+    /// What happened while conclusions were withheld.
+    pub(crate) conclusion_due: ConclusionDue,
     pub(crate) details: Details,
 }
 
@@ -171,11 +171,11 @@ impl Payment {
     /// that of a hand-over which is settled or out.
     #[must_use]
     pub fn payment_hash(&self) -> Option<PaymentHash> {
-        let of = |counts: fn(Fate) -> bool| {
-            let mut parts = self.parts.iter().filter(move |part| counts(part.fate));
+        let of = |counts: fn(PartStatus) -> bool| {
+            let mut parts = self.parts.iter().filter(move |part| counts(part.status));
             parts.find_map(|part| part.details.payment_hash)
         };
-        let handed = || of(Fate::is_settled).or_else(|| of(Fate::is_unresolved));
+        let handed = || of(PartStatus::is_settled).or_else(|| of(PartStatus::is_unresolved));
         self.hash().copied().or_else(handed)
     }
 
@@ -198,7 +198,7 @@ impl Payment {
     /// Whether money of this payment is out, settled or to be sent under this hash: that of its
     /// request or invoice, and that of each part unresolved or settled.
     pub(crate) fn holds(&self, payment_hash: &PaymentHash) -> bool {
-        let counts = |part: &Part| part.fate.is_unresolved() || part.fate.is_settled();
+        let counts = |part: &Part| part.status.is_unresolved() || part.status.is_settled();
         self.hash() == Some(payment_hash)
             || self.parts.iter().any(|part| {
                 part.details.payment_hash.as_ref() == Some(payment_hash) && counts(part)
@@ -207,14 +207,14 @@ impl Payment {
 
     /// Whether a part of it is out under this hash.
     pub(crate) fn is_out_under(&self, payment_hash: &PaymentHash) -> bool {
-        let mut out = self.parts.iter().filter(|part| part.fate.is_unresolved());
+        let mut out = self.parts.iter().filter(|part| part.status.is_unresolved());
         out.any(|part| self.part_hash(part).is_none_or(|own| own == payment_hash))
     }
 
     /// Whether this payment has paid this hash.
     pub(crate) fn has_paid(&self, payment_hash: &PaymentHash) -> bool {
         let own = self.hash() == Some(payment_hash);
-        let mut settled = self.parts.iter().filter(|part| part.fate.is_settled());
+        let mut settled = self.parts.iter().filter(|part| part.status.is_settled());
         (own && self.details.own_hash_paid)
             || settled.any(|part| self.part_hash(part) == Some(payment_hash))
             || self
@@ -228,7 +228,7 @@ impl Payment {
     pub(crate) fn has_paid_another(&self, payment_hash: &PaymentHash) -> bool {
         let differs =
             |other: Option<&PaymentHash>| other.is_some_and(|other| other != payment_hash);
-        let mut settled = self.parts.iter().filter(|part| part.fate.is_settled());
+        let mut settled = self.parts.iter().filter(|part| part.status.is_settled());
         differs(self.proven_hash().as_ref())
             || (self.details.own_hash_paid && differs(self.hash()))
             || settled.any(|part| differs(self.part_hash(part)))
@@ -359,16 +359,16 @@ impl Payment {
         self.unread
     }
 
-    /// Since when it is quiet, if it is.
+    /// Since when it is idle, if it is.
     #[must_use]
-    pub fn quiet(&self) -> Option<Quiet> {
-        self.details.quiet
+    pub fn idle(&self) -> Option<Idle> {
+        self.details.idle
     }
 
     /// The notification that said that it failed.
     #[must_use]
     pub fn failed_notification(&self) -> Option<NotificationId> {
-        self.details.failed_notice
+        self.details.failed_notification
     }
 
     /// What went to fees without paying anything: dust HTLCs lost on chain.
@@ -382,17 +382,17 @@ impl Payment {
     /// How many of its parts are in flight or claimed.
     #[must_use]
     pub fn unresolved(&self) -> usize {
-        self.parts.iter().filter(|part| part.fate.is_unresolved()).count()
+        self.parts.iter().filter(|part| part.status.is_unresolved()).count()
     }
 
     pub(crate) fn is_resolved(&self) -> bool {
-        !self.parts.iter().any(|part| part.fate.is_unresolved())
+        !self.parts.iter().any(|part| part.status.is_unresolved())
     }
 
     /// The sums of the parts in flight.
     #[must_use]
     pub fn in_flight(&self) -> Sums {
-        self.sums(|fate| fate == Fate::InFlight)
+        self.sums(|status| status == PartStatus::InFlight)
     }
 
     /// The sums of what was paid: of the parts claimed, on their channels or off them, with what a
@@ -401,22 +401,22 @@ impl Payment {
     pub fn settled(&self) -> Sums {
         let sums = match self.details.reported {
             Some(reported) if !self.has_settled_part() => Sums::NOTHING.plus_told(reported),
-            _ => self.sums(Fate::is_settled),
+            _ => self.sums(PartStatus::is_settled),
         };
         self.details.remembered.map_or(sums, |before| sums.plus_told(before))
     }
 
     pub(crate) fn has_settled_part(&self) -> bool {
-        self.parts.iter().any(|part| part.fate.is_settled())
+        self.parts.iter().any(|part| part.status.is_settled())
     }
 
     /// The sums of the parts in flight and claimed.
     pub(crate) fn counted(&self) -> Sums {
-        self.sums(|fate| fate == Fate::InFlight || fate.is_settled())
+        self.sums(|status| status == PartStatus::InFlight || status.is_settled())
     }
 
-    fn sums(&self, counts: impl Fn(Fate) -> bool) -> Sums {
-        self.sums_of(|part| counts(part.fate))
+    fn sums(&self, counts: impl Fn(PartStatus) -> bool) -> Sums {
+        self.sums_of(|part| counts(part.status))
     }
 
     fn sums_of(&self, counts: impl Fn(&Part) -> bool) -> Sums {
@@ -434,7 +434,7 @@ impl Payment {
     /// dispatched as well: together they count as one.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        let out = || self.parts.iter().filter(|part| part.fate != Fate::Withdrawn);
+        let out = || self.parts.iter().filter(|part| part.status != PartStatus::Withdrawn);
         let adopted = |part: &Part| part.batch == 0 && !part.details.earlier_try;
         let mut counted = u32::from(out().any(adopted));
         let mut last = 0;
@@ -449,12 +449,12 @@ impl Payment {
 
     /// What is not yet in flight nor settled, while parts may be dispatched; else nothing.
     #[must_use]
-    pub fn missing(&self) -> Msat {
+    pub fn remaining(&self) -> Msat {
         let counted = self.counted();
         // The invoice for which an offer's hand-over is out is not known: it may be paid whole.
         let handed = self.is_offer()
             && self.details.invoice.is_none()
-            && self.parts.iter().any(|part| part.fate.is_unresolved() || part.fate.is_settled());
+            && self.parts.iter().any(|part| part.status.is_unresolved() || part.status.is_settled());
         match self.amount() {
             // A part of unknown amount may pay all of it.
             Some(amount) if self.status.is_open() && counted.amount_complete && !handed => {
@@ -563,8 +563,8 @@ impl Payment {
     }
 }
 
-layout! { enum VerdictDue "a conclusion" { 0 No, 1 Yes, 2 PartFailed } }
-optional! { [] VerdictDue; }
+layout! { enum ConclusionDue "a conclusion" { 0 No, 1 Yes, 2 PartFailed } }
+optional! { [] ConclusionDue; }
 layout! { enum Terms "terms" { 0 Full(request), 1 Digests(digests), 2 None } }
 
 impl Payment {
@@ -609,10 +609,10 @@ impl Wire for Payment {
             18 () &detail.former,
             20 () &self.batches,
             22 () &self.unread,
-            24 () &detail.failed_notice,
+            24 () &detail.failed_notification,
             26 () &detail.failure_superseded,
-            28 () &detail.quiet,
-            30 () &self.verdict_due,
+            28 () &detail.idle,
+            30 () &self.conclusion_due,
             32 () &detail.observations,
             34 () &detail.reported,
             36 () &detail.remembered,
@@ -637,7 +637,7 @@ impl Wire for Payment {
                 parts: Parts::default(),
                 batches: 0,
                 unread: 0,
-                verdict_due: VerdictDue::No,
+                conclusion_due: ConclusionDue::No,
                 details: Details::default(),
             };
             let mut detail = Detail::default();
@@ -653,10 +653,10 @@ impl Wire for Payment {
                 18 () detail.former,
                 20 () payment.batches,
                 22 () payment.unread,
-                24 () detail.failed_notice,
+                24 () detail.failed_notification,
                 26 () detail.failure_superseded,
-                28 () detail.quiet,
-                30 () payment.verdict_due,
+                28 () detail.idle,
+                30 () payment.conclusion_due,
                 32 () detail.observations,
                 34 () detail.reported,
                 36 () detail.remembered,

@@ -6,15 +6,15 @@ use crate::{
     base::faults::Fault,
     base::ids::{PaymentHash, PaymentId, Preimage},
     base::wire::{UnknownFields, layout},
-    event::event::{AdoptedPart, Settlement, Word},
-    event::part::{Failure, Fate},
-    payment::at::{At, Misfit},
+    event::event::{AdoptedPart, Settlement, AdoptionSource},
+    event::part::{Failure, PartStatus},
+    payment::at::{At, Inconsistent},
     payment::part::Part,
 };
 
 /// A part beside the payment under which it was told.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Stray {
+pub struct ForeignPart {
     /// The seq of the event that made it known.
     pub created_seq: u64,
     /// The payment under which it was told.
@@ -33,17 +33,17 @@ pub struct Stray {
 }
 
 layout! {
-    record Stray "a foreign part" {
+    record ForeignPart "a foreign part" {
         created_seq, payment, payment_hash, part; 2 preimage, 4 disowned; .. unknown
     }
 }
 
-impl Stray {
+impl ForeignPart {
     pub(crate) fn adopted(
         at: At,
         payment: PaymentId,
         adopted: &AdoptedPart,
-        word: Word,
+        word: AdoptionSource,
         earlier_try: bool,
     ) -> Self {
         let mut part = Part::adopted(at, adopted, word);
@@ -62,20 +62,20 @@ impl Stray {
     /// Whether its payment must neither dispatch nor fail nor be forgotten: it is out, or it was paid
     /// and nobody has said whether that was this payment. Sending again before would pay twice.
     pub(crate) fn holds_payment(&self) -> bool {
-        self.blocks_hash() && !self.disowned && !faults::is(Fault::StraysHoldNothing)
+        self.blocks_hash() && !self.disowned && !faults::is(Fault::ForeignPartsBlockNothing)
     }
 
     /// Whether its hash must not be paid: it is out, or paid.
     pub(crate) const fn blocks_hash(&self) -> bool {
-        self.part.fate.is_unresolved() || self.part.fate.is_settled()
+        self.part.status.is_unresolved() || self.part.status.is_settled()
     }
 
     /// Whether it was claimed and awaits somebody's word.
     pub(crate) const fn awaits_word(&self) -> bool {
-        self.part.fate.is_settled() && !self.disowned
+        self.part.status.is_settled() && !self.disowned
     }
 
-    pub(crate) fn readopt(&mut self, at: At, adopted: &AdoptedPart, word: Word) {
+    pub(crate) fn readopt(&mut self, at: At, adopted: &AdoptedPart, word: AdoptionSource) {
         self.part.readopt(at, adopted, word);
     }
 
@@ -84,25 +84,25 @@ impl Stray {
         self.part.claim(settlement, false);
     }
 
-    pub(crate) fn finalize(&mut self) -> Result<(), Misfit> {
-        if self.part.fate != Fate::Claimed {
-            return Err(Misfit);
+    pub(crate) fn finalize(&mut self) -> Result<(), Inconsistent> {
+        if self.part.status != PartStatus::Claimed {
+            return Err(Inconsistent);
         }
-        self.part.fate = Fate::Finalized;
+        self.part.status = PartStatus::Finalized;
         Ok(())
     }
 
-    pub(crate) fn fail(&mut self, failure: &Failure) -> Result<(), Misfit> {
+    pub(crate) fn fail(&mut self, failure: &Failure) -> Result<(), Inconsistent> {
         self.part.fail(failure)
     }
 
-    pub(crate) fn withdraw(&mut self, at: At) -> Result<(), Misfit> {
+    pub(crate) fn withdraw(&mut self, at: At) -> Result<(), Inconsistent> {
         self.part.withdraw(at)
     }
 
-    pub(crate) fn disown(&mut self) -> Result<(), Misfit> {
+    pub(crate) fn disown(&mut self) -> Result<(), Inconsistent> {
         if !self.awaits_word() {
-            return Err(Misfit);
+            return Err(Inconsistent);
         }
         self.disowned = true;
         Ok(())

@@ -5,7 +5,7 @@ use crate::{
     base::amount::UnixMillis,
     base::faults::Fault,
     base::{faults, limits},
-    event::part::{Fate, PartKind},
+    event::part::{PartStatus, PartKind},
     event::request::RetryPolicy,
     event::status::{FailureReason, Status},
     payment::details::{Since, WaitsUntil},
@@ -100,7 +100,7 @@ impl Payment {
 
     /// How many parts count against the limit: a withdrawn one counts nowhere.
     pub(crate) fn counted_parts(&self) -> usize {
-        self.parts.iter().filter(|part| part.fate != Fate::Withdrawn).count()
+        self.parts.iter().filter(|part| part.status != PartStatus::Withdrawn).count()
     }
 
     pub(crate) fn has_room(&self) -> bool {
@@ -135,7 +135,7 @@ impl Payment {
     /// has failed, or it has no invoice.
     pub(crate) fn drops_invoice(&self) -> bool {
         let failed_under = |own| {
-            let mut failed = self.parts.iter().filter(|part| part.fate == Fate::Failed);
+            let mut failed = self.parts.iter().filter(|part| part.status == PartStatus::Failed);
             failed.any(|part| part.kind == PartKind::Delegated && self.part_hash(part) == own)
         };
         self.is_offer()
@@ -145,7 +145,7 @@ impl Payment {
 
     /// Whether a delegated part is unresolved.
     fn is_delegated(&self) -> bool {
-        let unresolved = self.parts.iter().filter(|part| part.fate.is_unresolved());
+        let unresolved = self.parts.iter().filter(|part| part.status.is_unresolved());
         unresolved.into_iter().any(|part| part.kind == PartKind::Delegated)
     }
 
@@ -157,7 +157,7 @@ impl Payment {
     /// Whether, time and other payments aside, another batch may be dispatched.
     pub(crate) fn admits_batch(&self) -> bool {
         self.status.is_open()
-            && self.missing().0 > 0
+            && self.remaining().0 > 0
             && !self.attempts_used_up()
             && !self.is_rejected()
             && self.has_room()

@@ -16,7 +16,7 @@ use crate::{
     payment::former,
     payment::former::{FormerPart, FormerTry},
     payment::payment::Payment,
-    payment::stray::Stray,
+    payment::foreign_part::ForeignPart,
 };
 
 /// How a remembered payment ended.
@@ -96,10 +96,10 @@ impl Tombstone {
 
     /// The tombstone of a payment that ended so, with the parts that were told under its id and had
     /// another hash.
-    pub(crate) fn of(payment: &Payment, outcome: Outcome, strays: &[Stray]) -> Self {
+    pub(crate) fn of(payment: &Payment, outcome: Outcome, foreign_parts: &[ForeignPart]) -> Self {
         let mut tries = payment.tries();
-        for stray in strays {
-            former::add(&mut tries, Some(stray.payment_hash), &stray.part);
+        for foreign_part in foreign_parts {
+            former::add(&mut tries, Some(foreign_part.payment_hash), &foreign_part.part);
         }
         Self {
             id: payment.id,

@@ -11,7 +11,7 @@ use crate::{
     event::status::StatusKind,
     payment::details::Rest,
     payment::payment::Payment,
-    payment::stray::Stray,
+    payment::foreign_part::ForeignPart,
     payment::tombstone::Tombstone,
     state::index::{DUE, Double, Gathered, Hashed, Keys, QUIET, overdue_at, swap},
     state::place::{PartPlace, Place},
@@ -19,7 +19,7 @@ use crate::{
     state::table::Packed,
 };
 
-/// Many payments at once, into a state without any payment, tombstone or stray.
+/// Many payments at once, into a state without any payment, tombstone or foreign part.
 impl State {
     /// Makes room for so many payments; what is gathered of them belongs to this state.
     pub(crate) fn expect_payments(&mut self, count: usize) -> Gathered {
@@ -52,7 +52,7 @@ impl State {
         let Self { index, payments, .. } = self;
         let other = |at: Place| match at {
             Place::Payment(handle) => Some(payments.get(handle)),
-            Place::Tombstone(_) | Place::Stray(_) | Place::HashPaid(_) => None,
+            Place::Tombstone(_) | Place::ForeignPart(_) | Place::HashPaid(_) => None,
         };
         for (hash, handle) in hashed.ids {
             let same = |at| other(at).is_some_and(|other| other.id == payments.get(handle).id);
@@ -131,9 +131,9 @@ impl State {
         touched: Option<usize>,
         change: impl FnOnce(&mut Payment) -> R,
     ) -> R {
-        let standing = touched.map(|index| {
+        let view = touched.map(|index| {
             let place = PartPlace::Payment(handle, index);
-            (place, self.standing_at(place))
+            (place, self.indexed_at(place))
         });
         let payment = self.payments.get_mut(handle);
         let (old, parts_before) = (Keys::of(payment), payment.parts.len());
@@ -153,7 +153,7 @@ impl State {
         for index in parts_before..parts_after {
             self.index_part(PartPlace::Payment(handle, index));
         }
-        if let Some((place, before)) = standing {
+        if let Some((place, before)) = view {
             self.restand(place, before);
         }
         result
@@ -167,7 +167,7 @@ impl State {
     ) -> R {
         let parts = self.payments.get(handle).parts.len();
         let places: Vec<_> = (0..parts).map(|index| PartPlace::Payment(handle, index)).collect();
-        let before: Vec<_> = places.iter().map(|place| self.standing_at(*place)).collect();
+        let before: Vec<_> = places.iter().map(|place| self.indexed_at(*place)).collect();
         let result = self.change_payment(handle, None, change);
         for (place, before) in places.into_iter().zip(before) {
             self.restand(place, before);
@@ -197,23 +197,23 @@ impl State {
         tombstone
     }
 
-    pub(crate) fn insert_stray(&mut self, stray: Stray) {
-        let (hash, payment) = (stray.payment_hash, stray.payment);
-        let handle = self.strays.insert(stray);
-        self.rehash(Place::Stray(handle), None, Some(hash));
-        self.index.strays_of.insert((payment, handle));
-        self.index_part(PartPlace::Stray(handle));
+    pub(crate) fn insert_foreign_part(&mut self, foreign_part: ForeignPart) {
+        let (hash, payment) = (foreign_part.payment_hash, foreign_part.payment);
+        let handle = self.foreign_parts.insert(foreign_part);
+        self.rehash(Place::ForeignPart(handle), None, Some(hash));
+        self.index.foreign_parts_of.insert((payment, handle));
+        self.index_part(PartPlace::ForeignPart(handle));
     }
 
-    pub(crate) fn remove_stray(&mut self, handle: Handle) -> Stray {
+    pub(crate) fn remove_foreign_part(&mut self, handle: Handle) -> ForeignPart {
         let (hash, payment) = {
-            let stray = self.strays.get(handle);
-            (stray.payment_hash, stray.payment)
+            let foreign_part = self.foreign_parts.get(handle);
+            (foreign_part.payment_hash, foreign_part.payment)
         };
-        self.unindex_part(PartPlace::Stray(handle));
-        self.index.strays_of.remove(&(payment, handle));
-        self.rehash(Place::Stray(handle), Some(hash), None);
-        self.strays.remove(handle)
+        self.unindex_part(PartPlace::ForeignPart(handle));
+        self.index.foreign_parts_of.remove(&(payment, handle));
+        self.rehash(Place::ForeignPart(handle), Some(hash), None);
+        self.foreign_parts.remove(handle)
     }
 
     pub(crate) fn insert_hash_paid(&mut self, paid: HashPaid) {
@@ -239,14 +239,14 @@ impl State {
         }
     }
 
-    pub(crate) fn change_stray<R>(
+    pub(crate) fn change_foreign_part<R>(
         &mut self,
         handle: Handle,
-        change: impl FnOnce(&mut Stray) -> R,
+        change: impl FnOnce(&mut ForeignPart) -> R,
     ) -> R {
-        let place = PartPlace::Stray(handle);
-        let before = self.standing_at(place);
-        let result = change(self.strays.get_mut(handle));
+        let place = PartPlace::ForeignPart(handle);
+        let before = self.indexed_at(place);
+        let result = change(self.foreign_parts.get_mut(handle));
         self.restand(place, before);
         result
     }
@@ -304,38 +304,38 @@ impl State {
     fn index_part(&mut self, place: PartPlace) {
         let hash = self.index.hash(self.part_at(place).id.as_bytes());
         self.index.by_part.insert(hash, place.owner());
-        self.index_standing(place, self.standing_at(place));
+        self.index_part(place, self.indexed_at(place));
     }
 
     fn unindex_part(&mut self, place: PartPlace) {
-        self.unindex_standing(place, self.standing_at(place));
+        self.unindex_part(place, self.indexed_at(place));
         let hash = self.index.hash(self.part_at(place).id.as_bytes());
         self.index.by_part.remove(hash, place.owner());
     }
 
-    fn standing_at(&self, place: PartPlace) -> PartStanding {
+    fn indexed_at(&self, place: PartPlace) -> IndexedPart {
         let part = self.part_at(place);
-        PartStanding { unresolved: part.fate.is_unresolved(), overdue_at: overdue_at(part) }
+        IndexedPart { unresolved: part.status.is_unresolved(), overdue_at: overdue_at(part) }
     }
 
     /// A part that stood otherwise before may have changed.
-    fn restand(&mut self, place: PartPlace, before: PartStanding) {
-        let now = self.standing_at(place);
+    fn restand(&mut self, place: PartPlace, before: IndexedPart) {
+        let now = self.indexed_at(place);
         if now != before {
-            self.unindex_standing(place, before);
-            self.index_standing(place, now);
+            self.unindex_part(place, before);
+            self.index_part(place, now);
         }
     }
 
-    fn index_standing(&mut self, place: PartPlace, standing: PartStanding) {
+    fn index_part(&mut self, place: PartPlace, view: IndexedPart) {
         let owner = place.owner().into();
-        self.index.unresolved_parts += usize::from(standing.unresolved);
-        self.index.overdue.extend(standing.overdue_at.map(|height| (height, owner)));
+        self.index.unresolved_parts += usize::from(view.unresolved);
+        self.index.overdue.extend(view.overdue_at.map(|height| (height, owner)));
     }
 
-    fn unindex_standing(&mut self, place: PartPlace, standing: PartStanding) {
-        self.index.unresolved_parts -= usize::from(standing.unresolved);
-        if let Some(height) = standing.overdue_at
+    fn unindex_part(&mut self, place: PartPlace, view: IndexedPart) {
+        self.index.unresolved_parts -= usize::from(view.unresolved);
+        if let Some(height) = view.overdue_at
             && !self.has_another_at(height, place)
         {
             self.index.overdue.remove(&(height, place.owner().into()));
@@ -357,7 +357,7 @@ fn other_hashes(payment: &Payment) -> Vec<PaymentHash> {
 
 /// What the indexes say of one part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct PartStanding {
+struct IndexedPart {
     unresolved: bool,
     overdue_at: Option<u32>,
 }
@@ -367,7 +367,7 @@ impl PartPlace {
     const fn owner(self) -> Place {
         match self {
             Self::Payment(handle, _) => Place::Payment(handle),
-            Self::Stray(handle) => Place::Stray(handle),
+            Self::ForeignPart(handle) => Place::ForeignPart(handle),
         }
     }
 }
@@ -411,8 +411,8 @@ impl State {
         set.take_while(move |(limit, ..)| tick > *limit).map(|(.., at)| self.payments.get(*at))
     }
 
-    /// Paid payments in the order in which they became quiet.
-    pub(crate) fn quiet(&self) -> impl Iterator<Item = &Payment> {
+    /// Paid payments in the order in which they became idle.
+    pub(crate) fn idle(&self) -> impl Iterator<Item = &Payment> {
         self.index.waiting.iter(QUIET).map(|handle| self.payments.get(handle))
     }
 
@@ -433,12 +433,12 @@ impl State {
         own.map(|(_, owner)| (*owner).into())
     }
 
-    /// The strays of a payment, oldest first.
-    pub(crate) fn strays_of(&self, payment: &PaymentId) -> impl Iterator<Item = (Handle, &Stray)> {
+    /// The foreign parts of a payment, oldest first.
+    pub(crate) fn foreign_parts_of(&self, payment: &PaymentId) -> impl Iterator<Item = (Handle, &ForeignPart)> {
         let first = (*payment, Handle(0));
         let payment = *payment;
-        let own = self.index.strays_of.range(first..).take_while(move |(id, _)| *id == payment);
-        own.map(|(_, handle)| (*handle, self.strays.get(*handle)))
+        let own = self.index.foreign_parts_of.range(first..).take_while(move |(id, _)| *id == payment);
+        own.map(|(_, handle)| (*handle, self.foreign_parts.get(*handle)))
     }
 
     /// Paid hashes that nobody has needed for long enough, longest first.
@@ -470,9 +470,9 @@ impl State {
         height: u32,
         owner: Packed,
     ) -> impl Iterator<Item = (u32, PartPlace)> {
-        let (payment, stray) = match owner.into() {
+        let (payment, foreign_part) = match owner.into() {
             Place::Payment(handle) => (Some(handle), None),
-            Place::Stray(handle) => (None, Some(PartPlace::Stray(handle))),
+            Place::ForeignPart(handle) => (None, Some(PartPlace::ForeignPart(handle))),
             Place::Tombstone(_) | Place::HashPaid(_) => (None, None),
         };
         let own = payment.into_iter().flat_map(move |handle| {
@@ -480,6 +480,6 @@ impl State {
             let there = parts.filter(move |(_, part)| overdue_at(part) == Some(height));
             there.map(move |(index, _)| PartPlace::Payment(handle, index))
         });
-        own.chain(stray).map(move |place| (height, place))
+        own.chain(foreign_part).map(move |place| (height, place))
     }
 }

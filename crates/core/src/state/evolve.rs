@@ -1,4 +1,4 @@
-//! Evolve: state + event -> state. Total: an event that does not fit leaves a misfit mark with its
+//! Evolve: state + event -> state. Total: an event that does not fit leaves a inconsistent mark with its
 //! seq, which opening and verifying refuse; it is never dropped in silence.
 
 use alloc::sync::Arc;
@@ -12,17 +12,17 @@ use crate::{
     base::slab::Handle,
     base::vocabulary::Vocabulary,
     base::wire::UnknownFields,
-    event::event::{AdoptedPart, Delivery, Event, Home, Settlement, Word},
+    event::event::{AdoptedPart, Delivery, Event, Attribution, Settlement, AdoptionSource},
     event::hash_paid::HashPaid,
     event::notification::{Anomaly, NotificationId, Unread, UnreadContent},
-    event::part::{Failure, Fate, PartTerms},
+    event::part::{Failure, PartStatus, PartTerms},
     event::request::Request,
     event::status::Status,
     log::entry::EntryHeader,
-    payment::at::{At, Misfit},
+    payment::at::{At, Inconsistent},
     payment::part::Part,
-    payment::payment::{Payment, VerdictDue},
-    payment::stray::Stray,
+    payment::payment::{Payment, ConclusionDue},
+    payment::foreign_part::ForeignPart,
     payment::tombstone::Tombstone,
     state::place::{PartPlace, Place},
     state::state::{Dropped, Ending, State},
@@ -37,7 +37,7 @@ pub struct Position {
     pub now: UnixMillis,
     /// The epoch of its writer.
     pub epoch: u64,
-    /// The first 8 bytes of the chain hash of its entry.
+    /// The first 8 bytes of the log hash of its entry.
     pub chain: [u8; 8],
 }
 
@@ -47,7 +47,7 @@ impl State {
     pub fn evolve(&mut self, position: &Position, event: &Event) {
         let at = self.at(position);
         if self.try_evolve(at, event).is_err() {
-            self.misfit = self.misfit.or(Some(position.seq));
+            self.inconsistent = self.inconsistent.or(Some(position.seq));
         }
     }
 
@@ -58,7 +58,7 @@ impl State {
         let opens = matches!(events.first(), Some(Event::Opened { .. }));
         let epoch = if opens { self.epoch.checked_add(1) } else { Some(self.epoch) };
         if epoch != Some(header.epoch) && !faults::is(Fault::OtherEpochFolds) {
-            self.misfit = self.misfit.or(Some(header.first_seq));
+            self.inconsistent = self.inconsistent.or(Some(header.first_seq));
         }
         for (seq, event) in (header.first_seq..).zip(events) {
             let position =
@@ -75,15 +75,15 @@ impl State {
             epoch: position.epoch,
             tick: self.tick,
             chain: position.chain,
-            withheld: self.withholds_verdicts(),
+            withheld: self.withholds_conclusions(),
             reference: self.tick_reference.unwrap_or(self.first_reading),
-            held: false,
+            blocked: false,
             vocabulary: self.vocabulary,
         }
     }
 
     /// Folds an event of the log itself, which is of no payment.
-    fn try_evolve_log(&mut self, at: At, event: &Event) -> Result<(), Misfit> {
+    fn try_evolve_log(&mut self, at: At, event: &Event) -> Result<(), Inconsistent> {
         match event {
             Event::Opened { epoch, restored, format, .. } => {
                 self.vocabulary = Vocabulary(*format);
@@ -102,11 +102,11 @@ impl State {
                 self.height = Some(*height);
                 Ok(())
             }
-            _ => Err(Misfit),
+            _ => Err(Inconsistent),
         }
     }
 
-    fn try_evolve(&mut self, at: At, event: &Event) -> Result<(), Misfit> {
+    fn try_evolve(&mut self, at: At, event: &Event) -> Result<(), Inconsistent> {
         match event {
             Event::Opened { .. }
             | Event::Recovered
@@ -126,8 +126,8 @@ impl State {
             }
             Event::PaymentRecalled { id } => self.on_recalled(at, id),
             Event::PartsDispatched { id, parts, .. } => self.on_dispatched(at, id, parts, event),
-            Event::PartAdopted { id, part, home: Home::Stray, word, earlier_try } => {
-                self.on_stray(at, id, part, (*word, *earlier_try))
+            Event::PartAdopted { id, part, attribution: Attribution::ForeignPart, word, earlier_try } => {
+                self.on_foreign_part(at, id, part, (*word, *earlier_try))
             }
             Event::PartAdopted { id, part, .. } => {
                 self.change(at, id, self.part_place(&part.part), event).map(drop)
@@ -136,8 +136,8 @@ impl State {
             Event::PartMoved { id, part } => self.on_moved(at, id, part),
             Event::PartDisowned { part, .. } => self.on_disowned(at, part),
             Event::PartWithdrawn { id, part } => match self.part_place(part) {
-                Some(PartPlace::Stray(stray)) => {
-                    self.change_stray_at(at, stray, |stray| stray.withdraw(at))
+                Some(PartPlace::ForeignPart(foreign_part)) => {
+                    self.change_foreign_part_at(at, foreign_part, |foreign_part| foreign_part.withdraw(at))
                 }
                 own => self.change(at, id, own, event).map(drop),
             },
@@ -184,13 +184,13 @@ impl State {
             | Event::HashPaid { payer: Some(id), .. }
             | Event::PartObserved { id, .. } => self.change(at, id, None, event).map(drop),
             Event::PaymentForgotten { id, remembered } => self.on_forgotten(id, *remembered),
-            Event::HashHeld { payment_hash } => {
-                fits(self.held.insert(*payment_hash))?;
+            Event::HashBlocked { payment_hash } => {
+                fits(self.blocked.insert(*payment_hash))?;
                 self.review_holders(at, payment_hash);
                 Ok(())
             }
-            Event::HashReleased { payment_hash } => {
-                fits(self.held.remove(payment_hash))?;
+            Event::HashUnblocked { payment_hash } => {
+                fits(self.blocked.remove(payment_hash))?;
                 self.review_holders(at, payment_hash);
                 Ok(())
             }
@@ -214,21 +214,21 @@ impl State {
         id: &PaymentId,
         touched: Option<PartPlace>,
         event: &Event,
-    ) -> Result<Handle, Misfit> {
+    ) -> Result<Handle, Inconsistent> {
         let (handle, part) = match touched {
-            None => (self.live(id).ok_or(Misfit)?.0, None),
+            None => (self.live(id).ok_or(Inconsistent)?.0, None),
             Some(PartPlace::Payment(owner, index)) => {
                 fits(self.payments.get(owner).id == *id)?;
                 (owner, Some(index))
             }
-            Some(PartPlace::Stray(_)) => return Err(Misfit),
+            Some(PartPlace::ForeignPart(_)) => return Err(Inconsistent),
         };
         let own = self.at_payment(at, handle);
         let superseded = self.payments.get(handle).details.failure_superseded;
         self.change_payment(handle, part, |payment| payment.evolve(own, event))?;
         let now = self.at_payment(at, handle);
-        if now.held != own.held {
-            // With its last part under a hash that is held it holds that hash no more.
+        if now.blocked != own.blocked {
+            // With its last part under a hash that is blocked it holds that hash no more.
             self.change_payment(handle, None, |payment| payment.review(now));
         }
         if !superseded && self.payments.get(handle).details.failure_superseded {
@@ -239,7 +239,7 @@ impl State {
 
     /// The same place, for one payment: whether something beside its parts holds it.
     fn at_payment(&self, at: At, handle: Handle) -> At {
-        At { held: self.is_held(self.payments.get(handle), Ending::Nothing), ..at }
+        At { blocked: self.is_blocked(self.payments.get(handle), Ending::Nothing), ..at }
     }
 
     /// Something that holds this payment, beside its parts, began or ended.
@@ -247,7 +247,7 @@ impl State {
         let at = self.at_payment(at, handle);
         let superseded = self.payments.get(handle).details.failure_superseded;
         self.change_payment(handle, None, |payment| {
-            payment.mark_verdict(at, VerdictDue::Yes);
+            payment.mark_conclusion(at, ConclusionDue::Yes);
             payment.review(at);
         });
         let payment = self.payments.get(handle);
@@ -264,21 +264,21 @@ impl State {
         }
     }
 
-    /// Changes a stray, and tells those whom it holds.
-    fn change_stray_at(
+    /// Changes a foreign part, and tells those whom it holds.
+    fn change_foreign_part_at(
         &mut self,
         at: At,
         handle: Handle,
-        change: impl FnOnce(&mut Stray) -> Result<(), Misfit>,
-    ) -> Result<(), Misfit> {
-        self.change_stray(handle, change)?;
-        let stray = self.strays.get(handle);
-        let (payment, payment_hash) = (stray.payment, stray.payment_hash);
-        self.review_held_by_stray(at, &payment, &payment_hash);
+        change: impl FnOnce(&mut ForeignPart) -> Result<(), Inconsistent>,
+    ) -> Result<(), Inconsistent> {
+        self.change_foreign_part(handle, change)?;
+        let foreign_part = self.foreign_parts.get(handle);
+        let (payment, payment_hash) = (foreign_part.payment, foreign_part.payment_hash);
+        self.review_blocked_by_foreign_part(at, &payment, &payment_hash);
         Ok(())
     }
 
-    fn review_held_by_stray(&mut self, at: At, payment: &PaymentId, payment_hash: &PaymentHash) {
+    fn review_blocked_by_foreign_part(&mut self, at: At, payment: &PaymentId, payment_hash: &PaymentHash) {
         let named = self.live(payment).map(|(handle, _)| handle);
         let holders = self.holders(payment_hash).into_iter();
         for handle in named.into_iter().chain(holders.filter(|holder| Some(*holder) != named)) {
@@ -286,15 +286,15 @@ impl State {
         }
     }
 
-    fn absent(&self, id: &PaymentId) -> Result<(), Misfit> {
+    fn absent(&self, id: &PaymentId) -> Result<(), Inconsistent> {
         fits(self.place(id).is_none())
     }
 
-    fn post(&mut self, at: At, content: UnreadContent) -> Result<(), Misfit> {
+    fn post(&mut self, at: At, content: UnreadContent) -> Result<(), Inconsistent> {
         fits(self.outbox.push(at.seq, Unread { chain: at.chain, content }))
     }
 
-    fn on_opened(&mut self, at: At, epoch: u64, restored: bool) -> Result<(), Misfit> {
+    fn on_opened(&mut self, at: At, epoch: u64, restored: bool) -> Result<(), Inconsistent> {
         fits(self.epoch.checked_add(1) == Some(epoch))?;
         self.epoch = epoch;
         // One that died before it finished its recovery leaves it to the next.
@@ -308,28 +308,28 @@ impl State {
         Ok(())
     }
 
-    fn on_recovered(&mut self) -> Result<(), Misfit> {
+    fn on_recovered(&mut self) -> Result<(), Inconsistent> {
         fits(self.recovering)?;
         self.recovering = false;
-        self.clear_verdicts();
+        self.clear_conclusions();
         Ok(())
     }
 
     /// What the log lacks may have happened to any part that an earlier writer dispatched: *never
     /// sent* is not known of it any more. Only those of this opening are taken back.
-    fn on_gap_found(&mut self, at: At) -> Result<(), Misfit> {
+    fn on_gap_found(&mut self, at: At) -> Result<(), Inconsistent> {
         fits(!self.gap)?;
         self.gap = true;
         let (at, since) = (At { withheld: true, ..at }, self.recovery_since);
         let doubtful =
-            |part: &Part| part.fate == Fate::Withdrawn && part.details.withdrawn_in >= since;
+            |part: &Part| part.status == PartStatus::Withdrawn && part.details.withdrawn_in >= since;
         let places = self
             .payments
             .handles()
             .filter(|handle| self.payments.get(*handle).parts.iter().any(doubtful));
-        let strays = self.strays.handles();
-        let strays = strays.filter(|handle| doubtful(&self.strays.get(*handle).part));
-        let strays: alloc::vec::Vec<_> = strays.collect();
+        let foreign_parts = self.foreign_parts.handles();
+        let foreign_parts = foreign_parts.filter(|handle| doubtful(&self.foreign_parts.get(*handle).part));
+        let foreign_parts: alloc::vec::Vec<_> = foreign_parts.collect();
         for handle in places.collect::<alloc::vec::Vec<_>>() {
             let at = self.at_payment(at, handle);
             let id = self.payments.get(handle).id;
@@ -339,9 +339,9 @@ impl State {
                 self.supersede_failure(&id);
             }
         }
-        for handle in strays {
-            self.change_stray_at(at, handle, |stray| {
-                stray.part.take_back_never_sent(since);
+        for handle in foreign_parts {
+            self.change_foreign_part_at(at, handle, |foreign_part| {
+                foreign_part.part.take_back_never_sent(since);
                 Ok(())
             })?;
         }
@@ -354,33 +354,33 @@ impl State {
         at: At,
         dropped: Dropped,
         replaces: Option<u64>,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), Inconsistent> {
         let known = self.dropped.iter().any(|known| Some(known.base.seq) == replaces);
         let rises = dropped.base.seq < at.seq && replaces.is_none_or(|seq| seq <= dropped.base.seq);
         if !rises || replaces.is_some() != known {
-            return Err(Misfit);
+            return Err(Inconsistent);
         }
         self.dropped.items_mut().retain(|known| Some(known.base.seq) == replaces);
         self.dropped.push(dropped);
         Ok(())
     }
 
-    fn on_gap_closed(&mut self) -> Result<(), Misfit> {
+    fn on_gap_closed(&mut self) -> Result<(), Inconsistent> {
         fits(self.gap)?;
         self.gap = false;
-        self.clear_verdicts();
+        self.clear_conclusions();
         Ok(())
     }
 
-    /// Once verdicts are no longer withheld, those that were due have been drawn.
-    fn clear_verdicts(&mut self) {
-        if self.withholds_verdicts() {
+    /// Once conclusions are no longer withheld, those that were due have been drawn.
+    fn clear_conclusions(&mut self) {
+        if self.withholds_conclusions() {
             return;
         }
         let drawn: alloc::vec::Vec<_> =
             self.undecided().filter_map(|payment| self.live(&payment.id)).map(|at| at.0).collect();
         for handle in drawn {
-            self.change_payment(handle, None, |payment| payment.verdict_due = VerdictDue::No);
+            self.change_payment(handle, None, |payment| payment.conclusion_due = ConclusionDue::No);
         }
     }
 
@@ -389,7 +389,7 @@ impl State {
         (tick, reference): (u64, UnixMillis),
         unfinished: bool,
         doubted: Option<UnixMillis>,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), Inconsistent> {
         fits(tick == self.tick || Some(tick) == self.tick.checked_add(1))?;
         self.tick = tick;
         self.tick_reference = Some(reference);
@@ -398,7 +398,7 @@ impl State {
         Ok(())
     }
 
-    fn on_accepted(&mut self, at: At, id: &PaymentId, request: &Request) -> Result<(), Misfit> {
+    fn on_accepted(&mut self, at: At, id: &PaymentId, request: &Request) -> Result<(), Inconsistent> {
         let mut payment = Payment::accepted(at, *id, request.clone());
         match self.place(id) {
             None => {
@@ -406,7 +406,7 @@ impl State {
             }
             Some(Place::Payment(handle)) => {
                 let old = self.payments.get(handle);
-                let over = old.is_resolved() && !self.is_held(old, Ending::Nothing);
+                let over = old.is_resolved() && !self.is_blocked(old, Ending::Nothing);
                 fits(matches!(old.status, Status::Failed { .. }) && over)?;
                 payment.follows(old);
                 self.supersede_failure(id);
@@ -414,17 +414,17 @@ impl State {
             }
             Some(Place::Tombstone(handle)) => {
                 let old = self.tombstones.get(handle);
-                fits(!old.is_paid() && !self.is_hash_held(old.payment_hash.as_ref()))?;
+                fits(!old.is_paid() && !self.is_hash_blocked(old.payment_hash.as_ref()))?;
                 payment.details.kept().former = self.remove_tombstone(handle).tries;
                 self.insert_payment(payment);
             }
-            Some(Place::Stray(_) | Place::HashPaid(_)) => return Err(Misfit),
+            Some(Place::ForeignPart(_) | Place::HashPaid(_)) => return Err(Inconsistent),
         }
         Ok(())
     }
 
-    fn on_recalled(&mut self, at: At, id: &PaymentId) -> Result<(), Misfit> {
-        let Some(Place::Tombstone(handle)) = self.place(id) else { return Err(Misfit) };
+    fn on_recalled(&mut self, at: At, id: &PaymentId) -> Result<(), Inconsistent> {
+        let Some(Place::Tombstone(handle)) = self.place(id) else { return Err(Inconsistent) };
         let tombstone = self.remove_tombstone(handle);
         let handle = self.insert_payment(Payment::recalled(at, &tombstone));
         self.review(at, handle);
@@ -437,38 +437,38 @@ impl State {
         id: &PaymentId,
         parts: &[PartTerms],
         event: &Event,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), Inconsistent> {
         let known = |part: &PartTerms| self.part_place(&part.id).is_some();
         fits(!parts.iter().any(known) && !has_doubles(parts.iter().map(|part| part.id)))?;
         self.change(at, id, None, event).map(drop)
     }
 
-    fn on_stray(
+    fn on_foreign_part(
         &mut self,
         at: At,
         id: &PaymentId,
         part: &AdoptedPart,
-        (word, earlier_try): (Word, bool),
-    ) -> Result<(), Misfit> {
+        (word, earlier_try): (AdoptionSource, bool),
+    ) -> Result<(), Inconsistent> {
         match self.part_place(&part.part) {
             None => {
-                self.insert_stray(Stray::adopted(at, *id, part, word, earlier_try));
-                self.review_held_by_stray(at, id, &part.payment_hash);
+                self.insert_foreign_part(ForeignPart::adopted(at, *id, part, word, earlier_try));
+                self.review_blocked_by_foreign_part(at, id, &part.payment_hash);
                 Ok(())
             }
-            Some(PartPlace::Stray(handle)) => self.change_stray_at(at, handle, |stray| {
-                stray.readopt(at, part, word);
+            Some(PartPlace::ForeignPart(handle)) => self.change_foreign_part_at(at, handle, |foreign_part| {
+                foreign_part.readopt(at, part, word);
                 Ok(())
             }),
-            Some(PartPlace::Payment(..)) => Err(Misfit),
+            Some(PartPlace::Payment(..)) => Err(Inconsistent),
         }
     }
 
-    fn on_listed(&mut self, at: At, parts: &[PartId]) -> Result<(), Misfit> {
+    fn on_listed(&mut self, at: At, parts: &[PartId]) -> Result<(), Inconsistent> {
         for part in parts {
-            match self.part_place(part).ok_or(Misfit)? {
-                PartPlace::Stray(handle) => self.change_stray_at(at, handle, |stray| {
-                    stray.part.list(at);
+            match self.part_place(part).ok_or(Inconsistent)? {
+                PartPlace::ForeignPart(handle) => self.change_foreign_part_at(at, handle, |foreign_part| {
+                    foreign_part.part.list(at);
                     Ok(())
                 })?,
                 PartPlace::Payment(handle, index) => {
@@ -486,21 +486,21 @@ impl State {
         Ok(())
     }
 
-    fn on_moved(&mut self, at: At, id: &PaymentId, part: &PartId) -> Result<(), Misfit> {
-        let Some(PartPlace::Stray(handle)) = self.part_place(part) else { return Err(Misfit) };
-        let (owner, _) = self.live(id).ok_or(Misfit)?;
-        let stray = self.remove_stray(handle);
+    fn on_moved(&mut self, at: At, id: &PaymentId, part: &PartId) -> Result<(), Inconsistent> {
+        let Some(PartPlace::ForeignPart(handle)) = self.part_place(part) else { return Err(Inconsistent) };
+        let (owner, _) = self.live(id).ok_or(Inconsistent)?;
+        let foreign_part = self.remove_foreign_part(handle);
         let own = self.at_payment(at, owner);
-        self.change_payment(owner, None, |payment| payment.take_stray(own, &stray));
-        self.review_held_by_stray(at, &stray.payment, &stray.payment_hash);
+        self.change_payment(owner, None, |payment| payment.take_foreign_part(own, &foreign_part));
+        self.review_blocked_by_foreign_part(at, &foreign_part.payment, &foreign_part.payment_hash);
         Ok(())
     }
 
-    fn on_disowned(&mut self, at: At, part: &PartId) -> Result<(), Misfit> {
-        let Some(PartPlace::Stray(handle)) = self.part_place(part) else { return Err(Misfit) };
-        self.change_stray_at(at, handle, Stray::disown)?;
-        let stray = self.strays.get(handle);
-        let (payment_hash, preimage) = (stray.payment_hash, stray.preimage);
+    fn on_disowned(&mut self, at: At, part: &PartId) -> Result<(), Inconsistent> {
+        let Some(PartPlace::ForeignPart(handle)) = self.part_place(part) else { return Err(Inconsistent) };
+        self.change_foreign_part_at(at, handle, ForeignPart::disown)?;
+        let foreign_part = self.foreign_parts.get(handle);
+        let (payment_hash, preimage) = (foreign_part.payment_hash, foreign_part.preimage);
         self.on_hash_paid(at, &payment_hash, preimage);
         Ok(())
     }
@@ -509,7 +509,7 @@ impl State {
     /// proof is filled in.
     fn on_hash_paid(&mut self, at: At, payment_hash: &PaymentHash, preimage: Option<Preimage>) {
         // It is needed until its anomaly has been read for long enough.
-        let told = self.index.notices.contains_key(&(0, *payment_hash));
+        let told = self.index.anomalies_unread.contains_key(&(0, *payment_hash));
         let idle_since = (!told).then_some(at.tick);
         if let Some(handle) = self.hash_paid(payment_hash) {
             self.change_hash_paid(handle, |paid| {
@@ -528,15 +528,15 @@ impl State {
         });
     }
 
-    fn on_hash_forgotten(&mut self, payment_hash: &PaymentHash) -> Result<(), Misfit> {
-        let handle = self.hash_paid(payment_hash).ok_or(Misfit)?;
+    fn on_hash_forgotten(&mut self, payment_hash: &PaymentHash) -> Result<(), Inconsistent> {
+        let handle = self.hash_paid(payment_hash).ok_or(Inconsistent)?;
         self.remove_hash_paid(handle);
         let disowned = self.places_of(payment_hash).filter_map(|place| match place {
-            Place::Stray(handle) if self.strays.get(handle).disowned => Some(handle),
+            Place::ForeignPart(handle) if self.foreign_parts.get(handle).disowned => Some(handle),
             _ => None,
         });
         for handle in disowned.collect::<alloc::vec::Vec<_>>() {
-            self.remove_stray(handle);
+            self.remove_foreign_part(handle);
         }
         Ok(())
     }
@@ -548,15 +548,15 @@ impl State {
         part: &PartId,
         (preimage, settlement): (Option<Preimage>, Option<Settlement>),
         event: &Event,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), Inconsistent> {
         let handle = match self.part_place(part) {
-            Some(PartPlace::Stray(handle)) => handle,
+            Some(PartPlace::ForeignPart(handle)) => handle,
             own => return self.change(at, id, own, event).map(drop),
         };
-        let own = self.strays.get(handle).payment_hash;
+        let own = self.foreign_parts.get(handle).payment_hash;
         fits(preimage.is_none_or(|preimage| preimage.payment_hash() == own))?;
-        self.change_stray_at(at, handle, |stray| {
-            stray.claim(preimage, settlement);
+        self.change_foreign_part_at(at, handle, |foreign_part| {
+            foreign_part.claim(preimage, settlement);
             Ok(())
         })
     }
@@ -568,10 +568,10 @@ impl State {
         part: &PartId,
         notify: bool,
         event: &Event,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), Inconsistent> {
         match self.part_place(part) {
-            Some(PartPlace::Stray(handle)) => {
-                return self.change_stray_at(at, handle, Stray::finalize);
+            Some(PartPlace::ForeignPart(handle)) => {
+                return self.change_foreign_part_at(at, handle, ForeignPart::finalize);
             }
             own => self.change(at, id, own, event)?,
         };
@@ -588,10 +588,10 @@ impl State {
         part: &PartId,
         (failure, notify): (&Failure, bool),
         event: &Event,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), Inconsistent> {
         match self.part_place(part) {
-            Some(PartPlace::Stray(handle)) => {
-                return self.change_stray_at(at, handle, |stray| stray.fail(failure));
+            Some(PartPlace::ForeignPart(handle)) => {
+                return self.change_foreign_part_at(at, handle, |foreign_part| foreign_part.fail(failure));
             }
             own => self.change(at, id, own, event)?,
         };
@@ -613,20 +613,20 @@ impl State {
         }
     }
 
-    fn on_forgotten(&mut self, id: &PaymentId, remembered: bool) -> Result<(), Misfit> {
-        let (handle, payment) = self.live(id).ok_or(Misfit)?;
-        let over = payment.is_resolved() && !self.is_held(payment, Ending::Nothing);
+    fn on_forgotten(&mut self, id: &PaymentId, remembered: bool) -> Result<(), Inconsistent> {
+        let (handle, payment) = self.live(id).ok_or(Inconsistent)?;
+        let over = payment.is_resolved() && !self.is_blocked(payment, Ending::Nothing);
         fits(over && payment.unread == 0)?;
-        let outcome = Tombstone::outcome(payment).ok_or(Misfit)?;
+        let outcome = Tombstone::outcome(payment).ok_or(Inconsistent)?;
         // What was told under its id and failed goes with it.
-        let gone = self.strays_of(id).filter(|(_, stray)| !stray.blocks_hash());
+        let gone = self.foreign_parts_of(id).filter(|(_, foreign_part)| !foreign_part.blocks_hash());
         let gone: alloc::vec::Vec<_> = gone.map(|(handle, _)| handle).collect();
-        let mut strays: alloc::vec::Vec<_> =
-            gone.into_iter().map(|handle| self.remove_stray(handle)).collect();
-        strays.sort_by_key(|stray| stray.created_seq);
+        let mut foreign_parts: alloc::vec::Vec<_> =
+            gone.into_iter().map(|handle| self.remove_foreign_part(handle)).collect();
+        foreign_parts.sort_by_key(|foreign_part| foreign_part.created_seq);
         let payment = self.remove_payment(handle);
         if remembered {
-            self.insert_tombstone(Tombstone::of(&payment, outcome, &strays));
+            self.insert_tombstone(Tombstone::of(&payment, outcome, &foreign_parts));
         }
         Ok(())
     }
@@ -637,14 +637,14 @@ impl State {
         anomaly: &Anomaly,
         delivery: Delivery,
         event: &Event,
-    ) -> Result<(), Misfit> {
+    ) -> Result<(), Inconsistent> {
         match delivery {
             Delivery::Notify => {
                 match anomaly.repeats_by() {
                     None => drop(self.change(at, anomaly.payment(), None, event)?),
                     Some(key) => {
                         self.anomalies_unread += 1;
-                        fits(self.index.notices.insert(key, at.seq).is_none())?;
+                        fits(self.index.anomalies_unread.insert(key, at.seq).is_none())?;
                         self.needs_hash(&key);
                     }
                 }
@@ -655,7 +655,7 @@ impl State {
                 Some(Unread { content: UnreadContent::Anomaly { repeats, .. }, .. }) => {
                     *repeats = repeats.saturating_add(1);
                 }
-                _ => return Err(Misfit),
+                _ => return Err(Inconsistent),
             },
             Delivery::Folded => self.anomalies_folded += 1,
         }
@@ -669,13 +669,13 @@ impl State {
         }
     }
 
-    fn on_acknowledged(&mut self, at: At, seq: u64) -> Result<(), Misfit> {
-        let unread = self.outbox.remove(seq).ok_or(Misfit)?;
+    fn on_acknowledged(&mut self, at: At, seq: u64) -> Result<(), Inconsistent> {
+        let unread = self.outbox.remove(seq).ok_or(Inconsistent)?;
         match &unread.content {
             UnreadContent::Anomaly { anomaly, .. } if !anomaly.is_of_payment() => {
-                self.anomalies_unread = self.anomalies_unread.checked_sub(1).ok_or(Misfit)?;
-                let key = anomaly.repeats_by().ok_or(Misfit)?;
-                self.index.notices.remove(&key);
+                self.anomalies_unread = self.anomalies_unread.checked_sub(1).ok_or(Inconsistent)?;
+                let key = anomaly.repeats_by().ok_or(Inconsistent)?;
+                self.index.anomalies_unread.remove(&key);
                 if let Some(handle) = self.hash_paid(&key.1) {
                     self.change_hash_paid(handle, |paid| {
                         paid.idle_since = Some(at.tick);
@@ -684,8 +684,8 @@ impl State {
                 Ok(())
             }
             content => {
-                let id = content.owner().ok_or(Misfit)?;
-                let (handle, _) = self.live(id).ok_or(Misfit)?;
+                let id = content.owner().ok_or(Inconsistent)?;
+                let (handle, _) = self.live(id).ok_or(Inconsistent)?;
                 let at = self.at_payment(at, handle);
                 self.change_payment(handle, None, |payment| payment.on_acknowledged(at))
             }
@@ -693,8 +693,8 @@ impl State {
     }
 }
 
-fn fits(does: bool) -> Result<(), Misfit> {
-    if does { Ok(()) } else { Err(Misfit) }
+fn fits(does: bool) -> Result<(), Inconsistent> {
+    if does { Ok(()) } else { Err(Inconsistent) }
 }
 
 pub(crate) fn has_doubles<T: Ord>(items: impl ExactSizeIterator<Item = T>) -> bool {

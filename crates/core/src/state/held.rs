@@ -9,12 +9,12 @@ use crate::{
 
 /// Hashes in their own order; they lie in a slab, so that an image costs no more than a slab's.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Held {
+pub(crate) struct Blocked {
     hashes: Slab<PaymentHash>,
     order: BTreeMap<PaymentHash, Handle>,
 }
 
-impl Held {
+impl Blocked {
     /// Adds a hash; `false` if it is there already.
     pub(crate) fn insert(&mut self, payment_hash: PaymentHash) -> bool {
         let new = !self.contains(&payment_hash);

@@ -14,7 +14,7 @@ use crate::{
     event::hash_paid::HashPaid,
     event::notification::Unread,
     payment::payment::Payment,
-    payment::stray::Stray,
+    payment::foreign_part::ForeignPart,
     payment::tombstone::Tombstone,
     state::state::{Dropped, State},
 };
@@ -29,9 +29,9 @@ pub struct Image {
     prelude: Prelude,
     payments: Contents<Payment>,
     tombstones: Contents<Tombstone>,
-    strays: Contents<Stray>,
+    foreign_parts: Contents<ForeignPart>,
     hashes_paid: Contents<HashPaid>,
-    held: Contents<PaymentHash>,
+    blocked: Contents<PaymentHash>,
     outbox: Contents<(u64, Unread)>,
 }
 
@@ -87,9 +87,9 @@ impl State {
             prelude: self.prelude(),
             payments: self.payments.image(),
             tombstones: self.tombstones.image(),
-            strays: self.strays.image(),
+            foreign_parts: self.foreign_parts.image(),
             hashes_paid: self.hashes_paid.image(),
-            held: self.held.image(),
+            blocked: self.blocked.image(),
             outbox: self.outbox.image(),
         }
     }
@@ -144,9 +144,9 @@ impl Image {
         self.prelude.put(&mut sink);
         put_sorted(&self.payments, |payment| payment.created_seq, &mut sink);
         put_sorted(&self.tombstones, |tombstone| tombstone.id, &mut sink);
-        put_sorted(&self.strays, |stray| stray.created_seq, &mut sink);
+        put_sorted(&self.foreign_parts, |foreign_part| foreign_part.created_seq, &mut sink);
         put_sorted(&self.hashes_paid, |paid| paid.payment_hash, &mut sink);
-        put_sorted(&self.held, |payment_hash| *payment_hash, &mut sink);
+        put_sorted(&self.blocked, |payment_hash| *payment_hash, &mut sink);
         put_sorted(&self.outbox, |(seq, _)| *seq, &mut sink);
         sink.with_version().expect("a state holds nothing that is too long")
     }

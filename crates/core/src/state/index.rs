@@ -20,7 +20,7 @@ use crate::{
     payment::details::Rest,
     payment::former::FormerTry,
     payment::part::Part,
-    payment::payment::{Payment, VerdictDue},
+    payment::payment::{Payment, ConclusionDue},
     state::place::Place,
     state::table::{Packed, Table},
 };
@@ -35,15 +35,15 @@ pub(crate) struct Index {
     pub(crate) by_part: Table,
     /// Parts of earlier tries and of remembered payments, and whose they are.
     pub(crate) former: BTreeSet<(ShortDigest, Packed)>,
-    /// The strays of each payment.
-    pub(crate) strays_of: BTreeSet<(PaymentId, Handle)>,
+    /// The foreign parts of each payment.
+    pub(crate) foreign_parts_of: BTreeSet<(PaymentId, Handle)>,
     /// The unread anomalies without a payment, by what makes a repeat.
-    pub(crate) notices: BTreeMap<(u8, PaymentHash), u64>,
+    pub(crate) anomalies_unread: BTreeMap<(u8, PaymentHash), u64>,
     /// Paid hashes that nobody needs, by the tick since which that is so.
     pub(crate) idle_hashes: BTreeSet<(u64, Handle)>,
     /// In the order in which they came to it.
     pub(crate) by_status: Lists<5>,
-    /// Those that a batch may be dispatched for, and those that are quiet in the order in which
+    /// Those that a batch may be dispatched for, and those that are idle in the order in which
     /// they became so: no payment is both.
     pub(crate) waiting: Lists<2>,
     /// Those for which a batch may be dispatched once they have rested, by the clock and by ticks.
@@ -87,7 +87,7 @@ pub(crate) struct Keys {
     pub(crate) lapses_at: Option<UnixMillis>,
     pub(crate) lapses_above_tick: Option<u64>,
     pub(crate) waits_by_tick: bool,
-    pub(crate) quiet: Option<u64>,
+    pub(crate) idle: Option<u64>,
     pub(crate) undecided: bool,
 }
 
@@ -102,13 +102,13 @@ impl Keys {
             lapses_at: payment.lapses_at(),
             lapses_above_tick: payment.lapses_above_tick(),
             waits_by_tick: payment.waits_by_ticks(),
-            quiet: payment.quiet().map(|quiet| quiet.seq),
-            undecided: payment.verdict_due != VerdictDue::No,
+            idle: payment.idle().map(|idle| idle.seq),
+            undecided: payment.conclusion_due != ConclusionDue::No,
         }
     }
 
     pub(crate) const fn waiting(&self) -> Option<(usize, u64)> {
-        match self.quiet {
+        match self.idle {
             Some(seq) => Some((QUIET, seq)),
             None if self.due && self.rests_until.is_none() => Some((DUE, 0)),
             None => None,
@@ -124,8 +124,8 @@ impl Index {
             by_hash: Table::default(),
             by_part: Table::default(),
             former: BTreeSet::new(),
-            strays_of: BTreeSet::new(),
-            notices: BTreeMap::new(),
+            foreign_parts_of: BTreeSet::new(),
+            anomalies_unread: BTreeMap::new(),
             idle_hashes: BTreeSet::new(),
             by_status: Lists::default(),
             waiting: Lists::default(),
@@ -282,7 +282,7 @@ impl Gathered {
         self.former.extend(former.map(|digest| (digest, owner)));
         for part in payment.parts.iter() {
             self.hashed.parts.push((self.seed.hash(part.id.as_bytes()), handle));
-            self.unresolved_parts += usize::from(part.fate.is_unresolved());
+            self.unresolved_parts += usize::from(part.status.is_unresolved());
             self.overdue.extend(overdue_at(part).map(|height| (height, owner)));
         }
     }
@@ -301,7 +301,7 @@ impl Gathered {
 
 pub(crate) const fn overdue_at(part: &Part) -> Option<u32> {
     match part.kind {
-        PartKind::Htlc { cltv_expiry, .. } if part.fate.is_unresolved() => cltv_expiry,
+        PartKind::Htlc { cltv_expiry, .. } if part.status.is_unresolved() => cltv_expiry,
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 pub(crate) mod change;
 pub(crate) mod evolve;
 pub(crate) mod forbidden;
-pub(crate) mod held;
+pub(crate) mod blocked;
 pub(crate) mod image;
 pub(crate) mod index;
 pub(crate) mod outbox;

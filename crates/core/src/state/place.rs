@@ -7,7 +7,7 @@ use crate::base::slab::Handle;
 pub(crate) enum Place {
     Payment(Handle),
     Tombstone(Handle),
-    Stray(Handle),
+    ForeignPart(Handle),
     HashPaid(Handle),
 }
 
@@ -15,5 +15,5 @@ pub(crate) enum Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PartPlace {
     Payment(Handle, usize),
-    Stray(Handle),
+    ForeignPart(Handle),
 }

@@ -7,25 +7,25 @@ use crate::{
     base::head::Head,
     base::ids::{LedgerId, PartId, PaymentHash, PaymentId, ShortChannelId},
     event::hash_paid::HashPaid,
-    event::notification::{Anomaly, Notice, Notification, NotificationId, Unread, UnreadContent},
-    event::part::Fate,
+    event::notification::{Anomaly, NotificationKind, Notification, NotificationId, Unread, UnreadContent},
+    event::part::PartStatus,
     event::request::{Request, RequestField},
     event::status::{Status, StatusKind},
     payment::part::Part,
     payment::payment::Payment,
-    payment::stray::Stray,
+    payment::foreign_part::ForeignPart,
     payment::tombstone::Outcome,
     state::forbidden::forbidden_by,
     state::place::{PartPlace, Place},
     state::state::{Ending, HashHolder, State},
-    state::views::{Paid, Standing},
+    state::views::{Paid, PaymentView},
     state::whose,
     state::whose::Known,
 };
 
 /// What a payment still lacks, and what the next batch must respect.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Shortfall {
+pub struct Remaining {
     /// The payment.
     pub id: PaymentId,
     /// Its status. In [`Status::AwaitingInvoice`] only a delegated part may be dispatched.
@@ -45,7 +45,7 @@ pub struct Shortfall {
 /// A part that is in flight or claimed, and whose it is.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct UnresolvedPart {
-    /// The payment; for a stray the one that the node named.
+    /// The payment; for a foreign part the one that the node named.
     pub payment: PaymentId,
     /// Its hash, once known.
     pub payment_hash: Option<PaymentHash>,
@@ -54,7 +54,7 @@ pub struct UnresolvedPart {
     /// Whether it was recorded under another writer's epoch than the present one.
     pub another_writer: bool,
     /// Whether it stands under a hash of its own.
-    pub stray: bool,
+    pub foreign_part: bool,
 }
 
 /// How much of everything there is.
@@ -78,9 +78,9 @@ pub struct Counts {
     /// Notifications that are not acknowledged.
     pub unread: usize,
     /// Parts under a hash of their own.
-    pub strays: usize,
-    /// Hashes held by the node.
-    pub held: usize,
+    pub foreign_parts: usize,
+    /// Hashes blocked by the node.
+    pub blocked: usize,
     /// Anomalies that were only counted, because too many were unread.
     pub anomalies_folded: u64,
 }
@@ -125,8 +125,8 @@ impl State {
 
     /// The seq of the first event that did not fit; a sound log has none.
     #[must_use]
-    pub const fn misfit(&self) -> Option<u64> {
-        self.misfit
+    pub const fn inconsistent(&self) -> Option<u64> {
+        self.inconsistent
     }
 
     /// A payment that the ledger holds, by its id.
@@ -137,9 +137,9 @@ impl State {
 
     /// How the payment under this id stands, live or remembered.
     #[must_use]
-    pub fn standing(&self, id: &PaymentId) -> Option<Standing> {
+    pub fn view(&self, id: &PaymentId) -> Option<PaymentView> {
         match self.place(id)? {
-            Place::Payment(handle) => Some(self.standing_of(self.payments.get(handle))),
+            Place::Payment(handle) => Some(self.view_of(self.payments.get(handle))),
             Place::Tombstone(handle) => {
                 let tombstone = self.tombstones.get(handle);
                 let (status, paid, failed, paid_elsewhere) = match tombstone.outcome {
@@ -150,12 +150,12 @@ impl State {
                         (Status::Failed { reason }, None, Some(notice), paid_elsewhere)
                     }
                 };
-                Some(Standing {
+                Some(PaymentView {
                     id: *id,
                     status,
                     missing: Msat::ZERO,
                     unresolved: 0,
-                    held: self.is_hash_held(tombstone.payment_hash.as_ref()),
+                    blocked: self.is_hash_blocked(tombstone.payment_hash.as_ref()),
                     paid,
                     paid_elsewhere,
                     failed,
@@ -163,27 +163,27 @@ impl State {
                     remembered: true,
                 })
             }
-            Place::Stray(_) | Place::HashPaid(_) => None,
+            Place::ForeignPart(_) | Place::HashPaid(_) => None,
         }
     }
 
-    fn standing_of(&self, payment: &Payment) -> Standing {
+    fn view_of(&self, payment: &Payment) -> PaymentView {
         let settled = payment.settled();
         let paid = Paid {
             preimage: payment.preimage(),
             amount: settled.known_amount(),
             fee: settled.known_fee(),
         };
-        let strays = self.strays_of(&payment.id);
-        let strays = strays.filter(|(_, stray)| stray.part.fate.is_unresolved()).count();
+        let foreign_parts = self.foreign_parts_of(&payment.id);
+        let foreign_parts = foreign_parts.filter(|(_, foreign_part)| foreign_part.part.status.is_unresolved()).count();
         let failed = matches!(payment.status, Status::Failed { .. });
         let paid_here = (payment.status == Status::Fulfilled).then_some(paid);
-        Standing {
+        PaymentView {
             id: payment.id,
             status: payment.status,
-            missing: payment.missing(),
-            unresolved: payment.unresolved() + strays,
-            held: self.is_held(payment, Ending::Nothing),
+            missing: payment.remaining(),
+            unresolved: payment.unresolved() + foreign_parts,
+            blocked: self.is_blocked(payment, Ending::Nothing),
             paid: paid_here,
             paid_elsewhere: payment.details.paid_elsewhere.filter(|_| paid_here.is_none()),
             failed: payment.failed_notification().filter(|_| failed),
@@ -208,7 +208,7 @@ impl State {
                     (None, None) => None,
                 }
             }
-            Place::Stray(_) | Place::HashPaid(_) => None,
+            Place::ForeignPart(_) | Place::HashPaid(_) => None,
         }
     }
 
@@ -231,8 +231,8 @@ impl State {
 
     /// What a payment still lacks; `None` for an id that the ledger does not hold.
     #[must_use]
-    pub fn missing(&self, id: &PaymentId) -> Option<Shortfall> {
-        self.payment(id).map(Payment::shortfall)
+    pub fn remaining(&self, id: &PaymentId) -> Option<Remaining> {
+        self.payment(id).map(Payment::remaining)
     }
 
     /// Every payment with something missing and nothing that forbids a dispatch, oldest first: what
@@ -241,14 +241,14 @@ impl State {
     /// Offers without their invoice are listed too, since a delegated part may be dispatched for
     /// them: a node that gets its invoices itself passes over [`Status::AwaitingInvoice`].
     #[must_use]
-    pub fn due(&self, now: UnixMillis) -> Vec<Shortfall> {
-        if self.withholds_verdicts() {
+    pub fn due(&self, now: UnixMillis) -> Vec<Remaining> {
+        if self.withholds_conclusions() {
             return Vec::new();
         }
         let free = |payment: &&Payment| forbidden_by(self, payment).is_none();
         let mut due: Vec<_> = self.dispatchable(now).filter(free).collect();
         due.sort_by_key(|payment| payment.created_seq);
-        due.into_iter().map(Payment::shortfall).collect()
+        due.into_iter().map(Payment::remaining).collect()
     }
 
     /// The unresolved parts whose CLTV expiry is at or below this block height, soonest first.
@@ -257,18 +257,18 @@ impl State {
         self.overdue_places(height).into_iter().map(|place| self.unresolved_at(place)).collect()
     }
 
-    /// Every part in flight or claimed, oldest payment first, strays last.
+    /// Every part in flight or claimed, oldest payment first, foreign parts last.
     #[must_use]
     pub fn unresolved(&self) -> Vec<UnresolvedPart> {
         let mut payments: Vec<_> = self.payments.iter().filter(|at| !at.is_resolved()).collect();
         payments.sort_by_key(|payment| payment.created_seq);
-        let mut strays: Vec<_> = self.strays().collect();
-        strays.retain(|stray| stray.part.fate.is_unresolved());
+        let mut foreign_parts: Vec<_> = self.foreign_parts().collect();
+        foreign_parts.retain(|foreign_part| foreign_part.part.status.is_unresolved());
         let own = payments.into_iter().flat_map(|payment| {
-            let parts = payment.parts.iter().filter(|part| part.fate.is_unresolved());
+            let parts = payment.parts.iter().filter(|part| part.status.is_unresolved());
             parts.map(|part| self.unresolved_part(payment, part))
         });
-        own.chain(strays.into_iter().map(|stray| self.unresolved_stray(stray))).collect()
+        own.chain(foreign_parts.into_iter().map(|foreign_part| self.unresolved_foreign_part(foreign_part))).collect()
     }
 
     fn unresolved_at(&self, place: PartPlace) -> UnresolvedPart {
@@ -277,7 +277,7 @@ impl State {
                 let payment = self.payments.get(handle);
                 self.unresolved_part(payment, &payment.parts[index])
             }
-            PartPlace::Stray(handle) => self.unresolved_stray(self.strays.get(handle)),
+            PartPlace::ForeignPart(handle) => self.unresolved_foreign_part(self.foreign_parts.get(handle)),
         }
     }
 
@@ -287,29 +287,29 @@ impl State {
             payment_hash: payment.part_hash(part).copied(),
             part: part.clone(),
             another_writer: part.epoch != self.epoch,
-            stray: false,
+            foreign_part: false,
         }
     }
 
-    fn unresolved_stray(&self, stray: &Stray) -> UnresolvedPart {
+    fn unresolved_foreign_part(&self, foreign_part: &ForeignPart) -> UnresolvedPart {
         UnresolvedPart {
-            payment: stray.payment,
-            payment_hash: Some(stray.payment_hash),
-            part: stray.part.clone(),
-            another_writer: stray.part.epoch != self.epoch,
-            stray: true,
+            payment: foreign_part.payment,
+            payment_hash: Some(foreign_part.payment_hash),
+            part: foreign_part.part.clone(),
+            another_writer: foreign_part.part.epoch != self.epoch,
+            foreign_part: true,
         }
     }
 
     /// Where a part stands and whose it is, whether it is resolved or not.
     #[must_use]
-    pub fn part(&self, part: &PartId) -> Option<(PaymentId, Fate)> {
+    pub fn part(&self, part: &PartId) -> Option<(PaymentId, PartStatus)> {
         let place = self.part_place(part)?;
         let owner = match place {
             PartPlace::Payment(handle, _) => self.payments.get(handle).id,
-            PartPlace::Stray(handle) => self.strays.get(handle).payment,
+            PartPlace::ForeignPart(handle) => self.foreign_parts.get(handle).payment,
         };
-        Some((owner, self.part_at(place).fate))
+        Some((owner, self.part_at(place).status))
     }
 
     /// Whose a part is or was, whatever payment a node names: that of the payment which has it, had it in
@@ -319,7 +319,7 @@ impl State {
     pub fn owner_of(&self, part: &PartId) -> Option<PaymentId> {
         match whose::known(self, part, None) {
             Known::Own(payment, _) => Some(payment.id),
-            Known::Stray(stray) => Some(stray.payment),
+            Known::ForeignPart(foreign_part) => Some(foreign_part.payment),
             Known::Former(place, ..) => self.id_at(place).copied(),
             Known::Nothing => None,
         }
@@ -337,15 +337,15 @@ impl State {
     }
 
     /// The parts that stand under a hash of their own, oldest first.
-    pub fn strays(&self) -> impl Iterator<Item = &Stray> {
-        let mut strays: Vec<_> = self.strays.iter().collect();
-        strays.sort_by_key(|stray| stray.created_seq);
-        strays.into_iter()
+    pub fn foreign_parts(&self) -> impl Iterator<Item = &ForeignPart> {
+        let mut foreign_parts: Vec<_> = self.foreign_parts.iter().collect();
+        foreign_parts.sort_by_key(|foreign_part| foreign_part.created_seq);
+        foreign_parts.into_iter()
     }
 
     /// The hashes that the node holds, in their own order.
-    pub fn held(&self) -> impl Iterator<Item = &PaymentHash> {
-        self.held.iter()
+    pub fn blocked(&self) -> impl Iterator<Item = &PaymentHash> {
+        self.blocked.iter()
     }
 
     /// The notifications that are not acknowledged, in seq order.
@@ -364,7 +364,7 @@ impl State {
         let notice = match &unread.content {
             UnreadContent::Sent { payment, amount, fee, correction } => {
                 let known = self.payment(payment);
-                Notice::PaymentSent {
+                NotificationKind::PaymentSent {
                     payment: *payment,
                     payment_hash: known.and_then(proven_or_own),
                     preimage: known.and_then(Payment::preimage),
@@ -375,7 +375,7 @@ impl State {
             }
             UnreadContent::Settled { payment, amount, fee } => {
                 let known = self.payment(payment);
-                Notice::PaymentSettled {
+                NotificationKind::PaymentSettled {
                     payment: *payment,
                     payment_hash: known.and_then(proven_or_own),
                     preimage: known.and_then(Payment::preimage),
@@ -384,7 +384,7 @@ impl State {
                 }
             }
             UnreadContent::Failed { payment, hash, reason, superseded, paid_elsewhere } => {
-                Notice::PaymentFailed {
+                NotificationKind::PaymentFailed {
                     payment: *payment,
                     payment_hash: *hash,
                     reason: *reason,
@@ -393,14 +393,14 @@ impl State {
                 }
             }
             UnreadContent::PartSucceeded { payment, part } => {
-                Notice::PartSucceeded { payment: *payment, part: *part }
+                NotificationKind::PartSucceeded { payment: *payment, part: *part }
             }
             UnreadContent::PartFailed { payment, part, failure } => {
                 let failure = (**failure).clone();
-                Notice::PartFailed { payment: *payment, part: *part, failure }
+                NotificationKind::PartFailed { payment: *payment, part: *part, failure }
             }
             UnreadContent::Anomaly { anomaly, repeats } => {
-                Notice::Anomaly { anomaly: (**anomaly).clone(), repeats: *repeats }
+                NotificationKind::Anomaly { anomaly: (**anomaly).clone(), repeats: *repeats }
             }
         };
         Notification { id: NotificationId { seq, chain: unread.chain }, notice }
@@ -408,13 +408,13 @@ impl State {
 
     /// Whether this very anomaly, without a payment, is unread.
     pub(crate) fn is_told(&self, anomaly: &Anomaly) -> bool {
-        let seq = anomaly.repeats_by().and_then(|key| self.index.notices.get(&key));
+        let seq = anomaly.repeats_by().and_then(|key| self.index.anomalies_unread.get(&key));
         let unread = seq.and_then(|seq| self.outbox.get(*seq));
         unread.and_then(|unread| unread.content.anomaly()) == Some(anomaly)
     }
 
-    /// Who has a payment hash: the oldest payment, else a remembered one, else a stray that is out or
-    /// paid, else the node's hold.
+    /// Who has a payment hash: the oldest payment, else a remembered one, else a foreign part that is out or
+    /// paid, else the node's block.
     #[must_use]
     pub fn holder_of(&self, payment_hash: &PaymentHash) -> Option<HashHolder> {
         self.holder_where(payment_hash, |_| true)
@@ -432,8 +432,8 @@ impl State {
             remembered: self.tombstones.len(),
             unresolved_parts: self.unresolved_parts(),
             unread: self.outbox.len(),
-            strays: self.strays.len(),
-            held: self.held.len(),
+            foreign_parts: self.foreign_parts.len(),
+            blocked: self.blocked.len(),
             anomalies_folded: self.anomalies_folded,
         }
     }
@@ -447,12 +447,12 @@ fn proven_or_own(payment: &Payment) -> Option<PaymentHash> {
 impl Payment {
     /// What it still lacks, and what the next batch must respect.
     #[must_use]
-    pub fn shortfall(&self) -> Shortfall {
-        Shortfall {
+    pub fn remaining(&self) -> Remaining {
+        Remaining {
             id: self.id,
             status: self.status,
             payment_hash: self.payment_hash(),
-            amount: self.missing(),
+            amount: self.remaining(),
             fee_budget: self.fee_budget(),
             avoid: self.avoid(),
             attempt: self.next_attempt(),

@@ -13,7 +13,7 @@ use crate::{
     event::notification::{Anomaly, Unread},
     event::status::Status,
     payment::payment::Payment,
-    payment::stray::Stray,
+    payment::foreign_part::ForeignPart,
     payment::tombstone::Tombstone,
     state::evolve::has_doubles,
     state::image::Prelude,
@@ -68,10 +68,10 @@ impl State {
         )?;
         take_sorted(
             &mut source,
-            |stray: &Stray| stray.created_seq,
-            |stray| {
-                require(state.part_place(&stray.part.id).is_none(), "two parts with one id")?;
-                state.insert_stray(stray);
+            |foreign_part: &ForeignPart| foreign_part.created_seq,
+            |foreign_part| {
+                require(state.part_place(&foreign_part.part.id).is_none(), "two parts with one id")?;
+                state.insert_foreign_part(foreign_part);
                 Ok(())
             },
         )?;
@@ -88,7 +88,7 @@ impl State {
             &mut source,
             |payment_hash: &PaymentHash| *payment_hash,
             |payment_hash| {
-                state.held.insert(payment_hash);
+                state.blocked.insert(payment_hash);
                 Ok(())
             },
         )?;
@@ -99,7 +99,7 @@ impl State {
                 require(seq <= state.head.seq, "a notification beyond the head")?;
                 uncounted -= i64::from(unread.content.owner().is_some());
                 let key = unread.content.anomaly().and_then(Anomaly::repeats_by);
-                let twice = key.is_some_and(|key| state.index.notices.insert(key, seq).is_some());
+                let twice = key.is_some_and(|key| state.index.anomalies_unread.insert(key, seq).is_some());
                 require(!twice, "an anomaly that is told twice")?;
                 state.outbox.push(seq, unread);
                 Ok(())
@@ -295,10 +295,10 @@ impl Reading<'_, '_> {
         self.sorted.follow(payment)?;
         let twice = has_doubles(payment.parts.iter().map(|part| part.id));
         require(!twice, "two parts with one id")?;
-        let quiet_later = payment.quiet().is_some_and(|quiet| quiet.tick > self.tick);
-        require(!quiet_later, "a payment quiet since a later tick")?;
+        let quiet_later = payment.idle().is_some_and(|idle| idle.tick > self.tick);
+        require(!quiet_later, "a payment idle since a later tick")?;
         let failed = matches!(payment.status, Status::Failed { .. });
-        let told = payment.details.failed_notice.is_some();
+        let told = payment.details.failed_notification.is_some();
         require(!failed || told, "a failed payment that was told to nobody")?;
         self.unread += i64::from(payment.unread);
         self.gathered.add(payment);

@@ -17,9 +17,9 @@ use crate::{
     event::hash_paid::{HashPaid, PaidElsewhere},
     payment::part::Part,
     payment::payment::Payment,
-    payment::stray::Stray,
+    payment::foreign_part::ForeignPart,
     payment::tombstone::Tombstone,
-    state::held::Held,
+    state::blocked::Blocked,
     state::index::Index,
     state::outbox::Outbox,
     state::place::{PartPlace, Place},
@@ -38,7 +38,7 @@ pub struct State {
     /// The epoch with which the last recovery began, finished or not.
     pub(crate) recovery_since: u64,
     pub(crate) gap: bool,
-    pub(crate) misfit: Option<u64>,
+    pub(crate) inconsistent: Option<u64>,
     pub(crate) tick: u64,
     pub(crate) tick_reference: Option<UnixMillis>,
     pub(crate) tick_unfinished: bool,
@@ -59,9 +59,9 @@ pub struct State {
     pub(crate) unknown: UnknownFields,
     pub(crate) payments: Slab<Payment>,
     pub(crate) tombstones: Slab<Tombstone>,
-    pub(crate) strays: Slab<Stray>,
+    pub(crate) foreign_parts: Slab<ForeignPart>,
     pub(crate) hashes_paid: Slab<HashPaid>,
-    pub(crate) held: Held,
+    pub(crate) blocked: Blocked,
     pub(crate) outbox: Outbox,
     pub(crate) index: Index,
 }
@@ -82,10 +82,10 @@ layout! { record Dropped "a base" { base, digest } }
 pub enum HashHolder {
     /// A payment, live or remembered.
     Payment(PaymentId),
-    /// A stray part, out or paid.
-    Stray(PartId),
+    /// A foreign part part, out or paid.
+    ForeignPart(PartId),
     /// The node holds it: something is out under it.
-    Held,
+    Blocked,
     /// Nobody of the ledger, but it is known as paid.
     Paid,
 }
@@ -94,8 +94,8 @@ impl core::fmt::Display for HashHolder {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Payment(id) => write!(f, "payment {id}"),
-            Self::Stray(part) => write!(f, "stray part {part}"),
-            Self::Held => f.write_str("a hold"),
+            Self::ForeignPart(part) => write!(f, "foreign part part {part}"),
+            Self::Blocked => f.write_str("a block"),
             Self::Paid => f.write_str("nobody here, and is paid"),
         }
     }
@@ -113,7 +113,7 @@ impl State {
             recovering: false,
             recovery_since: 0,
             gap: false,
-            misfit: None,
+            inconsistent: None,
             tick: 0,
             tick_reference: None,
             tick_unfinished: false,
@@ -127,9 +127,9 @@ impl State {
             unknown: UnknownFields::NONE,
             payments: Slab::default(),
             tombstones: Slab::default(),
-            strays: Slab::default(),
+            foreign_parts: Slab::default(),
             hashes_paid: Slab::default(),
-            held: Held::default(),
+            blocked: Blocked::default(),
             outbox: Outbox::default(),
             index: Index::new(seed),
         }
@@ -147,12 +147,12 @@ impl State {
         }
     }
 
-    /// The id of a payment or a tombstone, or the one under which a stray was told.
+    /// The id of a payment or a tombstone, or the one under which a foreign part was told.
     pub(crate) fn id_at(&self, place: Place) -> Option<&PaymentId> {
         match place {
             Place::Payment(handle) => Some(&self.payments.get(handle).id),
             Place::Tombstone(handle) => Some(&self.tombstones.get(handle).id),
-            Place::Stray(handle) => Some(&self.strays.get(handle).payment),
+            Place::ForeignPart(handle) => Some(&self.foreign_parts.get(handle).payment),
             Place::HashPaid(_) => None,
         }
     }
@@ -173,7 +173,7 @@ impl State {
                         .iter()
                         .any(|of| of.payment_hash.as_ref() == Some(payment_hash))
             }
-            Place::Stray(handle) => self.strays.get(handle).payment_hash == *payment_hash,
+            Place::ForeignPart(handle) => self.foreign_parts.get(handle).payment_hash == *payment_hash,
             Place::HashPaid(handle) => self.hashes_paid.get(handle).payment_hash == *payment_hash,
         }
     }
@@ -186,7 +186,7 @@ impl State {
     }
 
     /// The first of the places where a hash leads that fit: live payments come before remembered
-    /// ones, these before strays, each by age.
+    /// ones, these before foreign parts, each by age.
     pub(crate) fn first_place_of(
         &self,
         payment_hash: &PaymentHash,
@@ -196,7 +196,7 @@ impl State {
         places.min_by_key(|place| match place {
             Place::Payment(handle) => (0, self.payments.get(*handle).created_seq, None),
             Place::Tombstone(handle) => (1, 0, Some(self.tombstones.get(*handle).id)),
-            Place::Stray(handle) => (2, self.strays.get(*handle).created_seq, None),
+            Place::ForeignPart(handle) => (2, self.foreign_parts.get(*handle).created_seq, None),
             Place::HashPaid(handle) => (3, self.hashes_paid.get(*handle).created_seq, None),
         })
     }
@@ -206,7 +206,7 @@ impl State {
         self.places_of(payment_hash).find_map(|place| match place {
             Place::Payment(handle) => self.payments.get(handle).proof_of(payment_hash),
             Place::Tombstone(handle) => self.tombstones.get(handle).proof_of(payment_hash),
-            Place::Stray(handle) => self.strays.get(handle).preimage,
+            Place::ForeignPart(handle) => self.foreign_parts.get(handle).preimage,
             Place::HashPaid(handle) => self.hashes_paid.get(handle).preimage,
         })
     }
@@ -244,13 +244,13 @@ impl State {
         all.filter(|handle| self.payments.get(*handle).has_paid(payment_hash)).collect()
     }
 
-    /// Whether a stray is out or was claimed under a hash, and nobody has said that it is not its
+    /// Whether a foreign part is out or was claimed under a hash, and nobody has said that it is not its
     /// payment's.
-    pub(crate) fn is_stray_hash(&self, payment_hash: &PaymentHash) -> bool {
+    pub(crate) fn is_foreign_hash(&self, payment_hash: &PaymentHash) -> bool {
         self.places_of(payment_hash).any(|place| match place {
-            Place::Stray(handle) => {
-                let stray = self.strays.get(handle);
-                stray.part.fate.is_unresolved() || stray.awaits_word()
+            Place::ForeignPart(handle) => {
+                let foreign_part = self.foreign_parts.get(handle);
+                foreign_part.part.status.is_unresolved() || foreign_part.awaits_word()
             }
             _ => false,
         })
@@ -272,7 +272,7 @@ impl State {
         match place {
             Place::Payment(handle) => self.payments.get(handle).named_since(payment_hash),
             Place::Tombstone(handle) => self.tombstones.get(handle).named_since(payment_hash),
-            Place::Stray(_) | Place::HashPaid(_) => None,
+            Place::ForeignPart(_) | Place::HashPaid(_) => None,
         }
     }
 
@@ -309,7 +309,7 @@ impl State {
             self.first_place_of(payment_hash, |place| match place {
                 Place::Payment(handle) => self.payments.get(handle).has_paid(payment_hash),
                 Place::Tombstone(handle) => self.tombstones.get(handle).had(payment_hash),
-                Place::Stray(_) | Place::HashPaid(_) => false,
+                Place::ForeignPart(_) | Place::HashPaid(_) => false,
             })
         };
         let named = self.namer_of_hash(payment_hash, u64::MAX);
@@ -321,7 +321,7 @@ impl State {
         match place {
             Place::Payment(handle) => self.payments.get(handle).is_adopted(),
             Place::Tombstone(handle) => self.tombstones.get(handle).request.is_none(),
-            Place::Stray(_) | Place::HashPaid(_) => false,
+            Place::ForeignPart(_) | Place::HashPaid(_) => false,
         }
     }
 
@@ -339,17 +339,17 @@ impl State {
                 let index = parts.iter().position(|own| own.id == *part)?;
                 Some(PartPlace::Payment(handle, index))
             }
-            Place::Stray(handle) => {
-                let own = self.strays.get(handle).part.id;
-                (own == *part).then_some(PartPlace::Stray(handle))
+            Place::ForeignPart(handle) => {
+                let own = self.foreign_parts.get(handle).part.id;
+                (own == *part).then_some(PartPlace::ForeignPart(handle))
             }
             Place::Tombstone(_) | Place::HashPaid(_) => None,
         }
     }
 
-    pub(crate) fn stray_of(&self, part: &PartId) -> Option<&Stray> {
+    pub(crate) fn foreign_part_of(&self, part: &PartId) -> Option<&ForeignPart> {
         match self.part_place(part)? {
-            PartPlace::Stray(handle) => Some(self.strays.get(handle)),
+            PartPlace::ForeignPart(handle) => Some(self.foreign_parts.get(handle)),
             PartPlace::Payment(..) => None,
         }
     }
@@ -357,14 +357,14 @@ impl State {
     pub(crate) fn part_at(&self, place: PartPlace) -> &Part {
         match place {
             PartPlace::Payment(handle, index) => &self.payments.get(handle).parts[index],
-            PartPlace::Stray(handle) => &self.strays.get(handle).part,
+            PartPlace::ForeignPart(handle) => &self.foreign_parts.get(handle).part,
         }
     }
 
     pub(crate) fn created_at_place(&self, place: PartPlace) -> u64 {
         match place {
             PartPlace::Payment(handle, _) => self.payments.get(handle).created_seq,
-            PartPlace::Stray(handle) => self.strays.get(handle).created_seq,
+            PartPlace::ForeignPart(handle) => self.foreign_parts.get(handle).created_seq,
         }
     }
 
@@ -387,7 +387,7 @@ impl State {
                 let other = self.tombstones.get(handle);
                 other.id != *payment && other.has_paid(payment_hash)
             }
-            Place::Stray(handle) => self.strays.get(handle).blocks_hash(),
+            Place::ForeignPart(handle) => self.foreign_parts.get(handle).blocks_hash(),
             Place::HashPaid(_) => true,
         };
         self.first_place_of(payment_hash, blocks)
@@ -420,7 +420,7 @@ impl State {
                 let other = self.tombstones.get(handle);
                 other.id != *payment && other.has_paid(payment_hash)
             }
-            Place::Stray(handle) => self.strays.get(handle).blocks_hash(),
+            Place::ForeignPart(handle) => self.foreign_parts.get(handle).blocks_hash(),
             Place::HashPaid(_) => true,
         };
         let holders = self.holders(payment_hash);
@@ -442,7 +442,7 @@ impl State {
                 let request = self.tombstones.get(handle).request.as_ref()?;
                 request.same_payee(payee)
             }
-            Place::Stray(_) | Place::HashPaid(_) => None,
+            Place::ForeignPart(_) | Place::HashPaid(_) => None,
         }
     }
 
@@ -462,7 +462,7 @@ impl State {
                 let own = other.payment_hash.as_ref() == Some(payment_hash);
                 counts(&other.id) && (own || other.has_paid(payment_hash))
             }
-            Place::Stray(handle) => self.strays.get(handle).blocks_hash(),
+            Place::ForeignPart(handle) => self.foreign_parts.get(handle).blocks_hash(),
             Place::HashPaid(_) => true,
         };
         let place = self.first_place_of(payment_hash, holds);
@@ -474,7 +474,7 @@ impl State {
         self.places_of(payment_hash).any(|place| match place {
             Place::Payment(handle) => self.payments.get(handle).has_paid(payment_hash),
             Place::Tombstone(handle) => self.tombstones.get(handle).has_paid(payment_hash),
-            Place::Stray(handle) => self.strays.get(handle).part.fate.is_settled(),
+            Place::ForeignPart(handle) => self.foreign_parts.get(handle).part.status.is_settled(),
             Place::HashPaid(_) => true,
         })
     }
@@ -494,7 +494,7 @@ impl State {
                 let other = self.tombstones.get(handle);
                 other.id != *but && other.has_paid(payment_hash)
             }
-            Place::Stray(handle) => self.strays.get(handle).part.fate.is_settled(),
+            Place::ForeignPart(handle) => self.foreign_parts.get(handle).part.status.is_settled(),
             Place::HashPaid(_) => true,
         };
         self.first_place_of(payment_hash, paid).map(|place| match place {
@@ -508,8 +508,8 @@ impl State {
                 let proven = tombstone.proof_of(payment_hash).is_some();
                 PaidElsewhere { payer: Some(tombstone.id), proven }
             }
-            Place::Stray(handle) => {
-                let proven = self.strays.get(handle).preimage.is_some();
+            Place::ForeignPart(handle) => {
+                let proven = self.foreign_parts.get(handle).preimage.is_some();
                 PaidElsewhere { payer: None, proven }
             }
             Place::HashPaid(handle) => {
@@ -524,76 +524,76 @@ impl State {
     pub(crate) fn dispatch_holder(&self, payment: &Payment) -> Option<PartId> {
         let earlier = payment.parts.iter();
         let mut earlier =
-            earlier.filter(|part| part.details.earlier_try && part.fate.is_unresolved());
-        let strays = || {
-            let own = self.strays_of(&payment.id).filter(|(_, stray)| stray.holds_payment());
-            own.min_by_key(|(_, stray)| stray.created_seq).map(|(_, stray)| stray.part.id)
+            earlier.filter(|part| part.details.earlier_try && part.status.is_unresolved());
+        let foreign_parts = || {
+            let own = self.foreign_parts_of(&payment.id).filter(|(_, foreign_part)| foreign_part.holds_payment());
+            own.min_by_key(|(_, foreign_part)| foreign_part.created_seq).map(|(_, foreign_part)| foreign_part.part.id)
         };
         let earlier = earlier.next().filter(|_| !faults::is(Fault::EarlierTriesDispatch));
-        earlier.map(|part| part.id).or_else(strays)
+        earlier.map(|part| part.id).or_else(foreign_parts)
     }
 
     /// Whether something beside its own parts holds a payment: it must not fail, nor be forgotten,
     /// nor be tried anew. `but` is not counted: it is about to end.
-    pub(crate) fn is_held(&self, payment: &Payment, but: Ending<'_>) -> bool {
-        if (self.strays.is_empty() && self.held.is_empty()) || faults::is(Fault::FailsWhileHeld) {
+    pub(crate) fn is_blocked(&self, payment: &Payment, but: Ending<'_>) -> bool {
+        if (self.foreign_parts.is_empty() && self.blocked.is_empty()) || faults::is(Fault::FailsWhileBlocked) {
             return false;
         }
-        let told = |stray: &Stray| match but {
-            Ending::Strays(parts) => !parts.contains(&stray.part.id),
-            Ending::Told(part) => *part != stray.part.id,
+        let told = |foreign_part: &ForeignPart| match but {
+            Ending::Strays(parts) => !parts.contains(&foreign_part.part.id),
+            Ending::Told(part) => *part != foreign_part.part.id,
             _ => true,
         };
-        let on_channel = |stray: &Stray| match but {
-            Ending::Strays(parts) => !parts.contains(&stray.part.id),
-            Ending::OnChannel(part) => *part != stray.part.id,
+        let on_channel = |foreign_part: &ForeignPart| match but {
+            Ending::Strays(parts) => !parts.contains(&foreign_part.part.id),
+            Ending::OnChannel(part) => *part != foreign_part.part.id,
             _ => true,
         };
-        let mut strays = self.strays_of(&payment.id);
-        if strays.any(|(_, stray)| stray.holds_payment() && told(stray)) {
+        let mut foreign_parts = self.foreign_parts_of(&payment.id);
+        if foreign_parts.any(|(_, foreign_part)| foreign_part.holds_payment() && told(foreign_part)) {
             return true;
         }
         let holds = |hash: &PaymentHash| {
-            let held = !matches!(but, Ending::Hold(other) if other == hash);
+            let blocked = !matches!(but, Ending::Block(other) if other == hash);
             let out = |place: Place| match place {
-                Place::Stray(handle) => {
-                    let stray = self.strays.get(handle);
-                    stray.part.fate.is_unresolved() && on_channel(stray)
+                Place::ForeignPart(handle) => {
+                    let foreign_part = self.foreign_parts.get(handle);
+                    foreign_part.part.status.is_unresolved() && on_channel(foreign_part)
                 }
                 _ => false,
             };
-            (held && self.held.contains(hash)) || self.places_of(hash).any(out)
+            (blocked && self.blocked.contains(hash)) || self.places_of(hash).any(out)
         };
         payment.hash().is_some_and(holds)
             || (!payment.has_one_hash()
                 && payment.other_hashes().iter().any(|hash| payment.holds(hash) && holds(hash)))
     }
 
-    /// Whether a hash is held, or out as a stray's.
-    pub(crate) fn is_hash_held(&self, payment_hash: Option<&PaymentHash>) -> bool {
+    /// Whether a hash is blocked, or out as a foreign part's.
+    pub(crate) fn is_hash_blocked(&self, payment_hash: Option<&PaymentHash>) -> bool {
         let Some(hash) = payment_hash else { return false };
         let out = |place: Place| match place {
-            Place::Stray(handle) => self.strays.get(handle).part.fate.is_unresolved(),
+            Place::ForeignPart(handle) => self.foreign_parts.get(handle).part.status.is_unresolved(),
             _ => false,
         };
-        self.held.contains(hash) || self.places_of(hash).any(out)
+        self.blocked.contains(hash) || self.places_of(hash).any(out)
     }
 
     fn holder_at(&self, place: Place) -> HashHolder {
         match place {
             Place::Payment(handle) => HashHolder::Payment(self.payments.get(handle).id),
             Place::Tombstone(handle) => HashHolder::Payment(self.tombstones.get(handle).id),
-            Place::Stray(handle) => HashHolder::Stray(self.strays.get(handle).part.id),
+            Place::ForeignPart(handle) => HashHolder::ForeignPart(self.foreign_parts.get(handle).part.id),
             Place::HashPaid(_) => HashHolder::Paid,
         }
     }
 
     fn hold_of(&self, payment_hash: &PaymentHash) -> Option<HashHolder> {
-        self.held.contains(payment_hash).then_some(HashHolder::Held)
+        self.blocked.contains(payment_hash).then_some(HashHolder::Blocked)
     }
 
-    /// No verdicts are drawn: recovery is not finished, or the gap is not closed.
-    pub(crate) const fn withholds_verdicts(&self) -> bool {
+    /// No conclusions are drawn: recovery is not finished, or the gap is not closed.
+    pub(crate) const fn withholds_conclusions(&self) -> bool {
         self.recovering || self.gap
     }
 }
@@ -602,12 +602,12 @@ impl State {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ending<'a> {
     Nothing,
-    /// These strays.
+    /// These foreign parts.
     Strays(&'a [PartId]),
-    /// A hold on a hash.
-    Hold(&'a PaymentHash),
-    /// What a claimed stray had on its channel: it holds all with its hash no more.
+    /// A block on a hash.
+    Block(&'a PaymentHash),
+    /// What a claimed foreign part had on its channel: it holds all with its hash no more.
     OnChannel(&'a PartId),
-    /// What a claimed stray was told to be of: it holds that payment no more.
+    /// What a claimed foreign part was told to be of: it holds that payment no more.
     Told(&'a PartId),
 }

@@ -32,7 +32,7 @@ impl From<Place> for Packed {
         let (kind, handle) = match place {
             Place::Payment(handle) => (0, handle),
             Place::Tombstone(handle) => (1, handle),
-            Place::Stray(handle) => (2, handle),
+            Place::ForeignPart(handle) => (2, handle),
             Place::HashPaid(handle) => (3, handle),
         };
         Self(kind << KIND | handle.0)
@@ -45,7 +45,7 @@ impl From<Packed> for Place {
         match packed >> KIND {
             0 => Self::Payment(handle),
             1 => Self::Tombstone(handle),
-            2 => Self::Stray(handle),
+            2 => Self::ForeignPart(handle),
             _ => Self::HashPaid(handle),
         }
     }

@@ -10,7 +10,7 @@ use crate::{
 
 /// A payment as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Standing {
+pub struct PaymentView {
     /// The payment.
     pub id: PaymentId,
     /// Its status.
@@ -20,9 +20,9 @@ pub struct Standing {
     /// How many parts told under its id are out or on their channels: its own, and those with another
     /// hash. A failure that was told while this is above zero is no longer true.
     pub unresolved: usize,
-    /// Whether something holds it beside its own parts: a part with another hash, a held hash. It is
+    /// Whether something blocks it beside its own parts: a part with another hash, a blocked hash. It is
     /// neither dispatched nor failed nor tried anew until that ends.
-    pub held: bool,
+    pub blocked: bool,
     /// What was paid, if it is paid.
     pub paid: Option<Paid>,
     /// Who has paid its hash instead, if somebody did.
@@ -35,13 +35,13 @@ pub struct Standing {
     pub remembered: bool,
 }
 
-impl Standing {
+impl PaymentView {
     /// Whether its outcome is known and stands: paid, or failed with nothing out.
     #[must_use]
     pub const fn is_over(&self) -> bool {
         match self.status {
             Status::Fulfilled => true,
-            Status::Failed { .. } => self.unresolved == 0 && !self.held,
+            Status::Failed { .. } => self.unresolved == 0 && !self.blocked,
             Status::AwaitingInvoice | Status::Pending | Status::Abandoned { .. } => false,
         }
     }

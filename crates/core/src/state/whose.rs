@@ -8,7 +8,7 @@ use crate::{
     payment::former::FormerPart,
     payment::part::Part,
     payment::payment::Payment,
-    payment::stray::Stray,
+    payment::foreign_part::ForeignPart,
     state::place::{PartPlace, Place},
     state::state::State,
 };
@@ -18,7 +18,7 @@ pub(crate) enum Known<'a> {
     /// A part of this payment.
     Own(&'a Payment, &'a Part),
     /// A part that stands under a hash of its own.
-    Stray(&'a Stray),
+    ForeignPart(&'a ForeignPart),
     /// A part of an earlier try of a payment, or of a remembered one: it is over, and its hash, if
     /// known.
     Former(Place, FormerPart, Option<PaymentHash>),
@@ -38,7 +38,7 @@ pub(crate) fn known<'a>(
             let payment = state.payments.get(handle);
             Known::Own(payment, &payment.parts[index])
         }
-        Some(PartPlace::Stray(handle)) => Known::Stray(state.strays.get(handle)),
+        Some(PartPlace::ForeignPart(handle)) => Known::ForeignPart(state.foreign_parts.get(handle)),
         None if faults::is(Fault::FormerPartsUnknown) => Known::Nothing,
         None => match former(state, part, payment_hash) {
             Some((place, part, hash)) => Known::Former(place, part, hash),
@@ -64,7 +64,7 @@ fn former(
                 let tombstone = state.tombstones.get(handle);
                 (tombstone.accepted_seq, tombstone.former(part, payment_hash)?)
             }
-            Place::Stray(_) | Place::HashPaid(_) => return None,
+            Place::ForeignPart(_) | Place::HashPaid(_) => return None,
         };
         Some((age, (place, found.0, found.1)))
     });

@@ -13,19 +13,19 @@
 use std::{fmt::Write, sync::LazyLock};
 
 use payonce_core::{
-    Abandon, Acknowledge, AdoptPart, Anomaly, Assertion, Backoff, Blob, ChainHash, ClaimPart,
+    Abandon, Acknowledge, AdoptPart, Anomaly, Assertion, Backoff, Blob, LogHash, ClaimPart,
     CloseGap, Command, Config, Context, Deadline, Decision, DisownPart, Dispatch, DispatchReply,
     Entry, EntryHeader, Event, FORMAT_VERSION, FactReply, FailPart, Failure, FailureReason,
-    FinalizePart, FinishRecovery, Head, HoldHash, Label, LedgerId, ListParts, MarkPaid, MaxFee,
-    Msat, NewPart, Notice, NotificationId, ObservationKind, ObservePart, OfferHash, Operation,
-    PartId, PartKind, PaymentHash, PaymentId, Preimage, ReceiveInvoice, Refusal, ReleaseHash,
-    Remember, Replay, Reply, Request, RetryPolicy, SameHash, SayAgain, Send, SendReply, Settlement,
-    State, StatusKind, StoredEntry, Stray, Target as CoreTarget, Text, Tick, UnixMillis,
+    FinalizePart, FinishRecovery, Head, BlockHash, Label, LedgerId, ListParts, MarkPaid, MaxFee,
+    Msat, NewPart, NotificationKind, NotificationId, ObservationKind, ObservePart, OfferHash, Operation,
+    PartId, PartKind, PaymentHash, PaymentId, Preimage, ReceiveInvoice, Refusal, UnblockHash,
+    Remember, Replay, Reply, Request, RetryPolicy, SameHash, SayAgain, Pay, PayReply, Settlement,
+    State, StatusKind, StoredEntry, ForeignPart, Target as CoreTarget, Text, Tick, UnixMillis,
     WithdrawPart, WorkReply,
 };
 
 use crate::judge::{
-    self, Act, Answers, DISPATCHED_EXPIRY, Failed, Note, Outcome, Retry, Rules, Says, Standing,
+    self, Act, Answers, DISPATCHED_EXPIRY, Failed, Note, Outcome, Retry, Rules, Says, PaymentView,
     Status, Sums, Target, Terms, Which, Why,
 };
 
@@ -210,7 +210,7 @@ impl Core {
 
     /// Whether all that was decided fits.
     pub fn fits(&self) -> bool {
-        self.state.misfit().is_none()
+        self.state.inconsistent().is_none()
     }
 
     pub fn encodes(&self) -> bool {
@@ -278,7 +278,7 @@ impl Core {
         let seq = before.seq + u64::from(count);
         let mut chain = [0x77; 32];
         chain[..8].copy_from_slice(&(seq << 8 | self.branch & 0xff).to_be_bytes());
-        let after = Head { seq, chain: ChainHash::from_bytes(chain) };
+        let after = Head { seq, chain: LogHash::from_bytes(chain) };
         self.state.fold(&header, after, &events);
         self.log.push((epoch, now, events));
     }
@@ -339,20 +339,20 @@ impl Core {
         };
         let mut notes = Vec::new();
         for told in self.state.outbox_after(seq) {
-            self.words.push(("notice", Word::of(&told.notice)));
-            match &told.notice {
-                Notice::Anomaly { anomaly, .. } => {
+            self.words.push(("notice", Word::of(&told.kind)));
+            match &told.kind {
+                NotificationKind::Anomaly { anomaly, .. } => {
                     self.words.push(("anomaly", Word::of(anomaly)));
                 }
-                Notice::PaymentFailed { reason, .. } => {
+                NotificationKind::PaymentFailed { reason, .. } => {
                     self.words.push(("failed", Word::of(reason)));
                 }
-                Notice::PaymentSent { correction: true, .. } => {
+                NotificationKind::PaymentSent { correction: true, .. } => {
                     self.words.push(("notice", Word::named("SentCorrection")));
                 }
                 _ => {}
             }
-            notes.push(note(told.id.seq, &told.notice));
+            notes.push(note(told.id.seq, &told.kind));
         }
         Told { outcome, notes }
     }
@@ -363,7 +363,7 @@ impl Core {
             | Act::Invoice { id, .. }
             | Act::Dispatch { id, .. }
             | Act::Abandon { id }
-            | Act::Paid { id, part: None, .. } => match self.state.standing(&payment(*id)) {
+            | Act::Paid { id, part: None, .. } => match self.state.payment_view(&payment(*id)) {
                 None => "unknown",
                 Some(at) if at.remembered => "remembered",
                 Some(at) => match at.status.kind() {
@@ -385,11 +385,11 @@ impl Core {
             | Act::Paid { part: Some(of), .. } => match self.state.part(&part(*of)) {
                 None => "unknown",
                 Some((_, fate)) => match fate {
-                    payonce_core::Fate::InFlight => "in flight",
-                    payonce_core::Fate::Claimed => "claimed",
-                    payonce_core::Fate::Finalized => "finalized",
-                    payonce_core::Fate::Failed => "failed",
-                    payonce_core::Fate::Withdrawn => "withdrawn",
+                    payonce_core::PartStatus::InFlight => "in flight",
+                    payonce_core::PartStatus::Claimed => "claimed",
+                    payonce_core::PartStatus::Finalized => "finalized",
+                    payonce_core::PartStatus::Failed => "failed",
+                    payonce_core::PartStatus::Withdrawn => "withdrawn",
                 },
             },
             _ => "",
@@ -400,9 +400,9 @@ impl Core {
     fn command(&self, act: &Act) -> Option<Command> {
         Some(match *act {
             Act::Pay { id, ref terms, again } => {
-                let failed = self.state.standing(&payment(id)).and_then(|at| at.failed);
+                let failed = self.state.payment_view(&payment(id)).and_then(|at| at.failed);
                 let again_after = failed.filter(|_| again);
-                Send { id: payment(id), request: request(terms), again_after }.into()
+                Pay { id: payment(id), request: request(terms), again_after }.into()
             }
             Act::Invoice { id, hash: label, amount, expiry } => ReceiveInvoice {
                 id: payment(id),
@@ -412,7 +412,7 @@ impl Core {
             }
             .into(),
             Act::Dispatch { id, ref parts, delegated, stale, mark } => {
-                let next = self.state.missing(&payment(id)).map_or(1, |missing| missing.attempt);
+                let next = self.state.remaining(&payment(id)).map_or(1, |missing| missing.attempt);
                 let offered = |offered: &judge::Offered| {
                     let (id, fee) = (part(offered.part), Msat(offered.fee));
                     if delegated {
@@ -478,8 +478,8 @@ impl Core {
             Act::Disown { part: of, .. } => {
                 DisownPart { part: part(of), assertion: assertion(false) }.into()
             }
-            Act::Block { hash: label } => HoldHash { payment_hash: hash(label) }.into(),
-            Act::Unblock { hash: label } => ReleaseHash { payment_hash: hash(label) }.into(),
+            Act::Block { hash: label } => BlockHash { payment_hash: hash(label) }.into(),
+            Act::Unblock { hash: label } => UnblockHash { payment_hash: hash(label) }.into(),
             Act::Abandon { id } => {
                 Abandon { id: payment(id), reason: FailureReason::UserAbandoned }.into()
             }
@@ -500,11 +500,11 @@ impl Core {
             Which::First => outbox.map(|told| told.id).take(1).collect(),
             Which::Seq(seq) => outbox.map(|told| told.id).filter(|id| id.seq == seq).collect(),
             Which::Of(id) => {
-                let own = outbox.filter(|told| *told.notice.payment() == payment(id));
+                let own = outbox.filter(|told| *told.kind.payment() == payment(id));
                 own.map(|told| told.id).collect()
             }
             Which::Apart => {
-                let apart = outbox.filter(|told| matches!(told.notice, Notice::Anomaly { .. }));
+                let apart = outbox.filter(|told| matches!(told.kind, NotificationKind::Anomaly { .. }));
                 apart.map(|told| told.id).collect()
             }
         }
@@ -523,14 +523,14 @@ impl Core {
         let state = &self.state;
         let mut text = format!("{}{}", state.is_recovering(), state.is_restored());
         for id in (0..ids).map(payment) {
-            let Some(at) = state.standing(&id) else {
+            let Some(at) = state.payment_view(&id) else {
                 text += "|-";
                 continue;
             };
             _ = write!(text, "|{:?}{:?}{}{}", at.status, at.paid, at.adopted, at.remembered);
             _ = write!(text, "{}{}{:?}", at.failed.is_some(), at.held, at.paid_elsewhere);
             let Some(live) = state.payment(&id) else { continue };
-            let missing = live.shortfall();
+            let missing = live.remaining();
             _ = write!(
                 text,
                 "{:?}{:?}{:?}{}{:?}{:?}{}{:?}",
@@ -541,13 +541,13 @@ impl Core {
                 live.request().map(|request| (request.retry, request.amount, &request.metadata)),
                 live.invoice(),
                 live.created_at().0,
-                live.quiet().map(|quiet| state.tick() - quiet.tick)
+                live.idle().map(|quiet| state.tick() - quiet.tick)
             );
             live.parts().iter().for_each(|part| text += &part_text(part));
             _ = write!(text, "{}", live.observations().len());
         }
-        for stray in state.strays() {
-            let Stray { payment, payment_hash, preimage, disowned, .. } = stray;
+        for stray in state.foreign_parts() {
+            let ForeignPart { payment, payment_hash, preimage, disowned, .. } = stray;
             _ = write!(text, "|{payment}{payment_hash}{preimage:?}{disowned}");
             text += &part_text(&stray.part);
         }
@@ -557,27 +557,27 @@ impl Core {
             _ = write!(text, "|{}{:?}", paid.payment_hash, paid.preimage);
         }
         _ = write!(text, "|{:?}", state.height());
-        state.held().for_each(|hash| _ = write!(text, "|{hash}"));
-        state.outbox().for_each(|told| _ = write!(text, "|{:?}", note(0, &told.notice)));
+        state.blocked_hashes().for_each(|hash| _ = write!(text, "|{hash}"));
+        state.outbox().for_each(|told| _ = write!(text, "|{:?}", note(0, &told.kind)));
         let failures = state
             .outbox()
-            .map(|told| matches!(told.notice, Notice::PaymentFailed { superseded: true, .. }));
+            .map(|told| matches!(told.kind, NotificationKind::PaymentFailed { superseded: true, .. }));
         text + &format!("{:?}", failures.collect::<Vec<_>>())
     }
 
-    /// Statuses without reasons, fates and sums.
+    /// Statuses without reasons, statuses and sums.
     pub fn summary(&self, ids: judge::Id) -> String {
         let state = &self.state;
         let mut text = String::new();
         for id in (0..ids).map(payment) {
-            let status = state.standing(&id).map(|at| at.status.kind());
+            let status = state.payment_view(&id).map(|at| at.status.kind());
             _ = write!(text, "|{status:?}");
             let Some(live) = state.payment(&id) else { continue };
             let mut parts: Vec<_> = live.parts().iter().map(sum_text).collect();
             parts.sort_unstable();
             _ = write!(text, "{parts:?}{:?}", live.lost());
         }
-        let mut strays: Vec<_> = state.strays().map(|stray| sum_text(&stray.part)).collect();
+        let mut strays: Vec<_> = state.foreign_parts().map(|stray| sum_text(&stray.part)).collect();
         strays.sort_unstable();
         text + &format!("{strays:?}")
     }
@@ -587,7 +587,7 @@ fn part_text(part: &payonce_core::Part) -> String {
     format!(
         "{}{}{:?}{:?}{}{:?}{:?}{}{}",
         label(part.id.as_bytes()),
-        part.fate,
+        part.status,
         part.amount,
         part.fee,
         part.batch,
@@ -605,7 +605,7 @@ fn part_text(part: &payonce_core::Part) -> String {
 }
 
 fn sum_text(part: &payonce_core::Part) -> String {
-    format!("{}{}{:?}{:?}", label(part.id.as_bytes()), part.fate, part.amount, part.fee)
+    format!("{}{}{:?}{:?}", label(part.id.as_bytes()), part.status, part.amount, part.fee)
 }
 
 fn act_name(act: &Act) -> &'static str {
@@ -644,7 +644,7 @@ fn act_name(act: &Act) -> &'static str {
 
 fn answer_word(reply: &Reply) -> Word {
     match reply {
-        Reply::Send(reply) => Word::of(reply),
+        Reply::Pay(reply) => Word::of(reply),
         Reply::Dispatch(reply) => Word::of(reply),
         Reply::Fact(FactReply { changed, .. }) => {
             Word::named(if *changed { "Changed" } else { "Unchanged" })
@@ -658,7 +658,7 @@ fn answer_word(reply: &Reply) -> Word {
 
 fn refusal_word(refusal: &Refusal) -> Word {
     match refusal {
-        Refusal::Send(refusal) => Word::of(refusal),
+        Refusal::Pay(refusal) => Word::of(refusal),
         Refusal::ReceiveInvoice(refusal) => Word::of(refusal),
         Refusal::Dispatch(refusal) => Word::of(refusal),
         Refusal::Fact(refusal) => Word::of(refusal),
@@ -674,8 +674,8 @@ fn refusal_word(refusal: &Refusal) -> Word {
 fn outcome(reply: &Reply, acknowledged: Vec<u64>) -> Outcome {
     let changed = |changed: bool| if changed { Outcome::Changed } else { Outcome::Unchanged };
     match reply {
-        Reply::Send(SendReply::Accepted) => Outcome::Accepted,
-        Reply::Send(SendReply::Duplicate(at)) => Outcome::Duplicate(standing(at, None)),
+        Reply::Pay(PayReply::Accepted) => Outcome::Accepted,
+        Reply::Pay(PayReply::Duplicate(at)) => Outcome::Duplicate(standing(at, None)),
         Reply::Dispatch(DispatchReply::Recorded { .. }) => Outcome::Recorded,
         Reply::Dispatch(_) => Outcome::Unchanged,
         Reply::Fact(reply) => changed(reply.changed),
@@ -685,8 +685,8 @@ fn outcome(reply: &Reply, acknowledged: Vec<u64>) -> Outcome {
     }
 }
 
-fn standing(at: &payonce_core::Standing, held: Option<PaymentHash>) -> Standing {
-    Standing {
+fn standing(at: &payonce_core::PaymentView, held: Option<PaymentHash>) -> PaymentView {
+    PaymentView {
         status: match at.status.kind() {
             StatusKind::AwaitingInvoice => Status::AwaitingInvoice,
             StatusKind::Pending => Status::Pending,
@@ -707,18 +707,18 @@ fn sums(amount: Option<Msat>, fee: Option<Msat>) -> Sums {
     (amount.map(|amount| amount.0), fee.map(|fee| fee.0))
 }
 
-fn note(seq: u64, notice: &Notice) -> Note {
+fn note(seq: u64, notice: &NotificationKind) -> Note {
     let id = label(notice.payment().as_bytes());
     let of = |id: &PartId| label(id.as_bytes());
     let proof = |preimage: &Option<Preimage>| preimage.map(|proof| label(proof.as_bytes()));
     let says = match notice {
-        Notice::PaymentSent { preimage, amount, fee, .. } => {
+        NotificationKind::PaymentSent { preimage, amount, fee, .. } => {
             Says::Sent { id, proof: proof(preimage), sums: sums(*amount, *fee) }
         }
-        Notice::PaymentSettled { preimage, amount, fee, .. } => {
+        NotificationKind::PaymentSettled { preimage, amount, fee, .. } => {
             Says::Settled { id, proof: proof(preimage), sums: sums(*amount, *fee) }
         }
-        Notice::PaymentFailed { reason, paid_elsewhere, .. } => Says::Failed {
+        NotificationKind::PaymentFailed { reason, paid_elsewhere, .. } => Says::Failed {
             id,
             why: match reason {
                 _ if paid_elsewhere.is_some() => Why::PaidElsewhere,
@@ -728,9 +728,9 @@ fn note(seq: u64, notice: &Notice) -> Note {
                 _ => Why::Other,
             },
         },
-        Notice::PartSucceeded { part, .. } => Says::PartSucceeded { id, part: of(part) },
-        Notice::PartFailed { part, .. } => Says::PartFailed { id, part: of(part) },
-        Notice::Anomaly { anomaly, .. } => {
+        NotificationKind::PartSucceeded { part, .. } => Says::PartSucceeded { id, part: of(part) },
+        NotificationKind::PartFailed { part, .. } => Says::PartFailed { id, part: of(part) },
+        NotificationKind::Anomaly { anomaly, .. } => {
             let mut parts: Vec<judge::Part> = anomaly.part().map(of).into_iter().collect();
             let mut hashes = Vec::new();
             match anomaly {
@@ -739,7 +739,7 @@ fn note(seq: u64, notice: &Notice) -> Note {
                 Anomaly::PaidTwice { first_part, .. } => parts.extend(first_part.iter().map(of)),
                 Anomaly::ForeignClaim { payment_hash, .. }
                 | Anomaly::FalsePreimage { payment_hash, .. }
-                | Anomaly::Stray { payment_hash, .. } => hashes.push(hash_label(payment_hash)),
+                | Anomaly::ForeignPart { payment_hash, .. } => hashes.push(hash_label(payment_hash)),
                 _ => {}
             }
             let spent_more = matches!(anomaly, Anomaly::SpentMore { .. });
@@ -763,9 +763,9 @@ impl Answers for Core {
         self.state.tick()
     }
 
-    fn standing(&self, id: judge::Id) -> Option<Standing> {
+    fn standing(&self, id: judge::Id) -> Option<PaymentView> {
         let id = payment(id);
-        let at = self.state.standing(&id)?;
+        let at = self.state.payment_view(&id)?;
         let held = self.state.payment(&id).and_then(payonce_core::Payment::payment_hash);
         Some(standing(&at, held))
     }
@@ -781,12 +781,12 @@ impl Answers for Core {
             return false;
         };
         let decided = self.decide(command, now);
-        matches!(decided, Ok(Decision { reply: Reply::Send(SendReply::Accepted), .. }))
+        matches!(decided, Ok(Decision { reply: Reply::Pay(PayReply::Accepted), .. }))
     }
 
     fn would_dispatch(&self, now: u64, id: judge::Id) -> bool {
         let id = payment(id);
-        let Some(missing) = self.state.missing(&id) else { return false };
+        let Some(missing) = self.state.remaining(&id) else { return false };
         let parts = if missing.status.kind() == StatusKind::AwaitingInvoice {
             vec![NewPart::delegated(part(PROBE))]
         } else {
@@ -801,8 +801,8 @@ impl Answers for Core {
 
     fn is_superseded(&self, note: u64) -> Option<bool> {
         let mut unread = self.state.outbox_after(note - 1);
-        match unread.next().filter(|told| told.id.seq == note)?.notice {
-            Notice::PaymentFailed { superseded, .. } => Some(superseded),
+        match unread.next().filter(|told| told.id.seq == note)?.kind {
+            NotificationKind::PaymentFailed { superseded, .. } => Some(superseded),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use payonce_core::{
     Config, Dispatch, FinishRecovery, Machine, MaxFee, Msat, NewPart, Operation, PartId,
-    PaymentHash, PaymentId, Remember, Request, RetryPolicy, Send, State,
+    PaymentHash, PaymentId, Remember, Request, RetryPolicy, Pay, State,
     relay::{Build, Load, Loads, in_turn},
 };
 
@@ -39,7 +39,7 @@ fn pending(payments: u32) -> State {
     for nth in 0..payments {
         let id = PaymentId::from_bytes(name(nth, 0xa1));
         let hash = PaymentHash::from_bytes(name(nth, 0xa2));
-        run(&mut machine, Send::new(id, request(hash).expiry(NOW.plus(9))));
+        run(&mut machine, Pay::new(id, request(hash).expiry(NOW.plus(9))));
         let part = |purpose| PartId::from_bytes(name(nth, purpose));
         let new = |purpose| NewPart::htlc(part(purpose), Msat(1_000), Msat(1), 900_000 + nth);
         let mut parts = vec![new(0xa3)];
@@ -105,7 +105,7 @@ fn a_restored_state_goes_on() {
     for nth in 100..200 {
         let hash = PaymentHash::from_bytes(name(nth, 0xa2));
         let id = PaymentId::from_bytes(name(nth, 0xa1));
-        run(&mut machine, Send::new(id, request(hash)));
+        run(&mut machine, Pay::new(id, request(hash)));
     }
     assert_eq!(machine.durable_state().expect("nothing in flight").counts().pending, 133);
 }

@@ -2,11 +2,11 @@
 //! Golden files are made of them: a sample never changes, new ones are added under new names.
 
 use payonce_core::{
-    AdoptedPart, Anomaly, Assertion, Backoff, ChainHash, CustomRecord, Deadline, Delivery, Event,
-    Failure, FailureReason, Head, Home, Invoice, Label, MaxFee, Msat, NodeId, NotificationId,
+    AdoptedPart, Anomaly, Assertion, Backoff, LogHash, CustomRecord, Deadline, Delivery, Event,
+    Failure, FailureReason, Head, Attribution, Invoice, Label, MaxFee, Msat, NodeId, NotificationId,
     Observation, ObservationKind, OfferHash, PaidElsewhere, PartId, PartKind, PartTerms,
     PaymentHash, PaymentId, Preimage, Request, RetryPolicy, Settlement, ShortChannelId,
-    StateDigest, Target, UnixMillis, UnknownFields, Word,
+    StateDigest, Target, UnixMillis, UnknownFields, AdoptionSource,
 };
 
 /// Numbers of each width that a varint has.
@@ -56,7 +56,7 @@ fn ledger_wide() -> Vec<(&'static str, Vec<Event>)> {
         fence: None,
     };
     let dropped = |replaces| {
-        let base = Head { seq: FIVE_BYTES, chain: ChainHash::from_bytes([0xc4; 32]) };
+        let base = Head { seq: FIVE_BYTES, chain: LogHash::from_bytes([0xc4; 32]) };
         let digest = StateDigest { format: 1, sha256: [0xd1; 32] };
         Event::HistoryDropped { base, digest, replaces }
     };
@@ -162,10 +162,10 @@ fn parts() -> Vec<(&'static str, Vec<Event>)> {
     };
     let adopted = |name, amount, kind, home, word| {
         let part = AdoptedPart { part: PART, payment_hash: HASH, amount, fee: amount, kind };
-        let earlier_try = word == Word::Claimed;
+        let earlier_try = word == AdoptionSource::Claimed;
         one(name, Event::PartAdopted { id: A, part, home, word, earlier_try })
     };
-    let told = Home::HashHolder { told_as: B };
+    let told = Attribution::HashHolder { named_id: B };
     vec![
         dispatched("parts-dispatched", 1, vec![terms(PART, HTLC), terms(OTHER_PART, UNKNOWN_HTLC)]),
         dispatched("parts-dispatched-delegated", 300, vec![terms(PART, PartKind::Delegated)]),
@@ -173,9 +173,9 @@ fn parts() -> Vec<(&'static str, Vec<Event>)> {
         dispatched("parts-dispatched-label-alone", 2, vec![labelled("", None)]),
         one("part-said-again", Event::PartSaidAgain { id: A, part: PART }),
         one("parts-listed", Event::PartsListed { parts: vec![PART, OTHER_PART].into() }),
-        adopted("part-adopted", Some(Msat(5)), HTLC, Home::Payment, Word::Listed),
-        adopted("part-adopted-hash-holder", None, PartKind::Delegated, told, Word::Listed),
-        adopted("part-adopted-stray", None, UNKNOWN_HTLC, Home::Stray, Word::Claimed),
+        adopted("part-adopted", Some(Msat(5)), HTLC, Attribution::Payment, AdoptionSource::Listed),
+        adopted("part-adopted-hash-holder", None, PartKind::Delegated, told, AdoptionSource::Listed),
+        adopted("part-adopted-stray", None, UNKNOWN_HTLC, Attribution::ForeignPart, AdoptionSource::Claimed),
         one("part-moved", Event::PartMoved { id: A, part: PART }),
         one(
             "part-disowned",
@@ -279,10 +279,10 @@ fn apart() -> Vec<(&'static str, Vec<Event>)> {
     let correction = Anomaly::Correction { payment: A, part: PART, in_flight };
     let alone = Anomaly::Correction { payment: A, part: PART, in_flight: vec![].into() };
     let foreign = Anomaly::ForeignClaim { payment: A, part: PART, payment_hash: HASH };
-    let stray = Anomaly::Stray { payment: A, part: PART, payment_hash: HASH };
+    let stray = Anomaly::ForeignPart { payment: A, part: PART, payment_hash: HASH };
     vec![
-        one("hash-held", Event::HashHeld { payment_hash: HASH }),
-        one("hash-released", Event::HashReleased { payment_hash: HASH }),
+        one("hash-held", Event::HashBlocked { payment_hash: HASH }),
+        one("hash-released", Event::HashUnblocked { payment_hash: HASH }),
         one("hash-paid", paid(HASH, Some(PREIMAGE), Some(A))),
         one("hash-paid-without-proof", paid(HASH, None, None)),
         one("hash-forgotten", Event::HashForgotten { payment_hash: HASH }),

@@ -5,10 +5,10 @@ use std::fmt::Debug;
 use payonce_core::{
     Abandon, Acknowledge, AdoptPart, Anomaly, Assertion, ClaimPart, CloseGap, Config, Deadline,
     Delivery, DisownPart, Dispatch, Entry, EntryHeader, Event, FailPart, Failure, FailureReason,
-    FinalizePart, FinishRecovery, HoldHash, Label, ListParts, Machine, MarkPaid, MaxFee, Msat,
+    FinalizePart, FinishRecovery, BlockHash, Label, ListParts, Machine, MarkPaid, MaxFee, Msat,
     NewPart, NodeId, NotificationId, ObservationKind, ObservePart, OfferHash, Operation, PartId,
     PartKind, PaymentHash, PaymentId, Preimage, ReceiveInvoice, Remember, Request, RetryPolicy,
-    SayAgain, Send, Settlement, ShortChannelId, State, Step, Target, Tick, UnixMillis,
+    SayAgain, Pay, Settlement, ShortChannelId, State, Step, Target, Tick, UnixMillis,
     WithdrawPart,
 };
 
@@ -30,7 +30,7 @@ pub(crate) fn all() -> Vec<(&'static str, State)> {
     let folded = fold_one(full.clone());
     let mut window = Script::open(empty.clone(), Remember::Window);
     window.run(FinishRecovery);
-    window.stray();
+    window.foreign_part();
     vec![
         ("empty", empty),
         ("recovering", recovering),
@@ -50,7 +50,7 @@ pub(crate) fn different() -> Vec<(&'static str, State)> {
 /// An anomaly that is only counted, which takes a thousand unread ones to reach by commands.
 fn fold_one(mut state: State) -> State {
     let (payment, part, payment_hash) = (id(90), part(90), hash(90));
-    let anomaly = Anomaly::Stray { payment, part, payment_hash };
+    let anomaly = Anomaly::ForeignPart { payment, part, payment_hash };
     let events = [Event::AnomalyNoted { anomaly, delivery: Delivery::Folded }];
     let entry = Entry::new(state.head(), state.epoch(), NOW, &events).expect("one event");
     let header = EntryHeader::read(entry.bytes()).expect("its own bytes");
@@ -111,7 +111,7 @@ impl Script {
 
     /// Accepts a request and dispatches a part of everything under the same number.
     fn out(&mut self, byte: u8) {
-        self.run(Send::new(id(byte), request(byte)));
+        self.run(Pay::new(id(byte), request(byte)));
         self.dispatch(byte, 1, &[NewPart::htlc(part(byte), Msat(1_000), Msat(10), 900_000)]);
     }
 
@@ -133,7 +133,7 @@ impl Script {
 
     fn unread_of(&self, byte: u8) -> Vec<NotificationId> {
         let state = self.state();
-        let own = state.outbox().filter(|unread| *unread.notice.payment() == id(byte));
+        let own = state.outbox().filter(|unread| *unread.kind.payment() == id(byte));
         own.map(|unread| unread.id).collect()
     }
 
@@ -155,7 +155,7 @@ impl Script {
         self.run(Tick::new());
     }
 
-    /// Tombstones: paid, and failed. Then payments that are quiet.
+    /// Tombstones: paid, and failed. Then payments that are idle.
     fn remember(&mut self) {
         for byte in [1, 2] {
             self.out(byte);
@@ -185,7 +185,7 @@ impl Script {
             .expiry(NOW.plus(86_400_000))
             .instructions("lnbc1")
             .metadata("order 66");
-        self.run(Send::new(id(10), full));
+        self.run(Pay::new(id(10), full));
         let first_channel = Some(ShortChannelId(7 << 40));
         let (amount, fee, cltv_expiry) = (Msat(500), Msat(10), 900_000);
         let first = NewPart::Htlc { id: part(10), amount, fee, cltv_expiry, first_channel };
@@ -196,7 +196,7 @@ impl Script {
             ..Failure::on_channel(ShortChannelId(8 << 40))
         };
         self.fail(10, lost);
-        self.run(Send::new(id(12), request(12).retry(RetryPolicy::Until(60_000))));
+        self.run(Pay::new(id(12), request(12).retry(RetryPolicy::Until(60_000))));
         self.dispatch(12, 1, &[NewPart::delegated(part(12))]);
         let kinds = [ObservationKind::PathFailed, ObservationKind::Other(9)];
         for kind in kinds {
@@ -204,9 +204,9 @@ impl Script {
         }
         self.out(13);
         self.run(WithdrawPart { id: id(13), part: part(13) });
-        self.run(Send::new(id(14), offer(14, Deadline::Ticks(5))));
-        self.run(Send::new(id(15), offer(15, Deadline::At(NOW.plus(86_400_000)))));
-        self.run(Send::new(id(16), offer(16, Deadline::Ticks(5))));
+        self.run(Pay::new(id(14), offer(14, Deadline::Ticks(5))));
+        self.run(Pay::new(id(15), offer(15, Deadline::At(NOW.plus(86_400_000)))));
+        self.run(Pay::new(id(16), offer(16, Deadline::Ticks(5))));
         let (payment_hash, expiry) = (hash(16), Some(NOW.plus(86_400_000)));
         self.run(ReceiveInvoice { id: id(16), payment_hash, amount: Msat(900), expiry });
         self.out(17);
@@ -215,7 +215,7 @@ impl Script {
 
     /// Payments that are over and not yet read: paid, failed, corrected.
     fn end(&mut self) {
-        self.run(Send::new(id(20), request(20).instructions("lnbc2")));
+        self.run(Pay::new(id(20), request(20).instructions("lnbc2")));
         self.dispatch(20, 1, &[NewPart::htlc(part(20), Msat(1_000), Msat(10), 900_000)]);
         self.claim(20);
         self.out(21);
@@ -234,14 +234,14 @@ impl Script {
         self.run(MarkPaid::new(id(25)).payment_hash(hash(25)).settlement(settlement));
         self.out(26);
         self.run(MarkPaid::new(id(26)).asserted(Assertion::new("me", "shipped")));
-        self.run(Send::new(id(27), request(27)));
+        self.run(Pay::new(id(27), request(27)));
         let half = |byte| NewPart::htlc(part(byte), Msat(500), Msat(10), 900_000);
         self.dispatch(27, 1, &[half(27), half(28)]);
         self.claim(27);
         self.run(FailPart { id: id(27), part: part(28), failure: Failure::default() });
     }
 
-    /// What the log lacked: parts, payments, strays, held hashes.
+    /// What the log lacked: parts, payments, foreign parts, blocked hashes.
     fn adopt(&mut self) {
         let htlc = PartKind::Htlc { cltv_expiry: Some(800_000), first_channel: None };
         let mut adopt = |to: u8, byte: u8, under: u8, kind| {
@@ -261,7 +261,7 @@ impl Script {
         self.run(ClaimPart::new(id(21), part(37), preimage(37)));
         self.run(ClaimPart::new(id(21), part(38), preimage(37)));
         self.run(ClaimPart::new(id(40), part(40), preimage(40)));
-        self.run(HoldHash { payment_hash: hash(41) });
+        self.run(BlockHash { payment_hash: hash(41) });
     }
 
     /// Failed payments that are tried again, read or unread.
@@ -270,22 +270,22 @@ impl Script {
             self.out(byte);
             self.fail(byte, Failure::permanent());
             let state = self.state();
-            let standing = state.standing(&id(byte)).expect("it is known");
+            let standing = state.payment_view(&id(byte)).expect("it is known");
             let failed = standing.failed.expect("it failed");
             if read {
                 self.acknowledge(byte);
             }
-            self.run(Send::new(id(byte), request(byte)).again_after(failed));
+            self.run(Pay::new(id(byte), request(byte)).again_after(failed));
         }
     }
 
     /// Parts of an earlier try: listed again, under the present hash and under another one.
     fn hand_over(&mut self) {
         let label = Some(Label { engine: "lnd 1".into(), mark: Some(300) });
-        self.run(Send::new(id(70), request(70).retry(RetryPolicy::Until(60_000))));
+        self.run(Pay::new(id(70), request(70).retry(RetryPolicy::Until(60_000))));
         self.dispatch(70, 1, &[NewPart::Delegated { id: part(70), label: label.clone() }]);
         self.run(SayAgain { id: id(70), part: part(70) });
-        self.run(Send::new(id(71), request(71)));
+        self.run(Pay::new(id(71), request(71)));
         self.dispatch(71, 1, &[NewPart::Delegated { id: part(71), label }]);
         self.fail(71, Failure { mark: Some(301), sayings: 1, ..Failure::default() });
         let kind = PartKind::Delegated;
@@ -295,17 +295,17 @@ impl Script {
         self.run(listed.clone());
         self.out(72);
         self.fail(72, Failure::permanent());
-        let failed = self.state().standing(&id(72)).and_then(|standing| standing.failed);
-        self.run(Send::new(id(72), request(73)).again_after(failed.expect("it failed")));
+        let failed = self.state().payment_view(&id(72)).and_then(|standing| standing.failed);
+        self.run(Pay::new(id(72), request(73)).again_after(failed.expect("it failed")));
         let (payment_hash, listed) = (hash(72), AdoptPart { id: id(72), ..listed });
         self.run(AdoptPart { part: part(72), payment_hash, ..listed });
     }
 
     /// Hashes that others hold, or nobody, and that are paid.
     fn pay_elsewhere(&mut self) {
-        self.run(Send::new(id(74), offer(74, Deadline::Ticks(5))));
+        self.run(Pay::new(id(74), offer(74, Deadline::Ticks(5))));
         self.dispatch(74, 1, &[NewPart::delegated(part(74))]);
-        self.run(Send::new(id(75), request(75)));
+        self.run(Pay::new(id(75), request(75)));
         self.run(ClaimPart::new(id(74), part(74), preimage(75)).payment_hash(hash(75)));
         self.out(76);
         self.run(ClaimPart::new(id(76), part(76), preimage(77)).payment_hash(hash(77)));
@@ -315,7 +315,7 @@ impl Script {
     /// Claims of parts that may be of an earlier obligation: one awaits a word, one has it.
     fn stray(&mut self) {
         for byte in [80, 81] {
-            self.run(Send::new(id(byte), request(byte)));
+            self.run(Pay::new(id(byte), request(byte)));
             self.run(ClaimPart::new(id(byte), part(byte), preimage(byte + 10)));
         }
         self.run(DisownPart { part: part(81), assertion: Assertion::new("me", "theirs") });
@@ -328,7 +328,7 @@ impl Script {
         }
     }
 
-    /// A part that the log lacks, and facts whose verdicts wait for the gap to be closed.
+    /// A part that the log lacks, and facts whose conclusions wait for the gap to be closed.
     fn leave_a_gap(&mut self) {
         let kind = PartKind::Htlc { cltv_expiry: None, first_channel: None };
         let (amount, fee) = (None, None);

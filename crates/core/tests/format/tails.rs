@@ -3,7 +3,7 @@
 
 use payonce_core::{
     Config, DecodeError, Entry, FinishRecovery, Head, Machine, Operation, PaymentId, Record,
-    Remember, RequestField, Send, SendRefusal, State, Step, TailFault, UnixMillis, UnknownFields,
+    Remember, RequestField, Pay, PayRefusal, State, Step, TailFault, UnixMillis, UnknownFields,
     limits,
 };
 
@@ -225,7 +225,7 @@ fn a_state_keeps_what_it_does_not_know() {
         state.fold(&header, after, &events);
         head = after;
     }
-    assert_eq!(state.misfit(), None);
+    assert_eq!(state.inconsistent(), None);
     let kept = state.encode();
     for known_to_nobody in [&b"not known"[..], b"nor this"] {
         assert!(kept.windows(known_to_nobody.len()).any(|some| some == known_to_nobody));
@@ -240,9 +240,9 @@ fn a_state_keeps_what_it_does_not_know() {
         Machine::open(state, Config::new(Remember::Forever), "tails", false, UnixMillis(1));
     machine.confirmed([opened]).expect("in order");
     submit(&mut machine, FinishRecovery).expect("nothing fails");
-    let refused = submit(&mut machine, Send::new(id(), plain)).expect_err("not what was asked");
+    let refused = submit(&mut machine, Pay::new(id(), plain)).expect_err("not what was asked");
     assert!(
-        matches!(refused, SendRefusal::Conflict { field: RequestField::Unknown, .. }),
+        matches!(refused, PayRefusal::Conflict { field: RequestField::Unknown, .. }),
         "{refused}"
     );
 }

@@ -7,7 +7,7 @@
 )]
 
 use payonce_core::{
-    Acknowledge, ChainHash, CloseGap, Config, Entry, EntryHeader, FinishRecovery, Head, LedgerId,
+    Acknowledge, LogHash, CloseGap, Config, Entry, EntryHeader, FinishRecovery, Head, LedgerId,
     Machine, Operation, Record, Remember, Replay, State, StoredEntry, Tick, UnixMillis,
 };
 
@@ -19,7 +19,7 @@ const LEDGER: LedgerId = LedgerId::from_bytes([0xf0; 32]);
 /// whether it decoded.
 pub fn decode_entry(data: &[u8]) -> bool {
     let Ok(header) = EntryHeader::read(data) else { return false };
-    let before = Head { seq: header.first_seq - 1, chain: ChainHash::from_bytes([1; 32]) };
+    let before = Head { seq: header.first_seq - 1, chain: LogHash::from_bytes([1; 32]) };
     let Ok(Record { events, unknown, .. }) = Record::read(before, data) else { return false };
     let again = Entry::with_unknown(before, header.epoch, header.now, &events, &unknown);
     assert_eq!(again.expect("it was decoded").bytes(), data, "there is one encoding");

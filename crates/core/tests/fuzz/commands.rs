@@ -99,14 +99,14 @@ pub fn step(state: &State, bytes: &[u8; STEP]) -> Step {
         Settlement { amount: some(bits & 1 == 1, msat(d)), fee: some(bits & 2 == 2, msat(e)) };
     let assertion =
         || Assertion { although_listed: bits & 8 == 8, ..Assertion::new("ops", "said so") };
-    let attempt = state.missing(&payment).map_or(1, |missing| missing.attempt);
+    let attempt = state.remaining(&payment).map_or(1, |missing| missing.attempt);
     let parts = [new_part(b, d, bits & 1 == 1), new_part(c, e, false)];
     let parts = parts[..=usize::from(bits & 2 == 2)].to_vec();
     let command: Command = match kind % 22 {
-        0 => Send::new(payment, request(b, c, bits)).into(),
+        0 => Pay::new(payment, request(b, c, bits)).into(),
         1 => {
-            let failed = state.standing(&payment).and_then(|standing| standing.failed);
-            let again = Send::new(payment, request(b, c, bits));
+            let failed = state.payment_view(&payment).and_then(|standing| standing.failed);
+            let again = Pay::new(payment, request(b, c, bits));
             failed.map_or(again.clone(), |failed| again.again_after(failed)).into()
         }
         2 => ReceiveInvoice { id: payment, payment_hash, amount: msat(d), expiry: None }.into(),
@@ -149,8 +149,8 @@ pub fn step(state: &State, bytes: &[u8; STEP]) -> Step {
         }
         .into(),
         16 => match bits % 4 {
-            0 => HoldHash { payment_hash }.into(),
-            1 => ReleaseHash { payment_hash }.into(),
+            0 => BlockHash { payment_hash }.into(),
+            1 => UnblockHash { payment_hash }.into(),
             2 => DisownPart { part: of, assertion: assertion() }.into(),
             _ => ListParts { parts: vec![of, part(c)] }.into(),
         },

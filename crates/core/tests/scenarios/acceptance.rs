@@ -176,7 +176,7 @@ fn s43_back_from_the_dead() {
             "A anomaly: part p is out again, others []",
         ]);
         s.send("A", pay("a", 1_000)).duplicate("Failed(UserAbandoned) 1 out");
-        let standing = s.state().standing(&id("A")).expect("it is live");
+        let standing = s.state().payment_view(&id("A")).expect("it is live");
         assert!(!standing.is_over(), "who waits for its outcome waits");
         s.acknowledge_all();
         s.is("A", "Failed(UserAbandoned)");
@@ -383,7 +383,7 @@ fn s42_paid_during_a_recovery() {
     });
 }
 
-/// A claimed stray that a word makes a payment's own holds nobody else any more.
+/// A claimed foreign part that a word makes a payment's own holds nobody else any more.
 #[test]
 fn a_word_releases_whom_a_claimed_part_held() {
     play(window(), |s| {

@@ -2,7 +2,7 @@
 
 use payonce_core::{
     Blob, CustomRecord, Deadline, Msat, NodeId, ReceiveInvoice, ReceiveInvoiceRefusal, Request,
-    RequestField, RetryPolicy, SameHash, SendRefusal, Status, Target, limits,
+    RequestField, RetryPolicy, SameHash, PayRefusal, Status, Target, limits,
 };
 
 use crate::support::{
@@ -46,17 +46,17 @@ fn send_is_checked_in_order() {
             match field {
                 None if known => outcome.duplicate("Pending missing 1000"),
                 Some(field) if known => {
-                    outcome.refused(SendRefusal::Conflict { id: id("A"), field });
+                    outcome.refused(PayRefusal::Conflict { id: id("A"), field });
                 }
                 _ if in_use => outcome.hash_in_use("B"),
-                _ if zero => outcome.refused(SendRefusal::ZeroAmount),
-                _ if long => outcome.refused(SendRefusal::TooLong {
+                _ if zero => outcome.refused(PayRefusal::ZeroAmount),
+                _ if long => outcome.refused(PayRefusal::TooLong {
                     field: RequestField::Metadata,
                     bytes: 1_025,
                     limit: 1_024,
                 }),
                 _ if expired => {
-                    outcome.refused(SendRefusal::Expired { expiry, now });
+                    outcome.refused(PayRefusal::Expired { expiry, now });
                 }
                 _ => outcome.accepted(),
             }
@@ -101,7 +101,7 @@ fn a_conflict_names_the_first_field_in_order() {
             for (at, (field, _)) in changes.iter().enumerate() {
                 let mut request = own.clone();
                 changes[at..].iter().for_each(|(_, change)| change(&mut request));
-                s.send("A", request).refused(SendRefusal::Conflict { id: id("A"), field: *field });
+                s.send("A", request).refused(PayRefusal::Conflict { id: id("A"), field: *field });
             }
             match stage {
                 "live" => s.abandon("A").recorded(),
@@ -150,7 +150,7 @@ fn a_field_that_is_too_long_is_named() {
     for (field, limit) in limits {
         live(window(), |s| {
             let (bytes, longer) = (limit + 1, sized(field, limit + 1));
-            s.send("A", longer).refused(SendRefusal::TooLong { field, bytes, limit });
+            s.send("A", longer).refused(PayRefusal::TooLong { field, bytes, limit });
             s.send("A", sized(field, limit)).accepted();
         });
     }
@@ -160,19 +160,19 @@ fn a_field_that_is_too_long_is_named() {
 fn what_is_not_a_request() {
     live(window(), |s| {
         let too_much = Msat(Msat::MAX.0 + 1);
-        let refusal = SendRefusal::AmountTooLarge { amount: too_much, limit: Msat::MAX };
+        let refusal = PayRefusal::AmountTooLarge { amount: too_much, limit: Msat::MAX };
         s.send("A", pay("a", too_much.0)).refused(refusal);
         s.send("A", but(pay("a", 1), |request| request.max_fee = too_much.into())).refused(refusal);
-        s.send("A", pay("a", 0)).refused(SendRefusal::ZeroAmount);
+        s.send("A", pay("a", 0)).refused(PayRefusal::ZeroAmount);
         let (bytes, limit) = (16_385, 16_384);
         let field = RequestField::Instructions;
         s.send("A", but(pay("a", 1), |request| request.instructions = vec![0; bytes].into()))
-            .refused(SendRefusal::TooLong { field, bytes, limit });
+            .refused(PayRefusal::TooLong { field, bytes, limit });
         let now = s.now();
         s.send("A", but(pay("a", 1), |request| request.expiry = Some(now)))
-            .refused(SendRefusal::Expired { expiry: now, now });
+            .refused(PayRefusal::Expired { expiry: now, now });
         s.send("A", offer("o", 1, Deadline::At(now)))
-            .refused(SendRefusal::Expired { expiry: now, now });
+            .refused(PayRefusal::Expired { expiry: now, now });
         s.is("A", "unknown");
         let mut largest = pay("a", Msat::MAX.0);
         largest.instructions = vec![1; 16_384].into();
@@ -186,7 +186,7 @@ fn a_spontaneous_payment_has_its_hash_from_the_start() {
     play(window(), |s| {
         let target = Target::Spontaneous { preimage: preimage("a") };
         s.send("A", unlimited(target, 10)).accepted();
-        assert_eq!(s.missing("A").payment_hash, Some(hash("a")));
+        assert_eq!(s.remaining("A").payment_hash, Some(hash("a")));
         s.send("B", pay("a", 10)).hash_in_use("A");
     });
 }
@@ -205,13 +205,13 @@ fn a_hash_is_in_use_as_long_as_anything_has_it() {
         s.send("O", offer("o", 10, Deadline::Ticks(5))).accepted();
         s.invoice("O", "a", 10).hash_in_use("A");
         s.invoice("O", "b", 10).recorded();
-        s.run(payonce_core::HoldHash { payment_hash: hash("h") }).recorded();
-        s.run(payonce_core::HoldHash { payment_hash: hash("h") }).no_change();
+        s.run(payonce_core::BlockHash { payment_hash: hash("h") }).recorded();
+        s.run(payonce_core::BlockHash { payment_hash: hash("h") }).no_change();
         s.send("H", pay("h", 10)).hash_in_use("held");
         s.restart();
         s.send("H", pay("h", 10)).hash_in_use("held");
-        s.run(payonce_core::ReleaseHash { payment_hash: hash("h") }).recorded();
-        s.run(payonce_core::ReleaseHash { payment_hash: hash("h") }).no_change();
+        s.run(payonce_core::UnblockHash { payment_hash: hash("h") }).recorded();
+        s.run(payonce_core::UnblockHash { payment_hash: hash("h") }).no_change();
         s.send("H", pay("h", 10)).accepted();
     });
 }
@@ -220,10 +220,10 @@ fn a_hash_is_in_use_as_long_as_anything_has_it() {
 fn a_hold_stops_the_dispatch_of_its_own_payment() {
     play(window(), |s| {
         s.send("A", pay("a", 10)).accepted();
-        s.run(payonce_core::HoldHash { payment_hash: hash("a") }).recorded();
+        s.run(payonce_core::BlockHash { payment_hash: hash("a") }).recorded();
         s.due(&[]);
         s.dispatch("A", 1, [htlc("p", 10, 0)]).hash_in_use("held");
-        s.run(payonce_core::ReleaseHash { payment_hash: hash("a") }).recorded();
+        s.run(payonce_core::UnblockHash { payment_hash: hash("a") }).recorded();
         s.due(&["A"]);
     });
 }
@@ -255,7 +255,7 @@ fn an_invoice_is_checked() {
         let status = Status::Pending;
         s.run(invoice("a", 601))
             .refused(ReceiveInvoiceRefusal::NotAwaitingInvoice { id: id("A"), status });
-        assert_eq!(s.missing("A").amount, Msat(600));
+        assert_eq!(s.remaining("A").amount, Msat(600));
     });
 }
 

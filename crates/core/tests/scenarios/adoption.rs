@@ -1,8 +1,8 @@
-//! Parts that the node has and the log has not, strays, and what a gap forbids (SEMANTICS 7).
+//! Parts that the node has and the log has not, foreign parts, and what a gap forbids (SEMANTICS 7).
 
 use payonce_core::{
-    AdoptPart, CloseGapRefusal, Deadline, DispatchRefusal, FactRefusal, Fate, Msat, PartKind,
-    RetryPolicy, SendRefusal,
+    AdoptPart, CloseGapRefusal, Deadline, DispatchRefusal, FactRefusal, PartStatus, Msat, PartKind,
+    RetryPolicy, PayRefusal,
 };
 
 use crate::support::{
@@ -27,8 +27,8 @@ fn a_part_of_unknown_amount_leaves_nothing_missing() {
             s.run(of_unknown_amount(kind)).recorded();
             s.finish();
             s.close_gap().recorded();
-            assert_eq!(s.missing("A").amount, Msat(0));
-            assert_eq!(s.missing("A").fee_budget, Some(Msat(0)));
+            assert_eq!(s.remaining("A").amount, Msat(0));
+            assert_eq!(s.remaining("A").fee_budget, Some(Msat(0)));
             s.due(&[]);
             s.dispatch("A", 1, [htlc("q", 1_000, 0)]).refused(DispatchRefusal::NothingMissing);
             s.fail("A", "u").recorded();
@@ -62,9 +62,9 @@ fn an_offer_takes_the_hash_and_becomes_pending() {
         s.close_gap().recorded();
         s.ticks(5);
         s.is("A", "Pending");
-        assert_eq!(s.missing("A").payment_hash, Some(hash("a")));
+        assert_eq!(s.remaining("A").payment_hash, Some(hash("a")));
         // Its invoice is not known: it may be for no more than this.
-        assert_eq!(s.missing("A").amount, Msat(0));
+        assert_eq!(s.remaining("A").amount, Msat(0));
         s.due(&[]);
         s.send("B", pay("a", 1)).hash_in_use("A");
     });
@@ -88,10 +88,10 @@ fn a_part_recorded_as_over_is_out_again() {
             s.adopt("A", "p", "a", (1_000, 10)).no_change();
             s.finish();
             assert!(!s.state().is_restored());
-            s.fate("p", Fate::InFlight);
+            s.status("p", PartStatus::InFlight);
             s.due(&[]);
             s.claim("A", "p", "a").recorded();
-            s.fate("p", Fate::Claimed);
+            s.status("p", PartStatus::Claimed);
         });
     }
 }
@@ -113,7 +113,7 @@ fn a_failed_part_adopted_and_claimed_in_any_order() {
                 s.claim("A", "p", "a").recorded();
             }
             s.finish();
-            s.fate("p", Fate::Claimed);
+            s.status("p", PartStatus::Claimed);
             assert!(!s.state().is_restored());
             s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10");
         });
@@ -209,7 +209,7 @@ fn a_stray_is_no_part_to_dispatch() {
     });
 }
 
-/// The hash of a stray is out: its payment may not be dispatched either.
+/// The hash of a foreign part is out: its payment may not be dispatched either.
 #[test]
 fn a_stray_under_the_hash_of_another_payment_blocks_it() {
     play(window(), |s| {
@@ -287,7 +287,7 @@ fn what_a_gap_forbids() {
         s.withdraw("A", "p").refused(FactRefusal::Restored);
         s.finish();
         s.due(&[]);
-        s.send("B", pay("b", 1)).refused(SendRefusal::Restored);
+        s.send("B", pay("b", 1)).refused(PayRefusal::Restored);
         s.dispatch("A", 2, [htlc("q", 1, 0)]).refused(DispatchRefusal::Restored);
         s.dispatch("O", 1, [delegated("d")]).refused(DispatchRefusal::Restored);
         s.invoice("O", "x", 9).refused(payonce_core::ReceiveInvoiceRefusal::Restored);

@@ -1,6 +1,6 @@
 //! Anomalies are bounded; claims are not (SEMANTICS 4).
 
-use payonce_core::{ClaimPart, HashHolder, PartId, Preimage, SendRefusal, Target};
+use payonce_core::{ClaimPart, HashHolder, PartId, Preimage, PayRefusal, Target};
 
 use crate::support::{id, live, pay, play, unlimited, window};
 
@@ -20,11 +20,11 @@ fn beyond_1024_unread_only_a_counter_grows() {
         }
         assert_eq!(s.state().outbox().count(), 1_024);
         assert_eq!(s.state().counts().anomalies_folded, 6);
-        assert_eq!(s.state().counts().strays, 1_030, "every claim is recorded");
+        assert_eq!(s.state().counts().foreign_parts, 1_030, "every claim is recorded");
         let last = foreign(1_029);
         s.send("B", unlimited(Target::Invoice { payment_hash: last.preimage.payment_hash() }, 1))
-            .refused(SendRefusal::HashInUse {
-                other: HashHolder::Stray(last.part),
+            .refused(PayRefusal::HashInUse {
+                other: HashHolder::ForeignPart(last.part),
                 same_payee: None,
             });
         s.restart();

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use payonce_core::{
     DecodeError, Entry, Event, EventSource, EventStore, FORMAT_VERSION, Head, Ledger, LedgerError,
-    LedgerId, OpenError, Opening, Remember, Replay, ReplayError, Send, Snapshot, State, StoreError,
+    LedgerId, OpenError, Opening, Remember, Replay, ReplayError, Pay, Snapshot, State, StoreError,
     StoredEntry, decode_events, verify,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
@@ -22,7 +22,7 @@ fn a_rich_log(s: &mut Scenario) {
     s.send("O", offer("o", 5, payonce_core::Deadline::Ticks(3))).accepted();
     s.finalize("A", "q").recorded();
     s.acknowledge("A part p failed");
-    s.run(payonce_core::HoldHash { payment_hash: hash("h") }).recorded();
+    s.run(payonce_core::BlockHash { payment_hash: hash("h") }).recorded();
     s.tick();
 }
 
@@ -131,7 +131,7 @@ fn opened(epoch: u64) -> Event {
 /// Evolve drops no event: one that does not fit is named, and such a log is not opened.
 #[test]
 fn an_event_that_does_not_fit_is_named() {
-    let misfits = [
+    let inconsistencies = [
         Event::Recovered,
         Event::GapClosed,
         opened(7),
@@ -146,12 +146,12 @@ fn an_event_that_does_not_fit_is_named() {
         },
         Event::PaymentForgotten { id: id("A"), remembered: false },
         Event::Acknowledged { seq: 1 },
-        Event::HashReleased { payment_hash: hash("a") },
+        Event::HashUnblocked { payment_hash: hash("a") },
     ];
-    for misfit in misfits {
-        let store = log_of(&[opened(1), Event::Recovered, misfit.clone(), Event::GapFound]);
+    for inconsistent in inconsistencies {
+        let store = log_of(&[opened(1), Event::Recovered, inconsistent.clone(), Event::GapFound]);
         let error = verify(&store, 1).map(drop).expect_err("it does not fit");
-        assert!(matches!(error, ReplayError::Misfit { seq: 3 }), "{misfit:?}: {error}");
+        assert!(matches!(error, ReplayError::Inconsistent { seq: 3 }), "{inconsistent:?}: {error}");
     }
 }
 
@@ -222,7 +222,7 @@ fn an_entry_of_another_writer_does_not_fit() {
         let entry = Entry::new(head, epoch, T0, &[Event::GapFound]).expect("it is one event");
         store.append(&[entry]).expect("nothing is planned");
         let error = verify(&store, 1).map(drop).expect_err("it is of another writer");
-        assert!(matches!(error, ReplayError::Misfit { seq: 3 }), "epoch {epoch}: {error}");
+        assert!(matches!(error, ReplayError::Inconsistent { seq: 3 }), "epoch {epoch}: {error}");
     }
 }
 
@@ -257,14 +257,14 @@ fn a_snapshot_that_lies_is_found_by_verifying() {
         recovery.finish(T0).expect("nothing fails")
     };
     let mut ledger = open(&disk);
-    ledger.execute(Send::new(id("A"), pay("a", 1_000)), T0).expect("accepted");
+    ledger.execute(Pay::new(id("A"), pay("a", 1_000)), T0).expect("accepted");
     ledger.verify(1).expect("it is sound");
     let head = ledger.head();
     drop(ledger);
     // The state of a log of the same length in which another payment was accepted.
     let other = MemoryDisk::new(ledger_id());
     let mut lies = open(&other);
-    lies.execute(Send::new(id("B"), pay("b", 1_000)), T0).expect("accepted");
+    lies.execute(Pay::new(id("B"), pay("b", 1_000)), T0).expect("accepted");
     let mut bytes = lies.machine().snapshot().expect("nothing is in flight").bytes;
     let chain = 1 + 32 + 1;
     bytes[chain..chain + 32].copy_from_slice(head.chain.as_bytes());
@@ -283,7 +283,7 @@ fn with_a_snapshot(disk: &MemoryDisk) -> Ledger<MemoryStore> {
     let opening = Opening::new(Remember::Window, 1);
     let recovery = Ledger::open(disk.open(), &opening, T0).expect("it opens");
     let mut ledger = recovery.finish(T0).expect("nothing fails");
-    ledger.execute(Send::new(id("A"), pay("a", 1_000)), T0).expect("accepted");
+    ledger.execute(Pay::new(id("A"), pay("a", 1_000)), T0).expect("accepted");
     ledger.save_snapshot().expect("kept");
     ledger
 }
@@ -359,7 +359,7 @@ impl EventSource for Based<'_> {
 fn a_newer_snapshot_that_is_no_base_is_passed_over() {
     let disk = MemoryDisk::new(ledger_id());
     let mut ledger = with_a_snapshot(&disk);
-    ledger.execute(Send::new(id("B"), pay("b", 1_000)), T0).expect("accepted");
+    ledger.execute(Pay::new(id("B"), pay("b", 1_000)), T0).expect("accepted");
     let head = ledger.head();
     let mut store = ledger.into_store();
     store.save_snapshot(head, &[0x80 + FORMAT_VERSION + 1, 1, 2, 3]).expect("kept");

@@ -2,7 +2,7 @@
 //! (SEMANTICS 4).
 
 use payonce_core::{
-    Assertion, AssertionLimit, FactRefusal, FailPart, Failure, Fate, FinalizePart, MarkPaid, Msat,
+    Assertion, AssertionLimit, FactRefusal, FailPart, Failure, PartStatus, FinalizePart, MarkPaid, Msat,
     ObservationKind, ObservePart, RetryPolicy, Settlement, Tick,
 };
 
@@ -28,7 +28,7 @@ fn a_claim_after_the_payment_failed() {
             "A sent 1000 fee 10 correction",
             "A anomaly: part p paid after all, in flight []",
         ]);
-        s.fate("p", Fate::Finalized);
+        s.status("p", PartStatus::Finalized);
         s.finalize("A", "p").no_change();
         s.claim("A", "p", "a").no_change();
         s.acknowledge_all();
@@ -49,7 +49,7 @@ fn a_claim_of_a_withdrawn_part() {
             "A sent 2000 fee 30 correction",
             "A anomaly: part p paid after all, in flight [q]",
         ]);
-        s.fate("p", Fate::Claimed);
+        s.status("p", PartStatus::Claimed);
         s.finalize("A", "p").recorded();
         s.fail("A", "q").recorded();
         s.acknowledge_all();
@@ -77,7 +77,7 @@ fn a_correction_when_it_is_paid_already_says_so_once() {
     });
 }
 
-/// Facts of a retry in every order: the same status, fates and sums.
+/// Facts of a retry in every order: the same status, statuses and sums.
 #[test]
 fn a_failure_and_a_claim_of_one_part_in_any_order() {
     let lossy = || Failure { lost: Some(Msat(5)), ..Failure::default() };
@@ -92,7 +92,7 @@ fn a_failure_and_a_claim_of_one_part_in_any_order() {
             if !claim_first {
                 s.claim("A", "p", "a").recorded();
             }
-            s.fate("p", Fate::Finalized);
+            s.status("p", PartStatus::Finalized);
             let payment = s.state().payment(&id("A")).expect("it is there");
             assert!(payment.avoid().is_empty(), "what paid was no failure");
             digests.push((
@@ -131,9 +131,9 @@ fn facts_that_do_not_fit_are_refused() {
         s.finalize("A", "u").refused(not_here());
         s.withdraw("A", "u").refused(not_here());
         let early = |fate| FactRefusal::NotClaimed { part: part("p"), fate };
-        s.finalize("A", "p").refused(early(Fate::InFlight));
+        s.finalize("A", "p").refused(early(PartStatus::InFlight));
         s.fail("A", "p").recorded();
-        s.finalize("A", "p").refused(early(Fate::Failed));
+        s.finalize("A", "p").refused(early(PartStatus::Failed));
     });
 }
 

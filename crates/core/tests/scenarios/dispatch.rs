@@ -1,8 +1,8 @@
 //! Dispatch: what is checked, and in which order (SEMANTICS 3).
 
 use payonce_core::{
-    AdoptPart, Deadline, Dispatch, DispatchRefusal as Refusal, FactRefusal, FailureReason, Fate,
-    HashHolder, HoldHash, Msat, NewPart, PartKind, RetryPolicy, ShortChannelId, Status,
+    AdoptPart, Deadline, Dispatch, DispatchRefusal as Refusal, FactRefusal, FailureReason, PartStatus,
+    HashHolder, BlockHash, Msat, NewPart, PartKind, RetryPolicy, ShortChannelId, Status,
 };
 
 use crate::support::{
@@ -65,7 +65,7 @@ fn dispatch_with(is: impl Fn(Wrong) -> bool) {
             s.abandon("A").recorded();
         }
         if is(Wrong::HashInUse) {
-            s.run(HoldHash { payment_hash: hash("a") }).recorded();
+            s.run(BlockHash { payment_hash: hash("a") }).recorded();
         }
         if is(Wrong::Expired) {
             s.pass(seconds(10));
@@ -83,7 +83,7 @@ fn dispatch_with(is: impl Fn(Wrong) -> bool) {
             Wrong::NotOpen => {
                 Refusal::NotOpen { id: id("A"), status: Status::Abandoned { reason } }
             }
-            Wrong::HashInUse => Refusal::HashInUse { other: HashHolder::Held },
+            Wrong::HashInUse => Refusal::HashInUse { other: HashHolder::Blocked },
             Wrong::Expired => Refusal::Expired { expiry, now },
             Wrong::UsedUp => Refusal::AttemptsUsedUp { attempts: 1, retries: 0 },
             Wrong::Stale => Refusal::StaleAttempt { stated: 1, expected: 2 },
@@ -126,13 +126,13 @@ fn before_all_that_come_the_payment_and_the_batch() {
         s.dispatch("A", 2, [htlc("p", 500, 0)]).refused(Refusal::PartInUse { part: part("p") });
         s.dispatch("A", 2, [htlc("p", 501, 0), htlc("q", 500, 0)])
             .refused(Refusal::PartInUse { part: part("p") });
-        let fates = [("p", Fate::InFlight), ("q", Fate::InFlight)];
+        let fates = [("p", PartStatus::InFlight), ("q", PartStatus::InFlight)];
         s.dispatch("A", 9, [htlc("q", 500, 0), htlc("p", 500, 0)]).duplicate_batch(&fates);
         s.abandon("A").recorded();
         s.dispatch("A", 1, []).refused(Refusal::EmptyBatch);
         s.dispatch("A", 1, [htlc("p", 500, 0), htlc("q", 500, 0)]).duplicate_batch(&fates);
         s.claim("A", "p", "a").recorded();
-        let fates = [("p", Fate::Claimed), ("q", Fate::InFlight)];
+        let fates = [("p", PartStatus::Claimed), ("q", PartStatus::InFlight)];
         s.dispatch("A", 1, [htlc("p", 500, 0), htlc("q", 500, 0)]).duplicate_batch(&fates);
     });
 }
@@ -193,9 +193,9 @@ fn a_delegated_part_counts_all_that_is_left() {
         let delegated = s.state().payment(&id("A")).and_then(|at| at.part(&part("d"))).cloned();
         let delegated = delegated.expect("it was recorded");
         assert_eq!((delegated.amount, delegated.fee), (Some(Msat(600)), Some(Msat(40))));
-        assert_eq!(s.missing("A").fee_budget, Some(Msat(0)));
+        assert_eq!(s.remaining("A").fee_budget, Some(Msat(0)));
         s.fail("A", "d").recorded();
-        assert_eq!(s.missing("A").fee_budget, Some(Msat(40)));
+        assert_eq!(s.remaining("A").fee_budget, Some(Msat(40)));
         s.due(&["A"]);
     });
 }
@@ -225,13 +225,13 @@ fn a_batch_wholly_withdrawn_gives_its_attempt_back() {
             .accepted();
         s.dispatch("A", 1, [htlc("p", 500, 1), htlc("q", 500, 1)]).recorded();
         s.withdraw("A", "p").recorded();
-        assert_eq!(s.missing("A").attempt, 2, "a part of it is out");
+        assert_eq!(s.remaining("A").attempt, 2, "a part of it is out");
         s.withdraw("A", "q").recorded();
         s.withdraw("A", "q").no_change();
-        assert_eq!(s.missing("A").attempt, 2, "its number is used up all the same");
+        assert_eq!(s.remaining("A").attempt, 2, "its number is used up all the same");
         s.unread(&[]);
         s.dispatch("A", 1, [htlc("p", 500, 1), htlc("q", 500, 1)])
-            .duplicate_batch(&[("p", Fate::Withdrawn), ("q", Fate::Withdrawn)]);
+            .duplicate_batch(&[("p", PartStatus::Withdrawn), ("q", PartStatus::Withdrawn)]);
         s.dispatch("A", 2, [htlc("r", 1_000, 1)]).recorded();
         s.fail("A", "r").recorded();
         s.dispatch("A", 3, [htlc("t", 1_000, 1)]).recorded();
@@ -247,10 +247,10 @@ fn only_a_part_in_flight_was_never_sent() {
         s.dispatch("A", 1, [htlc("p", 500, 1), htlc("q", 500, 1)]).recorded();
         s.fail("A", "p").recorded();
         s.withdraw("A", "p")
-            .refused(FactRefusal::NotInFlight { part: part("p"), fate: Fate::Failed });
+            .refused(FactRefusal::NotInFlight { part: part("p"), fate: PartStatus::Failed });
         s.claim("A", "q", "a").recorded();
         s.withdraw("A", "q")
-            .refused(FactRefusal::NotInFlight { part: part("q"), fate: Fate::Claimed });
+            .refused(FactRefusal::NotInFlight { part: part("q"), fate: PartStatus::Claimed });
     });
 }
 
@@ -294,7 +294,7 @@ fn a_channel_is_avoided_once() {
             s.dispatch("A", attempt, [htlc(name, 1_000, 1)]).recorded();
             s.fail_with("A", name, crate::support::routed_over(channel)).recorded();
         }
-        assert_eq!(s.missing("A").avoid, [ShortChannelId(5), ShortChannelId(9)]);
+        assert_eq!(s.remaining("A").avoid, [ShortChannelId(5), ShortChannelId(9)]);
     });
 }
 

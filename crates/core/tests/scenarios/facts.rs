@@ -1,6 +1,6 @@
 //! What the network tells of parts, in every order (scenarios 3, 5 to 8, 30, 31).
 
-use payonce_core::{Fate, Msat, Payment, RetryPolicy};
+use payonce_core::{PartStatus, Msat, Payment, RetryPolicy};
 
 use crate::support::{Scenario, but, htlc, id, pay, permanent, play, window};
 
@@ -33,7 +33,7 @@ fn s05_success_then_a_failure_of_the_same_part() {
         s.unread(&[]);
         s.is("A", "Fulfilled");
         s.out(&[]);
-        assert!(s.state().payment(&id("A")).is_some_and(|payment| payment.quiet().is_some()));
+        assert!(s.state().payment(&id("A")).is_some_and(|payment| payment.idle().is_some()));
         s.ticks(8);
         s.is("A", "unknown");
     });
@@ -107,7 +107,7 @@ fn s30_abandon_with_a_part_out_then_the_part_fails() {
         one_part_out(s);
         s.abandon("A").recorded();
         s.due(&[]);
-        assert_eq!(s.missing("A").amount, Msat(0));
+        assert_eq!(s.remaining("A").amount, Msat(0));
         s.fail("A", "p").recorded();
         s.due(&[]);
         s.unread(&["A part p failed", "A failed UserAbandoned"]);
@@ -126,8 +126,8 @@ fn s31_withdrawn_after_all() {
             "A sent 2000 fee 30 correction",
             "A anomaly: part p paid after all, in flight [q]",
         ]);
-        s.fate("p", Fate::Finalized);
-        s.fate("q", Fate::InFlight);
+        s.status("p", PartStatus::Finalized);
+        s.status("q", PartStatus::InFlight);
         s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a 1000 fee 10");
     });
 }

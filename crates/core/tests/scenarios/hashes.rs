@@ -1,6 +1,6 @@
 //! One hash is paid under one id (scenarios 24, 25).
 
-use payonce_core::{Fate, SameHash};
+use payonce_core::{PartStatus, SameHash};
 
 use crate::support::{Scenario, htlc, pay, play, window};
 
@@ -15,7 +15,7 @@ fn s24_wrong_preimage() {
         one_part_out(s);
         s.claim("A", "p", "x").recorded();
         s.unread(&["A anomaly: no preimage for part p"]);
-        s.fate("p", Fate::InFlight);
+        s.status("p", PartStatus::InFlight);
         s.is("A", "Pending");
         s.send("X", pay("x", 5)).accepted();
     });

@@ -4,9 +4,9 @@ use std::thread;
 
 use payonce_core::{
     Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, Command, Config, Deadline, Dispatch,
-    FailPart, FailureReason, FinalizePart, FinishRecovery, Head, HoldHash, Image, Ledger, LedgerId,
-    Machine, Msat, Opening, PartId, PartKind, PaymentId, ReceiveInvoice, ReleaseError, ReleaseHash,
-    Remember, Reply, Send, SendReply, State, Tick, UnixMillis, WithdrawPart,
+    FailPart, FailureReason, FinalizePart, FinishRecovery, Head, BlockHash, Image, Ledger, LedgerId,
+    Machine, Msat, Opening, PartId, PartKind, PaymentId, ReceiveInvoice, ReleaseError, UnblockHash,
+    Remember, Reply, Pay, PayReply, State, Tick, UnixMillis, WithdrawPart,
 };
 use payonce_store_memory::MemoryDisk;
 
@@ -38,7 +38,7 @@ fn ask<T: std::fmt::Debug>(machine: &Machine, ask: impl FnOnce(&State) -> T) -> 
 fn live(machine: &mut Machine, n: u32, now: UnixMillis) {
     let (name, one) = (format!("p{n}"), format!("q{n}"));
     let (payment, a_part) = (id(&name), part(&one));
-    run(machine, Send::new(payment, pay(&name, 1_000).metadata(name.as_bytes())), now);
+    run(machine, Pay::new(payment, pay(&name, 1_000).metadata(name.as_bytes())), now);
     let parts = vec![htlc(&one, 600, 1), htlc(&format!("r{n}"), 400, 1)];
     if !n.is_multiple_of(5) {
         run(machine, Dispatch { id: payment, attempt: 1, parts }, now);
@@ -68,11 +68,11 @@ fn live(machine: &mut Machine, n: u32, now: UnixMillis) {
             run(machine, adopted, now);
             // What the log lacked makes it Restored.
             run(machine, CloseGap, now);
-            run(machine, HoldHash { payment_hash: hash(&one) }, now);
+            run(machine, BlockHash { payment_hash: hash(&one) }, now);
         }
         4 if n % 10 == 4 => {
             let earlier = format!("q{}", n - 1);
-            run(machine, ReleaseHash { payment_hash: hash(&earlier) }, now);
+            run(machine, UnblockHash { payment_hash: hash(&earlier) }, now);
         }
         _ => {}
     }
@@ -119,7 +119,7 @@ fn an_image_stays_what_the_state_was() {
         }
         assert!(most_unread > 1, "the outbox grew and shrank");
         let counts = ask(&machine, State::counts);
-        assert!(counts.strays > 30 && counts.held > 30, "{counts:?}");
+        assert!(counts.foreign_parts > 30 && counts.blocked > 30, "{counts:?}");
         assert_eq!(counts.remembered > 30, remember == Remember::Forever, "{counts:?}");
     }
 }
@@ -134,7 +134,7 @@ fn an_image_goes_to_other_threads() {
 #[test]
 fn an_image_waits_for_its_head() {
     let mut machine = machine(Remember::Window);
-    let step = machine.submit(Send::new(id("A"), pay("a", 1_000)), T0);
+    let step = machine.submit(Pay::new(id("A"), pay("a", 1_000)), T0);
     let Err(ReleaseError::NotDurable(image)) = machine.release(machine.query(State::image)) else {
         panic!("its head is not durable");
     };
@@ -154,7 +154,7 @@ fn withdrawn(names: &[&str]) -> Vec<WithdrawPart> {
 fn a_batch_that_nobody_will_read_is_withdrawn() {
     for durable_first in [false, true] {
         let mut machine = machine(Remember::Window);
-        run(&mut machine, Send::new(id("A"), pay("a", 1_000)), T0);
+        run(&mut machine, Pay::new(id("A"), pay("a", 1_000)), T0);
         let parts = vec![htlc("p", 600, 1), htlc("q", 400, 1)];
         let step = machine.submit(Dispatch { id: id("A"), attempt: 1, parts: parts.clone() }, T0);
         let mut entries: Vec<_> = step.entry.into_iter().collect();
@@ -168,7 +168,7 @@ fn a_batch_that_nobody_will_read_is_withdrawn() {
         }
         machine.confirmed(entries).expect("in order");
         assert_eq!(ask(&machine, State::counts).unresolved_parts, 0);
-        let missing = ask(&machine, |state| state.missing(&id("A"))).expect("it is pending");
+        let missing = ask(&machine, |state| state.remaining(&id("A"))).expect("it is pending");
         assert_eq!((missing.amount, missing.attempt), (Msat(1_000), 2));
     }
 }
@@ -177,7 +177,7 @@ fn a_batch_that_nobody_will_read_is_withdrawn() {
 #[test]
 fn other_replies_forfeit_nothing() {
     let mut machine = machine(Remember::Window);
-    let step = machine.submit(Send::new(id("A"), pay("a", 1_000)), T0);
+    let step = machine.submit(Pay::new(id("A"), pay("a", 1_000)), T0);
     machine.confirmed(step.entry).expect("in order");
     assert_eq!(machine.forfeit(step.ticket), []);
     let dispatch = Dispatch { id: id("A"), attempt: 1, parts: vec![htlc("p", 1_000, 1)] };
@@ -193,7 +193,7 @@ fn other_replies_forfeit_nothing() {
 #[test]
 fn a_ticket_of_another_machine_forfeits_nothing() {
     let mut own = machine(Remember::Window);
-    run(&mut own, Send::new(id("A"), pay("a", 1_000)), T0);
+    run(&mut own, Pay::new(id("A"), pay("a", 1_000)), T0);
     let step = own.submit(
         Command::from(Dispatch { id: id("A"), attempt: 1, parts: vec![htlc("p", 1_000, 1)] }),
         T0,
@@ -210,7 +210,7 @@ fn an_overtaken_batch_is_withdrawn_too() {
     use payonce_core::Release;
 
     let mut machine = machine(Remember::Window);
-    run(&mut machine, Send::new(id("A"), pay("a", 1_000)), T0);
+    run(&mut machine, Pay::new(id("A"), pay("a", 1_000)), T0);
     let parts = vec![htlc("p", 1_000, 1)];
     let step = machine.submit(Dispatch { id: id("A"), attempt: 1, parts }, T0);
     machine.confirmed(step.entry).expect("in order");
@@ -243,8 +243,8 @@ fn taken_apart_they_go_on() {
     let recovery = Ledger::open(disk.open(), &opening, T0).expect("it is sound");
     let mut ledger = recovery.finish(T0).expect("nothing fails");
     ledger.close_gap(T0).expect("nothing fails");
-    let reply = ledger.execute(Send::new(id("A"), pay("a", 1_000)), T0).expect("accepted");
-    assert_eq!(reply, SendReply::Accepted);
+    let reply = ledger.execute(Pay::new(id("A"), pay("a", 1_000)), T0).expect("accepted");
+    assert_eq!(reply, PayReply::Accepted);
     let (head, (machine, _store)) = (ledger.head(), ledger.into_parts());
     assert_eq!(machine.durable(), head);
 }
@@ -255,9 +255,9 @@ fn since_when_the_oldest_is_unresolved() {
     let since = |machine: &Machine| ask(machine, State::oldest_unresolved_since);
     let (t1, t2, t3) = (T0.plus(1), T0.plus(2), T0.plus(3));
     assert_eq!(since(&machine), None);
-    run(&mut machine, Send::new(id("offer"), offer("o", 1_000, Deadline::Ticks(9))), t1);
-    run(&mut machine, Send::new(id("A"), pay("a", 1_000)), t2);
-    run(&mut machine, Send::new(id("B"), pay("b", 1_000)), t3);
+    run(&mut machine, Pay::new(id("offer"), offer("o", 1_000, Deadline::Ticks(9))), t1);
+    run(&mut machine, Pay::new(id("A"), pay("a", 1_000)), t2);
+    run(&mut machine, Pay::new(id("B"), pay("b", 1_000)), t3);
     assert_eq!(since(&machine), Some(t1), "the offer");
     let received = ReceiveInvoice {
         id: id("offer"),

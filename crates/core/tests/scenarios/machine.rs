@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use payonce_core::{
     Abandon, Acknowledge, AcknowledgeRefusal, ClaimPart, Command, Config, Dispatch, DispatchReply,
     Entry, Event, FORMAT_VERSION, FailPart, Failure, FailureReason, Ledger, LedgerId, Machine,
-    NewPart, Opening, Operation, Release, ReleaseError, Remember, Send, SendReply, SnapshotError,
+    NewPart, Opening, Operation, Release, ReleaseError, Remember, Pay, PayReply, SnapshotError,
     State, Status, Ticket, WithdrawPart, history, limits,
 };
 use payonce_store_memory::MemoryDisk;
@@ -36,8 +36,8 @@ where
     }
 }
 
-fn send() -> Send {
-    Send { id: id("A"), request: pay("a", 1_000), again_after: None }
+fn send() -> Pay {
+    Pay { id: id("A"), request: pay("a", 1_000), again_after: None }
 }
 
 fn dispatch(parts: Vec<NewPart>) -> Dispatch {
@@ -70,8 +70,8 @@ fn s32_a_duplicate_waits_for_the_sync() {
     let question = waits(&machine, question);
     let own = waits(&machine, first.ticket);
     machine.confirmed(first.entry).expect("it is the next entry");
-    assert!(matches!(machine.release(own), Ok(Ok(SendReply::Accepted))));
-    assert!(matches!(machine.release(second), Ok(Ok(SendReply::Duplicate(_)))));
+    assert!(matches!(machine.release(own), Ok(Ok(PayReply::Accepted))));
+    assert!(matches!(machine.release(second), Ok(Ok(PayReply::Duplicate(_)))));
     assert!(matches!(machine.release(refused), Ok(Err(_))));
     assert_eq!(machine.release(question).ok(), Some(1));
 }
@@ -105,7 +105,7 @@ fn entries_are_confirmed_in_order() {
     assert_eq!(machine.in_flight(), 2);
     assert!(matches!(machine.snapshot(), Err(SnapshotError::InFlight { entries: 2 })));
     machine.confirmed(first.entry).expect("it is the next entry");
-    assert!(matches!(machine.release(first.ticket), Ok(Ok(SendReply::Accepted))));
+    assert!(matches!(machine.release(first.ticket), Ok(Ok(PayReply::Accepted))));
     let ticket = waits(&machine, second.ticket);
     machine.confirmed(second.entry).expect("it is the next entry");
     assert!(matches!(machine.release(ticket), Ok(Ok(DispatchReply::Recorded { .. }))));
@@ -159,7 +159,7 @@ fn what_a_receipt_reads() {
     let late = one.receipt().expect("it answers");
     let foreign = other.receipt().expect("it answers");
     let ticket = ticket.redeem(&foreign).expect_err("the receipt is another machine's");
-    assert!(matches!(ticket.redeem(&late), Ok(Ok(SendReply::Accepted))));
+    assert!(matches!(ticket.redeem(&late), Ok(Ok(PayReply::Accepted))));
 
     let query = one.query(|state| state.counts().pending);
     assert_eq!(query.redeem(&late).ok(), Some(1));
@@ -263,7 +263,7 @@ fn nothing_observable_depends_on_the_seed() {
             let payment = payonce_core::PaymentId::from_bytes([n; 32]);
             let request = pay(&format!("h{n}"), u64::from(n) + 1);
             ledger
-                .execute(Send { id: payment, request, again_after: None }, T0)
+                .execute(Pay { id: payment, request, again_after: None }, T0)
                 .expect("it is accepted");
         }
         let due = ledger.query(|state| state.due(T0)).expect("up");
@@ -302,7 +302,7 @@ fn the_invoice_that_was_paid_is_kept() {
         let disk = MemoryDisk::new(LedgerId::from_bytes([9; 32]));
         let recovery = Ledger::open(disk.open(), &Opening::new(Remember::Forever, 1), T0);
         let mut ledger = recovery.expect("it opens").finish(T0).expect("nothing fails");
-        ledger.execute(Send::new(id("A"), pay("a", 1_000)), T0).expect("accepted");
+        ledger.execute(Pay::new(id("A"), pay("a", 1_000)), T0).expect("accepted");
         let parts = vec![htlc("p", 1_000, 1)];
         ledger.execute(Dispatch { id: id("A"), attempt: 1, parts }, T0).expect("recorded");
         let claim = ClaimPart::new(id("A"), part("p"), preimage("a")).invoice(&invoice);

@@ -2,8 +2,8 @@
 //! what is paid is over for everybody (SEMANTICS 4 and 7).
 
 use payonce_core::{
-    Assertion, Command, Deadline, FailPart, Failure, HoldHash, MarkPaid, RequestField, SameHash,
-    SendRefusal,
+    Assertion, Command, Deadline, FailPart, Failure, BlockHash, MarkPaid, RequestField, SameHash,
+    PayRefusal,
 };
 
 use crate::support::{
@@ -35,7 +35,7 @@ fn tried_again(s: &mut Scenario) {
 #[track_caller]
 fn nothing_leaves(s: &mut Scenario) {
     s.due(&[]);
-    let attempt = s.missing("A").attempt;
+    let attempt = s.remaining("A").attempt;
     assert!(!s.dispatch("A", attempt, [htlc("n", 1_000, 10)]).is_answer(), "a batch is recorded");
 }
 
@@ -101,11 +101,11 @@ fn a_part_of_a_try_that_the_log_lost_holds_the_id() {
             s.adopt("A", "q", "b", (1_000, 10)).recorded();
             s.finish();
             s.close_gap().recorded();
-            let failed = s.state().standing(&id("A")).and_then(|standing| standing.failed);
+            let failed = s.state().payment_view(&id("A")).and_then(|standing| standing.failed);
             let failed = failed.expect("it is failed until the part is resolved");
             // It is no new try, so it is compared with the first one.
             let field = RequestField::Target;
-            let conflict = SendRefusal::Conflict { id: id("A"), field };
+            let conflict = PayRefusal::Conflict { id: id("A"), field };
             s.send_again("A", pay("c", 1_000), failed).refused(conflict);
         });
     }
@@ -134,7 +134,7 @@ fn paid_on_the_nodes_word_is_paid_in_both_orders() {
 fn the_word_with_the_own_hash_of_a_stray_pays() {
     play(forever(), |s| {
         s.send("A", pay("a", 1_000)).accepted();
-        s.run(HoldHash { payment_hash: hash("c") }).recorded();
+        s.run(BlockHash { payment_hash: hash("c") }).recorded();
         s.adopt("A", "p", "c", (1_000, 10)).recorded();
         s.run(paid("A", Some("p"), Some("a"))).recorded();
         s.is("A", "Fulfilled");
@@ -181,10 +181,10 @@ fn a_true_preimage_pays_whose_hash_it_fits() {
         tried_again(s);
         s.run(paid("A", Some("p"), Some("a"))).recorded();
         s.claim("A", "p", "a").recorded();
-        let standing = s.state().standing(&id("A")).expect("it is known");
+        let standing = s.state().payment_view(&id("A")).expect("it is known");
         assert!(standing.paid.is_some_and(|paid| paid.preimage.is_some()));
     });
-    // Of a stray: the payment that asked for its hash is paid.
+    // Of a foreign part: the payment that asked for its hash is paid.
     play(window(), |s| {
         s.send("A", pay("a", 1_000)).accepted();
         s.send("B", pay("b", 1_000)).accepted();

@@ -1,7 +1,7 @@
 //! Offers, their invoices and delegated parts (scenarios 21 to 23, 35).
 
 use payonce_core::{
-    Deadline, FailureReason, Fate, Msat, ObservationKind, ObservePart, Payment,
+    Deadline, FailureReason, PartStatus, Msat, ObservationKind, ObservePart, Payment,
     ReceiveInvoiceRefusal, Status,
 };
 
@@ -33,7 +33,7 @@ fn s22_two_invoices_for_one_offer() {
     play(window(), |s| {
         s.send("A", offer("o", 1_000, Deadline::Ticks(9))).accepted();
         s.invoice("A", "a", 900).recorded();
-        assert_eq!(s.missing("A").amount, Msat(900));
+        assert_eq!(s.remaining("A").amount, Msat(900));
         s.invoice("A", "a", 900).no_change();
         s.invoice("A", "b", 900).refused(not_awaiting(Status::Pending));
         s.dispatch("A", 1, [htlc("p", 900, 1)]).recorded();
@@ -74,7 +74,7 @@ fn s35_a_delegated_part() {
             let payment = s.state().payment(&id("A")).expect("it is there");
             assert_eq!(payment.payment_hash(), Some(hash("a")));
             assert_eq!(payment.observations().len(), 3);
-            s.fate("d", Fate::Claimed);
+            s.status("d", PartStatus::Claimed);
         });
     }
 }
@@ -104,6 +104,6 @@ fn a_part_adopted_for_the_hash_holder_answers_to_both_ids() {
         s.is("A", "Fulfilled");
         s.finalize("X", "u").recorded();
         s.finalize("A", "u").no_change();
-        s.fate("u", Fate::Finalized);
+        s.status("u", PartStatus::Finalized);
     });
 }

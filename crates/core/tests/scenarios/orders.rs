@@ -1,10 +1,10 @@
-//! The same set of facts gives the same status, fates and sums, whatever their order (SEMANTICS 4,
+//! The same set of facts gives the same status, statuses and sums, whatever their order (SEMANTICS 4,
 //! 5.7): every permutation, told while recovery is open and told live.
 
 use std::collections::BTreeMap;
 
 use payonce_core::{
-    AdoptPart, ClaimPart, Command, Deadline, FailPart, Failure, Fate, MarkPaid, Msat, PartKind,
+    AdoptPart, ClaimPart, Command, Deadline, FailPart, Failure, PartStatus, MarkPaid, Msat, PartKind,
     PaymentHash, RetryPolicy, Settlement, StatusKind, Sums, WithdrawPart,
 };
 
@@ -16,7 +16,7 @@ use crate::support::{
 #[derive(Debug, PartialEq)]
 struct Picture {
     payments: BTreeMap<String, (StatusKind, Option<PaymentHash>, Sums, Sums, Msat)>,
-    fates: BTreeMap<String, Fate>,
+    fates: BTreeMap<String, PartStatus>,
     held: Vec<PaymentHash>,
     restored: bool,
 }
@@ -36,7 +36,7 @@ fn picture(s: &Scenario) -> Picture {
     Picture {
         payments: payments.collect(),
         fates: fates.collect(),
-        held: state.held().copied().collect(),
+        held: state.blocked_hashes().copied().collect(),
         restored: state.is_restored(),
     }
 }

@@ -85,7 +85,7 @@ fn may_leave(base: fn(&mut Scenario), config: payonce_core::Config, facts: &[&Co
             s.close_gap().recorded();
         }
         let due = !s.state().due(s.now()).is_empty();
-        let attempt = s.state().missing(&id("A")).map_or(1, |missing| missing.attempt);
+        let attempt = s.state().remaining(&id("A")).map_or(1, |missing| missing.attempt);
         let offer = s.state().payment(&id("A")).is_some_and(payonce_core::Payment::is_offer);
         let batch = if offer { delegated("n") } else { htlc("n", 1_000, 10) };
         let batch = s.dispatch("A", attempt, [batch]).is_answer();

@@ -2,7 +2,7 @@
 //! out, words and listings that come late.
 
 use payonce_core::{
-    ClaimPart, Deadline, DispatchRefusal, Fate, HoldHash, ListParts, MarkPaid, NotificationId,
+    ClaimPart, Deadline, DispatchRefusal, PartStatus, BlockHash, ListParts, MarkPaid, NotificationId,
     RetryPolicy, SayAgain, Status,
 };
 
@@ -92,7 +92,7 @@ fn who_holds_a_hash_that_a_recovery_tells_is_paid_is_given_up_when_it_finishes()
     });
 }
 
-/// A fails under a, is tried anew under b, and its first part is listed as out again: a stray of A.
+/// A fails under a, is tried anew under b, and its first part is listed as out again: a foreign part of A.
 fn earlier_part_out(s: &mut Scenario) {
     let once = |name| but(pay(name, 1_000), |request| request.retry = RetryPolicy::Attempts(0));
     s.send("A", once("a")).accepted();
@@ -115,7 +115,7 @@ fn a_gap_takes_back_the_never_sent_of_a_part_that_stands_beside_its_payment() {
         s.withdraw("A", "p").no_change();
         // The log lacks this one.
         s.adopt("C", "u", "c", (5, 0)).recorded();
-        s.fate("p", Fate::InFlight);
+        s.status("p", PartStatus::InFlight);
         s.finish();
         s.close_gap().recorded();
         s.due(&[]);
@@ -147,13 +147,13 @@ fn buried(s: &mut Scenario) -> NotificationId {
     failed
 }
 
-/// 5.2, 5.4: a hash that is blocked, or out as a stray's, forbids `again_after` for every payment with
+/// 5.2, 5.4: a hash that is blocked, or out as a foreign part's, forbids `again_after` for every payment with
 /// that hash, remembered ones included.
 #[test]
 fn a_remembered_payment_whose_hash_is_blocked_is_not_tried_anew() {
     live(forever(), |s| {
         let failed = buried(s);
-        s.run(HoldHash { payment_hash: hash("a") }).recorded();
+        s.run(BlockHash { payment_hash: hash("a") }).recorded();
         let outcome = s.send_again("A", pay("b", 1_000), failed);
         assert!(!outcome.is_answer(), "tried anew: {outcome:?}");
     });
@@ -183,7 +183,7 @@ fn a_withdrawn_batch_uses_up_its_number() {
         s.withdraw("A", "p").recorded();
         let stale = DispatchRefusal::StaleAttempt { stated: 1, expected: 2 };
         s.dispatch("A", 1, [htlc("q", 1_000, 0)]).refused(stale);
-        assert_eq!(s.missing("A").attempt, 2);
+        assert_eq!(s.remaining("A").attempt, 2);
     });
 }
 
@@ -253,7 +253,7 @@ fn earlier_part_failed(s: &mut Scenario) {
     s.send_again("A", pay("b", 1_000), failed).accepted();
 }
 
-/// A part of B's that is out under A's hash: a stray of B. The log lacked it.
+/// A part of B's that is out under A's hash: a foreign part of B. The log lacked it.
 fn strays_under_anothers_hash(s: &mut Scenario) {
     s.send("A", pay("a", 1_000)).accepted();
     s.send("B", pay("b", 1_000)).accepted();
@@ -263,7 +263,7 @@ fn strays_under_anothers_hash(s: &mut Scenario) {
     s.close_gap().recorded();
 }
 
-/// 5.7: *gone* of a part whose claim the log lacks is *paid, proof unknown*: a stray pays whoever asked
+/// 5.7: *gone* of a part whose claim the log lacks is *paid, proof unknown*: a foreign part pays whoever asked
 /// for its hash, with or without a proof, in both orders.
 #[test]
 fn a_stray_that_is_gone_pays_whom_its_claim_would_pay() {
@@ -289,7 +289,7 @@ fn a_word_about_a_stray_is_a_word_about_its_hash() {
     });
 }
 
-/// 5.4: the payment of a stray's id is paid "if the ledger remembers Forever", unless another's own
+/// 5.4: the payment of a foreign part's id is paid "if the ledger remembers Forever", unless another's own
 /// *request* names its hash: a payment that was made up from facts has none.
 #[test]
 fn a_claim_pays_the_payment_under_which_it_is_told_and_not_one_without_a_request() {
@@ -329,7 +329,7 @@ fn a_listing_stands_against_a_never_sent_that_was_told_before_it() {
         s.withdraw("A", "p").recorded();
         let _ = s.run(ListParts { parts: vec![part("p")] });
         s.finish();
-        s.fate("p", Fate::InFlight);
+        s.status("p", PartStatus::InFlight);
         s.due(&[]);
     });
 }
@@ -343,7 +343,7 @@ fn a_listing_stands_against_a_failure_that_was_told_before_it() {
         s.fail("A", "p").recorded();
         let _ = s.run(ListParts { parts: vec![part("p")] });
         s.finish();
-        s.fate("p", Fate::InFlight);
+        s.status("p", PartStatus::InFlight);
         s.due(&[]);
     });
 }
@@ -377,7 +377,7 @@ fn an_offer_never_pays_an_invoice_that_was_paid_elsewhere() {
     });
 }
 
-/// A claimed stray that awaits a word holds its payment, also once it is off its channel. What is
+/// A claimed foreign part that awaits a word holds its payment, also once it is off its channel. What is
 /// decided here does not fit: the log would not open any more.
 #[test]
 fn a_claimed_stray_that_leaves_its_channel_still_awaits_a_word() {
@@ -397,7 +397,7 @@ fn a_payment_is_not_held_by_the_hash_of_a_part_that_has_just_failed() {
         s.send("A", offer("o", 1_000, Deadline::Ticks(100))).accepted();
         s.crash();
         s.adopt("A", "p", "x", (1_000, 0)).recorded();
-        s.run(HoldHash { payment_hash: hash("x") }).recorded();
+        s.run(BlockHash { payment_hash: hash("x") }).recorded();
         s.finish();
         s.close_gap().recorded();
         s.fail_with("A", "p", permanent()).recorded();
@@ -405,7 +405,7 @@ fn a_payment_is_not_held_by_the_hash_of_a_part_that_has_just_failed() {
     });
 }
 
-/// The same of a paid one, which becomes quiet and is forgotten.
+/// The same of a paid one, which becomes idle and is forgotten.
 #[test]
 fn a_paid_payment_becomes_quiet_when_its_last_part_fails_under_a_blocked_hash() {
     live(window(), |s| {
@@ -413,7 +413,7 @@ fn a_paid_payment_becomes_quiet_when_its_last_part_fails_under_a_blocked_hash() 
         s.mark_paid("A", None).recorded();
         s.crash();
         s.adopt("A", "p", "x", (1_000, 0)).recorded();
-        s.run(HoldHash { payment_hash: hash("x") }).recorded();
+        s.run(BlockHash { payment_hash: hash("x") }).recorded();
         s.finish();
         s.close_gap().recorded();
         s.acknowledge_all();
@@ -424,7 +424,7 @@ fn a_paid_payment_becomes_quiet_when_its_last_part_fails_under_a_blocked_hash() 
     });
 }
 
-/// 5.4: anything out forbids forgetting. A disowned stray is on its channel until it is finalized.
+/// 5.4: anything out forbids forgetting. A disowned foreign part is on its channel until it is finalized.
 #[test]
 fn a_disowned_stray_is_kept_while_it_is_on_its_channel() {
     live(window(), |s| {
@@ -467,7 +467,7 @@ fn a_part_gone_at_a_start_that_nobody_knew_is_told_once() {
         s.send("A", pay("a", 1_000)).accepted();
         s.crash();
         s.finalize("A", "p").recorded();
-        s.fate("p", Fate::Finalized);
+        s.status("p", PartStatus::Finalized);
         s.finalize("A", "p").no_change();
     });
 }

@@ -1,8 +1,8 @@
 //! What an opening asks and what the node answers (scenarios 12, 15 to 19, 36, 37).
 
 use payonce_core::{
-    Answer, Dispatch, DispatchRefusal, Fate, Ledger, LedgerId, Msat, Opening, Remember,
-    RetryPolicy, Send, SendRefusal, ShortChannelId,
+    Answer, Dispatch, DispatchRefusal, PartStatus, Ledger, LedgerId, Msat, Opening, Remember,
+    RetryPolicy, Pay, PayRefusal, ShortChannelId,
 };
 
 use crate::support::{
@@ -27,8 +27,8 @@ fn s12_maybe_sent() {
             s.out(&["p"]);
             s.ticks(10);
         }
-        assert_eq!(s.missing("A").amount, Msat(0));
-        assert_eq!(s.missing("A").fee_budget, Some(Msat(0)));
+        assert_eq!(s.remaining("A").amount, Msat(0));
+        assert_eq!(s.remaining("A").fee_budget, Some(Msat(0)));
         s.dispatch("A", 2, [htlc("q", 1, 0)]).refused(DispatchRefusal::NothingMissing);
         s.send("A", request).duplicate("Pending missing 0");
         s.fail("A", "p").recorded();
@@ -50,9 +50,9 @@ fn s15_retries_survive_a_restart() {
         .accepted();
         s.dispatch("A", 1, [htlc("p", 600, 5), htlc("q", 400, 3)]).recorded();
         s.fail_with("A", "p", routed_over(5)).recorded();
-        let before = s.missing("A");
+        let before = s.remaining("A");
         s.restart();
-        assert_eq!(s.missing("A"), before);
+        assert_eq!(s.remaining("A"), before);
         assert_eq!((before.amount, before.fee_budget), (Msat(600), Some(Msat(47))));
         assert_eq!((before.avoid, before.attempt), (vec![ShortChannelId(5)], 2));
         s.due(&["A"]);
@@ -64,7 +64,7 @@ fn s15_retries_survive_a_restart() {
     });
 }
 
-/// The runner crashes Send's append both ways; this says what its caller then finds.
+/// The runner crashes Pay's append both ways; this says what its caller then finds.
 #[test]
 fn s16_crash_around_an_append() {
     play(window(), |s| {
@@ -91,7 +91,7 @@ fn s17_never_sent() {
         s.withdraw("A", "p").recorded();
         s.finish();
         s.unread(&[]);
-        assert_eq!((s.missing("A").amount, s.missing("A").attempt), (Msat(1_000), 2));
+        assert_eq!((s.remaining("A").amount, s.remaining("A").attempt), (Msat(1_000), 2));
         s.due(&["A"]);
         s.dispatch("A", 2, [htlc("q", 1_000, 10)]).recorded();
     });
@@ -141,19 +141,19 @@ fn s18_a_part_that_the_log_lacks_is_claimed() {
             s.adopt("A", "u", "a", (1_000, 10)).recorded();
             s.finish();
             s.is("A", status);
-            s.send("B", pay("a", 1_000)).refused(SendRefusal::Restored);
+            s.send("B", pay("a", 1_000)).refused(PayRefusal::Restored);
             s.claim("A", "u", "a").recorded();
             s.close_gap().recorded();
             s.is("A", "Fulfilled");
-            let sent = s.state().outbox().filter(|at| is_sent(&at.notice)).count();
+            let sent = s.state().outbox().filter(|at| is_sent(&at.kind)).count();
             assert_eq!(sent, 1, "one PaymentSent, whatever came before");
-            s.fate("u", Fate::Claimed);
+            s.status("u", PartStatus::Claimed);
         });
     }
 }
 
-fn is_sent(notice: &payonce_core::Notice) -> bool {
-    matches!(notice, payonce_core::Notice::PaymentSent { .. })
+fn is_sent(notice: &payonce_core::NotificationKind) -> bool {
+    matches!(notice, payonce_core::NotificationKind::PaymentSent { .. })
 }
 
 /// The log lacks the last thing that the node did.
@@ -222,7 +222,7 @@ fn s18_claims_before_adoptions() {
                 order(s);
                 s.finish();
                 s.is("A", "Fulfilled");
-                s.fate("u", Fate::Claimed);
+                s.status("u", PartStatus::Claimed);
                 assert!(s.state().is_restored());
                 s.close_gap().recorded();
                 let adopted = if known { "" } else { " adopted" };
@@ -336,17 +336,17 @@ fn what_an_opening_lists() {
         let listed = s.state().unresolved();
         let told: Vec<_> = listed
             .iter()
-            .map(|out| (out.part.id, out.part.fate, out.another_writer, out.stray))
+            .map(|out| (out.part.id, out.part.status, out.another_writer, out.foreign_part))
             .collect();
-        assert_eq!(told[0], (part("p"), Fate::InFlight, true, false));
-        assert_eq!(told[1], (part("q"), Fate::Claimed, true, false));
-        assert_eq!((told[2].0, told[2].1, told[2].3), (part("u"), Fate::InFlight, true));
+        assert_eq!(told[0], (part("p"), PartStatus::InFlight, true, false));
+        assert_eq!(told[1], (part("q"), PartStatus::Claimed, true, false));
+        assert_eq!((told[2].0, told[2].1, told[2].3), (part("u"), PartStatus::InFlight, true));
         assert_eq!(told.len(), 3);
         s.finish();
     });
 }
 
-/// While recovering no payment becomes Failed, whatever is told; finishing draws the verdicts.
+/// While recovering no payment becomes Failed, whatever is told; finishing draws the conclusions.
 #[test]
 fn verdicts_wait_for_the_end_of_recovery() {
     play(window(), |s| {
@@ -401,7 +401,7 @@ fn what_is_listed_at_a_start_is_one_event() {
     let mut ledger = open().finish(T0).expect("nothing fails");
     let names: Vec<String> = (0..40).map(|n| format!("p{n}")).collect();
     for name in &names {
-        ledger.execute(Send::new(id(name), pay(name, 1_000)), T0).expect("accepted");
+        ledger.execute(Pay::new(id(name), pay(name, 1_000)), T0).expect("accepted");
         let parts = vec![htlc(name, 1_000, 1)];
         ledger.execute(Dispatch { id: id(name), attempt: 1, parts }, T0).expect("recorded");
     }

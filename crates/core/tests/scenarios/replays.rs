@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use payonce_core::{
     ClaimPart, Dispatch, EventSource, EventStore, FinalizePart, Head, Ledger, LedgerId, Linker,
-    Opening, Records, Remember, Replay, ReplayError, Send, StoredEntry, relay::in_turn, verify,
+    Opening, Records, Remember, Replay, ReplayError, Pay, StoredEntry, relay::in_turn, verify,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
@@ -20,7 +20,7 @@ fn lived() -> MemoryStore {
     for n in 0..20 {
         let (name, one) = (format!("p{n}"), format!("q{n}"));
         let (payment, own) = (id(&name), part(&one));
-        ledger.execute(Send::new(payment, pay(&name, 1_000)), T0).expect("accepted");
+        ledger.execute(Pay::new(payment, pay(&name, 1_000)), T0).expect("accepted");
         let parts = vec![htlc(&one, 1_000, 1)];
         ledger.execute(Dispatch { id: payment, attempt: 1, parts }, T0).expect("recorded");
         if n % 2 == 0 {

@@ -1,6 +1,6 @@
 //! Attempts, budgets and limits (scenarios 9 to 11, 13, 14, 29).
 
-use payonce_core::{DispatchRefusal, Fate, Msat, Request, RetryPolicy, ShortChannelId};
+use payonce_core::{DispatchRefusal, PartStatus, Msat, Request, RetryPolicy, ShortChannelId};
 
 use crate::support::{but, htlc, pay, play, routed_over, seconds, window};
 
@@ -15,7 +15,7 @@ fn s09_partial_retry_with_budget() {
         s.send("A", request).accepted();
         s.dispatch("A", 1, [htlc("p", 1_000_000, 1_000), htlc("q", 1_000_000, 1_000)]).recorded();
         s.fail_with("A", "p", routed_over(77)).recorded();
-        let missing = s.missing("A");
+        let missing = s.remaining("A");
         assert_eq!(missing.amount, Msat(1_000_000));
         assert_eq!(missing.fee_budget, Some(Msat(49_000)));
         assert_eq!(missing.avoid, [ShortChannelId(77)]);
@@ -32,7 +32,7 @@ fn s10_batching() {
         s.fail("A", "p").recorded();
         s.fail("A", "q").recorded();
         s.unread(&["A part p failed", "A part q failed"]);
-        assert_eq!((s.missing("A").amount, s.missing("A").attempt), (Msat(2_000), 2));
+        assert_eq!((s.remaining("A").amount, s.remaining("A").attempt), (Msat(2_000), 2));
         s.dispatch("A", 2, [htlc("r", 2_000, 1)]).recorded();
         s.acknowledge_all();
         s.fail("A", "r").recorded();
@@ -113,11 +113,11 @@ fn s29_dispatch_repeated() {
     play(window(), |s| {
         s.send("A", retrying(0)).accepted();
         s.dispatch("A", 1, [htlc("p", 2_000, 1)]).recorded();
-        s.dispatch("A", 1, [htlc("p", 2_000, 1)]).duplicate_batch(&[("p", Fate::InFlight)]);
-        s.dispatch("A", 7, [htlc("p", 2_000, 1)]).duplicate_batch(&[("p", Fate::InFlight)]);
+        s.dispatch("A", 1, [htlc("p", 2_000, 1)]).duplicate_batch(&[("p", PartStatus::InFlight)]);
+        s.dispatch("A", 7, [htlc("p", 2_000, 1)]).duplicate_batch(&[("p", PartStatus::InFlight)]);
         s.fail("A", "p").recorded();
         s.is("A", "Failed(RetriesExhausted)");
-        s.dispatch("A", 1, [htlc("p", 2_000, 1)]).duplicate_batch(&[("p", Fate::Failed)]);
+        s.dispatch("A", 1, [htlc("p", 2_000, 1)]).duplicate_batch(&[("p", PartStatus::Failed)]);
     });
 }
 

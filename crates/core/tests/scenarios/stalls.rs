@@ -4,7 +4,7 @@ use std::{sync::mpsc, thread};
 
 use payonce_core::{
     Abandon, Answer, ExecuteError, FailureReason, Ledger, LedgerError, LedgerId, Opening, Remember,
-    Send, SendReply, State, WithdrawPart,
+    Pay, PayReply, State, WithdrawPart,
 };
 use payonce_store_memory::{Failure, MemoryDisk, MemoryStore};
 
@@ -20,8 +20,8 @@ fn open(disk: &MemoryDisk) -> Ledger<MemoryStore> {
     recovery.finish(T0).expect("nothing fails")
 }
 
-fn send() -> Send {
-    Send { id: id("A"), request: pay("a", 1_000), again_after: None }
+fn send() -> Pay {
+    Pay { id: id("A"), request: pay("a", 1_000), again_after: None }
 }
 
 /// While its append blocks no reply is ready; when it then fails, everybody is told so.
@@ -54,7 +54,7 @@ fn s32_while_the_append_stalls_nothing_is_answered() {
         let mut reopened = open(&disk);
         let reply = reopened.execute(send(), T0).expect("a repeat is right in both");
         let recorded = failure != Some(Failure::BeforeEffect);
-        assert_eq!(matches!(reply, SendReply::Duplicate(_)), recorded);
+        assert_eq!(matches!(reply, PayReply::Duplicate(_)), recorded);
     }
 }
 

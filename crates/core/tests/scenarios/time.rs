@@ -10,7 +10,7 @@ use crate::support::{Scenario, T0, htlc, live, offer, pay, play, seconds, window
 
 const YEAR_2099: UnixMillis = UnixMillis(4_070_908_800_000);
 
-fn quiet_payment(s: &mut Scenario) {
+fn idle_payment(s: &mut Scenario) {
     s.send("A", pay("a", 1_000)).accepted();
     s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
     s.claim("A", "p", "a").recorded();
@@ -21,7 +21,7 @@ fn quiet_payment(s: &mut Scenario) {
 #[test]
 fn s33_the_clock_was_wrong_once() {
     play(window(), |s| {
-        quiet_payment(s);
+        idle_payment(s);
         s.set_clock(YEAR_2099);
         s.tick_now();
         assert_eq!(s.state().tick(), 0, "a reading that far away is not believed");
@@ -39,7 +39,7 @@ fn s33_the_clock_was_wrong_once() {
 #[test]
 fn s33_a_restart_loop() {
     play(window(), |s| {
-        quiet_payment(s);
+        idle_payment(s);
         s.tick();
         assert_eq!(s.state().tick(), 1);
         for _ in 0..20 {
@@ -55,7 +55,7 @@ fn s33_a_restart_loop() {
 #[test]
 fn a_tick_counts_from_the_interval_on() {
     play(window(), |s| {
-        quiet_payment(s);
+        idle_payment(s);
         s.tick_now();
         s.pass(seconds(30) - 1);
         s.tick_now();
@@ -72,7 +72,7 @@ fn an_interval_of_zero_counts_every_tick() {
     let mut config = window();
     config.min_tick_interval_ms = 0;
     live(config, |s| {
-        quiet_payment(s);
+        idle_payment(s);
         for _ in 0..7 {
             s.tick_now();
         }

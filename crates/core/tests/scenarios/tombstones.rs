@@ -1,7 +1,7 @@
 //! Remember::Forever (SEMANTICS 6).
 
 use payonce_core::{
-    DispatchRefusal, MarkPaid, Msat, NotificationId, RequestField, SendRefusal, Settlement,
+    DispatchRefusal, MarkPaid, Msat, NotificationId, RequestField, PayRefusal, Settlement,
 };
 
 use crate::support::{Scenario, but, forever, htlc, id, part, pay, play, window};
@@ -86,7 +86,7 @@ fn a_new_try_names_the_failure_that_it_follows() {
             s.send_again("A", pay("b", 900), first).duplicate("Pending missing 900");
             let field = RequestField::Target;
             s.send_again("A", pay("c", 900), first)
-                .refused(SendRefusal::Conflict { id: id("A"), field });
+                .refused(PayRefusal::Conflict { id: id("A"), field });
             s.restart();
             s.abandon("A").recorded();
             s.send_again("A", pay("b", 900), first).duplicate("Failed(UserAbandoned)");
@@ -101,11 +101,11 @@ fn a_new_try_is_still_checked() {
     play(forever(), |s| {
         let failure = remembered(s);
         s.send_again("B", pay("a", 500), failure).hash_in_use("A");
-        s.send_again("B", pay("b", 0), failure).refused(SendRefusal::ZeroAmount);
+        s.send_again("B", pay("b", 0), failure).refused(PayRefusal::ZeroAmount);
         s.is("B", "remembered Failed(UserAbandoned)");
         let request = but(pay("d", 700), |request| request.max_fee = Msat(3).into());
         s.send_again("B", request, failure).accepted();
-        assert_eq!(s.missing("B").amount, Msat(700));
+        assert_eq!(s.remaining("B").amount, Msat(700));
     });
 }
 

@@ -1,6 +1,6 @@
 //! How long an id is blocked, and what a repeat is told (scenarios 1, 2, 4, 20).
 
-use payonce_core::{Msat, Request, RequestField, SendRefusal};
+use payonce_core::{Msat, Request, RequestField, PayRefusal};
 
 use crate::support::{Scenario, but, forever, htlc, id, pay, permanent, play, window};
 
@@ -12,11 +12,11 @@ fn r2() -> Request {
     but(pay("a", 1_000), |request| request.max_fee = Msat(5).into())
 }
 
-fn conflict() -> SendRefusal {
-    SendRefusal::Conflict { id: id("A"), field: RequestField::MaxFee }
+fn conflict() -> PayRefusal {
+    PayRefusal::Conflict { id: id("A"), field: RequestField::MaxFee }
 }
 
-fn paid_and_quiet(s: &mut Scenario) {
+fn paid_and_idle(s: &mut Scenario) {
     s.send("A", r1()).accepted();
     s.dispatch("A", 1, [htlc("p", 1_000, 10)]).recorded();
     s.send("A", r1()).duplicate("Pending missing 0");
@@ -38,7 +38,7 @@ fn paid_and_quiet(s: &mut Scenario) {
 #[test]
 fn s01_the_window() {
     play(window(), |s| {
-        paid_and_quiet(s);
+        paid_and_idle(s);
         s.is("A", "unknown");
         s.send("A", r2()).accepted();
     });
@@ -47,7 +47,7 @@ fn s01_the_window() {
 #[test]
 fn s01_remembered_forever() {
     play(forever(), |s| {
-        paid_and_quiet(s);
+        paid_and_idle(s);
         s.is("A", "remembered Fulfilled");
         s.send("A", r2()).refused(conflict());
         s.send("A", r1()).duplicate("Fulfilled by a 1000 fee 10 remembered");

@@ -2,8 +2,8 @@
 //! time: a typed answer each, and no fact about money is refused for being unexpected.
 
 use payonce_core::{
-    AdoptPart, ClaimPart, Command, FailPart, Failure, FinalizePart, HoldHash, MarkPaid, Msat,
-    PartKind, Refusal, ReleaseHash, Settlement, Tick, UnixMillis, WithdrawPart,
+    AdoptPart, ClaimPart, Command, FailPart, Failure, FinalizePart, BlockHash, MarkPaid, Msat,
+    PartKind, Refusal, UnblockHash, Settlement, Tick, UnixMillis, WithdrawPart,
 };
 
 use crate::support::{
@@ -76,8 +76,8 @@ fn facts() -> Vec<Command> {
         facts.push(MarkPaid::new(payment).into());
     }
     for payment_hash in hashes.map(hash) {
-        facts.push(HoldHash { payment_hash }.into());
-        facts.push(ReleaseHash { payment_hash }.into());
+        facts.push(BlockHash { payment_hash }.into());
+        facts.push(UnblockHash { payment_hash }.into());
     }
     facts
 }
@@ -86,7 +86,7 @@ fn facts() -> Vec<Command> {
 fn is_about_money(fact: &Command) -> bool {
     matches!(
         fact,
-        Command::ClaimPart(_) | Command::AdoptPart(_) | Command::MarkPaid(_) | Command::HoldHash(_)
+        Command::ClaimPart(_) | Command::AdoptPart(_) | Command::MarkPaid(_) | Command::BlockHash(_)
     )
 }
 

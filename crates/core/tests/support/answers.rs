@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use payonce_core::{
     Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, Command, Config, Context, Decision,
-    Dispatch, FailPart, Failure, FailureReason, FinalizePart, FinishRecovery, HoldHash, MaxFee,
+    Dispatch, FailPart, Failure, FailureReason, FinalizePart, FinishRecovery, BlockHash, MaxFee,
     Msat, NewPart, Operation, PartId, PartKind, PaymentHash, PaymentId, Preimage, Refusal,
-    ReleaseHash, Remember, Reply, Request, RetryPolicy, Send, State, StatusKind, Tick, UnixMillis,
+    UnblockHash, Remember, Reply, Request, RetryPolicy, Pay, State, StatusKind, Tick, UnixMillis,
     WithdrawPart, decode_events,
 };
 use payonce_store_memory::Image;
@@ -125,12 +125,12 @@ fn timed(state: &State, named: &Named) -> Vec<Command> {
     let fresh = PartId::from_bytes([0xfe; 32]);
     for id in named.keys.iter().map(|key| PaymentId::from_bytes(*key)) {
         if let Some(payment) = state.payment(&id) {
-            let amount = payment.missing().max(Msat(1));
+            let amount = payment.remaining().max(Msat(1));
             let attempt = payment.attempts() + 1;
             let parts = vec![NewPart::htlc(fresh, amount, Msat::ZERO, 900_000)];
             commands.push(Dispatch { id, attempt, parts }.into());
             let request = payment.request().cloned();
-            commands.extend(request.map(|request| Send::new(id, request).into()));
+            commands.extend(request.map(|request| Pay::new(id, request).into()));
         }
     }
     commands
@@ -143,11 +143,11 @@ fn timeless(state: &State, named: &Named) -> Vec<Command> {
         let (id, payment_hash) = (PaymentId::from_bytes(*key), PaymentHash::from_bytes(*key));
         let request =
             Request::invoice(payment_hash, Msat(1_000), MaxFee::Unlimited, RetryPolicy::Manual);
-        commands.push(Send::new(STRANGER, request.clone()).into());
-        commands.push(Send::new(id, request).into());
+        commands.push(Pay::new(STRANGER, request.clone()).into());
+        commands.push(Pay::new(id, request).into());
         commands.push(Abandon { id, reason: FailureReason::UserAbandoned }.into());
-        commands.push(HoldHash { payment_hash }.into());
-        commands.push(ReleaseHash { payment_hash }.into());
+        commands.push(BlockHash { payment_hash }.into());
+        commands.push(UnblockHash { payment_hash }.into());
         for other in &named.keys {
             let part = PartId::from_bytes(*other);
             let parts = vec![NewPart::htlc(part, Msat(1), Msat::ZERO, 900_000)];

@@ -6,7 +6,7 @@
 use payonce_core::{
     Acknowledge, AdoptPart, ClaimPart, Command, Config, Deadline, Dispatch, FailPart, Failure,
     MarkPaid, NewPart, PartKind, PaymentHash, PaymentId, Remember, Request, RetryPolicy, SameHash,
-    Send, Settlement, Target, UnixMillis,
+    Pay, Settlement, Target, UnixMillis,
 };
 
 use crate::{
@@ -130,7 +130,7 @@ impl Film {
     /// The acts of a command; none where there is no word for it.
     fn act(&mut self, command: &Command) -> Option<Vec<Act>> {
         let act = match command {
-            Command::Send(Send { id, request, again_after }) => {
+            Command::Pay(Pay { id, request, again_after }) => {
                 let terms = self.terms(request)?;
                 Act::Pay { id: self.id(id), terms, again: again_after.is_some() }
             }
@@ -166,8 +166,8 @@ impl Film {
                 // The judge names an id with it; the core does not ask for one.
                 Act::Disown { id: 0, part: self.part(&word.part) }
             }
-            Command::HoldHash(block) => Act::Block { hash: self.hash(&block.payment_hash) },
-            Command::ReleaseHash(block) => Act::Unblock { hash: self.hash(&block.payment_hash) },
+            Command::BlockHash(block) => Act::Block { hash: self.hash(&block.payment_hash) },
+            Command::UnblockHash(block) => Act::Unblock { hash: self.hash(&block.payment_hash) },
             Command::Abandon(wish) => Act::Abandon { id: self.id(&wish.id) },
             Command::Acknowledge(Acknowledge { ids }) => {
                 let read = ids.iter().map(|id| Act::Acknowledge { which: Which::Seq(id.seq) });
@@ -245,11 +245,11 @@ impl Film {
         let mut trial = Trial::new(self.rules, Swaps::All);
         for (now, act) in &self.acts {
             if let Err(found) = trial.play(*now, act) {
-                panic!("{}: {} at {act:?} of {:#?}", found.verdict.name(), found.about, self.acts);
+                panic!("{}: {} at {act:?} of {:#?}", found.conclusion.name(), found.about, self.acts);
             }
         }
         if let Err(found) = trial.come_to_rest() {
-            panic!("{}: {} after {:#?}", found.verdict.name(), found.about, self.acts);
+            panic!("{}: {} after {:#?}", found.conclusion.name(), found.about, self.acts);
         }
     }
 }

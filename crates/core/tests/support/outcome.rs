@@ -3,7 +3,7 @@
 
 use payonce_core::{
     AbandonReply, AcknowledgeReply, CloseGapRefusal, DispatchRefusal, DispatchReply, FactRefusal,
-    FactReply, Fate, ReceiveInvoiceRefusal, Refusal, Reply, SendRefusal, SendReply, TickReply,
+    FactReply, PartStatus, ReceiveInvoiceRefusal, Refusal, Reply, PayRefusal, PayReply, TickReply,
     WorkReply,
 };
 
@@ -20,22 +20,22 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// A Send was accepted.
+    /// A Pay was accepted.
     #[track_caller]
     pub(crate) fn accepted(self) {
         match &self.result {
-            Ok(Reply::Send(SendReply::Accepted)) => {}
-            Ok(Reply::Send(SendReply::Duplicate(standing))) if self.repeated => {
+            Ok(Reply::Pay(PayReply::Accepted)) => {}
+            Ok(Reply::Pay(PayReply::Duplicate(standing))) if self.repeated => {
                 assert!(standing.status.is_open(), "{self:?}");
             }
             _ => panic!("expected: accepted; got {self:?}"),
         }
     }
 
-    /// A Send was answered as a repeat, with this standing.
+    /// A Pay was answered as a repeat, with this standing.
     #[track_caller]
     pub(crate) fn duplicate(self, expected: &str) {
-        let Ok(Reply::Send(SendReply::Duplicate(standing))) = &self.result else {
+        let Ok(Reply::Pay(PayReply::Duplicate(standing))) = &self.result else {
             panic!("expected: duplicate; got {self:?}");
         };
         assert_eq!(text::standing(standing), expected, "{}", self.command);
@@ -47,7 +47,7 @@ impl Outcome {
         let done = match &self.result {
             Ok(Reply::Dispatch(DispatchReply::Recorded { .. })) => !self.repeated,
             Ok(Reply::Dispatch(DispatchReply::Duplicate { fates })) => {
-                self.repeated && fates.iter().all(|(_, fate)| *fate == Fate::InFlight)
+                self.repeated && fates.iter().all(|(_, fate)| *fate == PartStatus::InFlight)
             }
             Ok(
                 Reply::Fact(FactReply { changed, .. })
@@ -89,9 +89,9 @@ impl Outcome {
         assert!(matches!(self.result, Ok(Reply::Tick(_))), "expected: ticked; got {self:?}");
     }
 
-    /// The batch was recorded before; these are the fates of its parts.
+    /// The batch was recorded before; these are the statuses of its parts.
     #[track_caller]
-    pub(crate) fn duplicate_batch(self, expected: &[(&str, Fate)]) {
+    pub(crate) fn duplicate_batch(self, expected: &[(&str, PartStatus)]) {
         let Ok(Reply::Dispatch(DispatchReply::Duplicate { fates })) = &self.result else {
             panic!("expected: duplicate batch; got {self:?}");
         };
@@ -125,7 +125,7 @@ impl Outcome {
     pub(crate) fn hash_in_use(self, expected: &str) {
         let other = match &self.result {
             Err(
-                Refusal::Send(SendRefusal::HashInUse { other, .. })
+                Refusal::Pay(PayRefusal::HashInUse { other, .. })
                 | Refusal::ReceiveInvoice(ReceiveInvoiceRefusal::HashInUse { other })
                 | Refusal::Dispatch(DispatchRefusal::HashInUse { other }),
             ) => text::holder(other),

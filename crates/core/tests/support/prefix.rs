@@ -37,7 +37,7 @@ fn check_inside(image: &Image, end: usize, entry: &StoredEntry<'_>, growing: &mu
         let mut fresh = replayed(image, end, 1_000 + n as u64);
         events[..n].iter().for_each(|(position, event)| fresh.evolve(position, event));
         assert_eq!(fresh.digest(), growing.digest(), "event {}", position.seq);
-        assert_eq!(fresh.misfit(), None, "event {}", position.seq);
+        assert_eq!(fresh.inconsistent(), None, "event {}", position.seq);
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use payonce_core::{
     Answer, Command, Config, Counts, ExecuteError, Head, Ledger, LedgerError, LedgerId,
-    Notification, NotificationId, Opening, Payment, Recovery, Refusal, Replay, Reply, Shortfall,
-    State, StatusKind, Stray, UnixMillis,
+    Notification, NotificationId, Opening, Payment, Recovery, Refusal, Replay, Reply, Remaining,
+    State, StatusKind, ForeignPart, UnixMillis,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
@@ -51,9 +51,9 @@ pub(crate) struct Mark(u64, u8);
 struct View {
     outbox: Vec<Notification>,
     payments: Vec<Payment>,
-    strays: Vec<Stray>,
+    strays: Vec<ForeignPart>,
     counts: Counts,
-    due: Vec<Shortfall>,
+    due: Vec<Remaining>,
     tick: u64,
     restored: bool,
 }
@@ -180,7 +180,7 @@ impl Scenario {
         View {
             outbox: state.outbox().collect(),
             payments: StatusKind::ALL.iter().flat_map(|at| state.payments(*at)).cloned().collect(),
-            strays: state.strays().cloned().collect(),
+            strays: state.foreign_parts().cloned().collect(),
             counts: state.counts(),
             due: if state.is_recovering() { Vec::new() } else { state.due(self.now) },
             tick: state.tick(),
@@ -251,8 +251,8 @@ fn answered(
         Command::ListParts(fact) => Answer::Listed(fact),
         Command::DisownPart(word) => Answer::NotOfPayment(word),
         Command::Abandon(command) => Answer::GivenUp(command),
-        Command::HoldHash(fact) => Answer::Held(fact),
-        Command::ReleaseHash(fact) => Answer::Released(fact),
+        Command::BlockHash(fact) => Answer::Held(fact),
+        Command::UnblockHash(fact) => Answer::Released(fact),
         other => panic!("the script asks for {other:?} before recovery is finished"),
     };
     let mut replies = recovery.answer([answer], now)?;

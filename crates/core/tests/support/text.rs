@@ -1,7 +1,7 @@
 //! What a script expects, as text.
 
 use payonce_core::{
-    Anomaly, HashHolder, Msat, Notice, PartId, PaymentHash, PaymentId, Preimage, Standing, Status,
+    Anomaly, HashHolder, Msat, NotificationKind, PartId, PaymentHash, PaymentId, Preimage, PaymentView, Status,
 };
 
 use super::names::{hash, name};
@@ -37,7 +37,7 @@ pub(super) fn status(status: Status) -> String {
 }
 
 /// `Pending missing 1000`, `Fulfilled by a 1000 fee 10`, `Failed(UserAbandoned)`.
-pub(super) fn standing(standing: &Standing) -> String {
+pub(super) fn standing(standing: &PaymentView) -> String {
     let open = standing.status.is_open();
     let missing = open.then(|| format!("missing {}", standing.missing.0));
     let paid = standing.paid.as_ref().map(|paid| {
@@ -46,7 +46,7 @@ pub(super) fn standing(standing: &Standing) -> String {
     });
     let failed = matches!(standing.status, Status::Failed { .. });
     let out = (standing.unresolved > 0 && failed).then(|| format!("{} out", standing.unresolved));
-    let held = standing.held.then(|| "held".into());
+    let held = standing.blocked.then(|| "held".into());
     let adopted = standing.adopted.then(|| "adopted".into());
     let remembered = standing.remembered.then(|| "remembered".into());
     let words = [Some(status(standing.status)), missing, paid, out, held, adopted, remembered];
@@ -56,25 +56,25 @@ pub(super) fn standing(standing: &Standing) -> String {
 pub(super) fn holder(holder: &HashHolder) -> String {
     match holder {
         HashHolder::Payment(id) => payment(id),
-        HashHolder::Stray(id) => format!("stray {}", part(id)),
-        HashHolder::Held => "held".into(),
+        HashHolder::ForeignPart(id) => format!("stray {}", part(id)),
+        HashHolder::Blocked => "held".into(),
         other => format!("{other:?}"),
     }
 }
 
 /// `A sent 1000 fee 10`, `A failed RetriesExhausted`, `A part p failed`.
-pub(super) fn notice(notice: &Notice) -> String {
+pub(super) fn notice(notice: &NotificationKind) -> String {
     let of = payment(notice.payment());
     match notice {
-        Notice::PaymentSent { amount, fee, correction, .. } => {
+        NotificationKind::PaymentSent { amount, fee, correction, .. } => {
             let correction = if *correction { " correction" } else { "" };
             format!("{of} sent {} fee {}{correction}", msat(*amount), msat(*fee))
         }
-        Notice::PaymentSettled { preimage, amount, fee, .. } => {
+        NotificationKind::PaymentSettled { preimage, amount, fee, .. } => {
             let proof = preimage.as_ref().map_or_else(|| "?".into(), preimage_name);
             format!("{of} settled {} fee {} by {proof}", msat(*amount), msat(*fee))
         }
-        Notice::PaymentFailed { reason, superseded, paid_elsewhere, .. } => {
+        NotificationKind::PaymentFailed { reason, superseded, paid_elsewhere, .. } => {
             let superseded = if *superseded { " superseded" } else { "" };
             let by = paid_elsewhere.map(|by| {
                 let payer = by.payer.map_or_else(|| "nobody".into(), |id| payment(&id));
@@ -82,13 +82,13 @@ pub(super) fn notice(notice: &Notice) -> String {
             });
             format!("{of} failed {reason:?}{}{superseded}", by.unwrap_or_default())
         }
-        Notice::PartSucceeded { part: id, .. } => format!("{of} part {} succeeded", part(id)),
-        Notice::PartFailed { part: id, failure, .. } => {
+        NotificationKind::PartSucceeded { part: id, .. } => format!("{of} part {} succeeded", part(id)),
+        NotificationKind::PartFailed { part: id, failure, .. } => {
             let asserted = failure.assertion.as_ref();
             let by = asserted.map(|word| format!(" on the word of {}", word.by.as_str()));
             format!("{of} part {} failed{}", part(id), by.unwrap_or_default())
         }
-        Notice::Anomaly { anomaly, repeats } => {
+        NotificationKind::Anomaly { anomaly, repeats } => {
             let repeats = if *repeats > 0 { format!(" and {repeats} more") } else { String::new() };
             format!("{of} anomaly: {}{repeats}", anomaly_text(anomaly))
         }
@@ -124,7 +124,7 @@ fn anomaly_text(anomaly: &Anomaly) -> String {
         }
         Anomaly::PaidWithAnother { named, .. } => format!("paid with {}", payment(named)),
         Anomaly::FalsePreimage { part: id, .. } => format!("no preimage for part {}", part(id)),
-        Anomaly::Stray { part: id, payment_hash, .. } => {
+        Anomaly::ForeignPart { part: id, payment_hash, .. } => {
             format!("part {} is out under {}", part(id), hash_name(payment_hash))
         }
         other => format!("{other:?}"),

@@ -46,48 +46,48 @@ fn a_success_counts_whoever_made_it() {
     for known in
         [known(), closed(known()), promising(Key::Nothing, Memory::Unsure, Wire::MayRepeat)]
     {
-        assert_eq!(known.verdict(&Shown::Paid(payout)), Verdict::Paid(payout));
+        assert_eq!(known.conclusion(&Shown::Paid(payout)), Verdict::Paid(payout));
     }
 }
 
 #[test]
 fn an_end_that_was_there_before_ends_nothing() {
     for mark in [1, 5] {
-        assert_eq!(known().verdict(&failed(mark)), Verdict::SayAgain);
+        assert_eq!(known().conclusion(&failed(mark)), Verdict::SayAgain);
     }
     let unmarked = Shown::Failed { mark: None, permanent: true, reason: String::new() };
-    assert_eq!(known().verdict(&unmarked), Verdict::SayAgain);
-    assert_eq!(known().verdict(&failed(6)), over(6));
+    assert_eq!(known().conclusion(&unmarked), Verdict::SayAgain);
+    assert_eq!(known().conclusion(&failed(6)), over(6));
     let first = Known { seen: None, ..known() };
-    assert_eq!(first.verdict(&failed(1)), over(1));
+    assert_eq!(first.conclusion(&failed(1)), over(1));
 }
 
 #[test]
 fn another_saying_may_still_come() {
     let twice = Known { sayings: 2, read: 1, ..known() };
-    assert_eq!(twice.verdict(&failed(6)), Verdict::Out);
-    assert_eq!(closed(twice).verdict(&failed(6)), over(6));
-    assert_eq!(Known { read: 2, ..twice }.verdict(&failed(6)), over(6));
-    assert_eq!(Known { gone: 1, ..twice }.verdict(&failed(6)), over(6));
+    assert_eq!(twice.conclusion(&failed(6)), Verdict::Out);
+    assert_eq!(closed(twice).conclusion(&failed(6)), over(6));
+    assert_eq!(Known { read: 2, ..twice }.conclusion(&failed(6)), over(6));
+    assert_eq!(Known { gone: 1, ..twice }.conclusion(&failed(6)), over(6));
     let never = Known { closed_at: None, ..twice };
-    assert_eq!(never.verdict(&failed(6)), Verdict::Operator(Why::Late));
+    assert_eq!(never.conclusion(&failed(6)), Verdict::Operator(Why::Late));
     let proxy = promising(Key::PaymentHash, Memory::Kept, Wire::MayRepeat);
-    assert_eq!(Known { read: 1, ..proxy }.verdict(&failed(6)), Verdict::Out);
-    assert_eq!(closed(proxy).verdict(&failed(6)), over(6));
+    assert_eq!(Known { read: 1, ..proxy }.conclusion(&failed(6)), Verdict::Out);
+    assert_eq!(closed(proxy).conclusion(&failed(6)), over(6));
 }
 
 #[test]
 fn not_known_is_not_never_sent() {
-    assert_eq!(known().verdict(&Shown::NotKnown), Verdict::SayAgain);
-    assert_eq!(closed(known()).verdict(&Shown::NotKnown), over(6));
+    assert_eq!(known().conclusion(&Shown::NotKnown), Verdict::SayAgain);
+    assert_eq!(closed(known()).conclusion(&Shown::NotKnown), over(6));
     let gone = Known { gone: 1, ..known() };
-    assert_eq!(gone.verdict(&Shown::NotKnown), over(6), "nothing can wait any more");
+    assert_eq!(gone.conclusion(&Shown::NotKnown), over(6), "nothing can wait any more");
     let forgotten = Verdict::Operator(Why::Forgotten);
-    assert_eq!(closed(Known { was_shown: true, ..known() }).verdict(&Shown::NotKnown), forgotten);
+    assert_eq!(closed(Known { was_shown: true, ..known() }).conclusion(&Shown::NotKnown), forgotten);
     // Read and refused, there never was an entry.
     let refused = Known { read: 1, sayings: 2, ..known() };
-    assert_eq!(refused.verdict(&Shown::NotKnown), Verdict::SayAgain);
-    assert_eq!(closed(refused).verdict(&Shown::NotKnown), over(6));
+    assert_eq!(refused.conclusion(&Shown::NotKnown), Verdict::SayAgain);
+    assert_eq!(closed(refused).conclusion(&Shown::NotKnown), over(6));
 }
 
 #[test]
@@ -95,24 +95,24 @@ fn who_forgets_cannot_say_that_nothing_was() {
     let forgets = Verdict::Operator(Why::Forgets);
     for key in [Key::Part, Key::PaymentHash, Key::Nothing] {
         let unsure = promising(key, Memory::Unsure, Wire::Direct);
-        assert_eq!(unsure.verdict(&Shown::NotKnown), forgets);
-        assert_eq!(closed(unsure).verdict(&Shown::NotKnown), forgets);
+        assert_eq!(unsure.conclusion(&Shown::NotKnown), forgets);
+        assert_eq!(closed(unsure).conclusion(&Shown::NotKnown), forgets);
         let a_while = promising(key, Memory::For(500), Wire::Direct);
-        assert_eq!(a_while.verdict(&Shown::NotKnown), forgets);
+        assert_eq!(a_while.conclusion(&Shown::NotKnown), forgets);
         let longer = promising(key, Memory::For(5_000_000), Wire::Direct);
-        assert_ne!(longer.verdict(&Shown::NotKnown), forgets);
+        assert_ne!(longer.conclusion(&Shown::NotKnown), forgets);
     }
 }
 
 #[test]
 fn by_what_it_tells_a_repeat() {
     let ours = promising(Key::Part, Memory::Kept, Wire::MayRepeat);
-    assert_eq!(ours.verdict(&failed(1)), over(1), "an id whose try has ended is never tried again");
-    assert_eq!(ours.verdict(&Shown::NotKnown), Verdict::SayAgain);
+    assert_eq!(ours.conclusion(&failed(1)), over(1), "an id whose try has ended is never tried again");
+    assert_eq!(ours.conclusion(&Shown::NotKnown), Verdict::SayAgain);
     let nothing = promising(Key::Nothing, Memory::Kept, Wire::Direct);
-    assert_eq!(nothing.verdict(&Shown::NotKnown), Verdict::Out, "never said twice");
+    assert_eq!(nothing.conclusion(&Shown::NotKnown), Verdict::Out, "never said twice");
     let never = Known { closed_at: None, ..nothing };
-    assert_eq!(never.verdict(&Shown::NotKnown), Verdict::Operator(Why::Late));
+    assert_eq!(never.conclusion(&Shown::NotKnown), Verdict::Operator(Why::Late));
 }
 
 #[test]

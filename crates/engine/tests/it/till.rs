@@ -157,7 +157,7 @@ async fn who_knows_nothing_is_told_nothing_twice() {
     }
     assert!(matches!(payer.attention()[..], [(_, Why::Late)]));
     assert_eq!(till.payouts(&preimage(4).payment_hash()), 0, "an operator looks first");
-    let standing = payer.standing(id).await.expect("open").expect("known");
+    let standing = payer.payment_view(id).await.expect("open").expect("known");
     assert_eq!((standing.status, standing.unresolved), (Status::Pending, 1));
     payer.stop().await;
     assert!(payer.ledger().clone().close_async().await.is_some());
@@ -187,7 +187,7 @@ async fn an_engine_that_is_gone_keeps_what_it_has() {
     let engine: Arc<dyn Engine> = Arc::clone(&other) as _;
     let (payer, report) = open(&disk).await.engine("other", engine).finish().await.expect("starts");
     assert_eq!((report.unattended.len(), report.failed.len()), (1, 0));
-    let known = payer.standing(id).await.expect("open").expect("known");
+    let known = payer.payment_view(id).await.expect("open").expect("known");
     assert_eq!((known.status, known.unresolved), (Status::Pending, 1));
     assert_eq!(other.payouts(&preimage(5).payment_hash()), 0);
     let early =

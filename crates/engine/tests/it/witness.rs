@@ -2,7 +2,7 @@
 
 use std::{fs, io::ErrorKind, sync::Arc};
 
-use payonce_core::{ChainHash, Head, LedgerId, Opening, Remember};
+use payonce_core::{LogHash, Head, LedgerId, Opening, Remember};
 use payonce_engine::{FileWitness, StartError, Starting, Witness, Witnessed};
 use payonce_store_fs::FsStore;
 
@@ -15,7 +15,7 @@ fn a_file_keeps_the_newest_head() {
     assert_eq!(FileWitness::create(&path).expect_err("one").kind(), ErrorKind::AlreadyExists);
     assert_eq!(witness.load().expect("read"), None);
     for seq in [7, 8] {
-        let head = Head { seq, chain: ChainHash::from_bytes([3; 32]) };
+        let head = Head { seq, chain: LogHash::from_bytes([3; 32]) };
         witness.store(head).expect("stored");
         assert_eq!(FileWitness::open(&path).expect("there").load().expect("read"), Some(head));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lightning::ln::channelmanager::RecentPaymentDetails as Details;
-use payonce_core::{Fate, Msat, PartId, PaymentHash, Status, StatusKind};
+use payonce_core::{PartStatus, Msat, PartId, PaymentHash, Status, StatusKind};
 
 use crate::{life::Life, net::Net};
 
@@ -48,10 +48,10 @@ pub(crate) fn views(life: &Life, told: bool, place: &str) {
                 let payment = state.payment(&id).expect("its part is known");
                 let agrees = match entry {
                     Listed::AwaitingInvoice | Listed::Pending(_) | Listed::Abandoned(_) => {
-                        fate == Fate::InFlight
+                        fate == PartStatus::InFlight
                     }
                     Listed::Fulfilled(_) => {
-                        fate == Fate::Claimed || (!told && fate == Fate::InFlight)
+                        fate == PartStatus::Claimed || (!told && fate == PartStatus::InFlight)
                     }
                 };
                 assert!(agrees, "{place}: {part} of {id} is {fate:?}, LDK says {entry:?}");
@@ -71,7 +71,7 @@ pub(crate) fn views(life: &Life, told: bool, place: &str) {
             }
             for at in state.unresolved() {
                 let known = listed.contains_key(&at.part.id);
-                let ended = at.part.fate == Fate::Claimed || !told;
+                let ended = at.part.status == PartStatus::Claimed || !told;
                 assert!(
                     known || ended,
                     "{place}: LDK knows nothing of {}, which is in flight",
@@ -85,7 +85,7 @@ pub(crate) fn views(life: &Life, told: bool, place: &str) {
 /// What the ledger takes for paid, in msat, fees included.
 fn settled(life: &Life) -> u64 {
     let settled = life.till.payer.ledger().query(|state| {
-        let paid = life.asked.iter().filter_map(|asked| state.standing(&asked.id)?.paid);
+        let paid = life.asked.iter().filter_map(|asked| state.payment_view(&asked.id)?.paid);
         paid.map(|paid| paid.amount.unwrap_or(Msat::ZERO).0 + paid.fee.unwrap_or(Msat::ZERO).0)
             .sum()
     });
@@ -115,7 +115,7 @@ pub(crate) fn at_rest(life: &Life, closed: bool, place: &str) {
     let mut received = 0;
     let mut sum = 0;
     for asked in &life.asked {
-        let standing = life.till.standing(&asked.id).expect("it was accepted");
+        let standing = life.till.payment_view(&asked.id).expect("it was accepted");
         if let Some(paid) = standing.paid {
             let got = life.received(paid.preimage);
             let once = got.len() == 1 && got[0].0 >= asked.amount;

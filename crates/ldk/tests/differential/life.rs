@@ -220,7 +220,7 @@ impl Life {
     fn repeat(&mut self) -> &'static str {
         let Some(asked) = self.dice.pick(&self.asked).cloned() else { return "nothing" };
         let before = compare::listed(&self.net);
-        let standing = self.till.standing(&asked.id);
+        let standing = self.till.payment_view(&asked.id);
         match self.till.pay(asked.id, &asked.order, asked.given, asked.retries) {
             Ok(Paying::Repeat { standing: answered, .. }) => assert_eq!(Some(answered), standing),
             other => panic!("seed {}: a repeat: {other:?}", self.seed),
@@ -344,7 +344,7 @@ impl Life {
 
     fn note_ends(&mut self) {
         for asked in &self.asked {
-            let standing = self.till.standing(&asked.id).expect("it was accepted");
+            let standing = self.till.payment_view(&asked.id).expect("it was accepted");
             match standing.status {
                 Status::Fulfilled => self.seen.note("paid"),
                 Status::Failed { .. } => self.seen.note("failed"),

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use payonce_core::{Head, Standing, Status};
+use payonce_core::{Head, PaymentView, Status};
 use payonce_ldk::{PayError, Paying};
 use payonce_store_memory::{Image as LogImage, MemoryDisk};
 
@@ -78,7 +78,7 @@ pub(crate) fn rest(net: &mut Net, till: &mut Till) {
 }
 
 fn look(film: &mut Film, till: &mut Till) -> Rest {
-    let ledger = says(till.standing(&ID));
+    let ledger = says(till.payment_view(&ID));
     let gone = difference(film.before, film.net.balance_msat(0));
     let received = film.net.claimed.len();
     let repeat = match till.pay(ID, &film.order, film.given_amount, RETRIES) {
@@ -97,7 +97,7 @@ fn difference(before: u64, now: u64) -> i64 {
     i64::try_from(before).expect("small") - i64::try_from(now).expect("small")
 }
 
-fn says(standing: Option<Standing>) -> Says {
+fn says(standing: Option<PaymentView>) -> Says {
     match standing.map(|standing| standing.status) {
         None => Says::Unknown,
         Some(Status::Fulfilled) => Says::Paid,

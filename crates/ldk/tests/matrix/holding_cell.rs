@@ -61,7 +61,7 @@ fn what_an_older_manager_held_back_is_not_paid_twice() {
     crate::after::rest(&mut net, &mut till);
     for number in 1..9 {
         let standing =
-            till.standing(&PaymentId::from_bytes([number; 32])).expect("it was accepted");
+            till.payment_view(&PaymentId::from_bytes([number; 32])).expect("it was accepted");
         assert_eq!(standing.status, Status::Fulfilled, "payment {number}");
     }
     assert_eq!(net.claimed.len(), 8, "each was received once: {:?}", net.claimed);
@@ -85,7 +85,7 @@ fn a_start_over_a_manager_that_was_read_once_believes_no_failure() {
     assert!(report.never_sent.is_empty(), "{report:?}");
     for number in 1..9 {
         let standing =
-            till.standing(&PaymentId::from_bytes([number; 32])).expect("it was accepted");
+            till.payment_view(&PaymentId::from_bytes([number; 32])).expect("it was accepted");
         assert_eq!(standing.status, Status::Pending, "payment {number}");
     }
 }

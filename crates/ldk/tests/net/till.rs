@@ -14,7 +14,7 @@ use lightning::{
     offers::invoice::Bolt12Invoice,
     util::test_utils::TestKeysInterface,
 };
-use payonce_core::{Head, LedgerId, Opening, PaymentId, Remember, Standing, UnixMillis};
+use payonce_core::{Head, LedgerId, Opening, PaymentId, Remember, PaymentView, UnixMillis};
 use payonce_ldk::{
     ChannelState, Engine, EngineRefusal, HandOverLimits, Options, Order, PayError, Payer, Paying,
     StartError, StartReport, Starting, Taken, Terms,
@@ -154,8 +154,8 @@ impl Till {
         self.payer.drive(self.now).expect("the store is well");
     }
 
-    pub(crate) fn standing(&self, id: &PaymentId) -> Option<Standing> {
-        self.payer.standing(id).expect("the store is well")
+    pub(crate) fn standing(&self, id: &PaymentId) -> Option<PaymentView> {
+        self.payer.payment_view(id).expect("the store is well")
     }
 
     pub(crate) fn head(&self) -> Head {

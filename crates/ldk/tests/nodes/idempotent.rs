@@ -2,7 +2,7 @@
 //! `abandoned_send_payment_idempotent`), through payonce.
 
 use lightning::events::{EventsProvider as _, ReplayEvent};
-use payonce_core::{FailureReason, Fate, Msat, RetryPolicy, Status};
+use payonce_core::{FailureReason, PartStatus, Msat, RetryPolicy, Status};
 use payonce_ldk::{HandOver, Paying, Terms};
 
 use crate::{
@@ -17,7 +17,7 @@ fn assert_blocked(
     shop: &Shop,
     order: &payonce_ldk::Order,
     terms: &Terms,
-) -> payonce_core::Standing {
+) -> payonce_core::PaymentView {
     let listed = shop.listed().len();
     let Paying::Repeat { standing, .. } = shop.pay(1, order, terms) else {
         panic!("accepted twice");
@@ -46,12 +46,12 @@ fn a_claimed_payments_id_is_blocked_through_ticks_and_event_handling() {
     shop.settle();
     assert_eq!(assert_blocked(&shop, &order, &terms).status, Status::Fulfilled);
     shop.tick();
-    assert_eq!(shop.parts(1)[0].1, Fate::Claimed, "LDK still tracks it");
+    assert_eq!(shop.parts(1)[0].1, PartStatus::Claimed, "LDK still tracks it");
     for _ in 0..=LDK_TICKS {
         shop.tick();
     }
     assert!(shop.listed().is_empty(), "LDK has forgotten it");
-    assert_eq!(shop.parts(1)[0].1, Fate::Finalized);
+    assert_eq!(shop.parts(1)[0].1, PartStatus::Finalized);
     assert_eq!(assert_blocked(&shop, &order, &terms).status, Status::Fulfilled);
     shop.assert_paid_once(1, &order, &terms);
     assert_eq!(shop.spent(), AMOUNT);
@@ -74,7 +74,7 @@ fn a_paid_payment_is_answered_long_after_everybody_has_forgotten_it() {
         let ids: Vec<_> = unread.expect("well");
         shop.payer().ledger().execute(payonce_core::Acknowledge { ids }, shop.now).expect("known");
     }
-    assert!(shop.standing(1).remembered);
+    assert!(shop.payment_view(1).remembered);
     shop.assert_paid_once(1, &order, &terms);
     shop.restart();
     shop.assert_paid_once(1, &order, &terms);
@@ -167,7 +167,7 @@ fn a_stale_failure_replayed_after_the_next_hand_over_changes_nothing() {
         reason: Some(lightning::events::PaymentFailureReason::RetriesExhausted),
     };
     shop.payer().handle_event(&stale, shop.now).expect("well");
-    assert_eq!(shop.parts(1), [(first, Fate::Failed), (second, Fate::InFlight)]);
+    assert_eq!(shop.parts(1), [(first, PartStatus::Failed), (second, PartStatus::InFlight)]);
     shop.net.default_outcome = Outcome::Claim;
     shop.settle();
     shop.assert_paid_once(1, &order, &terms);
@@ -196,7 +196,7 @@ fn events_that_ldk_delivers_again_change_nothing() {
     shop.net.nodes[0].node.process_pending_events(&refuse);
     assert_eq!(shop.payer().ledger().head(), head, "a replay records nothing");
     shop.settle();
-    assert_eq!(shop.parts(1), [(first, Fate::Failed)]);
+    assert_eq!(shop.parts(1), [(first, PartStatus::Failed)]);
     assert_eq!(shop.spent(), 0);
 }
 
@@ -212,7 +212,7 @@ fn invoices_with_and_without_an_amount() {
     let (payer, amount) = (shop.payer(), Some(Msat(777_000)));
     payer.pay(id(2), &without, amount, &Terms::default(), shop.now).expect("accepted");
     shop.settle();
-    let paid = shop.standing(2).paid.expect("paid");
+    let paid = shop.payment_view(2).paid.expect("paid");
     assert_eq!(paid.amount, amount);
     let fee = paid.fee.expect("known");
     assert!(fee.0 > 0, "node 1 forwards for a fee");
@@ -233,12 +233,12 @@ fn a_fee_limit_is_kept() {
     let paying = shop.pay(1, &order, &terms);
     assert!(matches!(paying, Paying::Accepted { first: HandOver::Refused { .. } }));
     let failed = Status::Failed { reason: FailureReason::RouteNotFound };
-    assert_eq!(shop.standing(1).status, failed);
+    assert_eq!(shop.payment_view(1).status, failed);
     assert!(shop.listed().is_empty());
-    let failure = shop.standing(1).failed.expect("it has failed");
+    let failure = shop.payment_view(1).failed.expect("it has failed");
     let enough = Terms::default().max_fee(Msat(100_000)).again_after(failure);
     shop.pay(1, &order, &enough);
     shop.settle();
-    assert!(crate::shop::fee(&shop.standing(1)).0 <= 100_000);
+    assert!(crate::shop::fee(&shop.payment_view(1)).0 <= 100_000);
     shop.assert_paid_once(1, &order, &enough);
 }

@@ -4,7 +4,7 @@ use lightning::ln::{
     channelmanager::RecentPaymentDetails,
     msgs::{ChannelMessageHandler as _, OnionMessageHandler as _},
 };
-use payonce_core::{FailureReason, Fate, Msat, RetryPolicy, Status, UnixMillis};
+use payonce_core::{FailureReason, PartStatus, Msat, RetryPolicy, Status, UnixMillis};
 use payonce_ldk::{HandOver, Order, Paying, Terms};
 
 use crate::{
@@ -21,7 +21,7 @@ fn an_offer_is_paid_once_for_each_id() {
     let mut shop = two();
     let (order, terms) = (offer(&shop, 1), Terms::default());
     assert!(matches!(shop.pay(1, &order, &terms), Paying::Accepted { .. }));
-    assert_eq!(shop.standing(1).status, Status::AwaitingInvoice);
+    assert_eq!(shop.payment_view(1).status, Status::AwaitingInvoice);
     assert!(matches!(shop.listed()[..], [RecentPaymentDetails::AwaitingInvoice { .. }]));
     assert!(matches!(shop.pay(1, &order, &terms), Paying::Repeat { .. }));
     shop.settle();
@@ -36,7 +36,7 @@ fn an_offer_is_paid_once_for_each_id() {
     // Another id is another payment of the same offer.
     assert!(matches!(shop.pay(2, &order, &terms), Paying::Accepted { .. }));
     shop.settle();
-    assert_eq!(shop.standing(2).status, Status::Fulfilled);
+    assert_eq!(shop.payment_view(2).status, Status::Fulfilled);
     assert_eq!(shop.net.claimed.len(), 2);
 }
 
@@ -88,8 +88,8 @@ fn an_offer_that_nobody_answers_ends_when_ldk_gives_up() {
         lose(&shop);
     }
     shop.handle_events();
-    assert_eq!(shop.standing(1).status, Status::AwaitingInvoice, "another request may follow");
-    assert_eq!(shop.parts(1)[0].1, Fate::Failed);
+    assert_eq!(shop.payment_view(1).status, Status::AwaitingInvoice, "another request may follow");
+    assert_eq!(shop.parts(1)[0].1, PartStatus::Failed);
     shop.tick();
     assert_eq!(shop.parts(1).len(), 2);
     shop.settle();
@@ -108,7 +108,7 @@ fn an_offer_whose_wait_is_over_fails_only_when_ldk_has_let_go() {
     for _ in 0..3 {
         shop.tick();
     }
-    assert_eq!(shop.standing(1).status, Status::AwaitingInvoice, "its HTLC is out");
+    assert_eq!(shop.payment_view(1).status, Status::AwaitingInvoice, "its HTLC is out");
     shop.net.default_outcome = Outcome::Claim;
     shop.settle();
     shop.assert_paid_once(1, &order, &terms);
@@ -190,7 +190,7 @@ fn a_refund_is_given_out_again_and_paid_once() {
         shop.net.nodes[1].node.request_refund_payment(&refund).expect("an invoice");
     }
     shop.settle();
-    assert_eq!(shop.standing(1).status, Status::Fulfilled);
+    assert_eq!(shop.payment_view(1).status, Status::Fulfilled);
     assert_eq!((shop.spent(), shop.net.claimed.len()), (AMOUNT, 1));
     assert_eq!(refund_again(&shop, &order), None, "its holder was paid");
 }
@@ -203,7 +203,7 @@ fn a_refund_that_is_revoked_is_not_paid() {
     shop.payer().abandon(&id(1), shop.now).expect("known");
     shop.settle();
     let failed = Status::Failed { reason: FailureReason::UserAbandoned };
-    assert_eq!(shop.standing(1).status, failed);
+    assert_eq!(shop.payment_view(1).status, failed);
     shop.net.nodes[1].node.request_refund_payment(&refund).expect("an invoice");
     shop.settle();
     assert_eq!((shop.spent(), shop.net.claimed.len()), (0, 0));

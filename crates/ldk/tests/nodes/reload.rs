@@ -4,7 +4,7 @@ use lightning::{
     ln::msgs::{ChannelMessageHandler as _, MessageSendEvent},
     types::payment::PaymentHash,
 };
-use payonce_core::{FailureReason, Fate, RetryPolicy, Status};
+use payonce_core::{FailureReason, PartStatus, RetryPolicy, Status};
 use payonce_ldk::{HandOver, Paying, Terms};
 
 use crate::{
@@ -43,9 +43,9 @@ fn a_failure_that_comes_after_a_restart_is_followed_by_the_next_hand_over() {
     shop.net.connect_all();
     shop.net.default_outcome = Outcome::Fail;
     shop.settle();
-    let failed = shop.standing(1);
+    let failed = shop.payment_view(1);
     assert_eq!(failed.status, Status::Failed { reason: FailureReason::RecipientRejected });
-    assert_eq!(shop.parts(1), [(first, Fate::Failed)]);
+    assert_eq!(shop.parts(1), [(first, PartStatus::Failed)]);
     let again = terms.clone().again_after(failed.failed.expect("it has failed"));
     shop.net.default_outcome = Outcome::Claim;
     assert!(matches!(shop.pay(1, &order, &again), Paying::Accepted { .. }));
@@ -93,7 +93,7 @@ fn a_hand_over_that_ldk_never_got_is_made_again_once() {
     assert!(matches!(shop.pay(1, &order, &terms), Paying::Repeat { .. }), "a repeat sends nothing");
     shop.payer().drive(shop.now).expect("well");
     shop.settle();
-    assert_eq!(shop.parts(1)[0], (lost, Fate::Withdrawn));
+    assert_eq!(shop.parts(1)[0], (lost, PartStatus::Withdrawn));
     shop.assert_paid_once(1, &order, &terms);
     assert_eq!(shop.net.claimed.len(), 1);
 }
@@ -132,7 +132,7 @@ fn mine_until_over(shop: &mut Shop) {
 fn a_payment_that_an_older_manager_forgot_is_claimed_on_chain_once() {
     let (mut shop, order) = out_with_an_older_manager(Outcome::Claim);
     mine_until_over(&mut shop);
-    let standing = shop.standing(1);
+    let standing = shop.payment_view(1);
     assert_eq!(standing.status, Status::Fulfilled);
     assert_eq!(standing.paid.and_then(|paid| paid.amount).map(|amount| amount.0), Some(AMOUNT));
     let Paying::Repeat { standing: repeat, .. } = shop.pay(1, &order, &Terms::default()) else {
@@ -143,14 +143,14 @@ fn a_payment_that_an_older_manager_forgot_is_claimed_on_chain_once() {
     // And the same after another restart, long after.
     let report = shop.reload(&shop.net.image(0)).1;
     assert_eq!(report.never_sent, []);
-    assert_eq!(shop.standing(1).paid, standing.paid);
+    assert_eq!(shop.payment_view(1).paid, standing.paid);
 }
 
 #[test]
 fn a_payment_that_an_older_manager_forgot_times_out_on_chain() {
     let (mut shop, _) = out_with_an_older_manager(Outcome::Hold);
     mine_until_over(&mut shop);
-    assert!(matches!(shop.standing(1).status, Status::Failed { .. }), "{:?}", shop.standing(1));
+    assert!(matches!(shop.payment_view(1).status, Status::Failed { .. }), "{:?}", shop.payment_view(1));
     assert_eq!(shop.net.claimed.len(), 0);
 }
 
@@ -161,18 +161,18 @@ fn a_completed_payment_is_not_paid_again_by_an_older_manager() {
     let older = shop.net.image(0).manager;
     shop.pay(1, &order, &terms);
     shop.settle();
-    assert_eq!(shop.standing(1).status, Status::Fulfilled);
-    let paid = shop.standing(1).paid;
+    assert_eq!(shop.payment_view(1).status, Status::Fulfilled);
+    let paid = shop.payment_view(1).paid;
     // From before the payment; the monitors are the newest.
     let image = crate::net::Image { manager: older, ..shop.net.image(0) };
     let (loaded, report) = shop.reload(&image);
     assert_eq!(loaded, Loaded::Closing);
     assert_eq!(report.never_sent, []);
     shop.settle();
-    assert_eq!(shop.standing(1).paid, paid);
+    assert_eq!(shop.payment_view(1).paid, paid);
     assert!(matches!(shop.pay(1, &order, &terms), Paying::Repeat { .. }));
     mine_until_over(&mut shop);
-    assert_eq!(shop.standing(1).paid, paid);
+    assert_eq!(shop.payment_view(1).paid, paid);
     assert_eq!(shop.net.claimed.len(), 1);
 }
 
@@ -187,15 +187,15 @@ fn a_manager_that_holds_a_claimed_htlc_fails_it_and_the_ledger_knows_better() {
     let older = shop.net.image(0).manager;
     shop.net.default_outcome = Outcome::Claim;
     shop.settle();
-    let paid = shop.standing(1).paid.expect("paid");
+    let paid = shop.payment_view(1).paid.expect("paid");
     let image = crate::net::Image { manager: older, ..shop.net.image(0) };
     let (loaded, _) = shop.reload(&image);
     assert_eq!(loaded, Loaded::Closing);
     shop.settle();
     shop.tick();
     shop.settle();
-    assert_eq!(shop.standing(1).status, Status::Fulfilled);
-    assert_eq!(shop.standing(1).paid, Some(paid));
+    assert_eq!(shop.payment_view(1).status, Status::Fulfilled);
+    assert_eq!(shop.payment_view(1).paid, Some(paid));
     assert_eq!(shop.parts(1).len(), 1, "nothing was handed over again");
     assert_eq!(shop.net.claimed.len(), 1);
 }
@@ -219,7 +219,7 @@ fn fulfilled_then_restarted_then_failed_is_paid() {
     let fulfill = updates.update_fulfill_htlcs[0].clone();
     shop.net.nodes[0].node.handle_update_fulfill_htlc(shop.net.id(1), fulfill);
     shop.handle_events();
-    assert_eq!(shop.standing(1).status, Status::Fulfilled);
+    assert_eq!(shop.payment_view(1).status, Status::Fulfilled);
     shop.net.crash(1);
     shop.net.load(1, &payee).expect("LDK loads it");
     shop.net.connect_all();
@@ -233,7 +233,7 @@ fn fulfilled_then_restarted_then_failed_is_paid() {
     shop.settle();
     // It gave the money back: the payment stays paid, as the preimage proves.
     assert_eq!(shop.spent(), 0);
-    assert_eq!(shop.standing(1).status, Status::Fulfilled);
+    assert_eq!(shop.payment_view(1).status, Status::Fulfilled);
     assert!(matches!(
         shop.pay(1, &order, &terms),
         Paying::Repeat { standing, .. } if standing.paid.is_some()
@@ -248,11 +248,11 @@ fn a_claim_whose_event_was_not_handled_is_told_at_the_next_start() {
     let (order, terms) = (shop.invoice(1), Terms::default());
     shop.pay(1, &order, &terms);
     shop.net.pump();
-    assert_eq!(shop.standing(1).status, Status::Pending, "PaymentSent waits in LDK's queue");
+    assert_eq!(shop.payment_view(1).status, Status::Pending, "PaymentSent waits in LDK's queue");
     let part = shop.parts(1)[0].0;
     let report = shop.restart();
     assert_eq!((report.paid_without_proof, report.never_sent), (vec![], vec![]));
-    assert_eq!(shop.parts(1), [(part, Fate::Claimed)]);
+    assert_eq!(shop.parts(1), [(part, PartStatus::Claimed)]);
     shop.settle();
     shop.assert_paid_once(1, &order, &terms);
 }
@@ -276,5 +276,5 @@ fn an_abandoned_payment_stays_abandoned_although_ldk_forgets_it() {
     shop.net.default_outcome = Outcome::Fail;
     shop.settle();
     let failed = Status::Failed { reason: FailureReason::UserAbandoned };
-    assert_eq!(shop.standing(1).status, failed);
+    assert_eq!(shop.payment_view(1).status, failed);
 }

@@ -1,7 +1,7 @@
 //! Failures on the way: of one part among several, and until nothing is left to try.
 
 use lightning::ln::channelmanager::Retry;
-use payonce_core::{FailureReason, Fate, RetryPolicy, Status};
+use payonce_core::{FailureReason, PartStatus, RetryPolicy, Status};
 use payonce_ldk::{ChannelState, HandOver, Options, Order, PathReport, Paying, Terms};
 
 use crate::{
@@ -42,7 +42,7 @@ fn several_paths_are_one_part() {
     let fee: u64 = reports.iter().map(|report| report.fee.0).sum();
     assert_eq!(
         (amount, Some(fee)),
-        (LARGE, shop.standing(1).paid.and_then(|paid| paid.fee).map(|fee| fee.0))
+        (LARGE, shop.payment_view(1).paid.and_then(|paid| paid.fee).map(|fee| fee.0))
     );
     assert!(reports.iter().all(|report| report.channels.len() == 2));
 }
@@ -56,7 +56,7 @@ fn one_path_of_two_fails_and_the_next_hand_over_pays_all_of_it() {
     shop.pay(1, &order, &terms);
     shop.settle();
     let first = shop.parts(1)[0].0;
-    assert_eq!(shop.parts(1), [(first, Fate::InFlight)], "the other path is still out");
+    assert_eq!(shop.parts(1), [(first, PartStatus::InFlight)], "the other path is still out");
     assert!(reports(&shop).iter().any(|report| !report.succeeded));
     shop.tick();
     assert_eq!(shop.parts(1).len(), 1, "nothing is handed over while a path is out");
@@ -66,8 +66,8 @@ fn one_path_of_two_fails_and_the_next_hand_over_pays_all_of_it() {
         shop.net.nodes[3].node.timer_tick_occurred();
     }
     shop.settle();
-    assert_eq!(shop.parts(1), [(first, Fate::Failed)]);
-    assert_eq!(shop.standing(1).status, Status::Pending);
+    assert_eq!(shop.parts(1), [(first, PartStatus::Failed)]);
+    assert_eq!(shop.payment_view(1).status, Status::Pending);
     assert_eq!(shop.spent(), 0);
     shop.net.connect(2, 3);
     shop.net.pump();
@@ -95,7 +95,7 @@ fn ldks_own_retries_are_one_hand_over() {
     let reports = reports(&shop);
     assert!(reports.iter().filter(|report| !report.succeeded).count() >= 2, "{reports:?}");
     assert!(reports.iter().all(|report| report.failed_channel.is_some()));
-    assert!(matches!(shop.standing(1).status, Status::Failed { .. }));
+    assert!(matches!(shop.payment_view(1).status, Status::Failed { .. }));
     assert_eq!(shop.parts(1).len(), 1);
     assert_eq!(shop.spent(), 0);
 }
@@ -112,9 +112,9 @@ fn retries_are_exhausted() {
         shop.tick();
     }
     let reason = FailureReason::RetriesExhausted;
-    assert_eq!(shop.standing(1).status, Status::Failed { reason });
+    assert_eq!(shop.payment_view(1).status, Status::Failed { reason });
     assert_eq!(shop.parts(1).len(), 3, "one try and two retries");
-    assert!(shop.parts(1).iter().all(|(_, fate)| *fate == Fate::Failed));
+    assert!(shop.parts(1).iter().all(|(_, fate)| *fate == PartStatus::Failed));
     assert_eq!(shop.spent(), 0);
     // LDK's ids are free, the payment's is not.
     assert!(shop.listed().is_empty());
@@ -140,7 +140,7 @@ fn what_the_payee_refuses_is_not_tried_again() {
         shop.tick();
     }
     let reason = FailureReason::RecipientRejected;
-    assert_eq!(shop.standing(1).status, Status::Failed { reason });
+    assert_eq!(shop.payment_view(1).status, Status::Failed { reason });
     assert_eq!(shop.parts(1).len(), 1);
 }
 
@@ -150,7 +150,7 @@ fn no_route_is_a_failure_at_once_and_nothing_is_listed() {
     let order = shop.invoice(2);
     let paying = shop.pay(1, &order, &Terms::default());
     assert!(matches!(paying, Paying::Accepted { first: HandOver::Refused { .. } }));
-    assert_eq!(shop.standing(1).status, Status::Failed { reason: FailureReason::RouteNotFound });
+    assert_eq!(shop.payment_view(1).status, Status::Failed { reason: FailureReason::RouteNotFound });
     assert!(shop.listed().is_empty());
     shop.settle();
     assert_eq!(shop.spent(), 0);

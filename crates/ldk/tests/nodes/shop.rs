@@ -11,7 +11,7 @@ use lightning::{
     util::test_utils::TestKeysInterface,
 };
 use payonce_core::{
-    Fate, LedgerId, Msat, Opening, PartId, PaymentId, Remember, Standing, UnixMillis,
+    PartStatus, LedgerId, Msat, Opening, PartId, PaymentId, Remember, PaymentView, UnixMillis,
 };
 use payonce_ldk::{ChannelState, Options, Order, Payer, Paying, StartReport, Starting, Terms};
 use payonce_store_memory::{MemoryDisk, MemoryStore};
@@ -138,13 +138,13 @@ impl Shop {
         self.payer().tick(self.now).expect("the store is well");
     }
 
-    pub(crate) fn standing(&self, number: u8) -> Standing {
-        self.payer().standing(&id(number)).expect("the store is well").expect("known")
+    pub(crate) fn standing(&self, number: u8) -> PaymentView {
+        self.payer().payment_view(&id(number)).expect("the store is well").expect("known")
     }
 
-    pub(crate) fn parts(&self, number: u8) -> Vec<(PartId, Fate)> {
+    pub(crate) fn parts(&self, number: u8) -> Vec<(PartId, PartStatus)> {
         let of = |payment: &payonce_core::Payment| {
-            payment.parts().iter().map(|part| (part.id, part.fate)).collect()
+            payment.parts().iter().map(|part| (part.id, part.status)).collect()
         };
         let ledger = self.payer().ledger();
         ledger.query(|state| state.payment(&id(number)).map(of).unwrap_or_default()).expect("well")
@@ -161,7 +161,7 @@ impl Shop {
 
     /// Asserts that this payment is paid, once, and that a repeat is told so and costs nothing.
     pub(crate) fn assert_paid_once(&mut self, number: u8, order: &Order, terms: &Terms) {
-        let paid = self.standing(number).paid.expect("it is paid");
+        let paid = self.payment_view(number).paid.expect("it is paid");
         let (amount, fee) = (paid.amount.expect("known"), paid.fee.expect("known"));
         assert_eq!(self.spent(), amount.0 + fee.0, "the ledger agrees with the balance");
         let listed = self.listed().len();
@@ -176,6 +176,6 @@ impl Shop {
 }
 
 /// The fee of a payment.
-pub(crate) fn fee(standing: &Standing) -> Msat {
+pub(crate) fn fee(standing: &PaymentView) -> Msat {
     standing.paid.expect("paid").fee.expect("known")
 }

@@ -1,6 +1,6 @@
 //! Payments that nobody asked for.
 
-use payonce_core::{Msat, Preimage, SendRefusal, Status};
+use payonce_core::{Msat, Preimage, PayRefusal, Status};
 use payonce_ldk::{Order, PayError, Paying, Terms};
 
 use crate::{
@@ -18,7 +18,7 @@ fn a_keysend_is_paid_once() {
     let first = shop.payer().pay(id(1), &order, amount, &terms, now).expect("accepted");
     assert!(matches!(first, Paying::Accepted { .. }));
     shop.settle();
-    let paid = shop.standing(1).paid.expect("paid");
+    let paid = shop.payment_view(1).paid.expect("paid");
     assert_eq!((paid.preimage, paid.amount), (Some(preimage), amount));
     assert_eq!(shop.spent(), AMOUNT + paid.fee.expect("known").0);
 
@@ -26,7 +26,7 @@ fn a_keysend_is_paid_once() {
     assert!(matches!(repeat, Paying::Repeat { standing, .. } if standing.paid == Some(paid)));
     // Whoever sees the preimage on the way could take a second payment with it.
     let other = shop.payer().pay(id(2), &order, amount, &terms, now).expect_err("refused");
-    assert!(matches!(other, PayError::Refused(SendRefusal::HashInUse { .. })));
+    assert!(matches!(other, PayError::Refused(PayRefusal::HashInUse { .. })));
     assert_eq!(shop.net.claimed.len(), 1);
 }
 
@@ -42,6 +42,6 @@ fn a_keysend_survives_a_restart() {
     assert_eq!(report.still_out.len(), 1);
     shop.net.default_outcome = Outcome::Claim;
     shop.settle();
-    assert_eq!(shop.standing(1).status, Status::Fulfilled);
+    assert_eq!(shop.payment_view(1).status, Status::Fulfilled);
     assert_eq!(shop.net.claimed.len(), 1);
 }

@@ -8,7 +8,7 @@ use std::{
     thread::{self, Thread},
 };
 
-use payonce_core::{PaymentId, Standing, Status};
+use payonce_core::{PaymentId, PaymentView, Status};
 use payonce_ldk::{OutcomeError, Terms};
 
 use crate::{
@@ -46,7 +46,7 @@ fn many_wait_and_all_are_told() {
     let waiting: Vec<_> = (0..8)
         .map(|number| {
             let ledger = ledger.clone();
-            thread::spawn(move || -> Result<Standing, OutcomeError> {
+            thread::spawn(move || -> Result<PaymentView, OutcomeError> {
                 if number % 2 == 0 {
                     ledger.outcome(id(1))
                 } else {
@@ -62,8 +62,8 @@ fn many_wait_and_all_are_told() {
         assert_eq!(standing.status, Status::Fulfilled);
     }
     // One that comes late waits for nothing.
-    assert_eq!(shop.payer().outcome(id(1)).expect("known"), shop.standing(1));
-    assert_eq!(block_on(shop.payer().outcome_async(id(1))).expect("known"), shop.standing(1));
+    assert_eq!(shop.payer().outcome(id(1)).expect("known"), shop.payment_view(1));
+    assert_eq!(block_on(shop.payer().outcome_async(id(1))).expect("known"), shop.payment_view(1));
     let unknown = PaymentId::from_bytes([9; 32]);
     assert!(matches!(shop.payer().outcome(unknown), Err(OutcomeError::UnknownPayment { .. })));
 }

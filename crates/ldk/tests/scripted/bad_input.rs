@@ -8,7 +8,7 @@ use lightning::{
     bolt11_invoice::Currency,
     offers::offer::{OfferBuilder, Quantity},
 };
-use payonce_core::{HashHolder, Msat, RequestField, SendRefusal};
+use payonce_core::{HashHolder, Msat, RequestField, PayRefusal};
 use payonce_ldk::{Order, OrderRefusal, PayError, Terms};
 
 use crate::script::{NOW, Stage, id, invoice, invoice_of, pay, secret};
@@ -64,7 +64,7 @@ fn an_amount_given_twice() {
 #[test]
 fn an_amount_of_nothing() {
     let open = Order::bolt11(invoice_of(1, None, Currency::Regtest));
-    assert!(matches!(refusal(&open, Some(0)), PayError::Refused(SendRefusal::ZeroAmount)));
+    assert!(matches!(refusal(&open, Some(0)), PayError::Refused(PayRefusal::ZeroAmount)));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn an_invoice_that_is_paid_under_another_id() {
     let other = HashHolder::Payment(id(1));
     assert!(matches!(
         refused.expect_err("refused"),
-        PayError::Refused(SendRefusal::HashInUse { other: found, same_payee: Some(true) })
+        PayError::Refused(PayRefusal::HashInUse { other: found, same_payee: Some(true) })
             if found == other
     ));
     assert_eq!(stage.script.take_asked().len(), 1);
@@ -90,12 +90,12 @@ fn an_id_that_is_known_for_something_else() {
     let terms = Terms::default().max_fee(Msat(1));
     assert!(matches!(
         pay(&payer, 1, &terms).expect_err("refused"),
-        PayError::Refused(SendRefusal::Conflict { field: RequestField::MaxFee, .. })
+        PayError::Refused(PayRefusal::Conflict { field: RequestField::MaxFee, .. })
     ));
     let other = payer.pay(id(1), &invoice(2), None, &Terms::default(), NOW);
     assert!(matches!(
         other.expect_err("refused"),
-        PayError::Refused(SendRefusal::Conflict { field: RequestField::Target, .. })
+        PayError::Refused(PayRefusal::Conflict { field: RequestField::Target, .. })
     ));
 }
 

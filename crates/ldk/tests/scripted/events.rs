@@ -8,8 +8,8 @@ use lightning::{
     types::features::{ChannelFeatures, NodeFeatures},
 };
 use payonce_core::{
-    Anomaly, FailureReason, Fate, HashHolder, Msat, Notice, PartId, PaymentId, Remember,
-    SendRefusal, ShortChannelId, Status, limits,
+    Anomaly, FailureReason, PartStatus, HashHolder, Msat, NotificationKind, PartId, PaymentId, Remember,
+    PayRefusal, ShortChannelId, Status, limits,
 };
 use payonce_ldk::{Handled, PathReport, PayError, Terms};
 use payonce_store_memory::Failure;
@@ -82,7 +82,7 @@ fn paths_are_observations_and_change_no_status() {
         let handled = payer.handle_event(event, NOW).expect("recorded");
         assert_eq!(handled, Handled::Recorded { payment: Some(id(1)) });
     }
-    assert_eq!(parts(&payer, 1), [(part, Fate::InFlight)]);
+    assert_eq!(parts(&payer, 1), [(part, PartStatus::InFlight)]);
     let before = payer.ledger().head();
     for event in &events {
         let handled = payer.handle_event(event, NOW).expect("known");
@@ -130,7 +130,7 @@ fn a_failure_after_the_claim_is_ignored() {
     let (payer, part) = one_out(&stage);
     payer.handle_event(&sent(Some(&part), 1, 50_000, 9), NOW).expect("recorded");
     let reason = PaymentFailureReason::RetriesExhausted;
-    for fate in [Fate::Claimed, Fate::Finalized] {
+    for fate in [PartStatus::Claimed, PartStatus::Finalized] {
         let before = payer.ledger().head();
         let handled = payer.handle_event(&failed(&part, 1, reason), NOW).expect("ignored");
         assert_eq!(handled, Handled::Unchanged { payment: Some(id(1)) });
@@ -200,7 +200,7 @@ fn a_claim_without_an_id_goes_to_the_payment_that_holds_its_hash() {
     let (payer, part) = one_out(&stage);
     let event = sent(None, 1, 50_000, 4);
     payer.handle_event(&event, NOW).expect("recorded");
-    assert_eq!(parts(&payer, 1), [(part, Fate::Claimed)]);
+    assert_eq!(parts(&payer, 1), [(part, PartStatus::Claimed)]);
     payer.tick(NOW).expect("well");
     let before = payer.ledger().head();
     payer.handle_event(&event, NOW).expect("known");
@@ -209,7 +209,7 @@ fn a_claim_without_an_id_goes_to_the_payment_that_holds_its_hash() {
     // Of no payment that is known: adopted, and its hash blocked.
     payer.handle_event(&sent(None, 2, 70_000, 4), NOW).expect("recorded");
     let adopted = PaymentId::from_payment_hash(hash(2));
-    let standing = payer.standing(&adopted).expect("well").expect("adopted");
+    let standing = payer.payment_view(&adopted).expect("well").expect("adopted");
     assert_eq!((standing.status, standing.adopted), (Status::Fulfilled, true));
     assert_eq!(standing.paid.and_then(|paid| paid.preimage), Some(secret(2)));
     assert!(payer.pay(id(2), &invoice(2), None, &Terms::default(), NOW).is_err());
@@ -260,9 +260,9 @@ fn events_of_unknown_payments_are_adopted_not_dropped() {
     let unknown = PartId::from_bytes([0xee; 32]);
     payer.handle_event(&sent(Some(&unknown), 1, 50_000, 2), NOW).expect("recorded");
     // LDK's id of a hand-over is no payment's: the hash is.
-    assert_eq!(payer.standing(&PaymentId::from_bytes([0xee; 32])).expect("well"), None);
+    assert_eq!(payer.payment_view(&PaymentId::from_bytes([0xee; 32])).expect("well"), None);
     let adopted = PaymentId::from_payment_hash(hash(1));
-    let standing = payer.standing(&adopted).expect("well").expect("adopted");
+    let standing = payer.payment_view(&adopted).expect("well").expect("adopted");
     assert_eq!(standing.status, Status::Fulfilled);
     let paid = standing.paid.expect("paid");
     assert_eq!((paid.amount, paid.fee), (Some(Msat(50_000)), Some(Msat(2))));
@@ -285,11 +285,11 @@ fn money_under_another_hash_is_not_lost() {
     let handled = payer.handle_event(&sent(Some(&part), 2, 50_000, 2), NOW).expect("recorded");
     assert!(matches!(handled, Handled::Recorded { .. }), "{handled:?}");
     // It proves the hash that it fits, and says nothing of the part, whose hash is another.
-    assert_eq!(parts(&payer, 1), [(part, Fate::InFlight)]);
+    assert_eq!(parts(&payer, 1), [(part, PartStatus::InFlight)]);
     assert_eq!(status(&payer, 1), Status::Pending);
     let refused = payer.pay(id(2), &invoice(2), None, &Terms::default(), NOW);
     let refused = refused.expect_err("that hash is paid");
-    let PayError::Refused(SendRefusal::HashInUse { other, .. }) = refused else {
+    let PayError::Refused(PayRefusal::HashInUse { other, .. }) = refused else {
         panic!("{refused}");
     };
     assert_eq!(other, HashHolder::Paid);
@@ -312,8 +312,8 @@ fn a_claim_of_an_earlier_try_pays_the_payment_and_is_told() {
     assert_eq!(handled, Handled::Recorded { payment: Some(id(1)) });
     assert_eq!(status(&payer, 1), Status::Fulfilled);
     let told = payer.ledger().query(|state| {
-        let mut anomalies = state.outbox().filter_map(|told| match told.notice {
-            Notice::Anomaly { anomaly, .. } => Some(anomaly),
+        let mut anomalies = state.outbox().filter_map(|told| match told.kind {
+            NotificationKind::Anomaly { anomaly, .. } => Some(anomaly),
             _ => None,
         });
         anomalies.next()
@@ -342,7 +342,7 @@ fn only_the_stores_error_asks_for_a_replay() {
         Ok(())
     });
     assert_eq!((heard.get(), stage.script.events_left()), (1, 1), "the engine keeps the event");
-    assert!(payer.standing(&id(1)).is_err(), "nothing is answered any more");
+    assert!(payer.payment_view(&id(1)).is_err(), "nothing is answered any more");
     drop(payer);
 
     // The next process takes it before it may pay.
@@ -366,7 +366,7 @@ fn a_replay_long_after_the_window_pays_nothing_and_invents_nothing() {
         payer.ledger().query(|state| state.outbox().map(|note| note.id).collect::<Vec<_>>());
     let ids = unread.expect("well");
     payer.ledger().execute(payonce_core::Acknowledge { ids }, NOW).expect("known");
-    assert_eq!(payer.standing(&id(1)).expect("well"), None, "forgotten");
+    assert_eq!(payer.payment_view(&id(1)).expect("well"), None, "forgotten");
     let before = payer.ledger().head();
     let event = failed(&part, 1, PaymentFailureReason::RouteNotFound);
     let handled = payer.handle_event(&event, NOW).expect("well");
@@ -387,7 +387,7 @@ fn a_replay_about_a_remembered_payment_is_its_own() {
     for minute in 1..10 {
         payer.tick(NOW.plus(minute * 60_000)).expect("well");
     }
-    assert!(payer.standing(&id(1)).expect("well").expect("paid").remembered);
+    assert!(payer.payment_view(&id(1)).expect("well").expect("paid").remembered);
     let before = payer.ledger().head();
     let handled = payer.handle_event(&event, NOW).expect("well");
     assert_eq!(handled, Handled::Unchanged { payment: Some(id(1)) });

@@ -4,7 +4,7 @@ use lightning::{
     events::PaymentFailureReason, ln::channelmanager::PaymentId as EngineId,
     offers::parse::Bolt12SemanticError,
 };
-use payonce_core::{FailureReason, Fate, Msat, RetryPolicy, SendRefusal, Status, UnixMillis};
+use payonce_core::{FailureReason, PartStatus, Msat, RetryPolicy, PayRefusal, Status, UnixMillis};
 use payonce_ldk::{EngineRefusal, HandOver, PayError, Paying, Taken, Terms};
 
 use crate::script::{
@@ -55,11 +55,11 @@ fn an_id_is_fresh_for_every_hand_over() {
     let second = last_part(&payer, 1);
     assert_eq!(ticked.driven, [(id(1), HandOver::Started { part: second })]);
     assert_ne!(first, second);
-    assert_eq!(parts(&payer, 1), [(first, Fate::Failed), (second, Fate::InFlight)]);
+    assert_eq!(parts(&payer, 1), [(first, PartStatus::Failed), (second, PartStatus::InFlight)]);
 
     // Told again after the next hand-over, it still names the first one.
     payer.handle_event(&failed(&first, 1, reason), NOW).expect("recorded");
-    assert_eq!(parts(&payer, 1), [(first, Fate::Failed), (second, Fate::InFlight)]);
+    assert_eq!(parts(&payer, 1), [(first, PartStatus::Failed), (second, PartStatus::InFlight)]);
     assert_eq!(status(&payer, 1), Status::Pending);
 
     payer.handle_event(&failed(&second, 1, reason), NOW).expect("recorded");
@@ -73,7 +73,7 @@ fn an_engine_that_knows_a_fresh_id_already_has_it() {
     let (payer, _) = stage.start();
     stage.script.answer(Ok(Taken::Before));
     pay(&payer, 1, &Terms::default()).expect("accepted");
-    assert_eq!(parts(&payer, 1)[0].1, Fate::InFlight);
+    assert_eq!(parts(&payer, 1)[0].1, PartStatus::InFlight);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn what_was_accepted_and_not_handed_over_is_due_after_a_start() {
     let (hash, max_fee) = (crate::script::hash(1), payonce_core::MaxFee::Unlimited);
     let request = payonce_core::Request::invoice(hash, Msat(50_000), max_fee, TWICE)
         .instructions(invoice(1).encode());
-    payer.ledger().execute(payonce_core::Send::new(id(1), request), NOW).expect("accepted");
+    payer.ledger().execute(payonce_core::Pay::new(id(1), request), NOW).expect("accepted");
     drop(payer);
     let (payer, _) = stage.start();
     assert_eq!(stage.script.take_asked(), []);
@@ -203,7 +203,7 @@ fn a_failed_id_is_tried_anew_only_after_the_failure_that_it_names() {
 
     // The failure of the earlier try, replayed, and then the claim of the later one.
     payer.handle_event(&failed(&first, 1, reason), NOW).expect("recorded");
-    assert_eq!(parts(&payer, 1), [(second, Fate::InFlight)]);
+    assert_eq!(parts(&payer, 1), [(second, PartStatus::InFlight)]);
     payer.handle_event(&sent(Some(&second), 1, 50_000, 3), NOW).expect("recorded");
     assert_eq!(paid(&payer, 1), Some((Some(Msat(50_000)), Some(Msat(3)))));
 }
@@ -239,10 +239,10 @@ fn a_claimed_part_is_final_when_the_engine_forgets_it() {
     let listed = crate::script::Listed::Fulfilled(EngineId(*part.as_bytes()), None);
     stage.script.list([listed]);
     assert_eq!(payer.tick(NOW).expect("well").finalized, 0);
-    assert_eq!(parts(&payer, 1), [(part, Fate::Claimed)]);
+    assert_eq!(parts(&payer, 1), [(part, PartStatus::Claimed)]);
     stage.script.list([]);
     assert_eq!(payer.tick(NOW).expect("well").finalized, 1);
-    assert_eq!(parts(&payer, 1), [(part, Fate::Finalized)]);
+    assert_eq!(parts(&payer, 1), [(part, PartStatus::Finalized)]);
     assert_eq!(payer.tick(NOW).expect("well").finalized, 0);
 }
 
@@ -253,7 +253,7 @@ fn an_expired_invoice_that_is_paid_is_answered_paid() {
     let later = UnixMillis(NOW.0 + 3_600_001);
     let terms = Terms::default();
     let refused = payer.pay(id(2), &invoice(2), None, &terms, later).expect_err("it has expired");
-    assert!(matches!(refused, PayError::Refused(SendRefusal::Expired { .. })));
+    assert!(matches!(refused, PayError::Refused(PayRefusal::Expired { .. })));
     pay(&payer, 1, &terms).expect("accepted");
     let part = last_part(&payer, 1);
     payer.handle_event(&sent(Some(&part), 1, 50_000, 0), NOW).expect("recorded");

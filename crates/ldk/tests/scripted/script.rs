@@ -20,7 +20,7 @@ use lightning::{
     types::payment::{PaymentHash as EngineHash, PaymentPreimage, PaymentSecret},
 };
 use payonce_core::{
-    Fate, LedgerId, Msat, NotificationId, Opening, PartId, PaymentHash, PaymentId, Preimage,
+    PartStatus, LedgerId, Msat, NotificationId, Opening, PartId, PaymentHash, PaymentId, Preimage,
     Remember, Status, UnixMillis,
 };
 use payonce_ldk::{
@@ -238,9 +238,9 @@ pub(crate) fn pay(payer: &ScriptPayer, number: u8, terms: &Terms) -> Result<Payi
 }
 
 /// The parts of a payment and where they stand.
-pub(crate) fn parts(payer: &ScriptPayer, number: u8) -> Vec<(PartId, Fate)> {
+pub(crate) fn parts(payer: &ScriptPayer, number: u8) -> Vec<(PartId, PartStatus)> {
     let of = |payment: &payonce_core::Payment| {
-        payment.parts().iter().map(|part| (part.id, part.fate)).collect()
+        payment.parts().iter().map(|part| (part.id, part.status)).collect()
     };
     payer
         .ledger()
@@ -253,11 +253,11 @@ pub(crate) fn last_part(payer: &ScriptPayer, number: u8) -> PartId {
 }
 
 pub(crate) fn status(payer: &ScriptPayer, number: u8) -> Status {
-    payer.standing(&id(number)).expect("ok").expect("known").status
+    payer.payment_view(&id(number)).expect("ok").expect("known").status
 }
 
 pub(crate) fn failed_as(payer: &ScriptPayer, number: u8) -> Option<NotificationId> {
-    payer.standing(&id(number)).expect("ok").expect("known").failed
+    payer.payment_view(&id(number)).expect("ok").expect("known").failed
 }
 
 pub(crate) fn sent(part: Option<&PartId>, number: u8, amount: u64, fee: u64) -> Event {
@@ -281,6 +281,6 @@ pub(crate) fn failed(part: &PartId, number: u8, reason: PaymentFailureReason) ->
 
 /// The amount and the fee with which a payment was paid.
 pub(crate) fn paid(payer: &ScriptPayer, number: u8) -> Option<(Option<Msat>, Option<Msat>)> {
-    let standing = payer.standing(&id(number)).expect("ok").expect("known");
+    let standing = payer.payment_view(&id(number)).expect("ok").expect("known");
     standing.paid.map(|paid| (paid.amount, paid.fee))
 }

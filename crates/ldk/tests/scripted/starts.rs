@@ -6,8 +6,8 @@ use lightning::{
     offers::offer::OfferBuilder,
 };
 use payonce_core::{
-    Assertion, FactRefusal, FailPart, Failure, FailureReason, Fate, MarkPaid, Msat, Opening,
-    PartId, PaymentId, Remember, RetryPolicy, SendRefusal, Status,
+    Assertion, FactRefusal, FailPart, Failure, FailureReason, PartStatus, MarkPaid, Msat, Opening,
+    PartId, PaymentId, Remember, RetryPolicy, PayRefusal, Status,
 };
 use payonce_ldk::{
     CallError, ChannelState, EngineRefusal, HandOver, Options, Order, PayError, Paying, StartError,
@@ -46,7 +46,7 @@ fn what_the_engine_lists_is_still_out() {
         stage.script.list([listed(engine_id(&part), engine_hash(1))]);
         let (payer, report) = stage.start();
         assert_eq!(report.still_out, [part]);
-        assert_eq!(parts(&payer, 1), [(part, Fate::InFlight)]);
+        assert_eq!(parts(&payer, 1), [(part, PartStatus::InFlight)]);
         assert_eq!(payer.drive(NOW).expect("well"), []);
         assert_eq!(stage.script.take_asked(), []);
     }
@@ -59,7 +59,7 @@ fn what_the_engine_never_got_is_due_again_with_its_attempt() {
         let part = crashed_with_one_out(&stage, &Terms::default().retry(retry));
         let (payer, report) = stage.start();
         assert_eq!(report.never_sent, [part]);
-        assert_eq!(parts(&payer, 1), [(part, Fate::Withdrawn)]);
+        assert_eq!(parts(&payer, 1), [(part, PartStatus::Withdrawn)]);
         let driven = payer.drive(NOW).expect("well");
         assert!(matches!(driven[..], [(_, HandOver::Started { .. })]), "one attempt was allowed");
         assert_ne!(last_part(&payer, 1), part);
@@ -74,7 +74,7 @@ fn never_sent_is_not_known_of_channels_that_nobody_vouches_for() {
     let starting = stage.open_as(&Opening::new(Remember::Forever, 1), options).expect("sound");
     let (payer, report) = starting.finish(|_| Ok(()), NOW).expect("nothing refuses");
     assert_eq!((report.never_sent, report.unanswered), (vec![], vec![part]));
-    assert_eq!(parts(&payer, 1), [(part, Fate::InFlight)]);
+    assert_eq!(parts(&payer, 1), [(part, PartStatus::InFlight)]);
     assert_eq!(payer.drive(NOW).expect("well"), []);
 }
 
@@ -96,7 +96,7 @@ fn never_sent_is_not_known_of_a_log_that_is_older_than_the_channels() {
     assert!(pay(&payer, 2, &Terms::default()).is_err(), "nothing new before the gap is closed");
     payer.ledger().close_gap(NOW).expect("there is one");
     pay(&payer, 2, &Terms::default()).expect("accepted");
-    assert_eq!(parts(&payer, 1), [(part, Fate::InFlight)]);
+    assert_eq!(parts(&payer, 1), [(part, PartStatus::InFlight)]);
 }
 
 #[test]
@@ -151,13 +151,13 @@ fn paid_without_an_event_to_come_is_paid_without_proof() {
     stage.script.list([Listed::Fulfilled(engine_id(&part), Some(engine_hash(1)))]);
     let (payer, report) = stage.start();
     assert_eq!(report.paid_without_proof, [part]);
-    let standing = payer.standing(&id(1)).expect("well").expect("known");
+    let standing = payer.payment_view(&id(1)).expect("well").expect("known");
     assert_eq!(standing.status, Status::Fulfilled);
     let proof = standing.paid.expect("paid");
     assert_eq!((proof.preimage, proof.fee), (None, None));
     // A late event fills it in.
     payer.handle_event(&sent(Some(&part), 1, 50_000, 8), NOW).expect("recorded");
-    let standing = payer.standing(&id(1)).expect("well").expect("known");
+    let standing = payer.payment_view(&id(1)).expect("well").expect("known");
     assert_eq!(standing.paid.and_then(|paid| paid.preimage), Some(secret(1)));
     assert_eq!(paid(&payer, 1).and_then(|(_, fee)| fee), Some(Msat(8)));
 }
@@ -168,7 +168,7 @@ fn claimed_and_no_longer_listed_is_off_the_channel() {
     let part = crashed_with_one_out(&stage, &Terms::default());
     stage.script.queue(sent(Some(&part), 1, 50_000, 1));
     let (payer, _) = stage.start();
-    assert_eq!(parts(&payer, 1), [(part, Fate::Finalized)]);
+    assert_eq!(parts(&payer, 1), [(part, PartStatus::Finalized)]);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn an_older_manager_brings_a_failed_hand_over_back_until_its_end_is_told_again()
     let (payer, report) = stage.start();
     assert_eq!(report.adopted, [first]);
     assert!(!report.restored, "the log lacked nothing");
-    assert_eq!(parts(&payer, 1), [(first, Fate::InFlight)]);
+    assert_eq!(parts(&payer, 1), [(first, PartStatus::InFlight)]);
     assert_eq!(payer.drive(NOW).expect("well"), [], "it is out: no second hand-over");
     assert_eq!(stage.script.take_asked(), [Asked::Abandon(engine_id(&first))]);
     stage.script.list([]);
@@ -218,7 +218,7 @@ fn an_older_manager_brings_a_hand_over_of_an_earlier_try_back() {
             let (payer, report) = stage.start();
             assert_eq!(report.unknown, [], "it is no probe");
             assert!(!report.restored, "the log lacks nothing");
-            let standing = payer.standing(&id(1)).expect("well").expect("known");
+            let standing = payer.payment_view(&id(1)).expect("well").expect("known");
             assert_eq!(standing.unresolved, 1);
             assert!(!standing.is_over(), "a failure that may yet be paid is none");
             let again = Terms::default().again_after(standing.failed.expect("it failed twice"));
@@ -278,7 +278,7 @@ fn what_the_engine_lists_outweighs_an_operators_word() {
     stage.script.list([Listed::AwaitingInvoice(engine_id(&part))]);
     let (payer, _) = stage.start();
     assert!(payer.ledger().execute(word(), later).is_err());
-    assert_eq!(parts(&payer, 1), [(part, Fate::InFlight)]);
+    assert_eq!(parts(&payer, 1), [(part, PartStatus::InFlight)]);
 }
 
 /// The ledger learns under which hash an offer is being paid: it is not paid once more by itself.
@@ -297,7 +297,7 @@ fn the_hash_that_an_offer_is_paid_under_is_taken_from_the_engines_list() {
         assert!(!report.restored);
         assert_eq!(status(&payer, 9), Status::Pending);
         let refused = pay(&payer, 1, &Terms::default()).expect_err("the same invoice");
-        assert!(matches!(refused, PayError::Refused(SendRefusal::HashInUse { .. })), "{refused}");
+        assert!(matches!(refused, PayError::Refused(PayRefusal::HashInUse { .. })), "{refused}");
         assert_eq!(stage.script.take_asked(), [], "LDK goes on with it");
     }
     let (payer, _) = stage.start();
@@ -330,7 +330,7 @@ fn an_offer_that_was_paid_in_a_gap_is_not_paid_again() {
     assert_eq!(report.paid_without_proof, [], "its event had the proof");
     restored.script.take_asked();
     // LDK's id of the hand-over is no payment's.
-    let standing = |id: &PaymentId| payer.standing(id).expect("well");
+    let standing = |id: &PaymentId| payer.payment_view(id).expect("well");
     assert_eq!(standing(&PaymentId::from_bytes(*part.as_bytes())), None);
     let adopted = standing(&PaymentId::from_payment_hash(hash(1))).expect("adopted");
     assert_eq!(adopted.status, Status::Fulfilled);
@@ -387,7 +387,7 @@ fn an_older_ledger_adopts_what_is_out_under_a_hash_that_it_holds() {
     stage.script.list([Listed::Pending(engine_id(&lost), engine_hash(1))]);
     let (payer, report) = stage.start();
     assert_eq!((report.adopted, report.restored), (vec![lost], true));
-    assert_eq!(parts(&payer, 1), [(first, Fate::Failed), (lost, Fate::InFlight)]);
+    assert_eq!(parts(&payer, 1), [(first, PartStatus::Failed), (lost, PartStatus::InFlight)]);
     assert_eq!(payer.drive(NOW).expect("well"), []);
     payer.handle_event(&sent(Some(&lost), 1, 50_000, 3), NOW).expect("recorded");
     assert_eq!(status(&payer, 1), Status::Fulfilled);
@@ -441,7 +441,7 @@ fn an_unknown_entry_that_is_paid_becomes_a_paid_payment() {
     stage.script.list([Listed::Fulfilled(EngineId([0xaa; 32]), Some(engine_hash(1)))]);
     let (payer, report) = stage.start();
     assert_eq!(report.paid_without_proof, [PartId::from_bytes([0xaa; 32])]);
-    let adopted = payer.standing(&PaymentId::from_payment_hash(hash(1))).expect("well");
+    let adopted = payer.payment_view(&PaymentId::from_payment_hash(hash(1))).expect("well");
     assert_eq!(adopted.expect("adopted").status, Status::Fulfilled);
     assert!(pay(&payer, 1, &Terms::default()).is_err(), "the hash is paid");
 }

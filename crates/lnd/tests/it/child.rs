@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use payonce_core::{Notice, Notification, PaymentId, Request, RetryPolicy, UnixMillis};
+use payonce_core::{NotificationKind, Notification, PaymentId, Request, RetryPolicy, UnixMillis};
 use payonce_engine::{
     Answer, Engine, EngineError, HandOver, Lookup, Promises, Refusal, Shown, Sink, async_trait,
 };
@@ -139,8 +139,8 @@ impl Sink for MortalSink {
         notification: &Notification,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let ends = matches!(
-            notification.notice,
-            Notice::PaymentSent { .. } | Notice::PaymentFailed { .. }
+            notification.kind,
+            NotificationKind::PaymentSent { .. } | NotificationKind::PaymentFailed { .. }
         );
         if ends {
             self.stage.is(Stage::BeforeDelivery);

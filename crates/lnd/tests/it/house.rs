@@ -9,7 +9,7 @@ use std::{
 };
 
 use payonce_core::{
-    MaxFee, Msat, Notice, Notification, Opening, PaymentId, Remember, Request, RetryPolicy,
+    MaxFee, Msat, NotificationKind, Notification, Opening, PaymentId, Remember, Request, RetryPolicy,
 };
 use payonce_engine::{
     Engine, FileWitness, Options, Payer, Sink, StartReport, Starting, Witnessed, async_trait,
@@ -112,15 +112,15 @@ impl Sink for Lines {
 /// What is told of the end of a payment, and of what should not have happened.
 fn line(notification: &Notification) -> Option<String> {
     let id = notification.id;
-    Some(match &notification.notice {
-        Notice::PaymentSent { payment, amount, fee, .. } => {
+    Some(match &notification.kind {
+        NotificationKind::PaymentSent { payment, amount, fee, .. } => {
             let (amount, fee) = (amount.map(|at| at.0), fee.map(|at| at.0));
             format!("{id} {payment} sent {amount:?} {fee:?}\n")
         }
-        Notice::PaymentFailed { payment, reason, .. } => {
+        NotificationKind::PaymentFailed { payment, reason, .. } => {
             format!("{id} {payment} failed {reason}\n").replace("failed ", "failed: ")
         }
-        Notice::Anomaly { anomaly, .. } => {
+        NotificationKind::Anomaly { anomaly, .. } => {
             format!("{id} {} anomaly {anomaly:?}\n", anomaly.payment())
         }
         _ => return None,

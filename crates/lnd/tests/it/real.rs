@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Child, time::Duration};
 
 use payonce_core::{
     LedgerId, MaxFee, Msat, Opening, PaymentId, Preimage, Remember, Request, RetryPolicy,
-    SendRefusal, Status, Target,
+    PayRefusal, Status, Target,
 };
 use payonce_engine::{Memory, PayError, Payer, Paying, Why};
 use payonce_lnd::{Config, Network};
@@ -83,9 +83,9 @@ async fn pays_once(net: &Net) {
         assert!(matches!(repeat, Paying::Repeat(standing) if standing.paid.is_some()));
     }
     let conflict = payer.pay(id, request.clone().max_fee(Msat(1))).await;
-    assert!(matches!(conflict, Err(PayError::Refused(SendRefusal::Conflict { .. }))));
+    assert!(matches!(conflict, Err(PayError::Refused(PayRefusal::Conflict { .. }))));
     let under_another = payer.pay(PaymentId::from_bytes([9; 32]), request).await;
-    assert!(matches!(under_another, Err(PayError::Refused(SendRefusal::HashInUse { .. }))));
+    assert!(matches!(under_another, Err(PayError::Refused(PayRefusal::HashInUse { .. }))));
     assert_eq!(before - net.alice.balance(), 100_000);
 
     let target = Target::Spontaneous { preimage: Preimage::from_bytes([81; 32]) };
@@ -158,7 +158,7 @@ async fn no_route_then_paid(net: &mut Net) {
 async fn has_failed(payer: &Payer<FsStore>, id: PaymentId) -> bool {
     let failed = move |state: &payonce_core::State| {
         let payment = state.payment(&id).expect("known");
-        payment.parts().iter().any(|part| part.fate == payonce_core::Fate::Failed)
+        payment.parts().iter().any(|part| part.fate == payonce_core::PartStatus::Failed)
     };
     payer.ledger().query_async(failed).await.expect("open")
 }
@@ -212,7 +212,7 @@ async fn late_request(net: &Net) {
     assert_eq!((report.failed.len(), report.out.len()), (0, 1));
     let (id, _) = once(&invoice);
     payer.abandon(id).await.expect("asked to");
-    let standing = payer.standing(id).await.expect("open").expect("known");
+    let standing = payer.payment_view(id).await.expect("open").expect("known");
     assert_eq!((standing.unresolved, standing.is_over()), (1, false));
     proxy.let_in();
     assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
@@ -279,7 +279,7 @@ async fn deleted_behind_our_back(net: &Net) {
     let (payer, report) = house.start(lnd(config(&net.alice, &at(&net.alice)))).await;
     assert_eq!(report.failed, []);
     assert!(matches!(report.attention[..], [(_, Why::Forgotten)]), "{report:?}");
-    assert!(!payer.standing(id).await.expect("open").expect("known").is_over());
+    assert!(!payer.payment_view(id).await.expect("open").expect("known").is_over());
     assert_eq!(house.told_lines(), Vec::<String>::new());
     stopped(payer).await;
 }
@@ -345,7 +345,7 @@ async fn lost_ledger(net: &Net) {
     let (payer, report) = house.start(lnd(config(&net.alice, &at(&net.alice)))).await;
     assert!(report.restored, "the witness has seen more");
     let early = payer.pay(id, request.clone()).await;
-    assert!(matches!(early, Err(PayError::Refused(SendRefusal::Restored))), "{early:?}");
+    assert!(matches!(early, Err(PayError::Refused(PayRefusal::Restored))), "{early:?}");
     let rebuilt = payer.rebuild(|_| None).await.expect("rebuilt");
     assert!(rebuilt.paid >= 1, "{rebuilt:?}");
     let now = payonce_engine::Clock::now(&payonce_engine::SystemClock);
@@ -353,7 +353,7 @@ async fn lost_ledger(net: &Net) {
     let repeat = payer.pay(id, request.clone()).await.expect("known");
     assert!(matches!(repeat, Paying::Repeat(at) if at.status == Status::Fulfilled), "{repeat:?}");
     let other = payer.pay(PaymentId::from_bytes([66; 32]), request).await;
-    assert!(matches!(other, Err(PayError::Refused(SendRefusal::HashInUse { .. }))), "{other:?}");
+    assert!(matches!(other, Err(PayError::Refused(PayRefusal::HashInUse { .. }))), "{other:?}");
     assert_eq!(net.alice.balance(), before);
     stopped(payer).await;
 }

@@ -28,7 +28,7 @@ fn accepted() -> (MemoryDisk, Ledger<MemoryStore>) {
     let disk = MemoryDisk::new(LedgerId::from_bytes([7; 32]));
     let recovery = Ledger::open(disk.open(), &opening(), NOW).expect("a new one");
     let mut ledger = recovery.finish(NOW).expect("sound");
-    ledger.execute(Send::new(id(), request()), NOW).expect("accepted");
+    ledger.execute(Pay::new(id(), request()), NOW).expect("accepted");
     (disk, ledger)
 }
 
@@ -38,7 +38,7 @@ fn request() -> Request {
 }
 
 fn dispatch(ledger: &mut Ledger<MemoryStore>, name: u8) -> bool {
-    let lacks = ledger.query(|state| state.missing(&id())).expect("sound").expect("known");
+    let lacks = ledger.query(|state| state.remaining(&id())).expect("sound").expect("known");
     let parts = vec![NewPart::htlc(part(name), AMOUNT, Msat(10), 900_000)];
     ledger.execute(Dispatch { id: id(), attempt: lacks.attempt, parts }, NOW).is_ok()
 }
@@ -63,12 +63,12 @@ fn started<const N: usize>(
     start(disk.open(), &opening(), &HashMap::from(records), true, NOW).expect("no start is stopped")
 }
 
-fn fate(ledger: &mut Ledger<MemoryStore>, name: u8) -> Option<Fate> {
+fn fate(ledger: &mut Ledger<MemoryStore>, name: u8) -> Option<PartStatus> {
     ledger.query(|state| state.part(&part(name)).map(|(_, fate)| fate)).expect("sound")
 }
 
 fn status(ledger: &mut Ledger<MemoryStore>) -> Status {
-    ledger.query(|state| state.standing(&id())).expect("sound").expect("known").status
+    ledger.query(|state| state.payment_view(&id())).expect("sound").expect("known").status
 }
 
 #[test]
@@ -111,15 +111,15 @@ fn what_the_channels_list_is_out_however_the_log_holds_it() {
             }
             Held::OfAnEarlierTry => {
                 ledger.execute(fail, NOW).expect("it was out");
-                let standing = ledger.query(|state| state.standing(&id)).expect("sound");
+                let standing = ledger.query(|state| state.payment_view(&id)).expect("sound");
                 let told = standing.and_then(|standing| standing.failed).expect("it failed");
-                let again = Send::new(id, request()).again_after(told);
+                let again = Pay::new(id, request()).again_after(told);
                 ledger.execute(again, NOW).expect("a new try");
             }
         }
         drop(ledger);
         let mut ledger = started(&disk, [(failed, record(false, false))]);
-        assert_eq!(fate(&mut ledger, 2), Some(Fate::InFlight), "{held:?}");
+        assert_eq!(fate(&mut ledger, 2), Some(PartStatus::InFlight), "{held:?}");
         if matches!(held, Held::NotAtAll) {
             ledger.close_gap(NOW).expect("the log lacked it");
         }
@@ -133,10 +133,10 @@ fn what_the_channels_list_is_out_however_the_log_holds_it() {
 #[test]
 fn what_became_of_a_part_is_told() {
     for (claimed, gone, expected) in [
-        (false, false, Fate::InFlight),
-        (true, false, Fate::Claimed),
-        (true, true, Fate::Finalized),
-        (false, true, Fate::Failed),
+        (false, false, PartStatus::InFlight),
+        (true, false, PartStatus::Claimed),
+        (true, true, PartStatus::Finalized),
+        (false, true, PartStatus::Failed),
     ] {
         let (disk, mut ledger) = accepted();
         assert!(dispatch(&mut ledger, 2));
@@ -178,6 +178,6 @@ fn what_no_channel_lists_was_never_sent() {
     assert!(dispatch(&mut ledger, 2));
     drop(ledger);
     let mut ledger = started(&disk, []);
-    assert_eq!(fate(&mut ledger, 2), Some(Fate::Withdrawn));
+    assert_eq!(fate(&mut ledger, 2), Some(PartStatus::Withdrawn));
     assert!(dispatch(&mut ledger, 3));
 }

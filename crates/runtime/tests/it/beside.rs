@@ -12,8 +12,8 @@ use std::{
     time::Duration,
 };
 
-use payonce_core::{EventSource, Head, LedgerId, Send as SendPayment, limits};
-use payonce_runtime::{HouseError, SharedLedger, Unavailable};
+use payonce_core::{EventSource, Head, LedgerId, Pay, limits};
+use payonce_runtime::{MaintenanceError, SharedLedger, Unavailable};
 use payonce_store_fs::FsStore;
 
 use crate::support::{
@@ -23,7 +23,7 @@ use crate::support::{
 /// How often a race is run until it goes the one way that it may go.
 const ROUNDS: u32 = 1_000;
 
-fn large(nth: u32) -> SendPayment {
+fn large(nth: u32) -> Pay {
     let mut send = send(nth);
     send.request.instructions = vec![1; limits::INSTRUCTIONS_BYTES].into();
     send
@@ -144,7 +144,7 @@ fn closing_ends_a_verification_between_two_pieces() {
     }
     gate.open();
     let told = verifying.join().expect("no panic").expect_err("closed");
-    assert!(matches!(told, HouseError::Unavailable(Unavailable::Closed)), "{told:?}");
+    assert!(matches!(told, MaintenanceError::Unavailable(Unavailable::Closed)), "{told:?}");
     assert!(closing.join().expect("no panic"));
 }
 

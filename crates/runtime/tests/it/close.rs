@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use payonce_core::SendReply;
+use payonce_core::PayReply;
 use payonce_runtime::{CallError, OutcomeError, SubscriptionError, Unavailable};
 
 use crate::support::{
@@ -34,7 +34,7 @@ fn closing_writes_what_was_submitted_and_hands_the_store_back() {
     }
     gate.open();
     for caller in [first, second] {
-        assert_eq!(caller.join().expect("no panic").expect("written"), SendReply::Accepted);
+        assert_eq!(caller.join().expect("no panic").expect("written"), PayReply::Accepted);
     }
     let store = closing.join().expect("no panic").expect("the first to close");
     assert_eq!(payonce_core::verify(&store, 1).expect("sound").counts().pending, 3);
@@ -121,6 +121,6 @@ fn closing_as_a_task_waits_without_blocking() {
     assert!(poll_once(closing.as_mut()).is_pending());
     gate.open();
     let store = futures_executor::block_on(closing).expect("the first to close");
-    assert_eq!(first.join().expect("no panic").expect("written"), SendReply::Accepted);
+    assert_eq!(first.join().expect("no panic").expect("written"), PayReply::Accepted);
     assert_eq!(payonce_core::verify(&store, 1).expect("sound").counts().pending, 1);
 }

@@ -4,7 +4,7 @@
 use std::{pin::pin, task::Poll, thread};
 
 use payonce_core::{
-    Dispatch, DispatchReply, FactReply, SendRefusal, SendReply, Status, WithdrawPart,
+    Dispatch, DispatchReply, FactReply, PayRefusal, PayReply, Status, WithdrawPart,
 };
 use payonce_runtime::CallError;
 
@@ -25,7 +25,7 @@ fn what_comes_during_an_append_goes_into_the_next_one_together() {
     let more = operations(&disk, || {
         gate.open();
         for caller in [first].into_iter().chain(others) {
-            assert_eq!(caller.join().expect("no panic").expect("accepted"), SendReply::Accepted);
+            assert_eq!(caller.join().expect("no panic").expect("accepted"), PayReply::Accepted);
         }
     });
     assert_eq!(more, 1, "fifteen commands, one append");
@@ -38,13 +38,13 @@ fn one_call_with_many_commands_is_one_append() {
     let ledger = open(&disk);
     let more = operations(&disk, || {
         let replies = ledger.execute_all((0..512).map(send), NOW).expect("nothing fails");
-        assert!(replies.iter().all(|reply| *reply == Ok(SendReply::Accepted)));
+        assert!(replies.iter().all(|reply| *reply == Ok(PayReply::Accepted)));
     });
     assert_eq!(more, 1);
     let twice = ledger.execute_all([send(600), send(600), send(0)], NOW).expect("nothing fails");
     assert!(matches!(
         twice[..],
-        [Ok(SendReply::Accepted), Ok(SendReply::Duplicate(_)), Ok(SendReply::Duplicate(_))]
+        [Ok(PayReply::Accepted), Ok(PayReply::Duplicate(_)), Ok(PayReply::Duplicate(_))]
     ));
     let none = ledger.execute_all(Vec::<payonce_core::Send>::new(), NOW).expect("nothing fails");
     assert_eq!(none, []);
@@ -69,8 +69,8 @@ fn a_reply_waits_for_what_it_was_decided_on() {
     assert!(poll_once(asked.as_mut()).is_pending());
     assert_eq!(ledger.head().seq, 2, "nothing more is durable");
     gate.open();
-    assert_eq!(first.join().expect("no panic").expect("accepted"), SendReply::Accepted);
-    let Poll::Ready(Ok(SendReply::Duplicate(known))) = poll_once(repeat) else {
+    assert_eq!(first.join().expect("no panic").expect("accepted"), PayReply::Accepted);
+    let Poll::Ready(Ok(PayReply::Duplicate(known))) = poll_once(repeat) else {
         panic!("released with the batch that it was decided on")
     };
     assert_eq!(known.status, Status::Pending);
@@ -201,7 +201,7 @@ fn refusals_come_back_as_values() {
     let mut other = send(1);
     other.request.amount = payonce_core::Msat(2_000);
     let error = ledger.execute(other, NOW).expect_err("another amount");
-    assert!(matches!(error, CallError::Refused(SendRefusal::Conflict { .. })), "{error:?}");
+    assert!(matches!(error, CallError::Refused(PayRefusal::Conflict { .. })), "{error:?}");
 }
 
 #[test]

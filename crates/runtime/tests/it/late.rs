@@ -3,13 +3,13 @@
 
 use std::{future::Future, pin::Pin, task::Poll};
 
-use payonce_core::{Head, SendReply};
-use payonce_runtime::{CallError, HouseError, Unavailable};
+use payonce_core::{Head, PayReply};
+use payonce_runtime::{CallError, MaintenanceError, Unavailable};
 use payonce_store_memory::{Failure, Gate, MemoryDisk};
 
 use crate::support::{NOW, Shared, disk, open, poll_once, send};
 
-type House<'a> = Pin<Box<dyn Future<Output = Result<Head, HouseError>> + Send + 'a>>;
+type House<'a> = Pin<Box<dyn Future<Output = Result<Head, MaintenanceError>> + Send + 'a>>;
 
 /// A call of a task, and which of the store's operations it stalls at: each first asks whether the
 /// ledger still owns the store, or reads.
@@ -69,7 +69,7 @@ fn the_task_waits_and_others_are_answered_afterwards() {
         gate.open();
         let (told, other) = futures_executor::block_on(async { (call.await, other.await) });
         assert!(told.expect(name).seq <= ledger.head().seq, "{name}");
-        assert_eq!(other.expect(name), SendReply::Accepted);
+        assert_eq!(other.expect(name), PayReply::Accepted);
         assert_eq!(ledger.query(|state| state.counts().pending).expect(name), 3);
     }
 }
@@ -84,7 +84,7 @@ fn a_dropped_future_leaves_the_ledger_as_it_was() {
             reach(&gate, &mut given_up);
         }
         gate.open();
-        assert_eq!(ledger.execute(send(3), NOW).expect(name), SendReply::Accepted);
+        assert_eq!(ledger.execute(send(3), NOW).expect(name), PayReply::Accepted);
         assert!(ledger.close().is_some(), "{name}");
         let pending = open(&disk).query(|state| state.counts().pending).expect(name);
         assert_eq!(pending, 3, "{name}");
@@ -105,7 +105,7 @@ fn closing_waits_for_it() {
         let (told, store) = futures_executor::block_on(async { (call.await, closing.await) });
         match told {
             Ok(_) => assert_eq!(name, "save_snapshot_async"),
-            Err(HouseError::Unavailable(Unavailable::Closed)) => {
+            Err(MaintenanceError::Unavailable(Unavailable::Closed)) => {
                 assert_ne!(name, "save_snapshot_async");
             }
             Err(other) => panic!("{name}: {other:?}"),
@@ -142,14 +142,14 @@ fn a_failure_that_comes_late_is_told_to_the_task_and_to_the_others() {
             gate.open();
             let (told, other) = futures_executor::block_on(async { (call.await, other.await) });
             let goes_on = match told.expect_err(name) {
-                HouseError::Ledger(_) | HouseError::Store(_) => true,
-                HouseError::Unavailable(_) => false,
+                MaintenanceError::Ledger(_) | MaintenanceError::Store(_) => true,
+                MaintenanceError::Unavailable(_) => false,
                 other => panic!("{name}, {nth}: {other:?}"),
             };
             ends[usize::from(goes_on)] += 1;
             assert_eq!(ledger.check().is_ok(), goes_on, "{name}, {nth}");
             match other {
-                Ok(reply) => assert_eq!((reply, goes_on), (SendReply::Accepted, true)),
+                Ok(reply) => assert_eq!((reply, goes_on), (PayReply::Accepted, true)),
                 Err(CallError::Unavailable(Unavailable::Poisoned { cause: Some(_) })) => {
                     assert!(!goes_on, "{name}, {nth}");
                 }

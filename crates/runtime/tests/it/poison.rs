@@ -9,8 +9,8 @@ use std::{
     task::Poll,
 };
 
-use payonce_core::{SendReply, StoreError};
-use payonce_runtime::{CallError, HouseError, OutcomeError, Unavailable};
+use payonce_core::{PayReply, StoreError};
+use payonce_runtime::{CallError, MaintenanceError, OutcomeError, Unavailable};
 use payonce_store_memory::Failure;
 
 use crate::support::{
@@ -59,7 +59,7 @@ fn poison_reaches_every_caller() {
         assert!(matches!(poll_once(fed), Poll::Ready(Err(_))), "the subscriber is told");
         let later = ledger.query(payonce_core::State::counts).expect_err("nothing is answered");
         assert!(is_poisoned(&later));
-        assert!(matches!(ledger.verify(1), Err(HouseError::Unavailable(at)) if is_poisoned(&at)));
+        assert!(matches!(ledger.verify(1), Err(MaintenanceError::Unavailable(at)) if is_poisoned(&at)));
         let found = open(&disk).query(|state| state.counts().pending).expect("reopened");
         assert_eq!(found, if failure == Failure::AfterEffect { 2 } else { 1 });
     }
@@ -74,9 +74,9 @@ fn of_a_batch_at_most_a_prefix_took_effect() {
     assert!(is_poisoned(&error));
     let reopened = open(&disk);
     let repeats = reopened.execute_all((0..8).map(send), NOW).expect("nothing fails");
-    let known = repeats.iter().take_while(|reply| matches!(reply, Ok(SendReply::Duplicate(_))));
+    let known = repeats.iter().take_while(|reply| matches!(reply, Ok(PayReply::Duplicate(_))));
     assert_eq!(known.count(), 3);
-    assert!(repeats[3..].iter().all(|reply| *reply == Ok(SendReply::Accepted)));
+    assert!(repeats[3..].iter().all(|reply| *reply == Ok(PayReply::Accepted)));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_query_that_panics_harms_nobody_else() {
     let asking = ledger.clone();
     let panicked = std::thread::spawn(move || asking.query(|_| panic!("the caller's own")));
     assert!(panicked.join().is_err());
-    assert_eq!(ledger.execute(send(1), NOW).expect("goes on"), SendReply::Accepted);
+    assert_eq!(ledger.execute(send(1), NOW).expect("goes on"), PayReply::Accepted);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn being_shut_out_is_told_as_the_store_tells_it() {
         panic!("{error:?}")
     };
     assert!(matches!(*Arc::clone(&cause), StoreError::Fenced { .. }));
-    assert_eq!(other.execute(send(1), NOW).expect("the writer"), SendReply::Accepted);
+    assert_eq!(other.execute(send(1), NOW).expect("the writer"), PayReply::Accepted);
 }
 
 /// Collects what the log is told.
@@ -178,13 +178,13 @@ fn the_first_cause_is_told_to_everybody_and_to_the_log() {
     doubt.store(true, Ordering::Relaxed);
     let saved = tracing::subscriber::with_default(lines.clone(), || ledger.save_snapshot());
     let told = saved.expect_err("told to fail");
-    let HouseError::Unavailable(first) = told else { panic!("{told:?}") };
+    let MaintenanceError::Unavailable(first) = told else { panic!("{told:?}") };
     let CallError::Unavailable(later) = ledger.execute(send(1), NOW).expect_err("poisoned") else {
         panic!("not refused")
     };
     let asked = ledger.check().expect_err("poisoned");
     let kept = ledger.save_snapshot().expect_err("poisoned");
-    let HouseError::Unavailable(kept) = kept else { panic!("{kept:?}") };
+    let MaintenanceError::Unavailable(kept) = kept else { panic!("{kept:?}") };
     for told in [first, later, asked, kept] {
         let Unavailable::Poisoned { cause: Some(cause) } = told else { panic!("{told:?}") };
         assert!(cause.to_string().contains("the sync of a name failed"), "{cause}");
@@ -239,7 +239,7 @@ fn a_store_that_panics_while_history_is_read_ends_the_ledger() {
         panics.store(true, Ordering::Relaxed);
         if as_a_task {
             let told = futures_executor::block_on(ledger.verify_async(1));
-            assert!(matches!(told, Err(HouseError::Unavailable(at)) if is_poisoned(&at)));
+            assert!(matches!(told, Err(MaintenanceError::Unavailable(at)) if is_poisoned(&at)));
         } else {
             let verifying = ledger.clone();
             let panicked = std::thread::spawn(move || verifying.verify(1)).join();

@@ -3,7 +3,7 @@
 use std::thread;
 
 use payonce_core::{
-    AdoptPart, Answer, ClaimPart, Fate, Head, PartKind, SendRefusal, SendReply, Status,
+    AdoptPart, Answer, ClaimPart, PartStatus, Head, PartKind, PayRefusal, PayReply, Status,
     WithdrawPart,
 };
 use payonce_runtime::{CallError, SharedLedger};
@@ -40,7 +40,7 @@ fn what_is_out_is_listed_answered_and_then_paid_on() {
     let due = ledger.query(|state| state.due(NOW)).expect("open");
     assert_eq!(due.iter().map(|lacks| lacks.id).collect::<Vec<_>>(), [id(2)]);
     let fate = ledger.query(|state| state.part(&part(3))).expect("open");
-    assert_eq!(fate, Some((id(3), Fate::InFlight)), "no answer: it waits");
+    assert_eq!(fate, Some((id(3), PartStatus::InFlight)), "no answer: it waits");
     let fact = Answer::Claimed(ClaimPart::new(id(3), part(3), preimage(3)));
     late.answer([fact], NOW).expect("open")[0].expect("a fact like any other");
     assert_eq!(ledger.outcome(id(3)).expect("known").status, Status::Fulfilled);
@@ -55,13 +55,13 @@ fn nothing_new_is_accepted_before_recovery_is_finished() {
     let recovery = SharedLedger::open(disk.open(), &opening(), options(), NOW).expect("sound");
     assert!(recovery.head().seq > head.seq, "the next opening began anew");
     let ledger = recovery.finish(NOW).expect("nothing fails");
-    assert_eq!(ledger.execute(send(1), NOW).expect("finished"), SendReply::Accepted);
+    assert_eq!(ledger.execute(send(1), NOW).expect("finished"), PayReply::Accepted);
 }
 
 #[test]
 fn a_restored_log_is_told_and_its_gap_closed() {
     let disk = disk();
-    let known = Head { seq: 99, chain: payonce_core::ChainHash::from_bytes([1; 32]) };
+    let known = Head { seq: 99, chain: payonce_core::LogHash::from_bytes([1; 32]) };
     let opening = opening().known_head(known);
     let recovery = SharedLedger::open(disk.open(), &opening, options(), NOW).expect("sound");
     assert!(recovery.lacks_known_head());
@@ -81,10 +81,10 @@ fn a_restored_log_is_told_and_its_gap_closed() {
         assert_eq!(parts.expect("open"), 1);
         let ledger = recovery.finish_async(NOW).await.expect("nothing fails");
         let refused = ledger.execute(send(2), NOW).expect_err("restored");
-        assert!(matches!(refused, CallError::Refused(SendRefusal::Restored)), "{refused:?}");
+        assert!(matches!(refused, CallError::Refused(PayRefusal::Restored)), "{refused:?}");
         ledger.close_gap_async(NOW).await.expect("there is a gap");
         assert!(matches!(ledger.close_gap(NOW), Err(CallError::Refused(_))), "there is none");
-        assert_eq!(ledger.execute(send(2), NOW).expect("closed"), SendReply::Accepted);
+        assert_eq!(ledger.execute(send(2), NOW).expect("closed"), PayReply::Accepted);
     });
 }
 
@@ -102,7 +102,7 @@ fn a_long_log_opens_as_one_thread_would_fold_it() {
     assert_eq!(opened, folded.digest());
     // A head that is not in the log is missed on two threads too.
     let head =
-        payonce_core::Head { seq: 3_000, chain: payonce_core::ChainHash::from_bytes([1; 32]) };
+        payonce_core::Head { seq: 3_000, chain: payonce_core::LogHash::from_bytes([1; 32]) };
     let opening = opening().known_head(head);
     let restored = SharedLedger::open(disk.open(), &opening, options(), NOW).expect("sound");
     assert!(restored.lacks_known_head(), "looked for on the way");

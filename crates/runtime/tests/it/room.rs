@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use payonce_core::SendReply;
+use payonce_core::PayReply;
 use payonce_runtime::{CallError, Unavailable};
 
 use crate::support::{NOW, disk, open_with, options, poll_once, send, sender, wait_for_queue};
@@ -29,12 +29,12 @@ fn a_full_queue_is_told_or_waited_for() {
     assert_eq!(ledger.queued(), 2);
     gate.open();
     for caller in [first].into_iter().chain(queued).chain(waiting) {
-        assert_eq!(caller.join().expect("no panic").expect("accepted"), SendReply::Accepted);
+        assert_eq!(caller.join().expect("no panic").expect("accepted"), PayReply::Accepted);
     }
-    assert_eq!(futures_executor::block_on(task).expect("accepted"), SendReply::Accepted);
+    assert_eq!(futures_executor::block_on(task).expect("accepted"), PayReply::Accepted);
     let known = ledger.query(|state| state.counts().pending).expect("open");
     assert_eq!(known, 10, "0, 1, 2, 4 to 9 and 10");
-    assert_eq!(ledger.try_execute(send(3), NOW).expect("room again"), SendReply::Accepted);
+    assert_eq!(ledger.try_execute(send(3), NOW).expect("room again"), PayReply::Accepted);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use payonce_core::{EventSource, Ledger, SendReply, StoreError};
-use payonce_runtime::{HouseError, SharedLedger, SharedRecovery};
+use payonce_core::{EventSource, Ledger, PayReply, StoreError};
+use payonce_runtime::{MaintenanceError, SharedLedger, SharedRecovery};
 use payonce_store_memory::Failure;
 
 use crate::support::{
@@ -26,7 +26,7 @@ fn appends_go_on_while_a_snapshot_is_written() {
     };
     gate.wait_until_reached();
     for nth in 2..50 {
-        assert_eq!(ledger.execute(send(nth), NOW).expect("goes on"), SendReply::Accepted);
+        assert_eq!(ledger.execute(send(nth), NOW).expect("goes on"), PayReply::Accepted);
     }
     gate.open();
     let at = saving.join().expect("no panic").expect("saved");
@@ -79,8 +79,8 @@ fn a_writer_of_snapshots_that_fails_leaves_the_ledger_alone() {
     ledger.execute(send(1), NOW).expect("accepted");
     disk.fail_nth(2, Failure::BeforeEffect);
     let error = ledger.save_snapshot().expect_err("told to fail");
-    assert!(matches!(error, HouseError::Store(_)), "{error:?}");
-    assert_eq!(ledger.execute(send(2), NOW).expect("goes on"), SendReply::Accepted);
+    assert!(matches!(error, MaintenanceError::Store(_)), "{error:?}");
+    assert_eq!(ledger.execute(send(2), NOW).expect("goes on"), PayReply::Accepted);
     assert_eq!(ledger.save_snapshot().expect("the next one is kept"), ledger.head());
 }
 
@@ -95,11 +95,11 @@ fn a_failure_beside_the_log_is_one_of_that_call_alone() {
     fails.store(true, Ordering::Relaxed);
     for told in [ledger.save_snapshot(), ledger.drop_history(base, 1)] {
         let error = told.expect_err("told to fail");
-        let HouseError::Store(cause) = error else { panic!("{error:?}") };
+        let MaintenanceError::Store(cause) = error else { panic!("{error:?}") };
         assert!(matches!(*cause, StoreError::Backend(_)), "{cause:?}");
         ledger.check().expect("the ledger goes on");
     }
-    assert_eq!(ledger.execute(send(2), NOW).expect("goes on"), SendReply::Accepted);
+    assert_eq!(ledger.execute(send(2), NOW).expect("goes on"), PayReply::Accepted);
     fails.store(false, Ordering::Relaxed);
     assert_eq!(ledger.save_snapshot().expect("kept"), ledger.head());
     assert_eq!(ledger.drop_history(base, 1).expect("dropped"), base);
@@ -160,7 +160,7 @@ fn a_store_without_one_saves_itself_and_its_failure_is_of_that_call_alone() {
     assert_eq!(at, ledger.head());
     disk.fail_nth(1, Failure::BeforeEffect);
     let error = ledger.save_snapshot().expect_err("told to fail");
-    let HouseError::Store(cause) = error else { panic!("{error:?}") };
+    let MaintenanceError::Store(cause) = error else { panic!("{error:?}") };
     assert!(matches!(*cause, StoreError::Backend(_)));
     assert!(ledger.check().is_ok());
 }
@@ -171,10 +171,10 @@ fn history_is_dropped_only_up_to_a_head_that_the_log_contains() {
     let ledger = open(&disk);
     ledger.execute_all((0..10).map(send), NOW).expect("accepted");
     let stored = ledger.head();
-    assert!(matches!(ledger.drop_history(stored, 1), Err(HouseError::Ledger(_))), "no snapshot");
+    assert!(matches!(ledger.drop_history(stored, 1), Err(MaintenanceError::Ledger(_))), "no snapshot");
     let at = ledger.save_snapshot().expect("saved");
     let other =
-        payonce_core::Head { seq: at.seq, chain: payonce_core::ChainHash::from_bytes([9; 32]) };
+        payonce_core::Head { seq: at.seq, chain: payonce_core::LogHash::from_bytes([9; 32]) };
     assert!(ledger.drop_history(other, 1).is_err(), "another log's head");
     assert!(ledger.check().is_ok(), "a refusal touches nothing");
     ledger.execute(send(11), NOW).expect("accepted");
@@ -222,5 +222,5 @@ fn a_large_snapshot_is_opened() {
     let ledger = open(&disk);
     assert!(ledger.head().seq > at.seq);
     assert_eq!(ledger.query(payonce_core::State::counts).expect("open"), state.counts());
-    assert!(matches!(ledger.execute(send(1_999), NOW), Ok(SendReply::Duplicate { .. })));
+    assert!(matches!(ledger.execute(send(1_999), NOW), Ok(PayReply::Duplicate { .. })));
 }

@@ -16,7 +16,7 @@ use std::{
 use payonce_core::{
     Backoff, Dispatch, Entry, EventSource, EventStore, Exclusion, Fence, Head, LedgerId, MaxFee,
     Msat, NewPart, Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy,
-    Send as SendPayment, SendRefusal, SendReply, Snapshot, SnapshotWriter, StoreError, StoredEntry,
+    Pay, PayRefusal, PayReply, Snapshot, SnapshotWriter, StoreError, StoredEntry,
     UnixMillis,
 };
 use payonce_runtime::{CallError, Options, SharedLedger};
@@ -64,10 +64,10 @@ pub(crate) fn part(nth: u32) -> PartId {
     PartId::from_bytes(bytes)
 }
 
-pub(crate) fn send(nth: u32) -> SendPayment {
+pub(crate) fn send(nth: u32) -> Pay {
     let hash = preimage(nth).payment_hash();
     let request = Request::invoice(hash, Msat(1_000), MaxFee::Unlimited, RetryPolicy::Manual);
-    SendPayment::new(id(nth), request.backoff(Backoff::NONE))
+    Pay::new(id(nth), request.backoff(Backoff::NONE))
 }
 
 pub(crate) fn dispatch(nth: u32) -> Dispatch {
@@ -79,7 +79,7 @@ pub(crate) fn dispatch(nth: u32) -> Dispatch {
 pub(crate) fn sender<S: EventStore + Send + 'static>(
     ledger: &SharedLedger<S>,
     nth: u32,
-) -> JoinHandle<Result<SendReply, CallError<SendRefusal>>> {
+) -> JoinHandle<Result<PayReply, CallError<PayRefusal>>> {
     let ledger = ledger.clone();
     thread::spawn(move || ledger.execute(send(nth), NOW))
 }

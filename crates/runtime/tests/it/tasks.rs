@@ -3,7 +3,7 @@
 
 use std::{pin::pin, sync::Arc};
 
-use payonce_core::{DispatchReply, Fate, SendReply, Status, Tick, UnixMillis};
+use payonce_core::{DispatchReply, PartStatus, PayReply, Status, Tick, UnixMillis};
 use payonce_runtime::CallError;
 
 use crate::support::{
@@ -26,9 +26,9 @@ fn a_task_is_answered_once_its_batch_is_durable_and_never_blocks() {
     assert!(poll_once(asked.as_mut()).is_pending());
     gate.open();
     let told = futures_executor::block_on(async { (first.await, second.await, asked.await) });
-    assert!(matches!(told.0, Ok(SendReply::Accepted)));
+    assert!(matches!(told.0, Ok(PayReply::Accepted)));
     assert!(matches!(told.1, Ok(DispatchReply::Recorded { .. })));
-    assert!(matches!(told.2, Ok(Some((_, Fate::InFlight)))));
+    assert!(matches!(told.2, Ok(Some((_, PartStatus::InFlight)))));
 }
 
 #[test]
@@ -40,16 +40,16 @@ fn a_dropped_future_loses_no_entry() {
         assert!(poll_once(given_up.as_mut()).is_pending());
     }
     let reply = ledger.execute(send(1), NOW).expect("known");
-    assert!(matches!(reply, SendReply::Duplicate(_)), "{reply:?}");
+    assert!(matches!(reply, PayReply::Duplicate(_)), "{reply:?}");
     {
         let never_polled = ledger.execute_async(send(2), NOW);
         drop(never_polled);
     }
-    assert_eq!(ledger.execute(send(2), NOW).expect("new"), SendReply::Accepted);
+    assert_eq!(ledger.execute(send(2), NOW).expect("new"), PayReply::Accepted);
 }
 
 /// What became of a part whose dispatch was given up, in the state and after a reopening.
-fn fates(ledger: crate::support::Shared, disk: &payonce_store_memory::MemoryDisk) -> [Fate; 2] {
+fn fates(ledger: crate::support::Shared, disk: &payonce_store_memory::MemoryDisk) -> [PartStatus; 2] {
     let fate = |state: &payonce_core::State| state.part(&part(1)).expect("recorded").1;
     let before = ledger.query(fate).expect("open");
     drop(ledger.close());
@@ -69,13 +69,13 @@ fn a_right_to_offer_that_nobody_took_is_given_back() {
         gate.wait_until_reached();
     }
     gate.open();
-    let lacks = ledger.query(|state| state.missing(&id(1))).expect("open").expect("known");
+    let lacks = ledger.query(|state| state.remaining(&id(1))).expect("open").expect("known");
     assert_eq!(
         (lacks.amount, lacks.attempt),
         (payonce_core::Msat(1_000), 2),
         "its number is not used again"
     );
-    assert_eq!(fates(ledger, &disk), [Fate::Withdrawn; 2]);
+    assert_eq!(fates(ledger, &disk), [PartStatus::Withdrawn; 2]);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_right_to_offer_that_was_durable_but_never_read_is_given_back_too() {
         while !ledger.query(|state| state.part(&part(1)).is_some()).expect("open") {}
         // The query was released: the dispatch is durable, and its reply is not read.
     }
-    assert_eq!(fates(ledger, &disk), [Fate::Withdrawn; 2]);
+    assert_eq!(fates(ledger, &disk), [PartStatus::Withdrawn; 2]);
 }
 
 /// Another caller's clock was a year ahead, once: what is given back is given back at the time at
@@ -110,10 +110,10 @@ fn what_is_given_back_knows_no_other_callers_clock() {
     }
     gate.open();
     let (status, told) = ledger
-        .query(|state| (state.standing(&id(1)).map(|at| at.status), state.outbox().count()))
+        .query(|state| (state.payment_view(&id(1)).map(|at| at.status), state.outbox().count()))
         .expect("open");
     assert_eq!((status, told), (Some(Status::Pending), 0), "it did not expire");
-    assert_eq!(fates(ledger, &disk), [Fate::Withdrawn; 2]);
+    assert_eq!(fates(ledger, &disk), [PartStatus::Withdrawn; 2]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_repeat_of_a_dispatch_that_was_given_up_takes_nothing_from_its_first() {
         gate.wait_until_reached();
     }
     gate.open();
-    assert_eq!(fates(ledger, &disk), [Fate::InFlight; 2], "its first caller has the right");
+    assert_eq!(fates(ledger, &disk), [PartStatus::InFlight; 2], "its first caller has the right");
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn threads_and_tasks_share_batches() {
     };
     let threads: Vec<_> = (200..400).map(|nth| sender(&ledger, nth)).collect();
     for thread in threads {
-        assert_eq!(thread.join().expect("no panic").expect("accepted"), SendReply::Accepted);
+        assert_eq!(thread.join().expect("no panic").expect("accepted"), PayReply::Accepted);
     }
     tasks.join().expect("no panic");
     assert_eq!(ledger.query(|state| state.counts().pending).expect("open"), 400);

@@ -159,8 +159,8 @@ fn every_kind_of_damage_is_told_wherever_it_is() {
         assert!(matches!(headless, ReplayError::Entry { .. }), "at {at}: {headless:?}");
         let newer = damaged(&|source| source.change(at, |bytes| bytes[0] = u8::MAX));
         assert!(matches!(newer, ReplayError::Entry { .. }), "at {at}: {newer:?}");
-        let misfit = damaged(&|source| source.put(at, Event::GapClosed));
-        assert!(matches!(misfit, ReplayError::Misfit { .. }), "at {at}: {misfit:?}");
+        let inconsistent = damaged(&|source| source.put(at, Event::GapClosed));
+        assert!(matches!(inconsistent, ReplayError::Inconsistent { .. }), "at {at}: {inconsistent:?}");
         match damaged(&|source| drop(source.entries.remove(at))) {
             ReplayError::Missing { .. } => {
                 assert_ne!(at, last, "the end is not missed by a next one");
@@ -180,13 +180,13 @@ fn of_two_damages_the_first_is_told() {
     source.put(4_000, Event::GapClosed);
     source.change(4_001, |bytes| bytes.truncate(1));
     let told = verify(&source).expect_err("damaged");
-    assert!(matches!(told, ReplayError::Misfit { .. }), "{told:?}");
+    assert!(matches!(told, ReplayError::Inconsistent { .. }), "{told:?}");
 }
 
 #[test]
 fn an_edited_log_does_not_lead_to_its_head() {
     let mut source = lived();
-    source.head.chain = payonce_core::ChainHash::from_bytes([1; 32]);
+    source.head.chain = payonce_core::LogHash::from_bytes([1; 32]);
     let told = verify(&source).expect_err("another head");
     assert!(matches!(told, ReplayError::HeadDiffers { .. }), "{told:?}");
 }

@@ -187,7 +187,7 @@ fn every_sector_of_vouched_history_zeroed_is_corruption() {
 #[test]
 fn a_kilobyte_of_zeros_as_metadata_changes_nothing() {
     use payonce_core::{Entry, Event, EventStore, Head, PaymentHash, UnixMillis};
-    let zeros = Event::HashHeld { payment_hash: PaymentHash::from_bytes([0; 32]) };
+    let zeros = Event::HashBlocked { payment_hash: PaymentHash::from_bytes([0; 32]) };
     let before = Head::genesis(support::ledger());
     let entry = Entry::new(before, 0, UnixMillis(0), &vec![zeros; 40]).expect("within the limits");
     let disk = ModelDisk::default();

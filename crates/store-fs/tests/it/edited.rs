@@ -3,7 +3,7 @@
 
 use payonce_core::{
     Entry, EntryHeader, EventSource, Head, Ledger, MaxFee, Msat, OpenError, Opening, PaymentHash,
-    PaymentId, Remember, ReplayError, Request, RetryPolicy, Send, StoreError, UnixMillis,
+    PaymentId, Remember, ReplayError, Request, RetryPolicy, Pay, StoreError, UnixMillis,
     decode_events, verify,
 };
 use payonce_store_fs::{
@@ -32,7 +32,7 @@ fn lived() -> Image {
         let hash = PaymentHash::from_bytes([n; 32]);
         let (max_fee, retry) = (MaxFee::Unlimited, RetryPolicy::Manual);
         let request = Request::invoice(hash, Msat(1_000), max_fee, retry);
-        ledger.execute(Send::new(PaymentId::from_bytes([n; 32]), request), NOW).expect("accepted");
+        ledger.execute(Pay::new(PaymentId::from_bytes([n; 32]), request), NOW).expect("accepted");
     }
     drop(ledger);
     disk.image()

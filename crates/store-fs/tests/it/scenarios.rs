@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, io::ErrorKind};
 
 use payonce_core::{
     Acknowledge, Answer, ClaimPart, Dispatch, EventSource, ExecuteError, FinalizePart, Head,
-    Ledger, LedgerError, Machine, MarkPaid, MaxFee, Msat, NewPart, Notice, NotificationId,
+    Ledger, LedgerError, Machine, MarkPaid, MaxFee, Msat, NewPart, NotificationKind, NotificationId,
     OpenError, Opening, PartId, PaymentHash, PaymentId, Preimage, Recovery, ReleaseError, Remember,
-    Replay, Request, RetryPolicy, Send, SendReply, State, StatusKind, Tick, UnixMillis,
+    Replay, Request, RetryPolicy, Pay, PayReply, State, StatusKind, Tick, UnixMillis,
     WithdrawPart, verify,
 };
 use payonce_store_fs::{
@@ -38,8 +38,8 @@ fn request(payment_hash: PaymentHash, amount: Msat) -> Request {
     Request::invoice(payment_hash, amount, MaxFee::Unlimited, RetryPolicy::Attempts(0))
 }
 
-fn send(name: u8) -> Send {
-    Send::new(id(name), request(preimage(name).payment_hash(), Msat(1_000_000)))
+fn send(name: u8) -> Pay {
+    Pay::new(id(name), request(preimage(name).payment_hash(), Msat(1_000_000)))
 }
 
 fn dispatch(name: u8, part_name: u8) -> Dispatch {
@@ -85,11 +85,11 @@ fn crashed(disk: &ModelDisk) -> ModelDisk {
 
 fn due(ledger: &mut Ledger<Disked>) -> Vec<PaymentId> {
     let due = ledger.query(|state| state.due(NOW)).expect("sound");
-    due.into_iter().map(|shortfall| shortfall.id).collect()
+    due.into_iter().map(|remaining| remaining.id).collect()
 }
 
-fn outbox(ledger: &mut Ledger<Disked>) -> Vec<(NotificationId, Notice)> {
-    let outbox = |state: &State| state.outbox().map(|told| (told.id, told.notice)).collect();
+fn outbox(ledger: &mut Ledger<Disked>) -> Vec<(NotificationId, NotificationKind)> {
+    let outbox = |state: &State| state.outbox().map(|told| (told.id, told.kind)).collect();
     ledger.query(outbox).expect("sound")
 }
 
@@ -116,8 +116,8 @@ fn scenario_16_crash_around_an_append() {
                 let was_due = due(&mut ledger);
                 let repeat = ledger.execute(send(1), NOW).expect("right in both");
                 match repeat {
-                    SendReply::Accepted => assert_eq!(was_due, []),
-                    SendReply::Duplicate(standing) => {
+                    PayReply::Accepted => assert_eq!(was_due, []),
+                    PayReply::Duplicate(standing) => {
                         assert_eq!(standing.status.kind(), StatusKind::Pending);
                         assert_eq!(was_due, [id(1)]);
                     }
@@ -148,7 +148,7 @@ fn scenario_17_crash_after_the_dispatch_is_durable_before_the_htlc_is_offered() 
         let mut ledger = recovery.finish(NOW).expect("sound");
         assert_eq!(due(&mut ledger), if is_due { vec![id(1)] } else { vec![] });
         if is_due {
-            let missing = ledger.query(|state| state.missing(&id(1))).expect("sound");
+            let missing = ledger.query(|state| state.remaining(&id(1))).expect("sound");
             let missing = missing.expect("pending");
             // The attempt is given back; its number is not, so that no two batches share one.
             assert_eq!((missing.amount, missing.attempt), (Msat(1_000_000), 2));
@@ -167,7 +167,7 @@ fn scenario_19_crash_in_the_middle_of_a_claim() {
         let before = disk.changes();
         ledger.execute(claim(1, 1), NOW).expect("sound");
         let delivered = outbox(&mut ledger);
-        let [(delivered, Notice::PaymentSent { .. })] = delivered[..] else { panic!("one") };
+        let [(delivered, NotificationKind::PaymentSent { .. })] = delivered[..] else { panic!("one") };
         if acknowledge {
             let ids = vec![delivered];
             ledger.execute(Acknowledge { ids }, NOW).expect("in the outbox");
@@ -190,7 +190,7 @@ fn scenario_19_crash_in_the_middle_of_a_claim() {
                 let again = outbox(&mut ledger);
                 assert!(again.len() <= 1, "one PaymentSent in effect, never PaymentFailed");
                 for (again, notice) in &again {
-                    assert!(matches!(notice, Notice::PaymentSent { correction: false, .. }));
+                    assert!(matches!(notice, NotificationKind::PaymentSent { correction: false, .. }));
                     // The same id at each delivery; that of an entry that never was, is another.
                     assert_eq!(*again == delivered, was_paid);
                 }
@@ -211,7 +211,7 @@ fn scenario_20_replay_does_not_repeat_effects() {
     ledger.execute(dispatch(1, 1), NOW).expect("sound");
     ledger.execute(claim(1, 1), NOW).expect("sound");
     ledger.execute(finalize(1, 1), NOW).expect("sound");
-    let [(sent, _), (part, Notice::PartSucceeded { .. })] = outbox(&mut ledger)[..] else {
+    let [(sent, _), (part, NotificationKind::PartSucceeded { .. })] = outbox(&mut ledger)[..] else {
         panic!("two")
     };
     ledger.execute(Acknowledge { ids: vec![sent] }, NOW).expect("in the outbox");
@@ -423,9 +423,9 @@ fn scenario_32_a_reply_waits_for_what_it_was_decided_on() {
         } else {
             machine.confirmed([entry]).expect("the next");
             let reply = machine.release(ticket).expect("durable").expect("a repeat");
-            assert!(matches!(reply, SendReply::Duplicate(_)), "{reply:?}");
+            assert!(matches!(reply, PayReply::Duplicate(_)), "{reply:?}");
             let reply = machine.release(first.ticket).expect("durable").expect("new");
-            assert_eq!(reply, SendReply::Accepted);
+            assert_eq!(reply, PayReply::Accepted);
         }
     }
 }
@@ -447,10 +447,10 @@ fn scenario_34_a_tick_with_100_000_forgets() {
     for some in all.chunks(10_000) {
         let sends = some.iter().map(|nth| {
             let hash = PaymentHash::from_bytes(named(*nth));
-            Send::new(PaymentId::from_bytes(named(*nth)), request(hash, Msat(1_000)))
+            Pay::new(PaymentId::from_bytes(named(*nth)), request(hash, Msat(1_000)))
         });
         for sent in ledger.execute_all(sends, NOW).expect("sound") {
-            assert_eq!(sent.expect("new"), SendReply::Accepted);
+            assert_eq!(sent.expect("new"), PayReply::Accepted);
         }
         let paid = some.iter().map(|nth| MarkPaid::new(PaymentId::from_bytes(named(*nth))));
         for told in ledger.execute_all(paid, NOW).expect("sound") {
@@ -497,7 +497,7 @@ fn scenario_47_a_disk_that_refused_one_write_while_the_file_grew() {
     };
     let send = |nth: u16| {
         let request = request(PaymentHash::from_bytes(named(nth)), Msat(1_000));
-        Send::new(PaymentId::from_bytes(named(nth)), request)
+        Pay::new(PaymentId::from_bytes(named(nth)), request)
     };
     let mut refused_while_growing = 0;
     for nth in 1..40 {

@@ -4,7 +4,7 @@
 //! The bytes are instructions for building a directory, so that a fuzzer soon gets past the
 //! checksums: files with any contents, and sound files with any part of them changed.
 
-use payonce_core::{ChainHash, Entry, Event, EventSource, EventStore, Head, LedgerId, UnixMillis};
+use payonce_core::{LogHash, Entry, Event, EventSource, EventStore, Head, LedgerId, UnixMillis};
 use payonce_store_fs::{
     FsReader, FsStore, Options,
     model::{Image, ModelDisk},
@@ -136,7 +136,7 @@ impl Builder {
         self.image.insert(name.clone(), format::segment_header(&header));
         if instructions.byte() & 1 == 1 {
             self.head.seq = header.last_seq_before.min(u64::MAX / 2);
-            self.head.chain = ChainHash::from_bytes(header.chain_before);
+            self.head.chain = LogHash::from_bytes(header.chain_before);
             self.newest = Some((name, header));
         }
     }

@@ -31,7 +31,7 @@ pub(crate) fn directory() -> tempfile::TempDir {
 pub(crate) fn entry(before: Head, events: u8) -> Entry {
     let hash = |byte| PaymentHash::from_bytes([byte; 32]);
     let events: Vec<_> =
-        (1..=events).map(|byte| Event::HashHeld { payment_hash: hash(byte) }).collect();
+        (1..=events).map(|byte| Event::HashBlocked { payment_hash: hash(byte) }).collect();
     Entry::new(before, 1, UnixMillis(before.seq), &events).expect("within the limits")
 }
 

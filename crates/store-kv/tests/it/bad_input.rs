@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lightning_persister::fs_store::FilesystemStore;
-use payonce_core::{ChainHash, EventSource, EventStore, Head, StoreError};
+use payonce_core::{LogHash, EventSource, EventStore, Head, StoreError};
 use payonce_store_kv::{KvError, KvStore, Namespace};
 
 use crate::{
@@ -138,7 +138,7 @@ fn snapshots_beyond_the_log_or_of_another_chain_are_never_served() {
     let (image, given) = support::sample(false);
     let kv = MemoryKv::new(&image);
     let at = given.heads[3];
-    let forked = Head { chain: ChainHash::from_bytes([5; 32]), ..at };
+    let forked = Head { chain: LogHash::from_bytes([5; 32]), ..at };
     let ledger = support::ledger();
     let parts = (forked.seq, forked.chain.as_bytes());
     let mut mixed = kv.image();

@@ -138,7 +138,7 @@ fn the_newest_entries_are_missed_by_the_record_or_by_the_known_head() {
     let opened = Ledger::open(support::create(&kv), &opening, UnixMillis(1)).expect("sound");
     let mut ledger = opened.finish(UnixMillis(1)).expect("sound");
     let hold =
-        payonce_core::HoldHash { payment_hash: payonce_core::PaymentHash::from_bytes([3; 32]) };
+        payonce_core::BlockHash { payment_hash: payonce_core::PaymentHash::from_bytes([3; 32]) };
     ledger.execute(hold, UnixMillis(2)).expect("sound");
     let mut image = kv.image();
     image.remove(&newest(&image)).expect("it is there");

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use payonce_core::{
-    ChainHash, EventSource, EventStore, Exclusion, Head, Ledger, OpenError, Opening, Remember,
+    LogHash, EventSource, EventStore, Exclusion, Head, Ledger, OpenError, Opening, Remember,
     StoreError, UnixMillis,
 };
 use payonce_store_kv::{KvError, KvStore, Namespace};
@@ -159,7 +159,7 @@ fn a_chunk_that_continues_another_history_is_refused_by_its_name() {
     let image = with_another_second_chunk(|first| first);
     support::open(&image).expect("it continues this one");
     let image =
-        with_another_second_chunk(|first| Head { chain: ChainHash::from_bytes([9; 32]), ..first });
+        with_another_second_chunk(|first| Head { chain: LogHash::from_bytes([9; 32]), ..first });
     let kv = MemoryKv::new(&image);
     let opened = KvStore::open(Arc::clone(&kv), Namespace::default()).map(drop);
     assert!(matches!(opened, Err(KvError::Unlinked { .. })), "{opened:?}");
@@ -171,7 +171,7 @@ fn a_chunk_that_continues_another_history_under_a_fitting_name_is_refused_by_its
     let image = with_another_second_chunk(|first| {
         let mut chain = *first.chain.as_bytes();
         chain[31] ^= 1;
-        Head { chain: ChainHash::from_bytes(chain), ..first }
+        Head { chain: LogHash::from_bytes(chain), ..first }
     });
     let opened = support::open(&image).map(drop);
     assert!(matches!(opened, Err(KvError::Unlinked { .. })), "{opened:?}");
@@ -198,7 +198,7 @@ fn a_record_that_vouches_for_another_history_is_refused() {
 fn a_snapshot_of_another_history_becomes_no_base() {
     let (kv, given, ..) = two_writers();
     for at in [given.heads[1], given.heads[2], given.head()] {
-        let forked = Head { chain: ChainHash::from_bytes([9; 32]), ..at };
+        let forked = Head { chain: LogHash::from_bytes([9; 32]), ..at };
         let parts = (forked.seq, forked.chain.as_bytes());
         let mut image = kv.image();
         let value = format::snapshot(support::ledger().as_bytes(), parts, &STATE);

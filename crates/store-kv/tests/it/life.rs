@@ -7,7 +7,7 @@ use lightning_persister::fs_store::FilesystemStore;
 use payonce_core::{
     Acknowledge, ClaimPart, Dispatch, EventSource, FailPart, Failure, FinalizePart, Ledger, MaxFee,
     Msat, NewPart, Opening, PartId, PaymentId, Preimage, Recovery, Remember, Request, RetryPolicy,
-    Send, SendReply, State, Status, UnixMillis,
+    Pay, PayReply, State, Status, UnixMillis,
 };
 use payonce_store_kv::{KvStore, Namespace};
 
@@ -46,9 +46,9 @@ fn part(name: u16) -> PartId {
     PartId::from_bytes(bytes)
 }
 
-fn send(name: u16) -> Send {
+fn send(name: u16) -> Pay {
     let (hash, retry) = (preimage(name).payment_hash(), RetryPolicy::Attempts(0));
-    Send::new(id(name), Request::invoice(hash, Msat(50_000), MaxFee::Unlimited, retry))
+    Pay::new(id(name), Request::invoice(hash, Msat(50_000), MaxFee::Unlimited, retry))
 }
 
 fn dispatch(ledger: &mut Ledger<Disked>, name: u16) {
@@ -74,7 +74,7 @@ fn acknowledge(ledger: &mut Ledger<Disked>) {
 
 fn expect_paid(ledger: &mut Ledger<Disked>, name: u16) {
     let repeat = ledger.execute(send(name), NOW).expect("a repeat");
-    let SendReply::Duplicate(known) = repeat else { panic!("{name} would be paid twice") };
+    let PayReply::Duplicate(known) = repeat else { panic!("{name} would be paid twice") };
     let proof = known.paid.expect("paid").preimage;
     assert_eq!((known.status, proof), (Status::Fulfilled, Some(preimage(name))));
 }
@@ -98,7 +98,7 @@ fn invoices_are_paid_once_through_snapshots_dropped_history_and_restarts() {
     let out = recovery.unresolved().expect("sound");
     assert_eq!(out.iter().map(|out| out.part.id).collect::<Vec<_>>(), [part(10)]);
     let mut ledger = recovery.finish(NOW).expect("sound");
-    assert!(matches!(ledger.execute(send(10), NOW), Ok(SendReply::Duplicate(_))));
+    assert!(matches!(ledger.execute(send(10), NOW), Ok(PayReply::Duplicate(_))));
     ledger.execute(ClaimPart::new(id(10), part(10), preimage(10)), NOW).expect("claimed");
     ledger.execute(FinalizePart { id: id(10), part: part(10) }, NOW).expect("off the channel");
     dispatch(&mut ledger, 11);
@@ -130,6 +130,6 @@ fn invoices_are_paid_once_through_snapshots_dropped_history_and_restarts() {
     }
     let again = ledger.execute(send(11), NOW).expect("a repeat");
     assert!(
-        matches!(again, SendReply::Duplicate(known) if matches!(known.status, Status::Failed { .. }))
+        matches!(again, PayReply::Duplicate(known) if matches!(known.status, Status::Failed { .. }))
     );
 }

@@ -1,6 +1,6 @@
 //! What a script expects of the log.
 
-use payonce_core::{Fate, NotificationId, Shortfall, State};
+use payonce_core::{PartStatus, NotificationId, Remaining, State};
 
 use super::Scenario;
 use crate::support::{id, part, text};
@@ -16,7 +16,7 @@ impl Scenario {
     #[track_caller]
     pub(crate) fn unread(&self, expected: &[&str]) {
         let texts: Vec<_> =
-            self.state().outbox().map(|unread| text::notice(&unread.notice)).collect();
+            self.state().outbox().map(|unread| text::notice(&unread.kind)).collect();
         assert_eq!(texts, expected);
     }
 
@@ -24,14 +24,14 @@ impl Scenario {
     #[track_caller]
     pub(crate) fn notification(&self, wanted: &str) -> NotificationId {
         let mut outbox = self.state().outbox();
-        let found = outbox.find(|unread| text::notice(&unread.notice) == wanted);
+        let found = outbox.find(|unread| text::notice(&unread.kind) == wanted);
         found.unwrap_or_else(|| panic!("{wanted:?} is not in the outbox")).id
     }
 
     /// How a payment stands: its status, `unknown`, or `remembered` and its outcome.
     #[track_caller]
     pub(crate) fn is(&self, payment: &str, expected: &str) {
-        let stands = match self.state().standing(&id(payment)) {
+        let stands = match self.state().payment_view(&id(payment)) {
             Some(standing) if standing.remembered => {
                 format!("remembered {}", text::status(standing.status))
             }
@@ -58,15 +58,15 @@ impl Scenario {
     }
 
     #[track_caller]
-    pub(crate) fn fate(&self, name: &str, expected: Fate) {
+    pub(crate) fn fate(&self, name: &str, expected: PartStatus) {
         let fate = self.state().part(&part(name)).map(|(_, fate)| fate);
         assert_eq!(fate, Some(expected), "{name}");
     }
 
     /// What a payment lacks, which must be in the ledger.
     #[track_caller]
-    pub(crate) fn missing(&self, payment: &str) -> Shortfall {
-        self.state().missing(&id(payment)).expect("the ledger holds it")
+    pub(crate) fn missing(&self, payment: &str) -> Remaining {
+        self.state().remaining(&id(payment)).expect("the ledger holds it")
     }
 
     /// The bytes of the log.

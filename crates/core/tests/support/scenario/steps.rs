@@ -3,7 +3,7 @@
 use payonce_core::{
     Abandon, Acknowledge, AdoptPart, Assertion, ClaimPart, CloseGap, DisownPart, Dispatch,
     FailPart, Failure, FailureReason, FinalizePart, MarkPaid, Msat, NewPart, NotificationId,
-    PartKind, ReceiveInvoice, Reply, Request, Send, Settlement, Tick, TickReply, UnixMillis,
+    PartKind, ReceiveInvoice, Reply, Request, Pay, Settlement, Tick, TickReply, UnixMillis,
     WithdrawPart,
 };
 
@@ -13,7 +13,7 @@ use crate::support::{Outcome, hash, id, part, preimage};
 /// Commands and facts.
 impl Scenario {
     pub(crate) fn send(&mut self, payment: &str, request: Request) -> Outcome {
-        self.run(Send { id: id(payment), request, again_after: None })
+        self.run(Pay { id: id(payment), request, again_after: None })
     }
 
     pub(crate) fn send_again(
@@ -22,7 +22,7 @@ impl Scenario {
         request: Request,
         after: NotificationId,
     ) -> Outcome {
-        self.run(Send { id: id(payment), request, again_after: Some(after) })
+        self.run(Pay { id: id(payment), request, again_after: Some(after) })
     }
 
     /// An invoice without expiry.
