@@ -17,8 +17,7 @@ use std::{
 
 use payonce::{
     ClaimPart, Dispatch, Event, EventSource, FinalizePart, Ledger, LedgerId, MaxFee, Msat, NewPart,
-    Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Pay,
-    UnixMillis,
+    Opening, PartId, Pay, PaymentId, Preimage, Remember, Request, RetryPolicy, UnixMillis,
     store_fs::{FsReader, FsStore, Options},
 };
 

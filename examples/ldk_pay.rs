@@ -193,11 +193,11 @@ fn tell(what: &str, spent_msat: u64) {
 
 fn answer(paying: &Paying) -> String {
     match paying {
-        Paying::Repeat { standing, .. } => match standing.paid.and_then(|paid| paid.preimage) {
+        Paying::Repeat { view, .. } => match view.paid.and_then(|paid| paid.preimage) {
             Some(preimage) => {
                 format!("a repeat, and paid; the proof begins {}", &preimage.to_string()[..8])
             }
-            None => format!("a repeat of what is {}", standing.status),
+            None => format!("a repeat of what is {}", view.status),
         },
         other => format!("{other:?}"),
     }

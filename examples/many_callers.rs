@@ -7,8 +7,7 @@ use std::{error::Error, thread};
 
 use payonce::{
     ClaimPart, Dispatch, DispatchReply, FinalizePart, LedgerId, MaxFee, Msat, NewPart, Opening,
-    PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Pay, PayReply,
-    Status, UnixMillis,
+    PartId, Pay, PayReply, PaymentId, Preimage, Remember, Request, RetryPolicy, Status, UnixMillis,
     runtime::{CallError, Options, SharedLedger},
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
@@ -26,9 +25,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let hash = preimage.payment_hash();
     let id = PaymentId::from_payment_hash(hash);
     let (max_fee, retry) = (MaxFee::AtMost(Msat(500)), RetryPolicy::Manual);
-    let send = Pay::new(id, Request::invoice(hash, Msat(50_000), max_fee, retry));
+    let pay = Pay::new(id, Request::invoice(hash, Msat(50_000), max_fee, retry));
 
-    let clicks = each(&ledger, [(); 3], move |ledger, ()| ledger.execute(send.clone(), NOW));
+    let clicks = each(&ledger, [(); 3], move |ledger, ()| ledger.execute(pay.clone(), NOW));
     let count = |wanted: fn(&PayReply) -> bool| {
         clicks.iter().filter(|reply| reply.as_ref().is_ok_and(wanted)).count()
     };
@@ -51,8 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The channel tells what became of the part.
     ledger.execute(ClaimPart::new(id, part, preimage), NOW)?;
     ledger.execute(FinalizePart { id, part }, NOW)?;
-    let standing = outcome.join().map_err(|_| "the waiter panicked")??;
-    println!("the waiter:   paid = {}", standing.status == Status::Fulfilled);
+    let view = outcome.join().map_err(|_| "the waiter panicked")??;
+    println!("the waiter:   paid = {}", view.status == Status::Fulfilled);
 
     // A user interface that starts late misses nothing; from here on it could wait for more.
     let mut screen = ledger.subscribe(1);

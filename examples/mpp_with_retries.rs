@@ -9,8 +9,8 @@ use std::error::Error;
 
 use payonce::{
     ClaimPart, Dispatch, ExecuteError, FailPart, Failure, FinalizePart, Ledger, LedgerId, MaxFee,
-    Msat, NewPart, Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy,
-    Pay, ShortChannelId, UnixMillis,
+    Msat, NewPart, Opening, PartId, Pay, PaymentId, Preimage, Remember, Request, RetryPolicy,
+    ShortChannelId, UnixMillis,
 };
 use payonce_store_memory::MemoryDisk;
 
@@ -77,7 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     println!("{}", common::event_table(&common::lines(ledger.store())?));
-    let paid = ledger.query(|state| state.payment_view(&id))?.and_then(|standing| standing.paid);
+    let paid = ledger.query(|state| state.payment_view(&id))?.and_then(|view| view.paid);
     let paid = paid.expect("every part was claimed");
     println!("paid: {} and {} in fees", common::known(paid.amount), common::known(paid.fee));
     Ok(())

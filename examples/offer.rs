@@ -9,8 +9,8 @@ use std::error::Error;
 
 use payonce::{
     Acknowledge, ClaimPart, Deadline, Dispatch, FinalizePart, Ledger, LedgerId, MaxFee, Msat,
-    NewPart, OfferHash, Opening, PartId, PaymentHash, PaymentId, Preimage, ReceiveInvoice,
-    Remember, Request, RetryPolicy, Pay, Target, Tick, UnixMillis,
+    NewPart, OfferHash, Opening, PartId, Pay, PaymentHash, PaymentId, Preimage, ReceiveInvoice,
+    Remember, Request, RetryPolicy, Target, Tick, UnixMillis,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 

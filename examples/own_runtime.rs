@@ -9,8 +9,8 @@ use std::error::Error;
 
 use payonce::{
     Config, Dispatch, DispatchReply, EventSource, EventStore, FinishRecovery, LedgerId, Machine,
-    MaxFee, Msat, NewPart, PartId, PaymentId, Preimage, ReleaseError, Remember, Replay, Request,
-    RetryPolicy, Pay, Step, UnixMillis,
+    MaxFee, Msat, NewPart, PartId, Pay, PaymentId, Preimage, ReleaseError, Remember, Replay,
+    Request, RetryPolicy, Step, UnixMillis,
 };
 use payonce_store_memory::{Failure, MemoryDisk};
 
@@ -42,9 +42,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let hash = Preimage::from_bytes([caller; 32]).payment_hash();
         let id = PaymentId::from_payment_hash(hash);
         let (max_fee, retry) = (MaxFee::AtMost(Msat(100)), RetryPolicy::Manual);
-        let send = Pay::new(id, Request::invoice(hash, Msat(10_000), max_fee, retry));
+        let pay = Pay::new(id, Request::invoice(hash, Msat(10_000), max_fee, retry));
         let part = NewPart::htlc(PartId::from_bytes([caller; 32]), Msat(10_000), Msat(5), 900_144);
-        let sent = machine.submit(send, NOW);
+        let sent = machine.submit(pay, NOW);
         let dispatched = machine.submit(Dispatch { id, attempt: 1, parts: vec![part] }, NOW);
         entries.extend([sent.entry, dispatched.entry].into_iter().flatten());
         tickets.push(dispatched.ticket);

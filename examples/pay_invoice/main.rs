@@ -199,9 +199,9 @@ impl<'a> World<'a> {
         let mut all_paid = true;
         for (invoice, first) in self.invoices.iter().zip(first) {
             let repeat = node.pay(invoice)?;
-            let standing = node.ledger.query(|state| state.payment_view(&invoice.payment_id()))?;
-            all_paid &= standing.is_some_and(|standing| standing.status == Status::Fulfilled);
-            let outcome = standing.map_or("not accepted".into(), |standing| outcome(&standing));
+            let view = node.ledger.query(|state| state.payment_view(&invoice.payment_id()))?;
+            all_paid &= view.is_some_and(|view| view.status == Status::Fulfilled);
+            let outcome = view.map_or("not accepted".into(), |view| outcome(&view));
             rows.add_row([name(invoice), answer(&first), outcome, answer(&repeat)]);
         }
         println!("\n{}\n\n{rows}\n", common::event_table(&common::lines(node.ledger.store())?));
@@ -224,8 +224,8 @@ fn name(invoice: &Invoice) -> String {
     format!("{}…", &invoice.hash.to_string()[..8])
 }
 
-fn outcome(standing: &PaymentView) -> String {
-    match (standing.status, standing.paid) {
+fn outcome(view: &PaymentView) -> String {
+    match (view.status, view.paid) {
         (Status::Fulfilled, Some(paid)) => {
             format!("paid {} + {} fee", common::known(paid.amount), common::known(paid.fee))
         }
@@ -239,9 +239,9 @@ fn outcome(standing: &PaymentView) -> String {
 fn answer(answer: &Result<PayReply, PayRefusal>) -> String {
     match answer {
         Ok(PayReply::Accepted) => "accepted".into(),
-        Ok(PayReply::Duplicate(standing)) => match standing.paid.and_then(|paid| paid.preimage) {
+        Ok(PayReply::Duplicate(view)) => match view.paid.and_then(|paid| paid.preimage) {
             Some(preimage) => format!("duplicate: paid, preimage {}…", &preimage.to_string()[..8]),
-            None => format!("duplicate: {}", outcome(standing)),
+            None => format!("duplicate: {}", outcome(view)),
         },
         Err(refusal) => format!("refused: {refusal}"),
     }

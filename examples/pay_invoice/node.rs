@@ -6,8 +6,8 @@ use lightning_invoice::Bolt11Invoice;
 use payonce::{
     Abandon, Acknowledge, AdoptPart, Answer, ClaimPart, Dispatch, DispatchReply, ExecuteError,
     FailPart, Failure, FailureReason, FinalizePart, Ledger, LedgerId, Msat, NewPart, Opening,
-    PartId, PartKind, PaymentHash, Preimage, Recovery, Remember, Pay, PayRefusal,
-    PayReply, Remaining, State, UnixMillis, UnresolvedPart, WithdrawPart,
+    PartId, PartKind, Pay, PayRefusal, PayReply, PaymentHash, Preimage, Recovery, Remaining,
+    Remember, State, UnixMillis, UnresolvedPart, WithdrawPart,
     store_fs::{FsError, FsStore, Options},
 };
 
@@ -61,8 +61,8 @@ impl Node {
     pub(crate) fn pay(&mut self, invoice: &Invoice) -> Result<Result<PayReply, PayRefusal>> {
         self.doom.at(Point::BeforeSend);
         let (id, request) = (invoice.payment_id(), invoice.request());
-        let send = Pay::new(id, request);
-        match self.ledger.execute(send, self.now) {
+        let pay = Pay::new(id, request);
+        match self.ledger.execute(pay, self.now) {
             Ok(reply) => {
                 self.doom.at(Point::AfterSend);
                 self.drive()?;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use payonce_core::{
     ClaimPart, Command, Config, Dispatch, FinalizePart, FinishRecovery, LedgerId, Machine, MaxFee,
-    Msat, NewPart, NodeId, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Pay,
-    State, UnixMillis,
+    Msat, NewPart, NodeId, PartId, Pay, PaymentId, Preimage, Remember, Request, RetryPolicy, State,
+    UnixMillis,
 };
 
 /// The moment at which every ledger of the benchmark begins.

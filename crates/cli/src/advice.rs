@@ -41,7 +41,7 @@ pub(crate) fn advise(state: &State, id: &PaymentId, now: UnixMillis) -> Option<A
             },
             "nothing: never pay this invoice again, under any id",
         ),
-        Status::Failed { .. } if view.unresolved > 0 || view.held => advice(
+        Status::Failed { .. } if view.unresolved > 0 || view.blocked => advice(
             false,
             out(state, id, view.unresolved),
             "wait: refund nobody and pay nothing until that is resolved",
@@ -54,7 +54,7 @@ pub(crate) fn advise(state: &State, id: &PaymentId, now: UnixMillis) -> Option<A
         Status::Failed { .. } => failed(state, view.failed),
         Status::Abandoned { .. } => advice(
             false,
-            if view.unresolved > 0 || view.held {
+            if view.unresolved > 0 || view.blocked {
                 out(state, id, view.unresolved)
             } else {
                 "it is given up, and not told as failed yet".into()
@@ -94,7 +94,10 @@ fn open(state: &State, payment: &Payment, unresolved: usize, now: UnixMillis) ->
     match (Dispatch { id: *payment.id(), attempt, parts }).decide(state, &context) {
         Ok(_) => advice(
             true,
-            format!("{} are missing, and nothing forbids attempt {attempt}", payment.remaining()),
+            format!(
+                "{} are missing, and nothing forbids attempt {attempt}",
+                payment.remaining_amount()
+            ),
             "let the node that drives it dispatch: a repeat under this id is safe, under another \
              id it is a second payment",
         ),

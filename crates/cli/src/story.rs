@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use payonce::{
-    Delivery, Event, PartStatus, Head, PartId, PaymentHash, PaymentId, UnixMillis, audit::Record,
+    Delivery, Event, Head, PartId, PartStatus, PaymentHash, PaymentId, UnixMillis, audit::Record,
 };
 use serde::Serialize;
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use payonce_core::{
     Acknowledge, ClaimPart, Config, Dispatch, FinalizePart, FinishRecovery, LedgerId, Machine,
-    MaxFee, Msat, NewPart, Operation, PartId, PaymentHash, PaymentId, Preimage, Remember, Request,
-    RetryPolicy, Pay, State, Tick, UnixMillis,
+    MaxFee, Msat, NewPart, Operation, PartId, Pay, PaymentHash, PaymentId, Preimage, Remember,
+    Request, RetryPolicy, State, Tick, UnixMillis,
 };
 
 const SIZES: [u64; 3] = [1_000, 100_000, 1_000_000];

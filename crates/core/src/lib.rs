@@ -33,7 +33,7 @@ pub use crate::base::faults;
 pub use crate::{
     base::amount::{Msat, UnixMillis},
     base::bounded::{Blob, List, Text},
-    base::head::{LogHash, Head},
+    base::head::{Head, LogHash},
     base::ids::{
         LedgerId, NodeId, OfferHash, ParseIdError, PartId, PaymentHash, PaymentId, Preimage,
         ShortChannelId,
@@ -42,27 +42,29 @@ pub use crate::{
     base::state_digest::StateDigest,
     base::wire::{DecodeError, FORMAT_VERSION, TailFault, UnknownField, UnknownFields},
     decide::command::{
-        Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, DisownPart, Dispatch, FailPart,
-        FinalizePart, FinishRecovery, BlockHash, ListParts, MarkPaid, NewPart, ObservePart,
-        ReceiveInvoice, UnblockHash, SayAgain, Pay, Tick, WithdrawPart,
+        Abandon, Acknowledge, AdoptPart, BlockHash, ClaimPart, CloseGap, DisownPart, Dispatch,
+        FailPart, FinalizePart, FinishRecovery, ListParts, MarkPaid, NewPart, ObservePart, Pay,
+        ReceiveInvoice, SayAgain, Tick, UnblockHash, WithdrawPart,
     },
     decide::config::{Config, Remember, SameHash},
     decide::decision::{Context, Decision},
     decide::operation::{Command, Operation},
     decide::refusal::{
         AbandonRefusal, AcknowledgeRefusal, AssertionLimit, CloseGapRefusal, DispatchRefusal,
-        FactRefusal, FinishRefusal, NeverRefused, ReceiveInvoiceRefusal, Refusal, PayRefusal,
+        FactRefusal, FinishRefusal, NeverRefused, PayRefusal, ReceiveInvoiceRefusal, Refusal,
         TickRefusal,
     },
     decide::reply::{
-        AbandonReply, AcknowledgeReply, DispatchReply, FactReply, Release, Reply, PayReply,
+        AbandonReply, AcknowledgeReply, DispatchReply, FactReply, PayReply, Release, Reply,
         TickReply, WorkReply,
     },
-    event::event::{AdoptedPart, Delivery, Event, Attribution, Invoice, Settlement, AdoptionSource},
+    event::event::{
+        AdoptedPart, AdoptionSource, Attribution, Delivery, Event, Invoice, Settlement,
+    },
     event::hash_paid::{HashPaid, PaidElsewhere},
-    event::notification::{Anomaly, NotificationKind, Notification, NotificationId},
+    event::notification::{Anomaly, Notification, NotificationId, NotificationKind},
     event::part::{
-        Assertion, Failure, PartStatus, Label, Observation, ObservationKind, PartKind, PartTerms,
+        Assertion, Failure, Label, Observation, ObservationKind, PartKind, PartStatus, PartTerms,
     },
     event::request::{
         Backoff, CustomRecord, Deadline, MaxFee, Request, RequestDetail, RequestDetails,
@@ -88,9 +90,9 @@ pub use crate::{
         StoredEntry, TakenOver,
     },
     payment::details::{Idle, WaitsUntil},
+    payment::foreign_part::ForeignPart,
     payment::part::Part,
     payment::payment::{Payment, Sums},
-    payment::foreign_part::ForeignPart,
     state::evolve::Position,
     state::image::Image,
     state::query::{Counts, Remaining, UnresolvedPart},

@@ -8,7 +8,7 @@ use std::{
 
 use payonce_core::{
     Acknowledge, ClaimPart, EventStore, FinalizePart, HashHolder, Notification, NotificationId,
-    PartId, PaymentHash, PaymentId, UnblockHash, Settlement, State,
+    PartId, PaymentHash, PaymentId, Settlement, State, UnblockHash,
 };
 use payonce_runtime::{CallError, SubscriptionError, Unavailable};
 use tokio::time::{Instant, sleep, timeout};

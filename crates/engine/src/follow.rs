@@ -15,7 +15,7 @@ use crate::{
     job::{Heard, Job, SHOWN},
     options::Pause,
     payer::Shared,
-    rules::{Verdict, Why},
+    rules::{Conclusion, Why},
     seat::Seat,
 };
 
@@ -129,13 +129,13 @@ impl<S: EventStore + Send + 'static> Shared<S> {
             }
         }
         let attention = match conclusion {
-            Verdict::Operator(why) => Some(why),
+            Conclusion::Operator(why) => Some(why),
             // Given up, so that nothing is said again, and a request may come at any time.
-            Verdict::SayAgain if !open && known.closed_at.is_none() => Some(Why::Late),
+            Conclusion::SayAgain if !open && known.closed_at.is_none() => Some(Why::Late),
             _ => None,
         };
         self.attend(job.part, attention);
-        Ok(if conclusion == Verdict::SayAgain && open { Next::SayAgain } else { Next::Ask })
+        Ok(if conclusion == Conclusion::SayAgain && open { Next::SayAgain } else { Next::Ask })
     }
 
     fn attend(&self, part: PartId, why: Option<Why>) {
@@ -192,18 +192,21 @@ impl<S: EventStore + Send + 'static> Shared<S> {
 ///
 /// # Errors
 /// What the engine says cannot be so: nothing of it is told.
-pub(crate) fn facts(job: &Job, conclusion: &Verdict) -> Result<Option<Vec<Command>>, EngineError> {
+pub(crate) fn facts(
+    job: &Job,
+    conclusion: &Conclusion,
+) -> Result<Option<Vec<Command>>, EngineError> {
     let (id, part) = (job.payment, job.part);
     match *conclusion {
-        Verdict::Paid(payout) => {
+        Conclusion::Paid(payout) => {
             let claim = claim(job, payout)?;
             Ok(Some(vec![claim.into(), FinalizePart { id, part }.into()]))
         }
-        Verdict::Failed { mark, permanent } => {
+        Conclusion::Failed { mark, permanent } => {
             let failure = Failure { permanent, mark, sayings: job.sayings, ..Failure::default() };
             Ok(Some(vec![FailPart { id, part, failure }.into()]))
         }
-        Verdict::Out | Verdict::SayAgain | Verdict::Operator(_) => Ok(None),
+        Conclusion::Out | Conclusion::SayAgain | Conclusion::Operator(_) => Ok(None),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use payonce_core::{
-    Abandon, Dispatch, DispatchReply, EventStore, FailPart, Failure, FailureReason, BlockHash,
-    NewPart, PartId, PaymentHash, PaymentId, Request, Remaining, State, Status, WithdrawPart,
+    Abandon, BlockHash, Dispatch, DispatchReply, EventStore, FailPart, Failure, FailureReason,
+    NewPart, PartId, PaymentHash, PaymentId, Remaining, Request, State, Status, WithdrawPart,
 };
 use payonce_runtime::CallError;
 use tokio::sync::OwnedSemaphorePermit;

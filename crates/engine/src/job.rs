@@ -1,8 +1,8 @@
 //! A hand-over that is out, as the ledger has it.
 
 use payonce_core::{
-    PartStatus, Observation, ObservationKind, Part, PartId, PartKind, PaymentHash, PaymentId, State,
-    UnixMillis,
+    Observation, ObservationKind, Part, PartId, PartKind, PartStatus, PaymentHash, PaymentId,
+    State, UnixMillis,
 };
 
 use crate::{

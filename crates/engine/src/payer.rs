@@ -8,8 +8,8 @@ use std::{
 
 use payonce_core::{
     Abandon, AbandonRefusal, AbandonReply, Assertion, EventStore, FactReply, FailPart, Failure,
-    FailureReason, NotificationId, PartId, PaymentHash, PaymentId, Request, Pay,
-    PayReply, PaymentView, UnixMillis,
+    FailureReason, NotificationId, PartId, Pay, PayReply, PaymentHash, PaymentId, PaymentView,
+    Request, UnixMillis,
 };
 use payonce_runtime::{CallError, OutcomeError, SharedLedger, Unavailable};
 use tokio::{
@@ -235,7 +235,7 @@ impl<S: EventStore + Send + 'static> Payer<S> {
         self.shared.wake.notify_one();
         Ok(match reply {
             PayReply::Accepted => Paying::Accepted,
-            PayReply::Duplicate(standing) => Paying::Repeat(standing),
+            PayReply::Duplicate(view) => Paying::Repeat(view),
         })
     }
 
@@ -252,7 +252,7 @@ impl<S: EventStore + Send + 'static> Payer<S> {
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn standing(&self, id: PaymentId) -> Result<Option<PaymentView>, Unavailable> {
+    pub async fn payment_view(&self, id: PaymentId) -> Result<Option<PaymentView>, Unavailable> {
         self.shared.ledger.query_async(move |state| state.payment_view(&id)).await
     }
 

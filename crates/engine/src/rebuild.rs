@@ -1,6 +1,6 @@
 //! A ledger that was lost, rebuilt from its engines' own lists.
 
-use payonce_core::{EventStore, BlockHash, PaymentHash, PaymentId};
+use payonce_core::{BlockHash, EventStore, PaymentHash, PaymentId};
 use payonce_runtime::Unavailable;
 
 use crate::{

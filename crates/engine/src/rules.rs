@@ -33,7 +33,7 @@ pub struct Known {
 
 /// What follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Conclusion {
     /// It is paid.
     Paid(Payout),
     /// It has failed, for good: nothing of it is out, and nothing can come any more.
@@ -85,23 +85,23 @@ impl Known {
     }
 
     /// What a saying that may still come leaves to do.
-    fn until_closed(&self) -> Verdict {
-        if self.closed_at.is_none() { Verdict::Operator(Why::Late) } else { Verdict::Out }
+    fn until_closed(&self) -> Conclusion {
+        if self.closed_at.is_none() { Conclusion::Operator(Why::Late) } else { Conclusion::Out }
     }
 
     /// An end that no try has: later than whatever was seen.
-    fn no_try(&self) -> Verdict {
+    fn no_try(&self) -> Conclusion {
         let mark = self.seen.map(|seen| seen.saturating_add(1));
-        Verdict::Failed { mark, permanent: false }
+        Conclusion::Failed { mark, permanent: false }
     }
 
     /// What follows from what the engine shows.
     #[must_use]
-    pub fn conclusion(&self, shown: &Shown) -> Verdict {
+    pub fn conclusion(&self, shown: &Shown) -> Conclusion {
         match shown {
             // A success counts, whoever's try it was.
-            Shown::Paid(payout) => Verdict::Paid(*payout),
-            Shown::Out { .. } => Verdict::Out,
+            Shown::Paid(payout) => Conclusion::Paid(*payout),
+            Shown::Out { .. } => Conclusion::Out,
             Shown::Failed { mark, permanent, .. } => self.failed(*mark, *permanent),
             Shown::NotKnown => self.not_known(),
         }
@@ -112,13 +112,13 @@ impl Known {
     #[must_use]
     pub fn refused(&self, refusal: &Refusal) -> Option<Failure> {
         let over = self.all_read() || self.promises.key == Key::Part;
-        let Verdict::Failed { mark, .. } = self.no_try() else { return None };
+        let Conclusion::Failed { mark, .. } = self.no_try() else { return None };
         over.then(|| Failure { permanent: refusal.permanent, mark, ..Failure::default() })
     }
 
-    fn failed(&self, mark: Option<u64>, permanent: bool) -> Verdict {
+    fn failed(&self, mark: Option<u64>, permanent: bool) -> Conclusion {
         if self.promises.key == Key::Part {
-            return Verdict::Failed { mark, permanent };
+            return Conclusion::Failed { mark, permanent };
         }
         // The end of an earlier try: this one's request may be on its way. Taken for this one's, the
         // customer would be refunded, and the engine would then pay.
@@ -126,27 +126,27 @@ impl Known {
             return self.not_arrived();
         }
         // One saying has ended. Another that still waits would be a new try.
-        if self.all_read() { Verdict::Failed { mark, permanent } } else { self.until_closed() }
+        if self.all_read() { Conclusion::Failed { mark, permanent } } else { self.until_closed() }
     }
 
-    fn not_known(&self) -> Verdict {
+    fn not_known(&self) -> Conclusion {
         // Paid, read by nobody and deleted looks like never arrived.
         if self.was_shown {
-            return Verdict::Operator(Why::Forgotten);
+            return Conclusion::Operator(Why::Forgotten);
         }
         self.not_arrived()
     }
 
     /// The engine shows nothing of this hand-over.
-    fn not_arrived(&self) -> Verdict {
+    fn not_arrived(&self) -> Conclusion {
         if !self.remembers() {
-            return Verdict::Operator(Why::Forgets);
+            return Conclusion::Operator(Why::Forgets);
         }
         if self.is_closed() {
             return self.no_try();
         }
         match self.promises.key {
-            Key::Part | Key::PaymentHash => Verdict::SayAgain,
+            Key::Part | Key::PaymentHash => Conclusion::SayAgain,
             Key::Nothing => self.until_closed(),
         }
     }

@@ -16,7 +16,7 @@ use crate::{
     job::{Heard, Job},
     options::Options,
     payer::{Payer, Route, Shared},
-    rules::{Verdict, Why},
+    rules::{Conclusion, Why},
     seat::Seat,
     sink::Sink,
     witness::Witness,
@@ -317,18 +317,18 @@ async fn ask(seat: Arc<Seat>, jobs: Vec<Job>) -> Said {
 /// What a start tells the ledger of a hand-over.
 fn answers_to(
     job: &Job,
-    conclusion: &Verdict,
+    conclusion: &Conclusion,
     shown: &Shown,
     report: &mut StartReport,
 ) -> Vec<Answer> {
     let part = job.part;
-    if let Verdict::Operator(why) = conclusion {
+    if let Conclusion::Operator(why) = conclusion {
         report.attention.push((part, *why));
     }
     match facts(job, conclusion) {
         Ok(Some(facts)) => {
             match conclusion {
-                Verdict::Paid(_) => report.paid.push(part),
+                Conclusion::Paid(_) => report.paid.push(part),
                 _ => report.failed.push(part),
             }
             facts.into_iter().filter_map(answer).collect()

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use payonce_core::{LogHash, Head};
+use payonce_core::{Head, LogHash};
 
 /// Keeps the newest head apart from the log: a file on another volume, a row in the user's database.
 /// What is restored together with the log shows nothing.

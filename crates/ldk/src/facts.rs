@@ -6,8 +6,8 @@ use lightning::{
     types::payment::{PaymentHash as EngineHash, PaymentPreimage},
 };
 use payonce_core::{
-    Answer, ClaimPart, PartStatus, HashHolder, ObservePart, PartId, Payment, PaymentHash, PaymentId,
-    Settlement, State,
+    Answer, ClaimPart, HashHolder, ObservePart, PartId, PartStatus, Payment, PaymentHash,
+    PaymentId, Settlement, State,
 };
 
 use crate::{border, failure, path_report::PathReport};

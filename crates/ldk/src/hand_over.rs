@@ -4,8 +4,8 @@ use core::ops::Deref;
 
 use lightning::{offers::refund::Refund, sign::EntropySource};
 use payonce_core::{
-    Answer, Dispatch, DispatchRefusal, DispatchReply, EventStore, PartStatus, Msat, NewPart, PartId,
-    Payment, PaymentId, Request, Status, Target, UnixMillis, WithdrawPart,
+    Answer, Dispatch, DispatchRefusal, DispatchReply, EventStore, Msat, NewPart, PartId,
+    PartStatus, Payment, PaymentId, Request, Status, Target, UnixMillis, WithdrawPart,
 };
 use payonce_runtime::{CallError, Unavailable};
 

@@ -2,7 +2,7 @@
 
 use lightning::events::Event;
 use payonce_core::{
-    Answer, EventStore, FactRefusal, FactReply, PartId, PaymentHash, PaymentId, UnblockHash, State,
+    Answer, EventStore, FactRefusal, FactReply, PartId, PaymentHash, PaymentId, State, UnblockHash,
     UnixMillis,
 };
 use payonce_runtime::{SharedLedger, SharedRecovery, Unavailable};

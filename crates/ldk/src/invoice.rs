@@ -5,7 +5,7 @@ use lightning::{
     blinded_path::message::OffersContext, ln::channelmanager::PaymentId as EngineId,
     offers::invoice::Bolt12Invoice,
 };
-use payonce_core::{PartStatus, HashHolder, Msat, PartId, PaymentHash, PaymentId, State};
+use payonce_core::{HashHolder, Msat, PartId, PartStatus, PaymentHash, PaymentId, State};
 use payonce_runtime::Unavailable;
 
 use crate::{

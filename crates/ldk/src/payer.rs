@@ -8,8 +8,8 @@ use std::{
 
 use lightning::{events::Event, offers::refund::Refund, sign::EntropySource};
 use payonce_core::{
-    Abandon, AbandonReply, EventStore, FailureReason, PartStatus, Msat, Part, PartId, Payment, PaymentId,
-    Pay, PayReply, PaymentView, UnixMillis,
+    Abandon, AbandonReply, EventStore, FailureReason, Msat, Part, PartId, PartStatus, Pay,
+    PayReply, Payment, PaymentId, PaymentView, UnixMillis,
 };
 use payonce_runtime::{OutcomeError, SharedLedger, Unavailable};
 
@@ -68,7 +68,7 @@ pub enum Paying {
     /// Accepted before: nothing was given to LDK by this call.
     Repeat {
         /// How it stands: paid with what, failed, or still open.
-        standing: PaymentView,
+        view: PaymentView,
         /// The refund that was made for it, while its holder can still be paid.
         refund: Option<Box<Refund>>,
     },
@@ -111,12 +111,12 @@ where
         if let Some(engine_id) = unknown {
             return Err(PayError::UnknownInEngine { engine_id });
         }
-        let send = Pay { id, request, again_after: terms.again_after };
-        match self.ledger.execute(send, now)? {
+        let pay = Pay { id, request, again_after: terms.again_after };
+        match self.ledger.execute(pay, now)? {
             PayReply::Accepted => Ok(Paying::Accepted { first: self.hand_over(&id, now)? }),
-            PayReply::Duplicate(standing) => {
+            PayReply::Duplicate(view) => {
                 let refund = self.refund(&id)?.map(Box::new);
-                Ok(Paying::Repeat { standing, refund })
+                Ok(Paying::Repeat { view, refund })
             }
         }
     }
@@ -157,7 +157,7 @@ where
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub fn standing(&self, id: &PaymentId) -> Result<Option<PaymentView>, Unavailable> {
+    pub fn payment_view(&self, id: &PaymentId) -> Result<Option<PaymentView>, Unavailable> {
         self.ledger.query(|state| state.payment_view(id))
     }
 

@@ -3,7 +3,7 @@
 use lightning::{
     bitcoin::{
         Network,
-        constants::LogHash,
+        constants::ChainHash,
         hashes::{Hash as _, sha256},
     },
     offers::offer::Amount,
@@ -181,7 +181,7 @@ fn offer(
     node: Network,
 ) -> Result<Asked, OrderRefusal> {
     let offer = &order.offer;
-    if !offer.supports_chain(LogHash::using_genesis_block_const(node)) {
+    if !offer.supports_chain(ChainHash::using_genesis_block_const(node)) {
         return Err(OrderRefusal::OfferOfOtherNetwork { node });
     }
     let stated = match offer.amount() {

@@ -14,8 +14,8 @@ use lightning::{
     sign::EntropySource,
 };
 use payonce_core::{
-    AdoptPart, Answer, EventStore, FactRefusal, PartStatus, FinalizePart, HashHolder, BlockHash,
-    ListParts, MarkPaid, Opening, PartId, PartKind, PaymentHash, PaymentId, State, UnixMillis,
+    AdoptPart, Answer, BlockHash, EventStore, FactRefusal, FinalizePart, HashHolder, ListParts,
+    MarkPaid, Opening, PartId, PartKind, PartStatus, PaymentHash, PaymentId, State, UnixMillis,
     UnresolvedPart, WithdrawPart, limits,
 };
 use payonce_runtime::{SharedLedger, SharedRecovery, Unavailable};
@@ -80,7 +80,7 @@ pub struct StartReport {
     /// Hand-overs that LDK does not know and that may have been sent all the same
     /// ([`ChannelState::MayBeOlder`], or a restored log): they stay in flight.
     pub unanswered: Vec<PartId>,
-    /// Parts that LDK has out and the ledger lacked, or blocked as over.
+    /// Parts that LDK has out and the ledger lacked, or held as over.
     pub adopted: Vec<PartId>,
     /// Payments that LDK says are paid, without any proof.
     pub paid_without_proof: Vec<PartId>,
@@ -390,7 +390,7 @@ fn news(state: &State, entry: &Entry, report: &mut StartReport) -> Option<Answer
             let holder = state.holder_of(&payment_hash);
             if owner.is_none() && !matches!(holder, Some(HashHolder::Payment(_))) {
                 report.unknown.push(part);
-                return Some(Answer::Held(BlockHash { payment_hash }));
+                return Some(Answer::Blocked(BlockHash { payment_hash }));
             }
             Some(Answer::Adopted(adopted(id, part, payment_hash)))
         }

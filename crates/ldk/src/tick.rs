@@ -4,8 +4,8 @@ use core::ops::Deref;
 
 use lightning::sign::EntropySource;
 use payonce_core::{
-    Answer, EventStore, PartStatus, FinalizePart, PaymentId, RetryPolicy, Remaining, State, StatusKind,
-    TickReply, UnixMillis,
+    Answer, EventStore, FinalizePart, PartStatus, PaymentId, Remaining, RetryPolicy, State,
+    StatusKind, TickReply, UnixMillis,
 };
 use payonce_runtime::Unavailable;
 
@@ -69,7 +69,8 @@ where
     /// ticks later. The ledger is asked first: what it holds as claimed by then, LDK has tracked.
     fn finalize_untracked(&self, now: UnixMillis) -> Result<usize, Unavailable> {
         let claimed = self.ledger.query(|state| {
-            let claimed = state.unresolved().into_iter().filter(|at| at.part.status == PartStatus::Claimed);
+            let claimed =
+                state.unresolved().into_iter().filter(|at| at.part.status == PartStatus::Claimed);
             claimed.map(|at| FinalizePart { id: at.payment, part: at.part.id }).collect::<Vec<_>>()
         })?;
         if claimed.is_empty() {

@@ -17,8 +17,8 @@
 //!     let hash = preimage.payment_hash();
 //!     let id = PaymentId::from_payment_hash(hash); // the idempotency key: store it before you send
 //!     let (fee, retry) = (MaxFee::AtMost(Msat(500)), RetryPolicy::Manual); // no defaults
-//!     let send = Pay::new(id, Request::invoice(hash, Msat(50_000), fee, retry));
-//!     assert_eq!(ledger.execute(send.clone(), now)?, PayReply::Accepted);
+//!     let pay = Pay::new(id, Request::invoice(hash, Msat(50_000), fee, retry));
+//!     assert_eq!(ledger.execute(pay.clone(), now)?, PayReply::Accepted);
 //!
 //!     let part = PartId::from_bytes([2; 32]); // in earnest random
 //!     let htlc = NewPart::htlc(part, Msat(50_000), Msat(10), 900_000);
@@ -26,7 +26,7 @@
 //!     // The dispatch is durable: now, and not before, offer the HTLC. Then tell what became of it.
 //!     ledger.execute(ClaimPart::new(id, part, preimage), now)?;
 //!
-//!     let repeat = ledger.execute(send, now)?;
+//!     let repeat = ledger.execute(pay, now)?;
 //!     assert!(matches!(repeat, PayReply::Duplicate(known) if known.status == Status::Fulfilled));
 //!     Ok(())
 //! }
@@ -59,7 +59,7 @@ pub mod audit {
         history, state_at,
     };
     pub use payonce_runtime::{replay, verify};
-    pub use payonce_store_fs::{FsReader, Found, Place, Survey, Verified, scan, survey};
+    pub use payonce_store_fs::{Found, FsReader, Place, Survey, Verified, scan, survey};
 }
 
 /// One ledger for many threads and tasks, with group commit.

@@ -3,8 +3,8 @@
 use std::{fs, ops::ControlFlow, path::Path};
 
 use payonce::{
-    Backoff, EventSource, LedgerId, MaxFee, Msat, Opening, PaymentId, Preimage, Remember, Request,
-    RetryPolicy, Pay, UnixMillis,
+    Backoff, EventSource, LedgerId, MaxFee, Msat, Opening, Pay, PaymentId, Preimage, Remember,
+    Request, RetryPolicy, UnixMillis,
     runtime::{self, SharedLedger},
     store_fs::{self, FsStore},
 };

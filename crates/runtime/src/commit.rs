@@ -7,12 +7,12 @@
 //! Tasks never lead, since a task must not block its thread: for them the writer thread does.
 //!
 //! Two locks, never held together: `front` is held while deciding, never over I/O; `store` is held
-//! over I/O by who leads or keeps house. A gate's own lock may be taken within `front`, never around
+//! over I/O by whoever leads or does maintenance. A gate's own lock may be taken within `front`, never around
 //! it.
 //!
 //! What is not the ledger's own (a waker, a future, what a caller asked for, a line of the log) is
 //! run and dropped while nothing is locked: whoever changes something gives back what is to be
-//! [`Told`]. Two exceptions: what a caller asks of the state, and a recorder's gauges.
+//! [`WakeUps`]. Two exceptions: what a caller asks of the state, and a recorder's gauges.
 
 use std::{
     collections::VecDeque,
@@ -115,7 +115,7 @@ pub(crate) struct Front<S> {
     /// How many use the store beside who leads.
     guests: usize,
     pub(crate) writer: WriterPost,
-    errands: VecDeque<Job<S>>,
+    jobs: VecDeque<Job<S>>,
     pub(crate) outcomes: Outcomes,
     pub(crate) feed: Feed,
     pub(crate) upkeep: Upkeep,
@@ -147,7 +147,7 @@ pub(crate) type Sealed<O> = Ticket<Result<<O as Operation>::Reply, <O as Operati
 pub(crate) enum WriterPost {
     /// No task has called yet.
     Vacant,
-    /// It waits, or keeps house.
+    /// It waits, or maintenance is done on it.
     Waiting,
     /// It is its turn to lead.
     Leads,
@@ -176,7 +176,7 @@ impl Batch {
 
 /// Everybody who is to be told something, once nothing is locked.
 #[must_use = "who waits is told, once nothing is locked"]
-pub(crate) struct Told<S> {
+pub(crate) struct WakeUps<S> {
     /// At whose gate who leads next waits.
     successor: Option<Arc<Gate>>,
     /// Whose batch is over.
@@ -186,27 +186,27 @@ pub(crate) struct Told<S> {
     /// Whose batch will never be written.
     lost: Waiting,
     /// What will never be run.
-    errands: VecDeque<Job<S>>,
+    jobs: VecDeque<Job<S>>,
     others: Vec<Waiter>,
     /// What the log is told, if this is what ended it all.
     fault: Option<Unavailable>,
 }
 
-impl<S> Default for Told<S> {
+impl<S> Default for WakeUps<S> {
     fn default() -> Self {
         Self {
             successor: None,
             over: Waiting::default(),
             receipt: None,
             lost: Waiting::default(),
-            errands: VecDeque::new(),
+            jobs: VecDeque::new(),
             others: Vec::new(),
             fault: None,
         }
     }
 }
 
-impl<S> Told<S> {
+impl<S> WakeUps<S> {
     pub(crate) fn tell(self) {
         if let Some(Unavailable::Poisoned { cause }) = self.fault {
             tracing::error!(cause = cause.as_ref().map(tracing::field::display), "poisoned");
@@ -216,7 +216,7 @@ impl<S> Told<S> {
         }
         self.over.tell(self.receipt);
         self.lost.tell(None);
-        drop(self.errands);
+        drop(self.jobs);
         done(self.others);
     }
 }
@@ -243,7 +243,7 @@ impl<S: EventStore> Commit<S> {
             closers: Vec::new(),
             guests: 0,
             writer: WriterPost::Vacant,
-            errands: VecDeque::new(),
+            jobs: VecDeque::new(),
             outcomes: Outcomes::default(),
             feed: Feed::new(options.feed_bytes),
             upkeep,
@@ -346,7 +346,7 @@ impl<S: EventStore> Commit<S> {
     /// Commits the batch that has formed, and gives proof if it is durable. Only who leads calls it;
     /// afterwards somebody else does, or nobody has to.
     pub(crate) fn lead(&self, front: Guard<'_, S>, share: usize) -> Option<Receipt> {
-        let duty = LeaderGuard { commit: self, fulfilled: false };
+        let guard = LeaderGuard { commit: self, fulfilled: false };
         let mut front = self.gather(front, share);
         let batch = front.take_batch();
         let room = mem::take(&mut front.room);
@@ -372,7 +372,7 @@ impl<S: EventStore> Commit<S> {
         let call_writer = front.writer == WriterPost::Leads || front.closing;
         let unattended = front.is_unattended();
         drop(front);
-        duty.fulfilled();
+        guard.fulfilled();
         if unattended {
             drop(self.take_store());
         }
@@ -452,7 +452,7 @@ impl<S: EventStore> Commit<S> {
         }
     }
 
-    /// The store, for who keeps house; appends wait meanwhile. A panic of the store ends everything.
+    /// The store, for maintenance; appends wait meanwhile. A panic of the store ends everything.
     pub(crate) fn with_store<T>(&self, call: impl FnOnce(&mut S) -> T) -> Result<T, Unavailable> {
         let _guest = self.visit()?;
         let mut store = lock(&self.store);
@@ -710,15 +710,15 @@ impl<S> Front<S> {
         self.leading
     }
 
-    pub(crate) fn add_errand(&mut self, errand: Job<S>) {
-        self.errands.push_back(errand);
+    pub(crate) fn add_job(&mut self, job: Job<S>) {
+        self.jobs.push_back(job);
     }
 
-    /// The next errand; who takes it is a guest of the store until it is done.
-    pub(crate) fn next_errand(&mut self) -> Option<Job<S>> {
-        let errand = self.errands.pop_front();
-        self.guests += usize::from(errand.is_some());
-        errand
+    /// The next job; who takes it is a guest of the store until it is done.
+    pub(crate) fn next_job(&mut self) -> Option<Job<S>> {
+        let job = self.jobs.pop_front();
+        self.guests += usize::from(job.is_some());
+        job
     }
 
     /// A guest leaves the store.
@@ -767,7 +767,7 @@ impl<S> Front<S> {
     }
 
     /// What a leader does with the outcome of its append.
-    fn finish(&mut self, batch: Batch, outcome: Result<(), Arc<StoreError>>) -> Told<S> {
+    fn finish(&mut self, batch: Batch, outcome: Result<(), Arc<StoreError>>) -> WakeUps<S> {
         self.callers = batch.commands + self.forming.commands;
         let confirmed = match outcome {
             Ok(()) => self.machine.confirmed(batch.entries).map_err(|_| None),
@@ -785,7 +785,7 @@ impl<S> Front<S> {
         let successor = self.appoint();
         let receipt = self.machine.receipt().ok();
         let others = self.closers_if_idle();
-        Told { successor, over, receipt, others, ..Told::default() }
+        WakeUps { successor, over, receipt, others, ..WakeUps::default() }
     }
 
     /// Who leads next: a thread that waits for what has formed, else the writer thread, which is
@@ -803,7 +803,7 @@ impl<S> Front<S> {
     }
 
     /// Ends everything: nothing is answered any more. Everybody who waits is to be told.
-    fn poison(&mut self, cause: Option<Arc<StoreError>>) -> Told<S> {
+    fn poison(&mut self, cause: Option<Arc<StoreError>>) -> WakeUps<S> {
         self.machine.poison();
         self.poisoned.set(1.0);
         let fault = Unavailable::Poisoned { cause };
@@ -813,17 +813,17 @@ impl<S> Front<S> {
         let next = Batch::numbered(self.over + 1);
         let lost = mem::replace(&mut self.forming, next);
         self.queued.store(0, Ordering::Relaxed);
-        let errands = mem::take(&mut self.errands);
+        let jobs = mem::take(&mut self.jobs);
         let mut others = mem::take(&mut self.room);
         others.extend(self.outcomes.end_all());
         others.extend(self.feed.end());
         others.extend(self.closers_if_idle());
         let over = mem::take(&mut self.in_flight);
-        Told { over, lost: lost.waiting, errands, others, fault: first, ..Told::default() }
+        WakeUps { over, lost: lost.waiting, jobs, others, fault: first, ..WakeUps::default() }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        !self.leading && self.guests == 0 && self.errands.is_empty()
+        !self.leading && self.guests == 0 && self.jobs.is_empty()
     }
 
     /// Whether nobody is left to whom the store could be handed back, nor anybody who uses it.
@@ -836,7 +836,7 @@ impl<S> Front<S> {
     }
 }
 
-/// The duty to end what one began: should the store panic, everybody who waits is told.
+/// Ends what a leader began: should the store panic, everybody who waits is told.
 struct LeaderGuard<'a, S> {
     commit: &'a Commit<S>,
     fulfilled: bool,

@@ -7,8 +7,8 @@
 use std::{collections::HashSet, fmt, mem, sync::Arc};
 
 use payonce_core::{
-    Dispatch, DispatchRefusal, DispatchReply, EventStore, PartStatus, Machine, PartId, State, Ticket,
-    UnixMillis, UnresolvedPart,
+    Dispatch, DispatchRefusal, DispatchReply, EventStore, Machine, PartId, PartStatus, State,
+    Ticket, UnixMillis, UnresolvedPart,
 };
 
 use crate::{

@@ -28,7 +28,7 @@ use crate::{
 /// - dispatch so that it is noticed when the caller dies: [`dispatch`](Self::dispatch),
 ///   [`undriven`](Self::undriven), [`drive`](Self::drive);
 /// - wait: [`outcome`](Self::outcome), [`subscribe`](Self::subscribe);
-/// - keep house: [`save_snapshot`](Self::save_snapshot), [`drop_history`](Self::drop_history),
+/// - maintenance: [`save_snapshot`](Self::save_snapshot), [`drop_history`](Self::drop_history),
 ///   [`head_stored`](Self::head_stored), [`verify`](Self::verify), [`close_gap`](Self::close_gap),
 ///   [`close`](Self::close).
 ///
@@ -68,7 +68,7 @@ impl<S: EventStore + Send + 'static> std::fmt::Debug for SharedLedger<S> {
 }
 
 impl<S: EventStore + Send + 'static> SharedLedger<S> {
-    /// Shares a ledger that was opened and recovered by itself. Where house is kept by itself, what
+    /// Shares a ledger that was opened and recovered by itself. Where maintenance runs by itself, what
     /// follows the newest snapshot is read once more, beside payments, to learn how much that is.
     ///
     /// # Panics

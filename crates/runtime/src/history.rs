@@ -122,7 +122,11 @@ impl<'a, S: EventStore> History<'a, S> {
     /// newest one at or before `stored`, which the log must contain, and the state of the log there.
     /// A snapshot and the state that it is compared with are never held both with what they are made
     /// of.
-    pub(crate) fn check_base(&self, stored: Head, seed: u64) -> Result<CheckedBase, MaintenanceError> {
+    pub(crate) fn check_base(
+        &self,
+        stored: Head,
+        seed: u64,
+    ) -> Result<CheckedBase, MaintenanceError> {
         self.find_base(stored, seed).map_err(|error| self.failed(error))
     }
 

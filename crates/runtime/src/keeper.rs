@@ -1,4 +1,4 @@
-//! Keeping house: snapshots, dropping history, verifying. Nobody is held up: a picture of the state
+//! Maintenance: snapshots, dropping history, verifying. Nobody is held up: a picture of the state
 //! costs microseconds, and is encoded and written on another thread while appends go on; history is
 //! read a piece at a time. What fails here fails alone, unless the store says that the log itself is
 //! in doubt.
@@ -79,7 +79,11 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
     ///
     /// # Errors
     /// As [`drop_history`](Self::drop_history).
-    pub async fn drop_history_async(&self, stored: Head, seed: u64) -> Result<Head, MaintenanceError> {
+    pub async fn drop_history_async(
+        &self,
+        stored: Head,
+        seed: u64,
+    ) -> Result<Head, MaintenanceError> {
         self.head_stored(stored);
         self.commit().apart(move |commit| commit.drop_history(stored, seed)).await
     }
@@ -94,7 +98,7 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
 }
 
 impl<S: EventStore + Send + 'static> Commit<S> {
-    /// Starts the thread that keeps house by itself, if anything is to be done so.
+    /// Starts the maintenance thread, if anything is to be done so.
     pub(crate) fn hire_keeper(self: &Arc<Self>) {
         let Options { snapshot_every_bytes, history_events, .. } = self.options;
         if snapshot_every_bytes.is_some() || history_events.is_some() {

@@ -27,11 +27,11 @@
 //! let id = PaymentId::from_payment_hash(hash);
 //! let max_fee = MaxFee::AtMost(Msat(500));
 //! let request = Request::invoice(hash, Msat(50_000), max_fee, RetryPolicy::Attempts(3));
-//! let send = payonce_core::Pay::new(id, request);
+//! let pay = payonce_core::Pay::new(id, request);
 //! // A user clicks twice; two threads ask. One is told that it is accepted, the other that it was.
 //! let clicks = [ledger.clone(), ledger.clone()].map(|ledger| {
-//!     let send = send.clone();
-//!     thread::spawn(move || ledger.execute(send, now))
+//!     let pay = pay.clone();
+//!     thread::spawn(move || ledger.execute(pay, now))
 //! });
 //! let replies = clicks.map(|click| click.join().expect("no panic"));
 //! assert!(replies.iter().all(Result::is_ok));

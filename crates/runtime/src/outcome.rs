@@ -5,7 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use payonce_core::{Entry, Event, EventStore, PaymentId, PaymentView, State, Status, decode_events};
+use payonce_core::{
+    Entry, Event, EventStore, PaymentId, PaymentView, State, Status, decode_events,
+};
 
 use crate::{
     commit::{Commit, Guard},
@@ -105,16 +107,16 @@ impl<S> Drop for Watch<'_, S> {
 
 /// What a look at a payment gives: its outcome, or that there is none yet.
 fn look(state: &State, id: PaymentId) -> Result<Option<PaymentView>, OutcomeError> {
-    let standing = state.payment_view(&id).ok_or(OutcomeError::UnknownPayment { id })?;
-    Ok(has_outcome(state, &standing).then_some(standing))
+    let view = state.payment_view(&id).ok_or(OutcomeError::UnknownPayment { id })?;
+    Ok(has_outcome(state, &view).then_some(view))
 }
 
 /// Whether this is how it ended. A failure is no outcome in the gap of a restored log, where the
 /// payment may have been tried again and paid; nor while anything told under its id is out, which may
 /// still be paid.
-fn has_outcome(state: &State, standing: &PaymentView) -> bool {
-    let failed = matches!(standing.status, Status::Failed { .. });
-    standing.is_over() && !(failed && state.is_restored())
+fn has_outcome(state: &State, view: &PaymentView) -> bool {
+    let failed = matches!(view.status, Status::Failed { .. });
+    view.is_over() && !(failed && state.is_restored())
 }
 
 /// Waiting for a payment's outcome.
@@ -136,8 +138,8 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
             let watch =
                 Watch::put(self.commit(), &mut front, id, Waiter::Thread(Arc::clone(&parker)));
             drop(front);
-            if let Some(standing) = self.query(|state| look(state, id))?? {
-                return Ok(standing);
+            if let Some(view) = self.query(|state| look(state, id))?? {
+                return Ok(view);
             }
             parker.wait();
             drop(watch);
@@ -156,8 +158,8 @@ impl<S: EventStore + Send + 'static> SharedLedger<S> {
                 front.check_open()?;
                 Watch::put(self.commit(), &mut front, id, Waiter::Task(Arc::clone(&sleeper)))
             };
-            if let Some(standing) = self.query_async(move |state| look(state, id)).await?? {
-                return Ok(standing);
+            if let Some(view) = self.query_async(move |state| look(state, id)).await?? {
+                return Ok(view);
             }
             sleeper.wait().await;
             drop(watch);

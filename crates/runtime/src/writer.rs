@@ -1,6 +1,6 @@
 //! The writer thread: it commits and reads the store for tasks, which must not block. It is started
 //! with the first call of a task, so a program without tasks has no such thread. What takes long,
-//! keeping house, has a thread of its own for as long as it takes.
+//! maintenance, has a thread of its own for as long as it takes.
 
 use std::{
     any::Any,
@@ -60,9 +60,9 @@ impl<S: EventStore + Send + 'static> Commit<S> {
                 front.writer = WriterPost::Waiting;
                 self.lead(front, QUARTER);
                 front = self.lock();
-            } else if let Some(errand) = front.next_errand() {
+            } else if let Some(job) = front.next_job() {
                 drop(front);
-                self.run(errand);
+                self.run(job);
                 let waiters = self.lock().leave();
                 done(waiters);
                 front = self.lock();
@@ -101,19 +101,19 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         let (sleeper, fetched) = (Sleeper::new(), Fetched::<T>::default());
         let put = Arc::clone(&fetched);
         let work = Box::new(move |store: &mut S| *lock(&put) = Some(call(store)));
-        let errand = Job { work, alarm: Alarm(Arc::clone(&sleeper)) };
-        self.send(errand)?;
+        let job = Job { work, alarm: Alarm(Arc::clone(&sleeper)) };
+        self.send(job)?;
         sleeper.wait().await;
         let value = lock(&fetched).take();
         value.ok_or_else(|| self.lock().unavailable())
     }
 
     /// Sends the writer thread.
-    fn send(self: &Arc<Self>, errand: Job<S>) -> Result<(), Unavailable> {
+    fn send(self: &Arc<Self>, job: Job<S>) -> Result<(), Unavailable> {
         let mut front = self.lock();
         front.check_open()?;
         self.staff(&mut front);
-        front.add_errand(errand);
+        front.add_job(job);
         drop(front);
         self.writer_called.notify_one();
         Ok(())
@@ -125,7 +125,8 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         self: &Arc<Self>,
         act: impl FnOnce(&Self) -> Result<T, MaintenanceError> + Send + 'static,
     ) -> Result<T, MaintenanceError> {
-        let (sleeper, fetched) = (Sleeper::new(), Fetched::<Result<T, MaintenanceError>>::default());
+        let (sleeper, fetched) =
+            (Sleeper::new(), Fetched::<Result<T, MaintenanceError>>::default());
         let (alarm, put) = (Alarm(Arc::clone(&sleeper)), Arc::clone(&fetched));
         let commit = Arc::clone(self);
         try_start("payonce-apart", move || {

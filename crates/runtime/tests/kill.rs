@@ -12,9 +12,9 @@ use std::{
 };
 
 use payonce_core::{
-    Backoff, ClaimPart, Dispatch, DispatchReply, PartStatus, LedgerId, MaxFee, Msat, NewPart, Opening,
-    PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Pay, PayReply,
-    State, Status, UnixMillis,
+    Backoff, ClaimPart, Dispatch, DispatchReply, LedgerId, MaxFee, Msat, NewPart, Opening, PartId,
+    PartStatus, Pay, PayReply, PaymentId, Preimage, Remember, Request, RetryPolicy, State, Status,
+    UnixMillis,
 };
 use payonce_runtime::{Options, SharedLedger};
 use payonce_store_fs::FsStore;
@@ -172,15 +172,15 @@ fn read(line: &str) -> Option<(u64, Told)> {
 
 fn check(state: &State, told: &HashMap<u64, Told>, round: u64) {
     for (nth, told) in told {
-        let standing = state.payment_view(&id(*nth)).expect("a payment that was accepted");
+        let view = state.payment_view(&id(*nth)).expect("a payment that was accepted");
         let part = state.part(&part(*nth)).map(|(_, fate)| fate);
         match told {
             Told::Sent => {}
             Told::Dispatched => assert!(part.is_some(), "a batch that was recorded"),
             Told::Claimed => {
-                assert_eq!(standing.status, Status::Fulfilled, "a claim that was told");
+                assert_eq!(view.status, Status::Fulfilled, "a claim that was told");
                 assert_eq!(part, Some(PartStatus::Claimed));
-                assert_eq!(standing.paid.and_then(|paid| paid.preimage), Some(preimage(*nth)));
+                assert_eq!(view.paid.and_then(|paid| paid.preimage), Some(preimage(*nth)));
             }
         }
     }

@@ -15,9 +15,9 @@ use std::{
 };
 
 use payonce_core::{
-    Backoff, ClaimPart, Dispatch, PartStatus, LedgerId, MaxFee, Msat, NewPart, Opening, PartId,
-    PaymentId, Preimage, Remember, Request, RetryPolicy, Pay, PayRefusal,
-    PayReply, Status, UnixMillis,
+    Backoff, ClaimPart, Dispatch, LedgerId, MaxFee, Msat, NewPart, Opening, PartId, PartStatus,
+    Pay, PayRefusal, PayReply, PaymentId, Preimage, Remember, Request, RetryPolicy, Status,
+    UnixMillis,
 };
 use payonce_runtime::{CallError, MaintenanceError, Options, SharedLedger, Unavailable};
 use payonce_store_memory::{Failure, MemoryDisk, MemoryStore};
@@ -84,10 +84,7 @@ fn dispatch(nth: u8) -> Dispatch {
 }
 
 /// A thread that sends a payment.
-fn sender(
-    ledger: &Shared,
-    nth: u8,
-) -> thread::JoinHandle<Result<PayReply, CallError<PayRefusal>>> {
+fn sender(ledger: &Shared, nth: u8) -> thread::JoinHandle<Result<PayReply, CallError<PayRefusal>>> {
     let ledger = ledger.clone();
     thread::spawn(move || ledger.execute(send(nth), NOW))
 }
@@ -259,8 +256,8 @@ fn an_outcome_is_never_missed() {
             thread::spawn(move || ledger.outcome(id(1)))
         };
         ledger.execute(ClaimPart::new(id(1), part(1), preimage(1)), NOW).expect("the proof");
-        let standing = waiter.join().expect("no panic").expect("known");
-        assert_eq!(standing.status, Status::Fulfilled);
+        let view = waiter.join().expect("no panic").expect("known");
+        assert_eq!(view.status, Status::Fulfilled);
     });
 }
 
@@ -279,8 +276,8 @@ fn who_is_told_of_an_outcome_twice_keeps_it_from_nobody() {
             .collect();
         ledger.execute(ClaimPart::new(id(1), part(1), preimage(1)), NOW).expect("the proof");
         for waiter in waiters {
-            let standing = waiter.join().expect("no panic").expect("known");
-            assert_eq!(standing.status, Status::Fulfilled);
+            let view = waiter.join().expect("no panic").expect("known");
+            assert_eq!(view.status, Status::Fulfilled);
         }
     });
 }
@@ -403,7 +400,7 @@ fn who_reads_history_holds_nobody_up() {
     });
 }
 
-/// A task that keeps house and is dropped, whenever that is.
+/// A maintenance task that is dropped, whenever that is.
 #[test]
 fn keeping_house_for_a_task_that_is_gone_ends_by_itself() {
     many_orders(|| {

@@ -2,7 +2,7 @@
 
 use std::{mem, sync::mpsc, thread};
 
-use payonce_core::{LogHash, Head};
+use payonce_core::{Head, LogHash};
 
 /// How many bytes of entries are handed over at a time: fewer than that start no thread.
 const BLOCK_BYTES: usize = 128 << 10;

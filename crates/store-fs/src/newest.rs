@@ -7,7 +7,7 @@
 //! writer changes anything. It holds what the file was: a copy, or a file that was changed since, is
 //! another one.
 
-use payonce_core::{LogHash, Head, LedgerId};
+use payonce_core::{Head, LedgerId, LogHash};
 
 use crate::{
     disk::{Disk, Stamp},

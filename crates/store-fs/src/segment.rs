@@ -2,7 +2,7 @@
 
 use std::collections::TryReserveError;
 
-use payonce_core::{LogHash, EntryHeader, Head, LedgerId};
+use payonce_core::{EntryHeader, Head, LedgerId, LogHash};
 
 use crate::{
     disk::{Disk, DiskFile, read_full},

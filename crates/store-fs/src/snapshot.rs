@@ -1,6 +1,6 @@
 //! A snapshot or a base: one state in one file (docs/FORMAT.md, "Snapshots").
 
-use payonce_core::{LogHash, Head, LedgerId, Snapshot};
+use payonce_core::{Head, LedgerId, LogHash, Snapshot};
 
 use crate::{
     disk::{Access, Disk, DiskFile, read_full, write_full},

@@ -7,7 +7,7 @@ use std::{env, fs, path::Path, process::Command};
 
 use payonce_core::{
     Acknowledge, ClaimPart, Dispatch, FinalizePart, Ledger, LedgerId, MaxFee, Msat, NewPart,
-    Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy, Pay, PayReply, Tick,
+    Opening, PartId, Pay, PayReply, PaymentId, Preimage, Remember, Request, RetryPolicy, Tick,
     UnixMillis, verify,
 };
 use payonce_store_fs::{FsReader, FsStore, Options};

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use payonce_core::{LogHash, Head};
+use payonce_core::{Head, LogHash};
 
 const RECORD: &str = "ledger";
 const CHUNK: &str = "log";

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use payonce_core::{LogHash, Entry, EntryHeader, Head, LedgerId, Snapshot};
+use payonce_core::{Entry, EntryHeader, Head, LedgerId, LogHash, Snapshot};
 
 use crate::{
     error::{Damage, KvError},

@@ -5,7 +5,7 @@
 use std::{ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
 
 use payonce_core::{
-    LogHash, Entry, EventSource, EventStore, Exclusion, Fence, Head, LedgerId, Snapshot,
+    Entry, EventSource, EventStore, Exclusion, Fence, Head, LedgerId, LogHash, Snapshot,
     StoreError, StoredEntry,
 };
 use payonce_store_testkit::{Harness, all, run};

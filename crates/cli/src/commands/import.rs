@@ -7,7 +7,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use payonce::{LogHash, Head, LedgerId, Snapshot, audit, store_fs::FsStore};
+use payonce::{Head, LedgerId, LogHash, Snapshot, audit, store_fs::FsStore};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{

@@ -8,7 +8,7 @@ use std::{
 };
 
 use payonce::{
-    LogHash, Head, Ledger, LedgerId, Opening, Remember, Snapshot, UnixMillis,
+    Head, Ledger, LedgerId, LogHash, Opening, Remember, Snapshot, UnixMillis,
     audit::{self, Found, Place, Record, Replay, State, StoredEntry, Survey, scan, survey},
     store_fs::FsStore,
 };

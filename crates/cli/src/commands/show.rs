@@ -7,7 +7,7 @@ use std::{
 };
 
 use payonce::{
-    Event, PartStatus, HashHolder, PartId, PaymentHash, PaymentId, State, UnixMillis,
+    Event, HashHolder, PartId, PartStatus, PaymentHash, PaymentId, State, UnixMillis,
     audit::{ReplayError, history},
 };
 use serde::Serialize;

@@ -79,10 +79,11 @@ fn told(view: &View, files: Option<&Files>, clock: &Clock) -> Told {
         unresolved_parts,
         unread,
         foreign_parts,
-        held,
+        blocked,
         ..
     } = state.counts();
-    let anomalies = state.outbox().filter(|told| matches!(told.kind, NotificationKind::Anomaly { .. }));
+    let anomalies =
+        state.outbox().filter(|told| matches!(told.kind, NotificationKind::Anomaly { .. }));
     let anomalies_unread = anomalies.count();
     let oldest = oldest(state);
     let (healthy, health) = health(view, anomalies_unread, oldest, clock);
@@ -99,8 +100,8 @@ fn told(view: &View, files: Option<&Files>, clock: &Clock) -> Told {
         failed,
         remembered,
         unresolved_parts,
-        foreign_parts: foreign_parts,
-        blocked_hashes: held,
+        foreign_parts,
+        blocked_hashes: blocked,
         outbox: unread,
         anomalies_unread,
         oldest_unresolved: oldest.map(|payment| payment.id().to_string()),

@@ -4,7 +4,7 @@ use std::{cell::Cell, ops::ControlFlow, path::Path};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use payonce::{
-    LogHash, Head, LedgerError, LedgerId, StoreError, StoredEntry,
+    Head, LedgerError, LedgerId, LogHash, StoreError, StoredEntry,
     audit::{BaseCheck, EventSource, Replay, ReplayError, Snapshot, Survey, replay, survey},
     store_fs::FsError,
 };
@@ -241,7 +241,8 @@ fn people(conclusion: &Verdict, since: Option<Head>, io: &mut Io<'_>) -> Outcome
         let Verdict { entries, damages, readable_after, .. } = conclusion;
         let to = conclusion.intact_to_seq.map_or(String::new(), |seq| format!(", up to seq {seq}"));
         writeln!(out, "good before it     {entries} entries{to}")?;
-        let to = conclusion.readable_to_seq.map_or(String::new(), |seq| format!(", up to seq {seq}"));
+        let to =
+            conclusion.readable_to_seq.map_or(String::new(), |seq| format!(", up to seq {seq}"));
         writeln!(out, "readable after it  {readable_after} entries{to}")?;
         writeln!(out, "places             {damages} damaged")?;
         writeln!(

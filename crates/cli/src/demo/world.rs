@@ -3,11 +3,11 @@
 use std::{cmp::Reverse, collections::BinaryHeap, fmt::Display, path::Path};
 
 use payonce::{
-    Abandon, Acknowledge, AdoptPart, Answer, LogHash, ClaimPart, Dispatch, FailPart,
-    FinalizePart, Head, Label, Ledger, LedgerId, MarkPaid, MaxFee, Msat, NewPart, NodeId, NotificationKind,
-    ObservationKind, ObservePart, Opening, Operation, PartId, PartKind, PaymentId, Preimage,
-    ReceiveInvoice, Remember, Request, RetryPolicy, SayAgain, Pay, Settlement, ShortChannelId,
-    Tick, UnixMillis, WithdrawPart,
+    Abandon, Acknowledge, AdoptPart, Answer, ClaimPart, Dispatch, FailPart, FinalizePart, Head,
+    Label, Ledger, LedgerId, LogHash, MarkPaid, MaxFee, Msat, NewPart, NodeId, NotificationKind,
+    ObservationKind, ObservePart, Opening, Operation, PartId, PartKind, Pay, PaymentId, Preimage,
+    ReceiveInvoice, Remember, Request, RetryPolicy, SayAgain, Settlement, ShortChannelId, Tick,
+    UnixMillis, WithdrawPart,
     store_fs::{FsStore, Options},
 };
 

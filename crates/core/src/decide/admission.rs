@@ -8,10 +8,10 @@ use crate::{
     base::faults,
     base::faults::Fault,
     base::ids::{PaymentHash, PaymentId},
-    decide::command::{ReceiveInvoice, Pay},
+    decide::command::{Pay, ReceiveInvoice},
     decide::config::SameHash,
     decide::decision::{Context, Decision},
-    decide::refusal::{ReceiveInvoiceRefusal, PayRefusal},
+    decide::refusal::{PayRefusal, ReceiveInvoiceRefusal},
     decide::reply::{FactReply, PayReply},
     event::event::{Event, Invoice},
     event::notification::NotificationId,
@@ -24,7 +24,7 @@ use crate::{
     state::views::PaymentView,
 };
 
-pub(crate) fn send(
+pub(crate) fn pay(
     state: &State,
     context: &Context<'_>,
     command: Pay,
@@ -84,7 +84,7 @@ fn is_new_try(state: &State, id: &PaymentId, again_after: Option<NotificationId>
             let tombstone = state.tombstones.get(handle);
             let latest = matches!(
                 tombstone.outcome,
-                Outcome::Failed { notice, .. } if notice == named
+                Outcome::Failed { notification, .. } if notification == named
             );
             latest && !state.is_hash_blocked(tombstone.payment_hash.as_ref())
         }

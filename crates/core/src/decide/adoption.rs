@@ -13,14 +13,14 @@ use crate::{
     decide::others::News,
     decide::refusal::{FactRefusal, NeverRefused},
     decide::reply::FactReply,
-    event::event::{AdoptedPart, Delivery, Event, Attribution, AdoptionSource},
+    event::event::{AdoptedPart, AdoptionSource, Attribution, Delivery, Event},
     event::hash_paid::PaidElsewhere,
     event::notification::Anomaly,
     event::part::PartStatus,
     payment::at::At,
+    payment::foreign_part::ForeignPart,
     payment::part::Part,
     payment::payment::Payment,
-    payment::foreign_part::ForeignPart,
     state::place::{PartPlace, Place},
     state::state::{Ending, State},
     state::whose,
@@ -146,12 +146,17 @@ impl Adoption<'_> {
         let mut news = change.changes;
         if change.changes {
             let part = AdoptedPart { payment_hash: foreign_part.payment_hash, ..self.adopted };
-            events.push(Self::foreign_parts(foreign_part.payment, part, foreign_part.part.details.earlier_try));
+            events.push(Self::foreign_parts(
+                foreign_part.payment,
+                part,
+                foreign_part.part.details.earlier_try,
+            ));
         } else {
             events.extend(self.listing(&foreign_part.part));
         }
         let payment_hash = self.adopted.payment_hash;
-        if payment_hash != foreign_part.payment_hash && !self.state.blocked.contains(&payment_hash) {
+        if payment_hash != foreign_part.payment_hash && !self.state.blocked.contains(&payment_hash)
+        {
             events.push(Event::HashBlocked { payment_hash });
             news = true;
         }
@@ -231,7 +236,13 @@ impl Adoption<'_> {
     }
 
     fn foreign_parts(id: PaymentId, part: AdoptedPart, earlier_try: bool) -> Event {
-        Event::PartAdopted { id, part, attribution: Attribution::ForeignPart, word: AdoptionSource::Listed, earlier_try }
+        Event::PartAdopted {
+            id,
+            part,
+            attribution: Attribution::ForeignPart,
+            source: AdoptionSource::Listed,
+            earlier_try,
+        }
     }
 
     /// The log lacks what the node has: it is Restored from here on.
@@ -296,7 +307,7 @@ pub(crate) fn list(
     Ok(apart(events).news_if(news))
 }
 
-pub(crate) fn hold(
+pub(crate) fn block(
     state: &State,
     _context: &Context<'_>,
     command: BlockHash,
@@ -307,7 +318,7 @@ pub(crate) fn hold(
 }
 
 /// Ends what the node blocked; never what is known as paid.
-pub(crate) fn release(
+pub(crate) fn unblock(
     state: &State,
     context: &Context<'_>,
     command: UnblockHash,

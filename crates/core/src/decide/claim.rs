@@ -17,15 +17,15 @@ use crate::{
     decide::others::News,
     decide::refusal::FactRefusal,
     decide::reply::FactReply,
-    event::event::{AdoptedPart, Event, Attribution, AdoptionSource},
+    event::event::{AdoptedPart, AdoptionSource, Attribution, Event},
     event::hash_paid::PaidElsewhere,
     event::notification::Anomaly,
     event::part::UNKNOWN_KIND,
     event::status::Status,
+    payment::foreign_part::ForeignPart,
     payment::former::FormerPart,
     payment::part::Part,
     payment::payment::Payment,
-    payment::foreign_part::ForeignPart,
     state::place::Place,
     state::state::{Ending, State},
     state::whose,
@@ -179,10 +179,10 @@ impl Claim<'_> {
         } else if forever && is_proof {
             self.pays(place)
         } else {
-            let (part, word) = (self.adopted(), AdoptionSource::Claimed);
+            let (part, source) = (self.adopted(), AdoptionSource::Claimed);
             let (attribution, earlier_try) = (Attribution::ForeignPart, false);
             let mut events = self.recall(place);
-            events.push(Event::PartAdopted { id: *id, part, attribution, word, earlier_try });
+            events.push(Event::PartAdopted { id: *id, part, attribution, source, earlier_try });
             let told = Told { payment: *id, part: self.part(), payment_hash: self.hash };
             of_nobody(self.state, self.context, &told, self.proof(None), events)
         }

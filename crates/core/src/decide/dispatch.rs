@@ -14,7 +14,7 @@ use crate::{
     decide::refusal::{DispatchRefusal, FactRefusal},
     decide::reply::{DispatchReply, FactReply},
     event::event::Event,
-    event::part::{PartStatus, PartKind, PartTerms},
+    event::part::{PartKind, PartStatus, PartTerms},
     event::request::RetryPolicy,
     event::status::Status,
     payment::part::Part,
@@ -51,7 +51,7 @@ pub(crate) fn dispatch(
     if attempt != expected && !faults::is(Fault::StaleAttempts) {
         return Err(DispatchRefusal::StaleAttempt { stated: attempt, expected });
     }
-    if payment.remaining() == Msat::ZERO {
+    if payment.remaining_amount() == Msat::ZERO {
         return Err(DispatchRefusal::NothingMissing);
     }
     let terms = terms_of(payment, &parts);
@@ -172,7 +172,7 @@ fn terms_of(payment: &Payment, parts: &[NewPart]) -> Vec<PartTerms> {
     let terms = |part: &NewPart| match *part {
         NewPart::Delegated { id, ref label } => PartTerms {
             id,
-            amount: payment.remaining(),
+            amount: payment.remaining_amount(),
             fee: payment.fee_budget().unwrap_or_default(),
             kind: PartKind::Delegated,
             label: label.clone(),

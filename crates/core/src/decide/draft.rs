@@ -12,16 +12,16 @@ use crate::{
     decide::clock,
     decide::decision::{Context, Decision, forgotten},
     decide::reply::FactReply,
-    event::event::{AdoptedPart, Delivery, Event, Attribution, Settlement, AdoptionSource},
+    event::event::{AdoptedPart, AdoptionSource, Attribution, Delivery, Event, Settlement},
     event::hash_paid::PaidElsewhere,
     event::notification::Anomaly,
-    event::part::{Assertion, PartStatus, PartKind},
+    event::part::{Assertion, PartKind, PartStatus},
     event::request::Request,
     event::status::{FailureReason, Status},
     payment::at::At,
+    payment::foreign_part::ForeignPart,
     payment::part::Part,
     payment::payment::Payment,
-    payment::foreign_part::ForeignPart,
     payment::tombstone::Tombstone,
     state::place::Place,
     state::state::{Ending, State},
@@ -144,13 +144,18 @@ impl<'a> Draft<'a> {
         &mut self,
         part: AdoptedPart,
         named: &PaymentId,
-        word: AdoptionSource,
+        source: AdoptionSource,
         earlier_try: bool,
     ) {
         let id = self.payment.id;
-        let attribution = if *named == id { Attribution::Payment } else { Attribution::HashHolder { named_id: *named } };
-        let before = self.payment.part(&part.part).filter(|known| known.status.is_settled()).cloned();
-        self.record(Event::PartAdopted { id, part, attribution, word, earlier_try });
+        let attribution = if *named == id {
+            Attribution::Payment
+        } else {
+            Attribution::HashHolder { named_id: *named }
+        };
+        let before =
+            self.payment.part(&part.part).filter(|known| known.status.is_settled()).cloned();
+        self.record(Event::PartAdopted { id, part, attribution, source, earlier_try });
         // One that was paid on a word has a hash now: another may have paid that.
         if let Some(before) = before.filter(|part| self.payment.part_hash(part).is_none()) {
             self.tell_second_payment(&before, false, None);
@@ -204,7 +209,8 @@ impl<'a> Draft<'a> {
         if self.payment.status != Status::Fulfilled {
             let sums = self.payment.counted();
             let any = self.payment.parts.iter().any(|part| {
-                part.status == PartStatus::InFlight && self.payment.part_hash(part) == Some(&payment_hash)
+                part.status == PartStatus::InFlight
+                    && self.payment.part_hash(part) == Some(&payment_hash)
             });
             let known = if any { (sums.known_amount(), sums.known_fee()) } else { (None, None) };
             self.sent(None, known, None, false);

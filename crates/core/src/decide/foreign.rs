@@ -55,7 +55,8 @@ pub(crate) fn claimed_foreign_part(
     let owner = owner.filter(|_| !faults::is(Fault::ForeignPartsPayNobody));
     let draft = owner.and_then(|at| Draft::at_place(state, context, at, ending));
     let Some(mut draft) = draft else {
-        let told = Told { payment: foreign_part.payment, part, payment_hash: foreign_part.payment_hash };
+        let told =
+            Told { payment: foreign_part.payment, part, payment_hash: foreign_part.payment_hash };
         return (foreign_part.payment, of_nobody(state, context, &told, proof, Vec::new()));
     };
     let preimage = proof.preimage;

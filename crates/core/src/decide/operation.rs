@@ -2,17 +2,17 @@
 
 use crate::{
     decide::command::{
-        Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, DisownPart, Dispatch, FailPart,
-        FinalizePart, FinishRecovery, BlockHash, ListParts, MarkPaid, ObservePart, ReceiveInvoice,
-        UnblockHash, SayAgain, Pay, Tick, WithdrawPart,
+        Abandon, Acknowledge, AdoptPart, BlockHash, ClaimPart, CloseGap, DisownPart, Dispatch,
+        FailPart, FinalizePart, FinishRecovery, ListParts, MarkPaid, ObservePart, Pay,
+        ReceiveInvoice, SayAgain, Tick, UnblockHash, WithdrawPart,
     },
     decide::decision::{Context, Decision},
     decide::refusal::{
         AbandonRefusal, AcknowledgeRefusal, CloseGapRefusal, DispatchRefusal, FactRefusal,
-        FinishRefusal, NeverRefused, ReceiveInvoiceRefusal, Refusal, PayRefusal, TickRefusal,
+        FinishRefusal, NeverRefused, PayRefusal, ReceiveInvoiceRefusal, Refusal, TickRefusal,
     },
     decide::reply::{
-        AbandonReply, AcknowledgeReply, DispatchReply, FactReply, Release, Reply, PayReply,
+        AbandonReply, AcknowledgeReply, DispatchReply, FactReply, PayReply, Release, Reply,
         TickReply, WorkReply,
     },
     state::state::State,

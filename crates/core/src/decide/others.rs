@@ -94,7 +94,11 @@ fn touched(state: &State, news: &News<'_>) -> Vec<Handle> {
         Ending::Block(hash) => handles.extend(state.holders(hash)),
         Ending::OnChannel(part) => {
             let foreign_part = state.foreign_part_of(part);
-            handles.extend(foreign_part.iter().flat_map(|foreign_part| state.holders(&foreign_part.payment_hash)));
+            handles.extend(
+                foreign_part
+                    .iter()
+                    .flat_map(|foreign_part| state.holders(&foreign_part.payment_hash)),
+            );
         }
         Ending::Told(part) => {
             let foreign_part = state.foreign_part_of(part);

@@ -17,7 +17,7 @@ use crate::{
     decide::others::News,
     decide::refusal::FactRefusal,
     decide::reply::FactReply,
-    event::event::{AdoptedPart, Event, AdoptionSource},
+    event::event::{AdoptedPart, AdoptionSource, Event},
     event::hash_paid::PaidElsewhere,
     event::part::UNKNOWN_KIND,
     event::status::Status,
@@ -97,7 +97,8 @@ impl Spoken<'_> {
     /// stands under a hash of its own.
     fn hash(&self) -> Option<PaymentHash> {
         let part = self.command.part.as_ref();
-        let foreign_part = || self.state.foreign_part_of(part?).map(|foreign_part| foreign_part.payment_hash);
+        let foreign_part =
+            || self.state.foreign_part_of(part?).map(|foreign_part| foreign_part.payment_hash);
         self.command.payment_hash.or_else(foreign_part).or_else(|| self.named_hash())
     }
 
@@ -313,7 +314,8 @@ impl Spoken<'_> {
         }
         let id = draft.id();
         let foreign_parts = self.state.foreign_parts_of(&id).map(|(_, foreign_part)| foreign_part);
-        let mut foreign_parts: Vec<_> = foreign_parts.filter(|foreign_part| foreign_part.awaits_word()).collect();
+        let mut foreign_parts: Vec<_> =
+            foreign_parts.filter(|foreign_part| foreign_part.awaits_word()).collect();
         foreign_parts.sort_by_key(|foreign_part| foreign_part.created_seq);
         for foreign_part in foreign_parts {
             draft.take_foreign_part(foreign_part);

@@ -94,8 +94,8 @@ pub enum Delivery {
 
 layout! { record Invoice "an invoice" { payment_hash, amount, expiry } }
 layout! { record AdoptedPart "an adopted part" { part, payment_hash, amount, fee, kind } }
-layout! { enum Attribution "a home" { 0 Payment, 1 HashHolder { named_id }, 2 ForeignPart } }
-layout! { enum AdoptionSource "a word" { 0 Listed, 1 Claimed } }
+layout! { enum Attribution "an attribution" { 0 Payment, 1 HashHolder { named_id }, 2 ForeignPart } }
+layout! { enum AdoptionSource "a source" { 0 Listed, 1 Claimed } }
 layout! { record Settlement "a settlement" { amount, fee } }
 layout! { enum Delivery "a delivery" { 0 Notify, 1 Repeat(seq), 2 Folded } }
 
@@ -207,7 +207,7 @@ pub enum Event {
         /// The part.
         part: PartId,
     },
-    /// The node has a part that the log lacked or blocked as over.
+    /// The node has a part that the log lacked or held as over.
     PartAdopted {
         /// The payment it belongs to; for a foreign part the one that the node named.
         id: PaymentId,
@@ -216,7 +216,7 @@ pub enum Event {
         /// Where it went.
         attribution: Attribution,
         /// On whose word.
-        word: AdoptionSource,
+        source: AdoptionSource,
         /// Whether it was dispatched in an earlier try of the payment.
         earlier_try: bool,
     },
@@ -507,7 +507,7 @@ layout! {
         12 "part_said_again" PartSaidAgain { id, part; }
         13 "parts_listed" PartsListed { parts; }
         14 "part_withdrawn" PartWithdrawn { id, part; }
-        15 "part_adopted" PartAdopted { id, part, attribution, word; 2 earlier_try }
+        15 "part_adopted" PartAdopted { id, part, attribution, source; 2 earlier_try }
         16 "part_moved" PartMoved { id, part; }
         17 "part_disowned" PartDisowned { id, part, assertion; }
         18 "part_claimed" PartClaimed { id, part; 2 preimage, 4 payment_hash, 6 settlement, 8 invoice }

@@ -64,12 +64,12 @@ pub struct Notification {
     /// Its name.
     pub id: NotificationId,
     /// What it says.
-    pub notice: NotificationKind,
+    pub kind: NotificationKind,
 }
 
 /// What a notification says.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(tag = "notice", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NotificationKind {
     /// The payment is paid. Final.

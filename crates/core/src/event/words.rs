@@ -5,7 +5,7 @@ use core::fmt::{self, Display, Formatter, Write};
 use crate::{
     base::amount::Msat,
     base::ids::PartId,
-    event::event::{Delivery, Event, Attribution, Invoice, AdoptionSource},
+    event::event::{AdoptionSource, Attribution, Delivery, Event, Invoice},
     event::hash_paid::PaidElsewhere,
     event::notification::Anomaly,
     event::part::{Assertion, Failure, ObservationKind, PartKind, PartTerms},
@@ -118,14 +118,20 @@ fn part(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
             each(f, parts.iter(), |part, f| write!(f, "{}", Short(part)))
         }
         Event::PartWithdrawn { part, .. } => write!(f, "{} was never sent", Short(part)),
-        Event::PartAdopted { part, attribution, word, earlier_try, .. } => {
-            let on = if *word == AdoptionSource::Listed { "the node has it out" } else { "it was claimed" };
+        Event::PartAdopted { part, attribution, source, earlier_try, .. } => {
+            let on = if *source == AdoptionSource::Listed {
+                "the node has it out"
+            } else {
+                "it was claimed"
+            };
             write!(f, "{}, which the log lacked or blocked as over: {on}", Short(&part.part))?;
             write!(f, "; {} + {} fee", Known(part.amount), Known(part.fee))?;
             f.write_str(if *earlier_try { "; of an earlier try" } else { "" })?;
             match attribution {
                 Attribution::Payment => Ok(()),
-                Attribution::HashHolder { named_id } => write!(f, "; the node named payment {named_id}"),
+                Attribution::HashHolder { named_id } => {
+                    write!(f, "; the node named payment {named_id}")
+                }
                 Attribution::ForeignPart => f.write_str("; under another hash: a foreign part"),
             }
         }
@@ -246,7 +252,9 @@ fn terms(part: &PartTerms, f: &mut Formatter<'_>) -> fmt::Result {
             }
             cltv_expiry.map_or(Ok(()), |height| write!(f, ", expires at block {height}"))
         }
-        PartKind::Delegated => write!(f, ", {amount}, handed over to an engine with at most {fee} in fees"),
+        PartKind::Delegated => {
+            write!(f, ", {amount}, handed over to an engine with at most {fee} in fees")
+        }
         #[cfg(payonce_format_2)]
         PartKind::Hosted => write!(f, ", {amount}, {fee}"),
     }

@@ -150,7 +150,7 @@ impl Machine {
     /// head that the node knew durable. The entry is the first to append.
     ///
     /// # Panics
-    /// If the state has a inconsistent; [`Replay::finish`](crate::Replay::finish) refuses those.
+    /// If the state is inconsistent; [`Replay::finish`](crate::Replay::finish) refuses those.
     pub fn open<'a>(
         state: State,
         config: Config,

@@ -8,8 +8,8 @@ use crate::{
     base::ids::PartId,
     base::limits,
     decide::command::{
-        Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, DisownPart, FailPart, FinalizePart,
-        FinishRecovery, BlockHash, ListParts, MarkPaid, ObservePart, UnblockHash, WithdrawPart,
+        Abandon, Acknowledge, AdoptPart, BlockHash, ClaimPart, CloseGap, DisownPart, FailPart,
+        FinalizePart, FinishRecovery, ListParts, MarkPaid, ObservePart, UnblockHash, WithdrawPart,
     },
     decide::decision::{Context, Decision},
     decide::operation::{Operation, sealed},

@@ -6,7 +6,7 @@ use crate::{
     base::faults::Fault,
     base::ids::{PartId, PaymentHash, PaymentId, Preimage},
     base::vocabulary::Vocabulary,
-    event::event::{AdoptedPart, Event, Attribution, Invoice, Settlement, AdoptionSource},
+    event::event::{AdoptedPart, AdoptionSource, Attribution, Event, Invoice, Settlement},
     event::hash_paid::PaidElsewhere,
     event::notification::NotificationId,
     event::part::{Assertion, Failure, PartStatus, PartTerms},
@@ -17,7 +17,7 @@ use crate::{
     payment::former,
     payment::part::Part,
     payment::parts::Parts,
-    payment::payment::{Payment, Terms, ConclusionDue},
+    payment::payment::{ConclusionDue, Payment, Terms},
     payment::timing::ticks_of,
     payment::tombstone::{Outcome, Tombstone},
 };
@@ -108,8 +108,8 @@ impl Payment {
                 detail.told = Some(Told { settlement, proof: preimage.is_some() });
                 Status::Fulfilled
             }
-            Outcome::Failed { reason, notice, paid_elsewhere } => {
-                detail.failed_notification = Some(notice);
+            Outcome::Failed { reason, notification, paid_elsewhere } => {
+                detail.failed_notification = Some(notification);
                 detail.paid_elsewhere = paid_elsewhere;
                 Status::Failed { reason }
             }
@@ -138,8 +138,8 @@ impl Payment {
             Event::PartsDispatched { parts, .. } => self.on_dispatched(at, parts)?,
             Event::PartSaidAgain { part, .. } => self.on_said_again(part)?,
             Event::PartWithdrawn { part, .. } => self.on_withdrawn(at, part)?,
-            Event::PartAdopted { part, attribution, word, earlier_try, .. } => {
-                self.on_adopted(at, part, (*attribution, *word, *earlier_try));
+            Event::PartAdopted { part, attribution, source, earlier_try, .. } => {
+                self.on_adopted(at, part, (*attribution, *source, *earlier_try));
             }
             Event::PartClaimed { part, preimage, payment_hash, settlement, invoice, .. } => {
                 self.on_claimed(part, (*preimage, *payment_hash), *settlement)?;
@@ -288,16 +288,16 @@ impl Payment {
         &mut self,
         at: At,
         adopted: &AdoptedPart,
-        (attribution, word, earlier_try): (Attribution, AdoptionSource, bool),
+        (attribution, source, earlier_try): (Attribution, AdoptionSource, bool),
     ) {
         // An adopted payment has no request of its own: the first hash that becomes known is its.
         if self.hash().is_none() && matches!(self.terms, Terms::None) {
             self.details.kept().payment_hash = Some(adopted.payment_hash);
         }
         if let Ok(part) = self.part_mut(&adopted.part) {
-            part.readopt(at, adopted, word);
+            part.readopt(at, adopted, source);
         } else {
-            let mut part = Part::adopted(at, adopted, word);
+            let mut part = Part::adopted(at, adopted, source);
             if let Attribution::HashHolder { named_id } = attribution {
                 part.details.change(|detail| detail.named_id = Some(named_id));
             }
@@ -325,7 +325,11 @@ impl Payment {
     }
 
     /// A foreign part of it, or of another payment, turned out to be this one's part.
-    pub(crate) fn take_foreign_part(&mut self, at: At, foreign_part: &crate::payment::foreign_part::ForeignPart) {
+    pub(crate) fn take_foreign_part(
+        &mut self,
+        at: At,
+        foreign_part: &crate::payment::foreign_part::ForeignPart,
+    ) {
         let mut part = foreign_part.part.clone();
         let own = self.is_offer() || self.hash() != Some(&foreign_part.payment_hash);
         part.details.change(|detail| {
@@ -384,7 +388,11 @@ impl Payment {
         Ok(())
     }
 
-    fn on_preimage(&mut self, payment_hash: PaymentHash, preimage: Preimage) -> Result<(), Inconsistent> {
+    fn on_preimage(
+        &mut self,
+        payment_hash: PaymentHash,
+        preimage: Preimage,
+    ) -> Result<(), Inconsistent> {
         if preimage.payment_hash() != payment_hash {
             return Err(Inconsistent);
         }

@@ -4,8 +4,8 @@ use crate::{
     base::amount::Msat,
     base::faults,
     base::faults::Fault,
-    event::event::{AdoptedPart, Settlement, AdoptionSource},
-    event::part::{Failure, PartStatus, PartKind, PartTerms, UNKNOWN_KIND},
+    event::event::{AdoptedPart, AdoptionSource, Settlement},
+    event::part::{Failure, PartKind, PartStatus, PartTerms, UNKNOWN_KIND},
     payment::at::{At, Inconsistent},
     payment::part::{Part, PartDetails},
 };
@@ -36,7 +36,7 @@ impl Part {
     }
 
     /// A part that the log lacked.
-    pub(crate) fn adopted(at: At, adopted: &AdoptedPart, word: AdoptionSource) -> Self {
+    pub(crate) fn adopted(at: At, adopted: &AdoptedPart, source: AdoptionSource) -> Self {
         let mut part = Self {
             id: adopted.part,
             amount: adopted.amount,
@@ -46,11 +46,11 @@ impl Part {
             batch: 0,
             epoch: at.epoch,
             recorded_at: at.now,
-            adopted: word == AdoptionSource::Listed,
+            adopted: source == AdoptionSource::Listed,
             corrected: false,
             details: PartDetails::default(),
         };
-        if word == AdoptionSource::Listed {
+        if source == AdoptionSource::Listed {
             part.list(at);
         }
         part
@@ -59,7 +59,9 @@ impl Part {
     /// The node lists it as out: it is, although it was recorded as over.
     pub(crate) fn list(&mut self, at: At) {
         self.status = match self.status {
-            PartStatus::Failed | PartStatus::Withdrawn if !faults::is(Fault::ListedStaysOver) => PartStatus::InFlight,
+            PartStatus::Failed | PartStatus::Withdrawn if !faults::is(Fault::ListedStaysOver) => {
+                PartStatus::InFlight
+            }
             PartStatus::Finalized if self.corrected => PartStatus::Claimed,
             status => status,
         };
@@ -160,7 +162,7 @@ impl Part {
 
     /// The node tells of it again: terms that were not known, and, if it lists it as out, that it
     /// is on its channel although it was recorded as over.
-    pub(crate) fn readopt(&mut self, at: At, adopted: &AdoptedPart, word: AdoptionSource) {
+    pub(crate) fn readopt(&mut self, at: At, adopted: &AdoptedPart, source: AdoptionSource) {
         if self.batch == 0 && self.kind == UNKNOWN_KIND {
             self.kind = adopted.kind;
         }
@@ -169,7 +171,7 @@ impl Part {
             self.amount = self.amount.or(adopted.amount);
             self.fee = self.fee.or(adopted.fee);
         }
-        if word == AdoptionSource::Listed {
+        if source == AdoptionSource::Listed {
             self.adopted = true;
             self.list(at);
         }

@@ -9,7 +9,7 @@ use crate::{
     base::ids::{PartId, PaymentHash, PaymentId, Preimage},
     base::limits,
     base::wire::{UnknownFields, layout},
-    event::part::{Failure, PartStatus, Label, PartKind},
+    event::part::{Failure, Label, PartKind, PartStatus},
 };
 
 /// One part of a payment, as the events so far leave it.

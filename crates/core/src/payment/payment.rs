@@ -10,7 +10,7 @@ use crate::{
     event::event::{Invoice, Settlement},
     event::hash_paid::PaidElsewhere,
     event::notification::NotificationId,
-    event::part::{Assertion, PartStatus, Observation},
+    event::part::{Assertion, Observation, PartStatus},
     event::request::{Request, RequestDigests, RequestField, RetryPolicy, Target},
     event::status::Status,
     payment::details::{Detail, Details, Idle},
@@ -449,12 +449,15 @@ impl Payment {
 
     /// What is not yet in flight nor settled, while parts may be dispatched; else nothing.
     #[must_use]
-    pub fn remaining(&self) -> Msat {
+    pub fn remaining_amount(&self) -> Msat {
         let counted = self.counted();
         // The invoice for which an offer's hand-over is out is not known: it may be paid whole.
         let handed = self.is_offer()
             && self.details.invoice.is_none()
-            && self.parts.iter().any(|part| part.status.is_unresolved() || part.status.is_settled());
+            && self
+                .parts
+                .iter()
+                .any(|part| part.status.is_unresolved() || part.status.is_settled());
         match self.amount() {
             // A part of unknown amount may pay all of it.
             Some(amount) if self.status.is_open() && counted.amount_complete && !handed => {

@@ -5,7 +5,7 @@ use crate::{
     base::amount::UnixMillis,
     base::faults::Fault,
     base::{faults, limits},
-    event::part::{PartStatus, PartKind},
+    event::part::{PartKind, PartStatus},
     event::request::RetryPolicy,
     event::status::{FailureReason, Status},
     payment::details::{Since, WaitsUntil},
@@ -157,7 +157,7 @@ impl Payment {
     /// Whether, time and other payments aside, another batch may be dispatched.
     pub(crate) fn admits_batch(&self) -> bool {
         self.status.is_open()
-            && self.remaining().0 > 0
+            && self.remaining_amount().0 > 0
             && !self.attempts_used_up()
             && !self.is_rejected()
             && self.has_room()

@@ -13,10 +13,10 @@ use crate::{
     event::part::Assertion,
     event::request::RequestDigests,
     event::status::{FailureReason, Status},
+    payment::foreign_part::ForeignPart,
     payment::former,
     payment::former::{FormerPart, FormerTry},
     payment::payment::Payment,
-    payment::foreign_part::ForeignPart,
 };
 
 /// How a remembered payment ended.
@@ -31,7 +31,7 @@ pub(crate) enum Outcome {
     },
     Failed {
         reason: FailureReason,
-        notice: NotificationId,
+        notification: NotificationId,
         paid_elsewhere: Option<PaidElsewhere>,
     },
 }
@@ -61,7 +61,7 @@ pub(crate) struct Tombstone {
 layout! {
     enum Outcome "an outcome" {
         0 Paid { preimage, proven_hash, amount, fee },
-        1 Failed { reason, notice, paid_elsewhere },
+        1 Failed { reason, notification, paid_elsewhere },
     }
 }
 layout! {
@@ -87,7 +87,7 @@ impl Tombstone {
             }
             Status::Failed { reason } => Some(Outcome::Failed {
                 reason,
-                notice: payment.failed_notification()?,
+                notification: payment.failed_notification()?,
                 paid_elsewhere: payment.details.paid_elsewhere,
             }),
             _ => None,

@@ -10,8 +10,8 @@ use crate::{
     event::request::ShortDigest,
     event::status::StatusKind,
     payment::details::Rest,
-    payment::payment::Payment,
     payment::foreign_part::ForeignPart,
+    payment::payment::Payment,
     payment::tombstone::Tombstone,
     state::index::{DUE, Double, Gathered, Hashed, Keys, QUIET, overdue_at, swap},
     state::place::{PartPlace, Place},
@@ -304,11 +304,11 @@ impl State {
     fn index_part(&mut self, place: PartPlace) {
         let hash = self.index.hash(self.part_at(place).id.as_bytes());
         self.index.by_part.insert(hash, place.owner());
-        self.index_part(place, self.indexed_at(place));
+        self.index_dues(place, self.indexed_at(place));
     }
 
     fn unindex_part(&mut self, place: PartPlace) {
-        self.unindex_part(place, self.indexed_at(place));
+        self.unindex_dues(place, self.indexed_at(place));
         let hash = self.index.hash(self.part_at(place).id.as_bytes());
         self.index.by_part.remove(hash, place.owner());
     }
@@ -322,20 +322,20 @@ impl State {
     fn restand(&mut self, place: PartPlace, before: IndexedPart) {
         let now = self.indexed_at(place);
         if now != before {
-            self.unindex_part(place, before);
-            self.index_part(place, now);
+            self.unindex_dues(place, before);
+            self.index_dues(place, now);
         }
     }
 
-    fn index_part(&mut self, place: PartPlace, view: IndexedPart) {
+    fn index_dues(&mut self, place: PartPlace, part: IndexedPart) {
         let owner = place.owner().into();
-        self.index.unresolved_parts += usize::from(view.unresolved);
-        self.index.overdue.extend(view.overdue_at.map(|height| (height, owner)));
+        self.index.unresolved_parts += usize::from(part.unresolved);
+        self.index.overdue.extend(part.overdue_at.map(|height| (height, owner)));
     }
 
-    fn unindex_part(&mut self, place: PartPlace, view: IndexedPart) {
-        self.index.unresolved_parts -= usize::from(view.unresolved);
-        if let Some(height) = view.overdue_at
+    fn unindex_dues(&mut self, place: PartPlace, part: IndexedPart) {
+        self.index.unresolved_parts -= usize::from(part.unresolved);
+        if let Some(height) = part.overdue_at
             && !self.has_another_at(height, place)
         {
             self.index.overdue.remove(&(height, place.owner().into()));
@@ -434,10 +434,14 @@ impl State {
     }
 
     /// The foreign parts of a payment, oldest first.
-    pub(crate) fn foreign_parts_of(&self, payment: &PaymentId) -> impl Iterator<Item = (Handle, &ForeignPart)> {
+    pub(crate) fn foreign_parts_of(
+        &self,
+        payment: &PaymentId,
+    ) -> impl Iterator<Item = (Handle, &ForeignPart)> {
         let first = (*payment, Handle(0));
         let payment = *payment;
-        let own = self.index.foreign_parts_of.range(first..).take_while(move |(id, _)| *id == payment);
+        let own =
+            self.index.foreign_parts_of.range(first..).take_while(move |(id, _)| *id == payment);
         own.map(|(_, handle)| (*handle, self.foreign_parts.get(*handle)))
     }
 

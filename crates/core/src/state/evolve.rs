@@ -1,4 +1,4 @@
-//! Evolve: state + event -> state. Total: an event that does not fit leaves a inconsistent mark with its
+//! Evolve: state + event -> state. Total: an event that does not fit marks the state inconsistent with its
 //! seq, which opening and verifying refuse; it is never dropped in silence.
 
 use alloc::sync::Arc;
@@ -12,7 +12,7 @@ use crate::{
     base::slab::Handle,
     base::vocabulary::Vocabulary,
     base::wire::UnknownFields,
-    event::event::{AdoptedPart, Delivery, Event, Attribution, Settlement, AdoptionSource},
+    event::event::{AdoptedPart, AdoptionSource, Attribution, Delivery, Event, Settlement},
     event::hash_paid::HashPaid,
     event::notification::{Anomaly, NotificationId, Unread, UnreadContent},
     event::part::{Failure, PartStatus, PartTerms},
@@ -20,9 +20,9 @@ use crate::{
     event::status::Status,
     log::entry::EntryHeader,
     payment::at::{At, Inconsistent},
-    payment::part::Part,
-    payment::payment::{Payment, ConclusionDue},
     payment::foreign_part::ForeignPart,
+    payment::part::Part,
+    payment::payment::{ConclusionDue, Payment},
     payment::tombstone::Tombstone,
     state::place::{PartPlace, Place},
     state::state::{Dropped, Ending, State},
@@ -126,9 +126,13 @@ impl State {
             }
             Event::PaymentRecalled { id } => self.on_recalled(at, id),
             Event::PartsDispatched { id, parts, .. } => self.on_dispatched(at, id, parts, event),
-            Event::PartAdopted { id, part, attribution: Attribution::ForeignPart, word, earlier_try } => {
-                self.on_foreign_part(at, id, part, (*word, *earlier_try))
-            }
+            Event::PartAdopted {
+                id,
+                part,
+                attribution: Attribution::ForeignPart,
+                source,
+                earlier_try,
+            } => self.on_foreign_part(at, id, part, (*source, *earlier_try)),
             Event::PartAdopted { id, part, .. } => {
                 self.change(at, id, self.part_place(&part.part), event).map(drop)
             }
@@ -137,7 +141,9 @@ impl State {
             Event::PartDisowned { part, .. } => self.on_disowned(at, part),
             Event::PartWithdrawn { id, part } => match self.part_place(part) {
                 Some(PartPlace::ForeignPart(foreign_part)) => {
-                    self.change_foreign_part_at(at, foreign_part, |foreign_part| foreign_part.withdraw(at))
+                    self.change_foreign_part_at(at, foreign_part, |foreign_part| {
+                        foreign_part.withdraw(at)
+                    })
                 }
                 own => self.change(at, id, own, event).map(drop),
             },
@@ -278,7 +284,12 @@ impl State {
         Ok(())
     }
 
-    fn review_blocked_by_foreign_part(&mut self, at: At, payment: &PaymentId, payment_hash: &PaymentHash) {
+    fn review_blocked_by_foreign_part(
+        &mut self,
+        at: At,
+        payment: &PaymentId,
+        payment_hash: &PaymentHash,
+    ) {
         let named = self.live(payment).map(|(handle, _)| handle);
         let holders = self.holders(payment_hash).into_iter();
         for handle in named.into_iter().chain(holders.filter(|holder| Some(*holder) != named)) {
@@ -321,14 +332,16 @@ impl State {
         fits(!self.gap)?;
         self.gap = true;
         let (at, since) = (At { withheld: true, ..at }, self.recovery_since);
-        let doubtful =
-            |part: &Part| part.status == PartStatus::Withdrawn && part.details.withdrawn_in >= since;
+        let doubtful = |part: &Part| {
+            part.status == PartStatus::Withdrawn && part.details.withdrawn_in >= since
+        };
         let places = self
             .payments
             .handles()
             .filter(|handle| self.payments.get(*handle).parts.iter().any(doubtful));
         let foreign_parts = self.foreign_parts.handles();
-        let foreign_parts = foreign_parts.filter(|handle| doubtful(&self.foreign_parts.get(*handle).part));
+        let foreign_parts =
+            foreign_parts.filter(|handle| doubtful(&self.foreign_parts.get(*handle).part));
         let foreign_parts: alloc::vec::Vec<_> = foreign_parts.collect();
         for handle in places.collect::<alloc::vec::Vec<_>>() {
             let at = self.at_payment(at, handle);
@@ -398,7 +411,12 @@ impl State {
         Ok(())
     }
 
-    fn on_accepted(&mut self, at: At, id: &PaymentId, request: &Request) -> Result<(), Inconsistent> {
+    fn on_accepted(
+        &mut self,
+        at: At,
+        id: &PaymentId,
+        request: &Request,
+    ) -> Result<(), Inconsistent> {
         let mut payment = Payment::accepted(at, *id, request.clone());
         match self.place(id) {
             None => {
@@ -448,18 +466,20 @@ impl State {
         at: At,
         id: &PaymentId,
         part: &AdoptedPart,
-        (word, earlier_try): (AdoptionSource, bool),
+        (source, earlier_try): (AdoptionSource, bool),
     ) -> Result<(), Inconsistent> {
         match self.part_place(&part.part) {
             None => {
-                self.insert_foreign_part(ForeignPart::adopted(at, *id, part, word, earlier_try));
+                self.insert_foreign_part(ForeignPart::adopted(at, *id, part, source, earlier_try));
                 self.review_blocked_by_foreign_part(at, id, &part.payment_hash);
                 Ok(())
             }
-            Some(PartPlace::ForeignPart(handle)) => self.change_foreign_part_at(at, handle, |foreign_part| {
-                foreign_part.readopt(at, part, word);
-                Ok(())
-            }),
+            Some(PartPlace::ForeignPart(handle)) => {
+                self.change_foreign_part_at(at, handle, |foreign_part| {
+                    foreign_part.readopt(at, part, source);
+                    Ok(())
+                })
+            }
             Some(PartPlace::Payment(..)) => Err(Inconsistent),
         }
     }
@@ -467,10 +487,12 @@ impl State {
     fn on_listed(&mut self, at: At, parts: &[PartId]) -> Result<(), Inconsistent> {
         for part in parts {
             match self.part_place(part).ok_or(Inconsistent)? {
-                PartPlace::ForeignPart(handle) => self.change_foreign_part_at(at, handle, |foreign_part| {
-                    foreign_part.part.list(at);
-                    Ok(())
-                })?,
+                PartPlace::ForeignPart(handle) => {
+                    self.change_foreign_part_at(at, handle, |foreign_part| {
+                        foreign_part.part.list(at);
+                        Ok(())
+                    })?
+                }
                 PartPlace::Payment(handle, index) => {
                     let at = self.at_payment(at, handle);
                     let superseded = self.payments.get(handle).details.failure_superseded;
@@ -487,7 +509,9 @@ impl State {
     }
 
     fn on_moved(&mut self, at: At, id: &PaymentId, part: &PartId) -> Result<(), Inconsistent> {
-        let Some(PartPlace::ForeignPart(handle)) = self.part_place(part) else { return Err(Inconsistent) };
+        let Some(PartPlace::ForeignPart(handle)) = self.part_place(part) else {
+            return Err(Inconsistent);
+        };
         let (owner, _) = self.live(id).ok_or(Inconsistent)?;
         let foreign_part = self.remove_foreign_part(handle);
         let own = self.at_payment(at, owner);
@@ -497,7 +521,9 @@ impl State {
     }
 
     fn on_disowned(&mut self, at: At, part: &PartId) -> Result<(), Inconsistent> {
-        let Some(PartPlace::ForeignPart(handle)) = self.part_place(part) else { return Err(Inconsistent) };
+        let Some(PartPlace::ForeignPart(handle)) = self.part_place(part) else {
+            return Err(Inconsistent);
+        };
         self.change_foreign_part_at(at, handle, ForeignPart::disown)?;
         let foreign_part = self.foreign_parts.get(handle);
         let (payment_hash, preimage) = (foreign_part.payment_hash, foreign_part.preimage);
@@ -591,7 +617,8 @@ impl State {
     ) -> Result<(), Inconsistent> {
         match self.part_place(part) {
             Some(PartPlace::ForeignPart(handle)) => {
-                return self.change_foreign_part_at(at, handle, |foreign_part| foreign_part.fail(failure));
+                return self
+                    .change_foreign_part_at(at, handle, |foreign_part| foreign_part.fail(failure));
             }
             own => self.change(at, id, own, event)?,
         };
@@ -604,8 +631,8 @@ impl State {
 
     /// A failure that the user has not read is no longer true.
     fn supersede_failure(&mut self, id: &PaymentId) {
-        let notice = self.live(id).and_then(|(_, payment)| payment.failed_notification());
-        if let Some(NotificationId { seq, .. }) = notice
+        let notification = self.live(id).and_then(|(_, payment)| payment.failed_notification());
+        if let Some(NotificationId { seq, .. }) = notification
             && let Some(Unread { content: UnreadContent::Failed { superseded, .. }, .. }) =
                 self.outbox.get_mut(seq)
         {
@@ -619,7 +646,8 @@ impl State {
         fits(over && payment.unread == 0)?;
         let outcome = Tombstone::outcome(payment).ok_or(Inconsistent)?;
         // What was told under its id and failed goes with it.
-        let gone = self.foreign_parts_of(id).filter(|(_, foreign_part)| !foreign_part.blocks_hash());
+        let gone =
+            self.foreign_parts_of(id).filter(|(_, foreign_part)| !foreign_part.blocks_hash());
         let gone: alloc::vec::Vec<_> = gone.map(|(handle, _)| handle).collect();
         let mut foreign_parts: alloc::vec::Vec<_> =
             gone.into_iter().map(|handle| self.remove_foreign_part(handle)).collect();

@@ -13,8 +13,8 @@ use crate::{
     base::wire::{Sink, UnknownFields, Wire, layout},
     event::hash_paid::HashPaid,
     event::notification::Unread,
-    payment::payment::Payment,
     payment::foreign_part::ForeignPart,
+    payment::payment::Payment,
     payment::tombstone::Tombstone,
     state::state::{Dropped, State},
 };

@@ -20,7 +20,7 @@ use crate::{
     payment::details::Rest,
     payment::former::FormerTry,
     payment::part::Part,
-    payment::payment::{Payment, ConclusionDue},
+    payment::payment::{ConclusionDue, Payment},
     state::place::Place,
     state::table::{Packed, Table},
 };

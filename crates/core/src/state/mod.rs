@@ -1,9 +1,9 @@
 //! All payments: where each is found, what is asked of them, and what an event does to them.
 
+pub(crate) mod blocked;
 pub(crate) mod change;
 pub(crate) mod evolve;
 pub(crate) mod forbidden;
-pub(crate) mod blocked;
 pub(crate) mod image;
 pub(crate) mod index;
 pub(crate) mod outbox;

@@ -7,13 +7,15 @@ use crate::{
     base::head::Head,
     base::ids::{LedgerId, PartId, PaymentHash, PaymentId, ShortChannelId},
     event::hash_paid::HashPaid,
-    event::notification::{Anomaly, NotificationKind, Notification, NotificationId, Unread, UnreadContent},
+    event::notification::{
+        Anomaly, Notification, NotificationId, NotificationKind, Unread, UnreadContent,
+    },
     event::part::PartStatus,
     event::request::{Request, RequestField},
     event::status::{Status, StatusKind},
+    payment::foreign_part::ForeignPart,
     payment::part::Part,
     payment::payment::Payment,
-    payment::foreign_part::ForeignPart,
     payment::tombstone::Outcome,
     state::forbidden::forbidden_by,
     state::place::{PartPlace, Place},
@@ -54,7 +56,7 @@ pub struct UnresolvedPart {
     /// Whether it was recorded under another writer's epoch than the present one.
     pub another_writer: bool,
     /// Whether it stands under a hash of its own.
-    pub foreign_part: bool,
+    pub foreign: bool,
 }
 
 /// How much of everything there is.
@@ -137,7 +139,7 @@ impl State {
 
     /// How the payment under this id stands, live or remembered.
     #[must_use]
-    pub fn view(&self, id: &PaymentId) -> Option<PaymentView> {
+    pub fn payment_view(&self, id: &PaymentId) -> Option<PaymentView> {
         match self.place(id)? {
             Place::Payment(handle) => Some(self.view_of(self.payments.get(handle))),
             Place::Tombstone(handle) => {
@@ -146,14 +148,14 @@ impl State {
                     Outcome::Paid { preimage, amount, fee, .. } => {
                         (Status::Fulfilled, Some(Paid { preimage, amount, fee }), None, None)
                     }
-                    Outcome::Failed { reason, notice, paid_elsewhere } => {
-                        (Status::Failed { reason }, None, Some(notice), paid_elsewhere)
+                    Outcome::Failed { reason, notification, paid_elsewhere } => {
+                        (Status::Failed { reason }, None, Some(notification), paid_elsewhere)
                     }
                 };
                 Some(PaymentView {
                     id: *id,
                     status,
-                    missing: Msat::ZERO,
+                    remaining: Msat::ZERO,
                     unresolved: 0,
                     blocked: self.is_hash_blocked(tombstone.payment_hash.as_ref()),
                     paid,
@@ -175,13 +177,15 @@ impl State {
             fee: settled.known_fee(),
         };
         let foreign_parts = self.foreign_parts_of(&payment.id);
-        let foreign_parts = foreign_parts.filter(|(_, foreign_part)| foreign_part.part.status.is_unresolved()).count();
+        let foreign_parts = foreign_parts
+            .filter(|(_, foreign_part)| foreign_part.part.status.is_unresolved())
+            .count();
         let failed = matches!(payment.status, Status::Failed { .. });
         let paid_here = (payment.status == Status::Fulfilled).then_some(paid);
         PaymentView {
             id: payment.id,
             status: payment.status,
-            missing: payment.remaining(),
+            remaining: payment.remaining_amount(),
             unresolved: payment.unresolved() + foreign_parts,
             blocked: self.is_blocked(payment, Ending::Nothing),
             paid: paid_here,
@@ -268,7 +272,12 @@ impl State {
             let parts = payment.parts.iter().filter(|part| part.status.is_unresolved());
             parts.map(|part| self.unresolved_part(payment, part))
         });
-        own.chain(foreign_parts.into_iter().map(|foreign_part| self.unresolved_foreign_part(foreign_part))).collect()
+        own.chain(
+            foreign_parts
+                .into_iter()
+                .map(|foreign_part| self.unresolved_foreign_part(foreign_part)),
+        )
+        .collect()
     }
 
     fn unresolved_at(&self, place: PartPlace) -> UnresolvedPart {
@@ -277,7 +286,9 @@ impl State {
                 let payment = self.payments.get(handle);
                 self.unresolved_part(payment, &payment.parts[index])
             }
-            PartPlace::ForeignPart(handle) => self.unresolved_foreign_part(self.foreign_parts.get(handle)),
+            PartPlace::ForeignPart(handle) => {
+                self.unresolved_foreign_part(self.foreign_parts.get(handle))
+            }
         }
     }
 
@@ -287,7 +298,7 @@ impl State {
             payment_hash: payment.part_hash(part).copied(),
             part: part.clone(),
             another_writer: part.epoch != self.epoch,
-            foreign_part: false,
+            foreign: false,
         }
     }
 
@@ -297,7 +308,7 @@ impl State {
             payment_hash: Some(foreign_part.payment_hash),
             part: foreign_part.part.clone(),
             another_writer: foreign_part.part.epoch != self.epoch,
-            foreign_part: true,
+            foreign: true,
         }
     }
 
@@ -344,7 +355,7 @@ impl State {
     }
 
     /// The hashes that the node holds, in their own order.
-    pub fn blocked(&self) -> impl Iterator<Item = &PaymentHash> {
+    pub fn blocked_hashes(&self) -> impl Iterator<Item = &PaymentHash> {
         self.blocked.iter()
     }
 
@@ -361,7 +372,7 @@ impl State {
     }
 
     fn notification(&self, seq: u64, unread: &Unread) -> Notification {
-        let notice = match &unread.content {
+        let kind = match &unread.content {
             UnreadContent::Sent { payment, amount, fee, correction } => {
                 let known = self.payment(payment);
                 NotificationKind::PaymentSent {
@@ -403,7 +414,7 @@ impl State {
                 NotificationKind::Anomaly { anomaly: (**anomaly).clone(), repeats: *repeats }
             }
         };
-        Notification { id: NotificationId { seq, chain: unread.chain }, notice }
+        Notification { id: NotificationId { seq, chain: unread.chain }, kind }
     }
 
     /// Whether this very anomaly, without a payment, is unread.
@@ -452,7 +463,7 @@ impl Payment {
             id: self.id,
             status: self.status,
             payment_hash: self.payment_hash(),
-            amount: self.remaining(),
+            amount: self.remaining_amount(),
             fee_budget: self.fee_budget(),
             avoid: self.avoid(),
             attempt: self.next_attempt(),

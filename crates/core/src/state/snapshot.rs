@@ -12,8 +12,8 @@ use crate::{
     event::hash_paid::HashPaid,
     event::notification::{Anomaly, Unread},
     event::status::Status,
-    payment::payment::Payment,
     payment::foreign_part::ForeignPart,
+    payment::payment::Payment,
     payment::tombstone::Tombstone,
     state::evolve::has_doubles,
     state::image::Prelude,
@@ -70,7 +70,10 @@ impl State {
             &mut source,
             |foreign_part: &ForeignPart| foreign_part.created_seq,
             |foreign_part| {
-                require(state.part_place(&foreign_part.part.id).is_none(), "two parts with one id")?;
+                require(
+                    state.part_place(&foreign_part.part.id).is_none(),
+                    "two parts with one id",
+                )?;
                 state.insert_foreign_part(foreign_part);
                 Ok(())
             },
@@ -99,7 +102,8 @@ impl State {
                 require(seq <= state.head.seq, "a notification beyond the head")?;
                 uncounted -= i64::from(unread.content.owner().is_some());
                 let key = unread.content.anomaly().and_then(Anomaly::repeats_by);
-                let twice = key.is_some_and(|key| state.index.anomalies_unread.insert(key, seq).is_some());
+                let twice =
+                    key.is_some_and(|key| state.index.anomalies_unread.insert(key, seq).is_some());
                 require(!twice, "an anomaly that is told twice")?;
                 state.outbox.push(seq, unread);
                 Ok(())

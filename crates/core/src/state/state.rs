@@ -15,11 +15,11 @@ use crate::{
     base::wire::{UnknownFields, layout},
     base::{faults, limits},
     event::hash_paid::{HashPaid, PaidElsewhere},
+    payment::foreign_part::ForeignPart,
     payment::part::Part,
     payment::payment::Payment,
-    payment::foreign_part::ForeignPart,
     payment::tombstone::Tombstone,
-    state::blocked::Blocked,
+    state::blocked::BlockedHashes,
     state::index::Index,
     state::outbox::Outbox,
     state::place::{PartPlace, Place},
@@ -61,7 +61,7 @@ pub struct State {
     pub(crate) tombstones: Slab<Tombstone>,
     pub(crate) foreign_parts: Slab<ForeignPart>,
     pub(crate) hashes_paid: Slab<HashPaid>,
-    pub(crate) blocked: Blocked,
+    pub(crate) blocked: BlockedHashes,
     pub(crate) outbox: Outbox,
     pub(crate) index: Index,
 }
@@ -82,7 +82,7 @@ layout! { record Dropped "a base" { base, digest } }
 pub enum HashHolder {
     /// A payment, live or remembered.
     Payment(PaymentId),
-    /// A foreign part part, out or paid.
+    /// A foreign part, out or paid.
     ForeignPart(PartId),
     /// The node holds it: something is out under it.
     Blocked,
@@ -94,7 +94,7 @@ impl core::fmt::Display for HashHolder {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Payment(id) => write!(f, "payment {id}"),
-            Self::ForeignPart(part) => write!(f, "foreign part part {part}"),
+            Self::ForeignPart(part) => write!(f, "foreign part {part}"),
             Self::Blocked => f.write_str("a block"),
             Self::Paid => f.write_str("nobody here, and is paid"),
         }
@@ -129,7 +129,7 @@ impl State {
             tombstones: Slab::default(),
             foreign_parts: Slab::default(),
             hashes_paid: Slab::default(),
-            blocked: Blocked::default(),
+            blocked: BlockedHashes::default(),
             outbox: Outbox::default(),
             index: Index::new(seed),
         }
@@ -173,7 +173,9 @@ impl State {
                         .iter()
                         .any(|of| of.payment_hash.as_ref() == Some(payment_hash))
             }
-            Place::ForeignPart(handle) => self.foreign_parts.get(handle).payment_hash == *payment_hash,
+            Place::ForeignPart(handle) => {
+                self.foreign_parts.get(handle).payment_hash == *payment_hash
+            }
             Place::HashPaid(handle) => self.hashes_paid.get(handle).payment_hash == *payment_hash,
         }
     }
@@ -526,8 +528,11 @@ impl State {
         let mut earlier =
             earlier.filter(|part| part.details.earlier_try && part.status.is_unresolved());
         let foreign_parts = || {
-            let own = self.foreign_parts_of(&payment.id).filter(|(_, foreign_part)| foreign_part.holds_payment());
-            own.min_by_key(|(_, foreign_part)| foreign_part.created_seq).map(|(_, foreign_part)| foreign_part.part.id)
+            let own = self
+                .foreign_parts_of(&payment.id)
+                .filter(|(_, foreign_part)| foreign_part.holds_payment());
+            own.min_by_key(|(_, foreign_part)| foreign_part.created_seq)
+                .map(|(_, foreign_part)| foreign_part.part.id)
         };
         let earlier = earlier.next().filter(|_| !faults::is(Fault::EarlierTriesDispatch));
         earlier.map(|part| part.id).or_else(foreign_parts)
@@ -536,7 +541,9 @@ impl State {
     /// Whether something beside its own parts holds a payment: it must not fail, nor be forgotten,
     /// nor be tried anew. `but` is not counted: it is about to end.
     pub(crate) fn is_blocked(&self, payment: &Payment, but: Ending<'_>) -> bool {
-        if (self.foreign_parts.is_empty() && self.blocked.is_empty()) || faults::is(Fault::FailsWhileBlocked) {
+        if (self.foreign_parts.is_empty() && self.blocked.is_empty())
+            || faults::is(Fault::FailsWhileBlocked)
+        {
             return false;
         }
         let told = |foreign_part: &ForeignPart| match but {
@@ -550,7 +557,8 @@ impl State {
             _ => true,
         };
         let mut foreign_parts = self.foreign_parts_of(&payment.id);
-        if foreign_parts.any(|(_, foreign_part)| foreign_part.holds_payment() && told(foreign_part)) {
+        if foreign_parts.any(|(_, foreign_part)| foreign_part.holds_payment() && told(foreign_part))
+        {
             return true;
         }
         let holds = |hash: &PaymentHash| {
@@ -573,7 +581,9 @@ impl State {
     pub(crate) fn is_hash_blocked(&self, payment_hash: Option<&PaymentHash>) -> bool {
         let Some(hash) = payment_hash else { return false };
         let out = |place: Place| match place {
-            Place::ForeignPart(handle) => self.foreign_parts.get(handle).part.status.is_unresolved(),
+            Place::ForeignPart(handle) => {
+                self.foreign_parts.get(handle).part.status.is_unresolved()
+            }
             _ => false,
         };
         self.blocked.contains(hash) || self.places_of(hash).any(out)
@@ -583,7 +593,9 @@ impl State {
         match place {
             Place::Payment(handle) => HashHolder::Payment(self.payments.get(handle).id),
             Place::Tombstone(handle) => HashHolder::Payment(self.tombstones.get(handle).id),
-            Place::ForeignPart(handle) => HashHolder::ForeignPart(self.foreign_parts.get(handle).part.id),
+            Place::ForeignPart(handle) => {
+                HashHolder::ForeignPart(self.foreign_parts.get(handle).part.id)
+            }
             Place::HashPaid(_) => HashHolder::Paid,
         }
     }

@@ -16,7 +16,7 @@ pub struct PaymentView {
     /// Its status.
     pub status: Status,
     /// What is not yet in flight nor settled, while parts may be dispatched.
-    pub missing: Msat,
+    pub remaining: Msat,
     /// How many parts told under its id are out or on their channels: its own, and those with another
     /// hash. A failure that was told while this is above zero is no longer true.
     pub unresolved: usize,

@@ -5,10 +5,10 @@ use crate::{
     base::faults,
     base::faults::Fault,
     base::ids::{PartId, PaymentHash},
+    payment::foreign_part::ForeignPart,
     payment::former::FormerPart,
     payment::part::Part,
     payment::payment::Payment,
-    payment::foreign_part::ForeignPart,
     state::place::{PartPlace, Place},
     state::state::State,
 };

@@ -13,19 +13,19 @@
 use std::{fmt::Write, sync::LazyLock};
 
 use payonce_core::{
-    Abandon, Acknowledge, AdoptPart, Anomaly, Assertion, Backoff, Blob, LogHash, ClaimPart,
+    Abandon, Acknowledge, AdoptPart, Anomaly, Assertion, Backoff, Blob, BlockHash, ClaimPart,
     CloseGap, Command, Config, Context, Deadline, Decision, DisownPart, Dispatch, DispatchReply,
     Entry, EntryHeader, Event, FORMAT_VERSION, FactReply, FailPart, Failure, FailureReason,
-    FinalizePart, FinishRecovery, Head, BlockHash, Label, LedgerId, ListParts, MarkPaid, MaxFee,
-    Msat, NewPart, NotificationKind, NotificationId, ObservationKind, ObservePart, OfferHash, Operation,
-    PartId, PartKind, PaymentHash, PaymentId, Preimage, ReceiveInvoice, Refusal, UnblockHash,
-    Remember, Replay, Reply, Request, RetryPolicy, SameHash, SayAgain, Pay, PayReply, Settlement,
-    State, StatusKind, StoredEntry, ForeignPart, Target as CoreTarget, Text, Tick, UnixMillis,
-    WithdrawPart, WorkReply,
+    FinalizePart, FinishRecovery, ForeignPart, Head, Label, LedgerId, ListParts, LogHash, MarkPaid,
+    MaxFee, Msat, NewPart, NotificationId, NotificationKind, ObservationKind, ObservePart,
+    OfferHash, Operation, PartId, PartKind, Pay, PayReply, PaymentHash, PaymentId, Preimage,
+    ReceiveInvoice, Refusal, Remember, Replay, Reply, Request, RetryPolicy, SameHash, SayAgain,
+    Settlement, State, StatusKind, StoredEntry, Target as CoreTarget, Text, Tick, UnblockHash,
+    UnixMillis, WithdrawPart, WorkReply,
 };
 
 use crate::judge::{
-    self, Act, Answers, DISPATCHED_EXPIRY, Failed, Note, Outcome, Retry, Rules, Says, PaymentView,
+    self, Act, Answers, DISPATCHED_EXPIRY, Failed, Note, Outcome, PaymentView, Retry, Rules, Says,
     Status, Sums, Target, Terms, Which, Why,
 };
 
@@ -504,7 +504,8 @@ impl Core {
                 own.map(|told| told.id).collect()
             }
             Which::Apart => {
-                let apart = outbox.filter(|told| matches!(told.kind, NotificationKind::Anomaly { .. }));
+                let apart =
+                    outbox.filter(|told| matches!(told.kind, NotificationKind::Anomaly { .. }));
                 apart.map(|told| told.id).collect()
             }
         }
@@ -528,7 +529,7 @@ impl Core {
                 continue;
             };
             _ = write!(text, "|{:?}{:?}{}{}", at.status, at.paid, at.adopted, at.remembered);
-            _ = write!(text, "{}{}{:?}", at.failed.is_some(), at.held, at.paid_elsewhere);
+            _ = write!(text, "{}{}{:?}", at.failed.is_some(), at.blocked, at.paid_elsewhere);
             let Some(live) = state.payment(&id) else { continue };
             let missing = live.remaining();
             _ = write!(
@@ -559,9 +560,9 @@ impl Core {
         _ = write!(text, "|{:?}", state.height());
         state.blocked_hashes().for_each(|hash| _ = write!(text, "|{hash}"));
         state.outbox().for_each(|told| _ = write!(text, "|{:?}", note(0, &told.kind)));
-        let failures = state
-            .outbox()
-            .map(|told| matches!(told.kind, NotificationKind::PaymentFailed { superseded: true, .. }));
+        let failures = state.outbox().map(|told| {
+            matches!(told.kind, NotificationKind::PaymentFailed { superseded: true, .. })
+        });
         text + &format!("{:?}", failures.collect::<Vec<_>>())
     }
 
@@ -675,7 +676,7 @@ fn outcome(reply: &Reply, acknowledged: Vec<u64>) -> Outcome {
     let changed = |changed: bool| if changed { Outcome::Changed } else { Outcome::Unchanged };
     match reply {
         Reply::Pay(PayReply::Accepted) => Outcome::Accepted,
-        Reply::Pay(PayReply::Duplicate(at)) => Outcome::Duplicate(standing(at, None)),
+        Reply::Pay(PayReply::Duplicate(at)) => Outcome::Duplicate(view(at, None)),
         Reply::Dispatch(DispatchReply::Recorded { .. }) => Outcome::Recorded,
         Reply::Dispatch(_) => Outcome::Unchanged,
         Reply::Fact(reply) => changed(reply.changed),
@@ -685,7 +686,7 @@ fn outcome(reply: &Reply, acknowledged: Vec<u64>) -> Outcome {
     }
 }
 
-fn standing(at: &payonce_core::PaymentView, held: Option<PaymentHash>) -> PaymentView {
+fn view(at: &payonce_core::PaymentView, held: Option<PaymentHash>) -> PaymentView {
     PaymentView {
         status: match at.status.kind() {
             StatusKind::AwaitingInvoice => Status::AwaitingInvoice,
@@ -698,7 +699,7 @@ fn standing(at: &payonce_core::PaymentView, held: Option<PaymentHash>) -> Paymen
         hash: held.map(|hash| hash_label(&hash)),
         proof: at.paid.and_then(|paid| paid.preimage).map(|proof| label(proof.as_bytes())),
         unresolved: at.unresolved,
-        held: at.held,
+        held: at.blocked,
         sums: at.paid.map_or((None, None), |paid| sums(paid.amount, paid.fee)),
     }
 }
@@ -739,7 +740,9 @@ fn note(seq: u64, notice: &NotificationKind) -> Note {
                 Anomaly::PaidTwice { first_part, .. } => parts.extend(first_part.iter().map(of)),
                 Anomaly::ForeignClaim { payment_hash, .. }
                 | Anomaly::FalsePreimage { payment_hash, .. }
-                | Anomaly::ForeignPart { payment_hash, .. } => hashes.push(hash_label(payment_hash)),
+                | Anomaly::ForeignPart { payment_hash, .. } => {
+                    hashes.push(hash_label(payment_hash))
+                }
                 _ => {}
             }
             let spent_more = matches!(anomaly, Anomaly::SpentMore { .. });
@@ -767,7 +770,7 @@ impl Answers for Core {
         let id = payment(id);
         let at = self.state.payment_view(&id)?;
         let held = self.state.payment(&id).and_then(payonce_core::Payment::payment_hash);
-        Some(standing(&at, held))
+        Some(view(&at, held))
     }
 
     fn due(&self, now: u64, each: &mut dyn FnMut(judge::Id)) {

@@ -145,9 +145,9 @@ fn hash_of(payment: &Value) -> Value {
         .iter()
         .find_map(|at| payment.pointer(at)?.get("payment_hash"));
     let own = told.unwrap_or(&payment["payment_hash"]);
-    let of = |fates: &[&str]| {
+    let of = |statuses: &[&str]| {
         let mut parts = payment["parts"].as_array().expect("a list").iter();
-        let counts = |part: &&Value| fates.iter().any(|fate| part["fate"] == *fate);
+        let counts = |part: &&Value| statuses.iter().any(|status| part["status"] == *status);
         let has_hash = |part: &&Value| part.get("payment_hash").is_some_and(Value::is_string);
         parts.find(|part| counts(part) && has_hash(part)).map(|part| part["payment_hash"].clone())
     };
@@ -163,12 +163,12 @@ fn assert_same_state(name: &str, state: &State, read: &Value) {
     assert_eq!(read["tick"], json!(state.tick()), "{name}");
     assert_eq!(read["recovering"], json!(state.is_recovering()), "{name}");
     assert_eq!(read["gap"], json!(state.is_restored()), "{name}");
-    assert_eq!(read["held"], json!(state.blocked_hashes().collect::<Vec<_>>()), "{name}");
+    assert_eq!(read["blocked"], json!(state.blocked_hashes().collect::<Vec<_>>()), "{name}");
     assert_eq!(read["height"], json!(state.height()), "{name}");
     let mut paid: Vec<_> = state.hashes_paid().collect();
     paid.sort_by_key(|paid| paid.payment_hash);
     assert_eq!(read["hashes_paid"], json!(paid), "{name}");
-    assert_eq!(read["strays"], json!(state.foreign_parts().collect::<Vec<_>>()), "{name}");
+    assert_eq!(read["foreign_parts"], json!(state.foreign_parts().collect::<Vec<_>>()), "{name}");
     let counts = state.counts();
     assert_eq!(read["tombstones"].as_array().map(Vec::len), Some(counts.remembered), "{name}");
     assert_eq!(read["anomalies_folded"], json!(counts.anomalies_folded), "{name}");
@@ -196,11 +196,15 @@ fn assert_same_state(name: &str, state: &State, read: &Value) {
         assert_eq!(read["preimage"], json!(payment.preimage()), "{name} {id}");
         assert_eq!(read["parts"], json!(payment.parts()), "{name} {id}");
         assert_eq!(read["observations"], json!(payment.observations()), "{name} {id}");
-        assert_eq!(read["quiet"], json!(payment.idle()), "{name} {id}");
+        assert_eq!(read["idle"], json!(payment.idle()), "{name} {id}");
         assert_eq!(read["status_at"], json!(payment.status_at()), "{name} {id}");
         assert_eq!(read["invoice"], json!(payment.invoice()), "{name} {id}");
         assert_eq!(read["unread"], json!(payment.unread()), "{name} {id}");
-        assert_eq!(read["failed_notification"], json!(payment.failed_notification()), "{name} {id}");
+        assert_eq!(
+            read["failed_notification"],
+            json!(payment.failed_notification()),
+            "{name} {id}"
+        );
         let request = payment.request().map_or(Value::Null, |request| json!(request));
         assert_eq!(read["terms"].pointer("/full").unwrap_or(&Value::Null), &request);
     }

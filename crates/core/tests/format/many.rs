@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use payonce_core::{
-    Config, Dispatch, FinishRecovery, Machine, MaxFee, Msat, NewPart, Operation, PartId,
-    PaymentHash, PaymentId, Remember, Request, RetryPolicy, Pay, State,
+    Config, Dispatch, FinishRecovery, Machine, MaxFee, Msat, NewPart, Operation, PartId, Pay,
+    PaymentHash, PaymentId, Remember, Request, RetryPolicy, State,
     relay::{Build, Load, Loads, in_turn},
 };
 

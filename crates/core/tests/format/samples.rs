@@ -2,11 +2,11 @@
 //! Golden files are made of them: a sample never changes, new ones are added under new names.
 
 use payonce_core::{
-    AdoptedPart, Anomaly, Assertion, Backoff, LogHash, CustomRecord, Deadline, Delivery, Event,
-    Failure, FailureReason, Head, Attribution, Invoice, Label, MaxFee, Msat, NodeId, NotificationId,
-    Observation, ObservationKind, OfferHash, PaidElsewhere, PartId, PartKind, PartTerms,
-    PaymentHash, PaymentId, Preimage, Request, RetryPolicy, Settlement, ShortChannelId,
-    StateDigest, Target, UnixMillis, UnknownFields, AdoptionSource,
+    AdoptedPart, AdoptionSource, Anomaly, Assertion, Attribution, Backoff, CustomRecord, Deadline,
+    Delivery, Event, Failure, FailureReason, Head, Invoice, Label, LogHash, MaxFee, Msat, NodeId,
+    NotificationId, Observation, ObservationKind, OfferHash, PaidElsewhere, PartId, PartKind,
+    PartTerms, PaymentHash, PaymentId, Preimage, Request, RetryPolicy, Settlement, ShortChannelId,
+    StateDigest, Target, UnixMillis, UnknownFields,
 };
 
 /// Numbers of each width that a varint has.
@@ -160,10 +160,10 @@ fn parts() -> Vec<(&'static str, Vec<Event>)> {
     let dispatched = |name, attempt, parts: Vec<PartTerms>| {
         one(name, Event::PartsDispatched { id: A, attempt, parts: parts.into() })
     };
-    let adopted = |name, amount, kind, home, word| {
+    let adopted = |name, amount, kind, attribution, source| {
         let part = AdoptedPart { part: PART, payment_hash: HASH, amount, fee: amount, kind };
-        let earlier_try = word == AdoptionSource::Claimed;
-        one(name, Event::PartAdopted { id: A, part, home, word, earlier_try })
+        let earlier_try = source == AdoptionSource::Claimed;
+        one(name, Event::PartAdopted { id: A, part, attribution, source, earlier_try })
     };
     let told = Attribution::HashHolder { named_id: B };
     vec![
@@ -174,8 +174,20 @@ fn parts() -> Vec<(&'static str, Vec<Event>)> {
         one("part-said-again", Event::PartSaidAgain { id: A, part: PART }),
         one("parts-listed", Event::PartsListed { parts: vec![PART, OTHER_PART].into() }),
         adopted("part-adopted", Some(Msat(5)), HTLC, Attribution::Payment, AdoptionSource::Listed),
-        adopted("part-adopted-hash-holder", None, PartKind::Delegated, told, AdoptionSource::Listed),
-        adopted("part-adopted-stray", None, UNKNOWN_HTLC, Attribution::ForeignPart, AdoptionSource::Claimed),
+        adopted(
+            "part-adopted-hash-holder",
+            None,
+            PartKind::Delegated,
+            told,
+            AdoptionSource::Listed,
+        ),
+        adopted(
+            "part-adopted-stray",
+            None,
+            UNKNOWN_HTLC,
+            Attribution::ForeignPart,
+            AdoptionSource::Claimed,
+        ),
         one("part-moved", Event::PartMoved { id: A, part: PART }),
         one(
             "part-disowned",

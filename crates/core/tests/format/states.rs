@@ -3,12 +3,12 @@
 use std::fmt::Debug;
 
 use payonce_core::{
-    Abandon, Acknowledge, AdoptPart, Anomaly, Assertion, ClaimPart, CloseGap, Config, Deadline,
-    Delivery, DisownPart, Dispatch, Entry, EntryHeader, Event, FailPart, Failure, FailureReason,
-    FinalizePart, FinishRecovery, BlockHash, Label, ListParts, Machine, MarkPaid, MaxFee, Msat,
+    Abandon, Acknowledge, AdoptPart, Anomaly, Assertion, BlockHash, ClaimPart, CloseGap, Config,
+    Deadline, Delivery, DisownPart, Dispatch, Entry, EntryHeader, Event, FailPart, Failure,
+    FailureReason, FinalizePart, FinishRecovery, Label, ListParts, Machine, MarkPaid, MaxFee, Msat,
     NewPart, NodeId, NotificationId, ObservationKind, ObservePart, OfferHash, Operation, PartId,
-    PartKind, PaymentHash, PaymentId, Preimage, ReceiveInvoice, Remember, Request, RetryPolicy,
-    SayAgain, Pay, Settlement, ShortChannelId, State, Step, Target, Tick, UnixMillis,
+    PartKind, Pay, PaymentHash, PaymentId, Preimage, ReceiveInvoice, Remember, Request,
+    RetryPolicy, SayAgain, Settlement, ShortChannelId, State, Step, Target, Tick, UnixMillis,
     WithdrawPart,
 };
 
@@ -270,8 +270,8 @@ impl Script {
             self.out(byte);
             self.fail(byte, Failure::permanent());
             let state = self.state();
-            let standing = state.payment_view(&id(byte)).expect("it is known");
-            let failed = standing.failed.expect("it failed");
+            let view = state.payment_view(&id(byte)).expect("it is known");
+            let failed = view.failed.expect("it failed");
             if read {
                 self.acknowledge(byte);
             }
@@ -295,7 +295,7 @@ impl Script {
         self.run(listed.clone());
         self.out(72);
         self.fail(72, Failure::permanent());
-        let failed = self.state().payment_view(&id(72)).and_then(|standing| standing.failed);
+        let failed = self.state().payment_view(&id(72)).and_then(|view| view.failed);
         self.run(Pay::new(id(72), request(73)).again_after(failed.expect("it failed")));
         let (payment_hash, listed) = (hash(72), AdoptPart { id: id(72), ..listed });
         self.run(AdoptPart { part: part(72), payment_hash, ..listed });
@@ -313,7 +313,7 @@ impl Script {
     }
 
     /// Claims of parts that may be of an earlier obligation: one awaits a word, one has it.
-    fn stray(&mut self) {
+    fn foreign_part(&mut self) {
         for byte in [80, 81] {
             self.run(Pay::new(id(byte), request(byte)));
             self.run(ClaimPart::new(id(byte), part(byte), preimage(byte + 10)));

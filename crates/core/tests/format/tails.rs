@@ -2,8 +2,8 @@
 //! whatever else is wrong with one is refused by both, too.
 
 use payonce_core::{
-    Config, DecodeError, Entry, FinishRecovery, Head, Machine, Operation, PaymentId, Record,
-    Remember, RequestField, Pay, PayRefusal, State, Step, TailFault, UnixMillis, UnknownFields,
+    Config, DecodeError, Entry, FinishRecovery, Head, Machine, Operation, Pay, PayRefusal,
+    PaymentId, Record, Remember, RequestField, State, Step, TailFault, UnixMillis, UnknownFields,
     limits,
 };
 

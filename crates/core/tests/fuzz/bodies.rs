@@ -7,7 +7,7 @@
 )]
 
 use payonce_core::{
-    Acknowledge, LogHash, CloseGap, Config, Entry, EntryHeader, FinishRecovery, Head, LedgerId,
+    Acknowledge, CloseGap, Config, Entry, EntryHeader, FinishRecovery, Head, LedgerId, LogHash,
     Machine, Operation, Record, Remember, Replay, State, StoredEntry, Tick, UnixMillis,
 };
 

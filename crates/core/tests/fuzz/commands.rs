@@ -105,7 +105,7 @@ pub fn step(state: &State, bytes: &[u8; STEP]) -> Step {
     let command: Command = match kind % 22 {
         0 => Pay::new(payment, request(b, c, bits)).into(),
         1 => {
-            let failed = state.payment_view(&payment).and_then(|standing| standing.failed);
+            let failed = state.payment_view(&payment).and_then(|view| view.failed);
             let again = Pay::new(payment, request(b, c, bits));
             failed.map_or(again.clone(), |failed| again.again_after(failed)).into()
         }

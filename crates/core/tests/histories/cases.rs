@@ -154,7 +154,7 @@ fn whose() -> Vec<Case> {
             .again(1, invoice(2))
             .reopen([adopt(1, 12, 1)])
             .abandon(1)
-            .case("2: a stray that names an id holds it"),
+            .case("2: a foreign part that names an id holds it"),
         Script::failed_once()
             .act(Act::Mark { name: 0 })
             .again(1, invoice(2))
@@ -172,19 +172,19 @@ fn words() -> Vec<Case> {
     vec![
         second()
             .reopen([adopt(1, 11, 1), paid(1, Some(11), Some(1)), gone.clone()])
-            .case("3: the word about a stray of an earlier try, listed first"),
+            .case("3: the word about a foreign part of an earlier try, listed first"),
         second()
             .reopen([paid(1, Some(11), Some(1)), adopt(1, 11, 1), gone])
-            .case("3: the word about a stray of an earlier try, listed after"),
+            .case("3: the word about a foreign part of an earlier try, listed after"),
         Script::begin()
             .pay(1, invoice(1))
             .claim(1, 11, 3)
             .act(paid(1, Some(11), Some(1)))
-            .case("3: the word with the payment's own hash, of a claimed stray"),
+            .case("3: the word with the payment's own hash, of a claimed foreign part"),
         Script::begin()
             .pay(1, invoice(1))
             .acts([adopt(1, 11, 3), paid(1, Some(11), Some(1)), Act::CloseGap])
-            .case("3: the word with the payment's own hash, of a listed stray"),
+            .case("3: the word with the payment's own hash, of a listed foreign part"),
         Script::begin()
             .pay(2, invoice(2))
             .acts([paid(1, None, Some(2))])
@@ -232,7 +232,7 @@ fn proofs() -> Vec<Case> {
             .reopen([adopt(1, 21, 2)])
             .claim(1, 21, 2)
             .abandon(2)
-            .case("9: a stray's preimage is that of another payment"),
+            .case("9: a foreign part's preimage is that of another payment"),
         second()
             .abandon(1)
             .claim(1, 11, 77 % 60)

@@ -34,7 +34,7 @@ fn refuses_another_writer() -> bool {
         let header = EntryHeader { format: FORMAT_VERSION, first_seq: seq, now, epoch, events: 1 };
         state.fold(&header, Head { seq, chain: ChainHash::from_bytes([1; 32]) }, &[event]);
     }
-    state.misfit() == Some(2)
+    state.inconsistent() == Some(2)
 }
 
 /// How a fault is convicted, if it is.

@@ -82,7 +82,7 @@ const TABLE: &[(&str, &str)] = &[
     ("5 anomaly: correction", "anomaly: Correction"),
     ("5 anomaly: unknown part", "anomaly: UnknownPart"),
     ("5 anomaly: foreign claim", "anomaly: ForeignClaim"),
-    ("5 anomaly: stray", "anomaly: Stray"),
+    ("5 anomaly: foreign part", "anomaly: ForeignPart"),
     // 6: time.
     ("6 counted", "tick: Counted"),
     ("6 forgotten", "event: payment_forgotten"),

@@ -143,7 +143,7 @@ PRIMITIVES = {
     "preimage": Type(preimage),
     "offer hash": raw(32),
     "ledger id": raw(32),
-    "chain hash": raw(32),
+    "log hash": raw(32),
     "node id": raw(33),
     "digest": raw(8),
     "notification id": Type(notification_id),
@@ -321,9 +321,9 @@ def entry(data, secrets):
 LISTS = {
     "payments": ("payment", "created_seq"),
     "tombstones": ("tombstone", "id"),
-    "strays": ("stray", "created_seq"),
+    "foreign_parts": ("foreign part", "created_seq"),
     "hashes_paid": ("hash paid", "payment_hash"),
-    "held": ("hash", None),
+    "blocked": ("hash", None),
     "outbox": ("unread", "seq"),
 }
 

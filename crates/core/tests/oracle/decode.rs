@@ -118,9 +118,9 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Result<Value, Bad> {
     const LISTS: [(&str, &str, Option<&str>); 6] = [
         ("payments", "list of payment", Some("created_seq")),
         ("tombstones", "list of tombstone", Some("id")),
-        ("strays", "list of stray", Some("created_seq")),
+        ("foreign_parts", "list of foreign part", Some("created_seq")),
         ("hashes_paid", "list of hash paid", Some("payment_hash")),
-        ("held", "list of hash", None),
+        ("blocked", "list of hash", None),
         ("outbox", "list of unread", Some("seq")),
     ];
     let mut rest = versioned(bytes)?;
@@ -292,7 +292,7 @@ fn read(kind: &'static str, rest: &mut &[u8]) -> Result<Value, Bad> {
         "u32" | "height" => number(rest, 32)?.into(),
         "u64" | "msat" | "millis" | "scid" => number(rest, 64)?.into(),
         "bool" => flag(rest)?.into(),
-        "payment id" | "part id" | "hash" | "offer hash" | "ledger id" | "chain hash" => {
+        "payment id" | "part id" | "hash" | "offer hash" | "ledger id" | "log hash" => {
             hex(take(rest, 32)?).into()
         }
         "preimage" => take(rest, 32).map(|_| "hidden".into())?,

@@ -255,7 +255,7 @@ impl Status {
 
 /// How a payment stands, as a repeat is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct PaymentView {
     pub status: Status,
     pub remembered: bool,
     /// The hash that it holds now.
@@ -331,7 +331,7 @@ pub enum Outcome {
     /// A request is recorded.
     Accepted,
     /// A repeat, answered with how the payment stands.
-    Duplicate(Standing),
+    Duplicate(PaymentView),
     /// A batch is recorded: the right to offer it.
     Recorded,
     Changed,
@@ -358,7 +358,7 @@ pub trait Answers {
     fn is_recovering(&self) -> bool;
     fn is_restored(&self) -> bool;
     fn tick(&self) -> u64;
-    fn standing(&self, id: Id) -> Option<Standing>;
+    fn standing(&self, id: Id) -> Option<PaymentView>;
     fn due(&self, now: u64, each: &mut dyn FnMut(Id));
     /// Whether this would be accepted as a new try.
     fn would_pay(&self, now: u64, id: Id, terms: &Terms, again: bool) -> bool;
@@ -836,7 +836,7 @@ impl Judge {
         Ok(())
     }
 
-    fn stands(&mut self, id: Id, before: Option<Standing>, now: Standing) -> Judged {
+    fn stands(&mut self, id: Id, before: Option<PaymentView>, now: PaymentView) -> Judged {
         let back = before.is_none_or(|before| before.remembered && !now.remembered);
         self.book.appears(id, back);
         let payment = self.book.payment_mut(id);

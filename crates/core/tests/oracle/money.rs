@@ -7,8 +7,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    Act, Done, Failed, Hash, Id, Note, Offered, Outcome, Part, Rules, Says, Standing, Sums, Target,
-    Terms, Word, ticks_of,
+    Act, Done, Failed, Hash, Id, Note, Offered, Outcome, Part, PaymentView, Rules, Says, Sums,
+    Target, Terms, Word, ticks_of,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +160,7 @@ pub struct Payment {
     words: Vec<Hash>,
     pub sent: Option<u64>,
     pub failure: Option<Failure>,
-    pub standing: Option<Standing>,
+    pub standing: Option<PaymentView>,
     /// It was remembered, and came back.
     pub recalled: bool,
     /// The hash that it held when it was last seen.

@@ -176,8 +176,8 @@ fn s43_back_from_the_dead() {
             "A anomaly: part p is out again, others []",
         ]);
         s.send("A", pay("a", 1_000)).duplicate("Failed(UserAbandoned) 1 out");
-        let standing = s.state().payment_view(&id("A")).expect("it is live");
-        assert!(!standing.is_over(), "who waits for its outcome waits");
+        let view = s.state().payment_view(&id("A")).expect("it is live");
+        assert!(!view.is_over(), "who waits for its outcome waits");
         s.acknowledge_all();
         s.is("A", "Failed(UserAbandoned)");
     });

@@ -1,8 +1,8 @@
 //! Admission: what is checked, and in which order (SEMANTICS 2).
 
 use payonce_core::{
-    Blob, CustomRecord, Deadline, Msat, NodeId, ReceiveInvoice, ReceiveInvoiceRefusal, Request,
-    RequestField, RetryPolicy, SameHash, PayRefusal, Status, Target, limits,
+    Blob, CustomRecord, Deadline, Msat, NodeId, PayRefusal, ReceiveInvoice, ReceiveInvoiceRefusal,
+    Request, RequestField, RetryPolicy, SameHash, Status, Target, limits,
 };
 
 use crate::support::{

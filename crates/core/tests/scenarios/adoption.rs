@@ -1,8 +1,8 @@
 //! Parts that the node has and the log has not, foreign parts, and what a gap forbids (SEMANTICS 7).
 
 use payonce_core::{
-    AdoptPart, CloseGapRefusal, Deadline, DispatchRefusal, FactRefusal, PartStatus, Msat, PartKind,
-    RetryPolicy, PayRefusal,
+    AdoptPart, CloseGapRefusal, Deadline, DispatchRefusal, FactRefusal, Msat, PartKind, PartStatus,
+    PayRefusal, RetryPolicy,
 };
 
 use crate::support::{

@@ -1,6 +1,6 @@
 //! Anomalies are bounded; claims are not (SEMANTICS 4).
 
-use payonce_core::{ClaimPart, HashHolder, PartId, Preimage, PayRefusal, Target};
+use payonce_core::{ClaimPart, HashHolder, PartId, PayRefusal, Preimage, Target};
 
 use crate::support::{id, live, pay, play, unlimited, window};
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use payonce_core::{
     DecodeError, Entry, Event, EventSource, EventStore, FORMAT_VERSION, Head, Ledger, LedgerError,
-    LedgerId, OpenError, Opening, Remember, Replay, ReplayError, Pay, Snapshot, State, StoreError,
+    LedgerId, OpenError, Opening, Pay, Remember, Replay, ReplayError, Snapshot, State, StoreError,
     StoredEntry, decode_events, verify,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};

@@ -2,8 +2,8 @@
 //! (SEMANTICS 4).
 
 use payonce_core::{
-    Assertion, AssertionLimit, FactRefusal, FailPart, Failure, PartStatus, FinalizePart, MarkPaid, Msat,
-    ObservationKind, ObservePart, RetryPolicy, Settlement, Tick,
+    Assertion, AssertionLimit, FactRefusal, FailPart, Failure, FinalizePart, MarkPaid, Msat,
+    ObservationKind, ObservePart, PartStatus, RetryPolicy, Settlement, Tick,
 };
 
 use crate::support::{
@@ -130,7 +130,7 @@ fn facts_that_do_not_fit_are_refused() {
         s.fail("A", "u").refused(not_here());
         s.finalize("A", "u").refused(not_here());
         s.withdraw("A", "u").refused(not_here());
-        let early = |fate| FactRefusal::NotClaimed { part: part("p"), fate };
+        let early = |status| FactRefusal::NotClaimed { part: part("p"), status };
         s.finalize("A", "p").refused(early(PartStatus::InFlight));
         s.fail("A", "p").recorded();
         s.finalize("A", "p").refused(early(PartStatus::Failed));

@@ -1,8 +1,9 @@
 //! Dispatch: what is checked, and in which order (SEMANTICS 3).
 
 use payonce_core::{
-    AdoptPart, Deadline, Dispatch, DispatchRefusal as Refusal, FactRefusal, FailureReason, PartStatus,
-    HashHolder, BlockHash, Msat, NewPart, PartKind, RetryPolicy, ShortChannelId, Status,
+    AdoptPart, BlockHash, Deadline, Dispatch, DispatchRefusal as Refusal, FactRefusal,
+    FailureReason, HashHolder, Msat, NewPart, PartKind, PartStatus, RetryPolicy, ShortChannelId,
+    Status,
 };
 
 use crate::support::{
@@ -247,10 +248,10 @@ fn only_a_part_in_flight_was_never_sent() {
         s.dispatch("A", 1, [htlc("p", 500, 1), htlc("q", 500, 1)]).recorded();
         s.fail("A", "p").recorded();
         s.withdraw("A", "p")
-            .refused(FactRefusal::NotInFlight { part: part("p"), fate: PartStatus::Failed });
+            .refused(FactRefusal::NotInFlight { part: part("p"), status: PartStatus::Failed });
         s.claim("A", "q", "a").recorded();
         s.withdraw("A", "q")
-            .refused(FactRefusal::NotInFlight { part: part("q"), fate: PartStatus::Claimed });
+            .refused(FactRefusal::NotInFlight { part: part("q"), status: PartStatus::Claimed });
     });
 }
 

@@ -1,6 +1,6 @@
 //! What the network tells of parts, in every order (scenarios 3, 5 to 8, 30, 31).
 
-use payonce_core::{PartStatus, Msat, Payment, RetryPolicy};
+use payonce_core::{Msat, PartStatus, Payment, RetryPolicy};
 
 use crate::support::{Scenario, but, htlc, id, pay, permanent, play, window};
 
@@ -28,7 +28,7 @@ fn s05_success_then_a_failure_of_the_same_part() {
         one_part_out(s);
         s.claim("A", "p", "a").recorded();
         s.acknowledge_all();
-        assert_eq!(s.state().payment(&id("A")).and_then(Payment::quiet), None);
+        assert_eq!(s.state().payment(&id("A")).and_then(Payment::idle), None);
         s.fail("A", "p").recorded();
         s.unread(&[]);
         s.is("A", "Fulfilled");

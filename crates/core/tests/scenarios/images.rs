@@ -3,10 +3,10 @@
 use std::thread;
 
 use payonce_core::{
-    Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, Command, Config, Deadline, Dispatch,
-    FailPart, FailureReason, FinalizePart, FinishRecovery, Head, BlockHash, Image, Ledger, LedgerId,
-    Machine, Msat, Opening, PartId, PartKind, PaymentId, ReceiveInvoice, ReleaseError, UnblockHash,
-    Remember, Reply, Pay, PayReply, State, Tick, UnixMillis, WithdrawPart,
+    Abandon, Acknowledge, AdoptPart, BlockHash, ClaimPart, CloseGap, Command, Config, Deadline,
+    Dispatch, FailPart, FailureReason, FinalizePart, FinishRecovery, Head, Image, Ledger, LedgerId,
+    Machine, Msat, Opening, PartId, PartKind, Pay, PayReply, PaymentId, ReceiveInvoice,
+    ReleaseError, Remember, Reply, State, Tick, UnblockHash, UnixMillis, WithdrawPart,
 };
 use payonce_store_memory::MemoryDisk;
 

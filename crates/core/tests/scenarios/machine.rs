@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use payonce_core::{
     Abandon, Acknowledge, AcknowledgeRefusal, ClaimPart, Command, Config, Dispatch, DispatchReply,
     Entry, Event, FORMAT_VERSION, FailPart, Failure, FailureReason, Ledger, LedgerId, Machine,
-    NewPart, Opening, Operation, Release, ReleaseError, Remember, Pay, PayReply, SnapshotError,
+    NewPart, Opening, Operation, Pay, PayReply, Release, ReleaseError, Remember, SnapshotError,
     State, Status, Ticket, WithdrawPart, history, limits,
 };
 use payonce_store_memory::MemoryDisk;

@@ -2,8 +2,8 @@
 //! what is paid is over for everybody (SEMANTICS 4 and 7).
 
 use payonce_core::{
-    Assertion, Command, Deadline, FailPart, Failure, BlockHash, MarkPaid, RequestField, SameHash,
-    PayRefusal,
+    Assertion, BlockHash, Command, Deadline, FailPart, Failure, MarkPaid, PayRefusal, RequestField,
+    SameHash,
 };
 
 use crate::support::{
@@ -101,7 +101,7 @@ fn a_part_of_a_try_that_the_log_lost_holds_the_id() {
             s.adopt("A", "q", "b", (1_000, 10)).recorded();
             s.finish();
             s.close_gap().recorded();
-            let failed = s.state().payment_view(&id("A")).and_then(|standing| standing.failed);
+            let failed = s.state().payment_view(&id("A")).and_then(|view| view.failed);
             let failed = failed.expect("it is failed until the part is resolved");
             // It is no new try, so it is compared with the first one.
             let field = RequestField::Target;
@@ -181,8 +181,8 @@ fn a_true_preimage_pays_whose_hash_it_fits() {
         tried_again(s);
         s.run(paid("A", Some("p"), Some("a"))).recorded();
         s.claim("A", "p", "a").recorded();
-        let standing = s.state().payment_view(&id("A")).expect("it is known");
-        assert!(standing.paid.is_some_and(|paid| paid.preimage.is_some()));
+        let view = s.state().payment_view(&id("A")).expect("it is known");
+        assert!(view.paid.is_some_and(|paid| paid.preimage.is_some()));
     });
     // Of a foreign part: the payment that asked for its hash is paid.
     play(window(), |s| {

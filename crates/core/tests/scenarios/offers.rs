@@ -1,7 +1,7 @@
 //! Offers, their invoices and delegated parts (scenarios 21 to 23, 35).
 
 use payonce_core::{
-    Deadline, FailureReason, PartStatus, Msat, ObservationKind, ObservePart, Payment,
+    Deadline, FailureReason, Msat, ObservationKind, ObservePart, PartStatus, Payment,
     ReceiveInvoiceRefusal, Status,
 };
 

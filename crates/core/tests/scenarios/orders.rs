@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use payonce_core::{
-    AdoptPart, ClaimPart, Command, Deadline, FailPart, Failure, PartStatus, MarkPaid, Msat, PartKind,
-    PaymentHash, RetryPolicy, Settlement, StatusKind, Sums, WithdrawPart,
+    AdoptPart, ClaimPart, Command, Deadline, FailPart, Failure, MarkPaid, Msat, PartKind,
+    PartStatus, PaymentHash, RetryPolicy, Settlement, StatusKind, Sums, WithdrawPart,
 };
 
 use crate::support::{

@@ -2,8 +2,8 @@
 //! out, words and listings that come late.
 
 use payonce_core::{
-    ClaimPart, Deadline, DispatchRefusal, PartStatus, BlockHash, ListParts, MarkPaid, NotificationId,
-    RetryPolicy, SayAgain, Status,
+    BlockHash, ClaimPart, Deadline, DispatchRefusal, ListParts, MarkPaid, NotificationId,
+    PartStatus, RetryPolicy, SayAgain, Status,
 };
 
 use crate::support::{

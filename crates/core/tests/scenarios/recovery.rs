@@ -1,8 +1,8 @@
 //! What an opening asks and what the node answers (scenarios 12, 15 to 19, 36, 37).
 
 use payonce_core::{
-    Answer, Dispatch, DispatchRefusal, PartStatus, Ledger, LedgerId, Msat, Opening, Remember,
-    RetryPolicy, Pay, PayRefusal, ShortChannelId,
+    Answer, Dispatch, DispatchRefusal, Ledger, LedgerId, Msat, Opening, PartStatus, Pay,
+    PayRefusal, Remember, RetryPolicy, ShortChannelId,
 };
 
 use crate::support::{
@@ -336,7 +336,7 @@ fn what_an_opening_lists() {
         let listed = s.state().unresolved();
         let told: Vec<_> = listed
             .iter()
-            .map(|out| (out.part.id, out.part.status, out.another_writer, out.foreign_part))
+            .map(|out| (out.part.id, out.part.status, out.another_writer, out.foreign))
             .collect();
         assert_eq!(told[0], (part("p"), PartStatus::InFlight, true, false));
         assert_eq!(told[1], (part("q"), PartStatus::Claimed, true, false));

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use payonce_core::{
     ClaimPart, Dispatch, EventSource, EventStore, FinalizePart, Head, Ledger, LedgerId, Linker,
-    Opening, Records, Remember, Replay, ReplayError, Pay, StoredEntry, relay::in_turn, verify,
+    Opening, Pay, Records, Remember, Replay, ReplayError, StoredEntry, relay::in_turn, verify,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 

@@ -1,6 +1,6 @@
 //! Attempts, budgets and limits (scenarios 9 to 11, 13, 14, 29).
 
-use payonce_core::{DispatchRefusal, PartStatus, Msat, Request, RetryPolicy, ShortChannelId};
+use payonce_core::{DispatchRefusal, Msat, PartStatus, Request, RetryPolicy, ShortChannelId};
 
 use crate::support::{but, htlc, pay, play, routed_over, seconds, window};
 

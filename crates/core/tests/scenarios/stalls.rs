@@ -3,8 +3,8 @@
 use std::{sync::mpsc, thread};
 
 use payonce_core::{
-    Abandon, Answer, ExecuteError, FailureReason, Ledger, LedgerError, LedgerId, Opening, Remember,
-    Pay, PayReply, State, WithdrawPart,
+    Abandon, Answer, ExecuteError, FailureReason, Ledger, LedgerError, LedgerId, Opening, Pay,
+    PayReply, Remember, State, WithdrawPart,
 };
 use payonce_store_memory::{Failure, MemoryDisk, MemoryStore};
 

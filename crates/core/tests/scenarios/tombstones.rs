@@ -1,7 +1,7 @@
 //! Remember::Forever (SEMANTICS 6).
 
 use payonce_core::{
-    DispatchRefusal, MarkPaid, Msat, NotificationId, RequestField, PayRefusal, Settlement,
+    DispatchRefusal, MarkPaid, Msat, NotificationId, PayRefusal, RequestField, Settlement,
 };
 
 use crate::support::{Scenario, but, forever, htlc, id, part, pay, play, window};

@@ -1,6 +1,6 @@
 //! How long an id is blocked, and what a repeat is told (scenarios 1, 2, 4, 20).
 
-use payonce_core::{Msat, Request, RequestField, PayRefusal};
+use payonce_core::{Msat, PayRefusal, Request, RequestField};
 
 use crate::support::{Scenario, but, forever, htlc, id, pay, permanent, play, window};
 

@@ -2,8 +2,8 @@
 //! time: a typed answer each, and no fact about money is refused for being unexpected.
 
 use payonce_core::{
-    AdoptPart, ClaimPart, Command, FailPart, Failure, FinalizePart, BlockHash, MarkPaid, Msat,
-    PartKind, Refusal, UnblockHash, Settlement, Tick, UnixMillis, WithdrawPart,
+    AdoptPart, BlockHash, ClaimPart, Command, FailPart, Failure, FinalizePart, MarkPaid, Msat,
+    PartKind, Refusal, Settlement, Tick, UnblockHash, UnixMillis, WithdrawPart,
 };
 
 use crate::support::{
@@ -86,7 +86,10 @@ fn facts() -> Vec<Command> {
 fn is_about_money(fact: &Command) -> bool {
     matches!(
         fact,
-        Command::ClaimPart(_) | Command::AdoptPart(_) | Command::MarkPaid(_) | Command::BlockHash(_)
+        Command::ClaimPart(_)
+            | Command::AdoptPart(_)
+            | Command::MarkPaid(_)
+            | Command::BlockHash(_)
     )
 }
 

@@ -309,7 +309,7 @@ fn expand(profile: &Profile, node: &Node, deeper: &mut Vec<Node>, seen: &mut See
 const EVERYTHING: &str = "
     notice: PaymentSent PaymentSettled PaymentFailed PartSucceeded PartFailed Anomaly SentCorrection
     failed: Adopted PaidElsewhere PaymentExpired RecipientRejected RetriesExhausted UserAbandoned
-    anomaly: Correction UnknownPart ForeignClaim FalsePreimage Stray OutAgain PaidTwice PaidWithAnother
+    anomaly: Correction UnknownPart ForeignClaim FalsePreimage ForeignPart OutAgain PaidTwice PaidWithAnother
     pay: Accepted Duplicate Conflict HashInUse ZeroAmount Expired Recovering Restored
     invoice: UnknownPayment NotAwaitingInvoice HashInUse ZeroAmount AmountTooLarge Expired
         Recovering Restored

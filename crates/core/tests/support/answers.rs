@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use payonce_core::{
-    Abandon, Acknowledge, AdoptPart, ClaimPart, CloseGap, Command, Config, Context, Decision,
-    Dispatch, FailPart, Failure, FailureReason, FinalizePart, FinishRecovery, BlockHash, MaxFee,
-    Msat, NewPart, Operation, PartId, PartKind, PaymentHash, PaymentId, Preimage, Refusal,
-    UnblockHash, Remember, Reply, Request, RetryPolicy, Pay, State, StatusKind, Tick, UnixMillis,
+    Abandon, Acknowledge, AdoptPart, BlockHash, ClaimPart, CloseGap, Command, Config, Context,
+    Decision, Dispatch, FailPart, Failure, FailureReason, FinalizePart, FinishRecovery, MaxFee,
+    Msat, NewPart, Operation, PartId, PartKind, Pay, PaymentHash, PaymentId, Preimage, Refusal,
+    Remember, Reply, Request, RetryPolicy, State, StatusKind, Tick, UnblockHash, UnixMillis,
     WithdrawPart, decode_events,
 };
 use payonce_store_memory::Image;
@@ -125,7 +125,7 @@ fn timed(state: &State, named: &Named) -> Vec<Command> {
     let fresh = PartId::from_bytes([0xfe; 32]);
     for id in named.keys.iter().map(|key| PaymentId::from_bytes(*key)) {
         if let Some(payment) = state.payment(&id) {
-            let amount = payment.remaining().max(Msat(1));
+            let amount = payment.remaining_amount().max(Msat(1));
             let attempt = payment.attempts() + 1;
             let parts = vec![NewPart::htlc(fresh, amount, Msat::ZERO, 900_000)];
             commands.push(Dispatch { id, attempt, parts }.into());

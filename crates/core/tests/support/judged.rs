@@ -5,8 +5,8 @@
 
 use payonce_core::{
     Acknowledge, AdoptPart, ClaimPart, Command, Config, Deadline, Dispatch, FailPart, Failure,
-    MarkPaid, NewPart, PartKind, PaymentHash, PaymentId, Remember, Request, RetryPolicy, SameHash,
-    Pay, Settlement, Target, UnixMillis,
+    MarkPaid, NewPart, PartKind, Pay, PaymentHash, PaymentId, Remember, Request, RetryPolicy,
+    SameHash, Settlement, Target, UnixMillis,
 };
 
 use crate::{
@@ -245,11 +245,11 @@ impl Film {
         let mut trial = Trial::new(self.rules, Swaps::All);
         for (now, act) in &self.acts {
             if let Err(found) = trial.play(*now, act) {
-                panic!("{}: {} at {act:?} of {:#?}", found.conclusion.name(), found.about, self.acts);
+                panic!("{}: {} at {act:?} of {:#?}", found.verdict.name(), found.about, self.acts);
             }
         }
         if let Err(found) = trial.come_to_rest() {
-            panic!("{}: {} after {:#?}", found.conclusion.name(), found.about, self.acts);
+            panic!("{}: {} after {:#?}", found.verdict.name(), found.about, self.acts);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use payonce_core::{
     AbandonReply, AcknowledgeReply, CloseGapRefusal, DispatchRefusal, DispatchReply, FactRefusal,
-    FactReply, PartStatus, ReceiveInvoiceRefusal, Refusal, Reply, PayRefusal, PayReply, TickReply,
+    FactReply, PartStatus, PayRefusal, PayReply, ReceiveInvoiceRefusal, Refusal, Reply, TickReply,
     WorkReply,
 };
 
@@ -25,20 +25,20 @@ impl Outcome {
     pub(crate) fn accepted(self) {
         match &self.result {
             Ok(Reply::Pay(PayReply::Accepted)) => {}
-            Ok(Reply::Pay(PayReply::Duplicate(standing))) if self.repeated => {
-                assert!(standing.status.is_open(), "{self:?}");
+            Ok(Reply::Pay(PayReply::Duplicate(view))) if self.repeated => {
+                assert!(view.status.is_open(), "{self:?}");
             }
             _ => panic!("expected: accepted; got {self:?}"),
         }
     }
 
-    /// A Pay was answered as a repeat, with this standing.
+    /// A Pay was answered as a repeat, with this view.
     #[track_caller]
     pub(crate) fn duplicate(self, expected: &str) {
-        let Ok(Reply::Pay(PayReply::Duplicate(standing))) = &self.result else {
+        let Ok(Reply::Pay(PayReply::Duplicate(view))) = &self.result else {
             panic!("expected: duplicate; got {self:?}");
         };
-        assert_eq!(text::standing(standing), expected, "{}", self.command);
+        assert_eq!(text::view(view), expected, "{}", self.command);
     }
 
     /// Something was recorded: a batch, a fact, an Abandon, a closed gap.
@@ -46,8 +46,8 @@ impl Outcome {
     pub(crate) fn recorded(self) {
         let done = match &self.result {
             Ok(Reply::Dispatch(DispatchReply::Recorded { .. })) => !self.repeated,
-            Ok(Reply::Dispatch(DispatchReply::Duplicate { fates })) => {
-                self.repeated && fates.iter().all(|(_, fate)| *fate == PartStatus::InFlight)
+            Ok(Reply::Dispatch(DispatchReply::Duplicate { statuses })) => {
+                self.repeated && statuses.iter().all(|(_, status)| *status == PartStatus::InFlight)
             }
             Ok(
                 Reply::Fact(FactReply { changed, .. })
@@ -92,12 +92,14 @@ impl Outcome {
     /// The batch was recorded before; these are the statuses of its parts.
     #[track_caller]
     pub(crate) fn duplicate_batch(self, expected: &[(&str, PartStatus)]) {
-        let Ok(Reply::Dispatch(DispatchReply::Duplicate { fates })) = &self.result else {
+        let Ok(Reply::Dispatch(DispatchReply::Duplicate { statuses })) = &self.result else {
             panic!("expected: duplicate batch; got {self:?}");
         };
-        let fates: Vec<_> = fates.iter().map(|(id, fate)| (text::part(id), *fate)).collect();
-        let fates: Vec<_> = fates.iter().map(|(name, fate)| (name.as_str(), *fate)).collect();
-        assert_eq!(fates, expected, "{}", self.command);
+        let statuses: Vec<_> =
+            statuses.iter().map(|(id, status)| (text::part(id), *status)).collect();
+        let statuses: Vec<_> =
+            statuses.iter().map(|(name, status)| (name.as_str(), *status)).collect();
+        assert_eq!(statuses, expected, "{}", self.command);
     }
 
     /// Why it was refused, if it was.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use payonce_core::{
-    Answer, Command, Config, Counts, ExecuteError, Head, Ledger, LedgerError, LedgerId,
-    Notification, NotificationId, Opening, Payment, Recovery, Refusal, Replay, Reply, Remaining,
-    State, StatusKind, ForeignPart, UnixMillis,
+    Answer, Command, Config, Counts, ExecuteError, ForeignPart, Head, Ledger, LedgerError,
+    LedgerId, Notification, NotificationId, Opening, Payment, Recovery, Refusal, Remaining, Replay,
+    Reply, State, StatusKind, UnixMillis,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
@@ -251,7 +251,7 @@ fn answered(
         Command::ListParts(fact) => Answer::Listed(fact),
         Command::DisownPart(word) => Answer::NotOfPayment(word),
         Command::Abandon(command) => Answer::GivenUp(command),
-        Command::BlockHash(fact) => Answer::Held(fact),
+        Command::BlockHash(fact) => Answer::Blocked(fact),
         Command::UnblockHash(fact) => Answer::Released(fact),
         other => panic!("the script asks for {other:?} before recovery is finished"),
     };

@@ -1,7 +1,8 @@
 //! What a script expects, as text.
 
 use payonce_core::{
-    Anomaly, HashHolder, Msat, NotificationKind, PartId, PaymentHash, PaymentId, Preimage, PaymentView, Status,
+    Anomaly, HashHolder, Msat, NotificationKind, PartId, PaymentHash, PaymentId, PaymentView,
+    Preimage, Status,
 };
 
 use super::names::{hash, name};
@@ -37,19 +38,19 @@ pub(super) fn status(status: Status) -> String {
 }
 
 /// `Pending missing 1000`, `Fulfilled by a 1000 fee 10`, `Failed(UserAbandoned)`.
-pub(super) fn standing(standing: &PaymentView) -> String {
-    let open = standing.status.is_open();
-    let missing = open.then(|| format!("missing {}", standing.missing.0));
-    let paid = standing.paid.as_ref().map(|paid| {
+pub(super) fn view(view: &PaymentView) -> String {
+    let open = view.status.is_open();
+    let missing = open.then(|| format!("missing {}", view.remaining.0));
+    let paid = view.paid.as_ref().map(|paid| {
         let proof = paid.preimage.as_ref().map_or_else(|| "?".into(), preimage_name);
         format!("by {proof} {} fee {}", msat(paid.amount), msat(paid.fee))
     });
-    let failed = matches!(standing.status, Status::Failed { .. });
-    let out = (standing.unresolved > 0 && failed).then(|| format!("{} out", standing.unresolved));
-    let held = standing.blocked.then(|| "held".into());
-    let adopted = standing.adopted.then(|| "adopted".into());
-    let remembered = standing.remembered.then(|| "remembered".into());
-    let words = [Some(status(standing.status)), missing, paid, out, held, adopted, remembered];
+    let failed = matches!(view.status, Status::Failed { .. });
+    let out = (view.unresolved > 0 && failed).then(|| format!("{} out", view.unresolved));
+    let held = view.blocked.then(|| "held".into());
+    let adopted = view.adopted.then(|| "adopted".into());
+    let remembered = view.remembered.then(|| "remembered".into());
+    let words = [Some(status(view.status)), missing, paid, out, held, adopted, remembered];
     words.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
@@ -82,7 +83,9 @@ pub(super) fn notice(notice: &NotificationKind) -> String {
             });
             format!("{of} failed {reason:?}{}{superseded}", by.unwrap_or_default())
         }
-        NotificationKind::PartSucceeded { part: id, .. } => format!("{of} part {} succeeded", part(id)),
+        NotificationKind::PartSucceeded { part: id, .. } => {
+            format!("{of} part {} succeeded", part(id))
+        }
         NotificationKind::PartFailed { part: id, failure, .. } => {
             let asserted = failure.assertion.as_ref();
             let by = asserted.map(|word| format!(" on the word of {}", word.by.as_str()));

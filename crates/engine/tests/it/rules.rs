@@ -3,7 +3,7 @@
 use payonce_core::{Msat, Preimage, UnixMillis};
 use payonce_engine::{
     Key, Memory, Payout, Promises, Refusal, Shown, Why, Wire,
-    rules::{Known, Verdict},
+    rules::{Conclusion, Known},
 };
 
 const LND: Promises = Promises { key: Key::PaymentHash, memory: Memory::Kept, wire: Wire::Direct };
@@ -35,8 +35,8 @@ fn failed(mark: u64) -> Shown {
     Shown::Failed { mark: Some(mark), permanent: false, reason: "no route".into() }
 }
 
-const fn over(mark: u64) -> Verdict {
-    Verdict::Failed { mark: Some(mark), permanent: false }
+const fn over(mark: u64) -> Conclusion {
+    Conclusion::Failed { mark: Some(mark), permanent: false }
 }
 
 #[test]
@@ -46,17 +46,17 @@ fn a_success_counts_whoever_made_it() {
     for known in
         [known(), closed(known()), promising(Key::Nothing, Memory::Unsure, Wire::MayRepeat)]
     {
-        assert_eq!(known.conclusion(&Shown::Paid(payout)), Verdict::Paid(payout));
+        assert_eq!(known.conclusion(&Shown::Paid(payout)), Conclusion::Paid(payout));
     }
 }
 
 #[test]
 fn an_end_that_was_there_before_ends_nothing() {
     for mark in [1, 5] {
-        assert_eq!(known().conclusion(&failed(mark)), Verdict::SayAgain);
+        assert_eq!(known().conclusion(&failed(mark)), Conclusion::SayAgain);
     }
     let unmarked = Shown::Failed { mark: None, permanent: true, reason: String::new() };
-    assert_eq!(known().conclusion(&unmarked), Verdict::SayAgain);
+    assert_eq!(known().conclusion(&unmarked), Conclusion::SayAgain);
     assert_eq!(known().conclusion(&failed(6)), over(6));
     let first = Known { seen: None, ..known() };
     assert_eq!(first.conclusion(&failed(1)), over(1));
@@ -65,34 +65,37 @@ fn an_end_that_was_there_before_ends_nothing() {
 #[test]
 fn another_saying_may_still_come() {
     let twice = Known { sayings: 2, read: 1, ..known() };
-    assert_eq!(twice.conclusion(&failed(6)), Verdict::Out);
+    assert_eq!(twice.conclusion(&failed(6)), Conclusion::Out);
     assert_eq!(closed(twice).conclusion(&failed(6)), over(6));
     assert_eq!(Known { read: 2, ..twice }.conclusion(&failed(6)), over(6));
     assert_eq!(Known { gone: 1, ..twice }.conclusion(&failed(6)), over(6));
     let never = Known { closed_at: None, ..twice };
-    assert_eq!(never.conclusion(&failed(6)), Verdict::Operator(Why::Late));
+    assert_eq!(never.conclusion(&failed(6)), Conclusion::Operator(Why::Late));
     let proxy = promising(Key::PaymentHash, Memory::Kept, Wire::MayRepeat);
-    assert_eq!(Known { read: 1, ..proxy }.conclusion(&failed(6)), Verdict::Out);
+    assert_eq!(Known { read: 1, ..proxy }.conclusion(&failed(6)), Conclusion::Out);
     assert_eq!(closed(proxy).conclusion(&failed(6)), over(6));
 }
 
 #[test]
 fn not_known_is_not_never_sent() {
-    assert_eq!(known().conclusion(&Shown::NotKnown), Verdict::SayAgain);
+    assert_eq!(known().conclusion(&Shown::NotKnown), Conclusion::SayAgain);
     assert_eq!(closed(known()).conclusion(&Shown::NotKnown), over(6));
     let gone = Known { gone: 1, ..known() };
     assert_eq!(gone.conclusion(&Shown::NotKnown), over(6), "nothing can wait any more");
-    let forgotten = Verdict::Operator(Why::Forgotten);
-    assert_eq!(closed(Known { was_shown: true, ..known() }).conclusion(&Shown::NotKnown), forgotten);
+    let forgotten = Conclusion::Operator(Why::Forgotten);
+    assert_eq!(
+        closed(Known { was_shown: true, ..known() }).conclusion(&Shown::NotKnown),
+        forgotten
+    );
     // Read and refused, there never was an entry.
     let refused = Known { read: 1, sayings: 2, ..known() };
-    assert_eq!(refused.conclusion(&Shown::NotKnown), Verdict::SayAgain);
+    assert_eq!(refused.conclusion(&Shown::NotKnown), Conclusion::SayAgain);
     assert_eq!(closed(refused).conclusion(&Shown::NotKnown), over(6));
 }
 
 #[test]
 fn who_forgets_cannot_say_that_nothing_was() {
-    let forgets = Verdict::Operator(Why::Forgets);
+    let forgets = Conclusion::Operator(Why::Forgets);
     for key in [Key::Part, Key::PaymentHash, Key::Nothing] {
         let unsure = promising(key, Memory::Unsure, Wire::Direct);
         assert_eq!(unsure.conclusion(&Shown::NotKnown), forgets);
@@ -107,12 +110,16 @@ fn who_forgets_cannot_say_that_nothing_was() {
 #[test]
 fn by_what_it_tells_a_repeat() {
     let ours = promising(Key::Part, Memory::Kept, Wire::MayRepeat);
-    assert_eq!(ours.conclusion(&failed(1)), over(1), "an id whose try has ended is never tried again");
-    assert_eq!(ours.conclusion(&Shown::NotKnown), Verdict::SayAgain);
+    assert_eq!(
+        ours.conclusion(&failed(1)),
+        over(1),
+        "an id whose try has ended is never tried again"
+    );
+    assert_eq!(ours.conclusion(&Shown::NotKnown), Conclusion::SayAgain);
     let nothing = promising(Key::Nothing, Memory::Kept, Wire::Direct);
-    assert_eq!(nothing.conclusion(&Shown::NotKnown), Verdict::Out, "never said twice");
+    assert_eq!(nothing.conclusion(&Shown::NotKnown), Conclusion::Out, "never said twice");
     let never = Known { closed_at: None, ..nothing };
-    assert_eq!(never.conclusion(&Shown::NotKnown), Verdict::Operator(Why::Late));
+    assert_eq!(never.conclusion(&Shown::NotKnown), Conclusion::Operator(Why::Late));
 }
 
 #[test]

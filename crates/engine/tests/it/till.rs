@@ -138,8 +138,8 @@ async fn an_id_of_ours_may_be_said_again() {
         }
         let (id, request) = request(nth);
         payer.pay(id, request.clone()).await.expect("accepted");
-        let standing = payer.outcome(id).await.expect("an end");
-        assert_eq!(standing.status, Status::Fulfilled);
+        let view = payer.outcome(id).await.expect("an end");
+        assert_eq!(view.status, Status::Fulfilled);
         assert_eq!(till.payouts(&preimage(nth).payment_hash()), 1);
     }
     payer.stop().await;
@@ -157,8 +157,8 @@ async fn who_knows_nothing_is_told_nothing_twice() {
     }
     assert!(matches!(payer.attention()[..], [(_, Why::Late)]));
     assert_eq!(till.payouts(&preimage(4).payment_hash()), 0, "an operator looks first");
-    let standing = payer.payment_view(id).await.expect("open").expect("known");
-    assert_eq!((standing.status, standing.unresolved), (Status::Pending, 1));
+    let view = payer.payment_view(id).await.expect("open").expect("known");
+    assert_eq!((view.status, view.unresolved), (Status::Pending, 1));
     payer.stop().await;
     assert!(payer.ledger().clone().close_async().await.is_some());
 

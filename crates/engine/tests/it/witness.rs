@@ -2,7 +2,7 @@
 
 use std::{fs, io::ErrorKind, sync::Arc};
 
-use payonce_core::{LogHash, Head, LedgerId, Opening, Remember};
+use payonce_core::{Head, LedgerId, LogHash, Opening, Remember};
 use payonce_engine::{FileWitness, StartError, Starting, Witness, Witnessed};
 use payonce_store_fs::FsStore;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lightning::ln::channelmanager::RecentPaymentDetails as Details;
-use payonce_core::{PartStatus, Msat, PartId, PaymentHash, Status, StatusKind};
+use payonce_core::{Msat, PartId, PartStatus, PaymentHash, Status, StatusKind};
 
 use crate::{life::Life, net::Net};
 
@@ -115,8 +115,8 @@ pub(crate) fn at_rest(life: &Life, closed: bool, place: &str) {
     let mut received = 0;
     let mut sum = 0;
     for asked in &life.asked {
-        let standing = life.till.payment_view(&asked.id).expect("it was accepted");
-        if let Some(paid) = standing.paid {
+        let view = life.till.payment_view(&asked.id).expect("it was accepted");
+        if let Some(paid) = view.paid {
             let got = life.received(paid.preimage);
             let once = got.len() == 1 && got[0].0 >= asked.amount;
             assert!(once, "{place}: {asked:?} was received as {got:?}");

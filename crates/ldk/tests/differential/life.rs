@@ -220,9 +220,9 @@ impl Life {
     fn repeat(&mut self) -> &'static str {
         let Some(asked) = self.dice.pick(&self.asked).cloned() else { return "nothing" };
         let before = compare::listed(&self.net);
-        let standing = self.till.payment_view(&asked.id);
+        let view = self.till.payment_view(&asked.id);
         match self.till.pay(asked.id, &asked.order, asked.given, asked.retries) {
-            Ok(Paying::Repeat { standing: answered, .. }) => assert_eq!(Some(answered), standing),
+            Ok(Paying::Repeat { view: answered, .. }) => assert_eq!(Some(answered), view),
             other => panic!("seed {}: a repeat: {other:?}", self.seed),
         }
         assert_eq!(compare::listed(&self.net), before, "seed {}: a repeat reached LDK", self.seed);
@@ -344,8 +344,8 @@ impl Life {
 
     fn note_ends(&mut self) {
         for asked in &self.asked {
-            let standing = self.till.payment_view(&asked.id).expect("it was accepted");
-            match standing.status {
+            let view = self.till.payment_view(&asked.id).expect("it was accepted");
+            match view.status {
                 Status::Fulfilled => self.seen.note("paid"),
                 Status::Failed { .. } => self.seen.note("failed"),
                 open => panic!("seed {}: {asked:?} at rest is {open:?}", self.seed),

@@ -82,7 +82,7 @@ fn look(film: &mut Film, till: &mut Till) -> Rest {
     let gone = difference(film.before, film.net.balance_msat(0));
     let received = film.net.claimed.len();
     let repeat = match till.pay(ID, &film.order, film.given_amount, RETRIES) {
-        Ok(Paying::Repeat { standing, .. }) => says(Some(standing)),
+        Ok(Paying::Repeat { view, .. }) => says(Some(view)),
         Ok(_) => Says::Unknown,
         Err(PayError::Refused(_) | PayError::UnknownInEngine { .. }) => Says::Refused,
         Err(error) => panic!("a repeat is answered: {error}"),
@@ -97,8 +97,8 @@ fn difference(before: u64, now: u64) -> i64 {
     i64::try_from(before).expect("small") - i64::try_from(now).expect("small")
 }
 
-fn says(standing: Option<PaymentView>) -> Says {
-    match standing.map(|standing| standing.status) {
+fn says(view: Option<PaymentView>) -> Says {
+    match view.map(|view| view.status) {
         None => Says::Unknown,
         Some(Status::Fulfilled) => Says::Paid,
         Some(Status::Failed { .. }) => Says::Failed,

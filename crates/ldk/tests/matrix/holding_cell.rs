@@ -60,9 +60,9 @@ fn what_an_older_manager_held_back_is_not_paid_twice() {
     }
     crate::after::rest(&mut net, &mut till);
     for number in 1..9 {
-        let standing =
+        let view =
             till.payment_view(&PaymentId::from_bytes([number; 32])).expect("it was accepted");
-        assert_eq!(standing.status, Status::Fulfilled, "payment {number}");
+        assert_eq!(view.status, Status::Fulfilled, "payment {number}");
     }
     assert_eq!(net.claimed.len(), 8, "each was received once: {:?}", net.claimed);
 }
@@ -84,8 +84,8 @@ fn a_start_over_a_manager_that_was_read_once_believes_no_failure() {
     let (till, report) = Till::start(disk, None, &net, till.now).expect("it was read twice now");
     assert!(report.never_sent.is_empty(), "{report:?}");
     for number in 1..9 {
-        let standing =
+        let view =
             till.payment_view(&PaymentId::from_bytes([number; 32])).expect("it was accepted");
-        assert_eq!(standing.status, Status::Pending, "payment {number}");
+        assert_eq!(view.status, Status::Pending, "payment {number}");
     }
 }

@@ -14,7 +14,7 @@ use lightning::{
     offers::invoice::Bolt12Invoice,
     util::test_utils::TestKeysInterface,
 };
-use payonce_core::{Head, LedgerId, Opening, PaymentId, Remember, PaymentView, UnixMillis};
+use payonce_core::{Head, LedgerId, Opening, PaymentId, PaymentView, Remember, UnixMillis};
 use payonce_ldk::{
     ChannelState, Engine, EngineRefusal, HandOverLimits, Options, Order, PayError, Payer, Paying,
     StartError, StartReport, Starting, Taken, Terms,
@@ -154,7 +154,7 @@ impl Till {
         self.payer.drive(self.now).expect("the store is well");
     }
 
-    pub(crate) fn standing(&self, id: &PaymentId) -> Option<PaymentView> {
+    pub(crate) fn payment_view(&self, id: &PaymentId) -> Option<PaymentView> {
         self.payer.payment_view(id).expect("the store is well")
     }
 

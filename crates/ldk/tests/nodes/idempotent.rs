@@ -2,7 +2,7 @@
 //! `abandoned_send_payment_idempotent`), through payonce.
 
 use lightning::events::{EventsProvider as _, ReplayEvent};
-use payonce_core::{FailureReason, PartStatus, Msat, RetryPolicy, Status};
+use payonce_core::{FailureReason, Msat, PartStatus, RetryPolicy, Status};
 use payonce_ldk::{HandOver, Paying, Terms};
 
 use crate::{
@@ -19,11 +19,11 @@ fn assert_blocked(
     terms: &Terms,
 ) -> payonce_core::PaymentView {
     let listed = shop.listed().len();
-    let Paying::Repeat { standing, .. } = shop.pay(1, order, terms) else {
+    let Paying::Repeat { view, .. } = shop.pay(1, order, terms) else {
         panic!("accepted twice");
     };
     assert_eq!(shop.listed().len(), listed, "a repeat never reaches LDK");
-    standing
+    view
 }
 
 #[test]
@@ -98,13 +98,13 @@ fn a_failed_payments_id_is_blocked_although_ldk_frees_its_own() {
     assert_eq!(assert_blocked(&shop, &order, &terms).status, Status::Pending);
     shop.settle();
     let failed = Status::Failed { reason: FailureReason::RecipientRejected };
-    let standing = assert_blocked(&shop, &order, &terms);
-    assert_eq!(standing.status, failed);
+    let view = assert_blocked(&shop, &order, &terms);
+    assert_eq!(view.status, failed);
     assert_eq!(shop.spent(), 0);
 
     // Whoever has read the failure may try again, under the same id, and LDK gets a fresh one.
     let first = shop.parts(1)[0].0;
-    let again = terms.clone().again_after(standing.failed.expect("it has failed"));
+    let again = terms.clone().again_after(view.failed.expect("it has failed"));
     shop.net.default_outcome = Outcome::Claim;
     assert!(matches!(shop.pay(1, &order, &again), Paying::Accepted { .. }));
     assert_ne!(shop.parts(1)[0].0, first);

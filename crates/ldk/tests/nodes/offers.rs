@@ -4,7 +4,7 @@ use lightning::ln::{
     channelmanager::RecentPaymentDetails,
     msgs::{ChannelMessageHandler as _, OnionMessageHandler as _},
 };
-use payonce_core::{FailureReason, PartStatus, Msat, RetryPolicy, Status, UnixMillis};
+use payonce_core::{FailureReason, Msat, PartStatus, RetryPolicy, Status, UnixMillis};
 use payonce_ldk::{HandOver, Order, Paying, Terms};
 
 use crate::{

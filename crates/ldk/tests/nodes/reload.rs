@@ -132,25 +132,29 @@ fn mine_until_over(shop: &mut Shop) {
 fn a_payment_that_an_older_manager_forgot_is_claimed_on_chain_once() {
     let (mut shop, order) = out_with_an_older_manager(Outcome::Claim);
     mine_until_over(&mut shop);
-    let standing = shop.payment_view(1);
-    assert_eq!(standing.status, Status::Fulfilled);
-    assert_eq!(standing.paid.and_then(|paid| paid.amount).map(|amount| amount.0), Some(AMOUNT));
-    let Paying::Repeat { standing: repeat, .. } = shop.pay(1, &order, &Terms::default()) else {
+    let view = shop.payment_view(1);
+    assert_eq!(view.status, Status::Fulfilled);
+    assert_eq!(view.paid.and_then(|paid| paid.amount).map(|amount| amount.0), Some(AMOUNT));
+    let Paying::Repeat { view: repeat, .. } = shop.pay(1, &order, &Terms::default()) else {
         panic!("paid twice");
     };
-    assert_eq!(repeat, standing);
+    assert_eq!(repeat, view);
     assert_eq!(shop.net.claimed.len(), 1);
     // And the same after another restart, long after.
     let report = shop.reload(&shop.net.image(0)).1;
     assert_eq!(report.never_sent, []);
-    assert_eq!(shop.payment_view(1).paid, standing.paid);
+    assert_eq!(shop.payment_view(1).paid, view.paid);
 }
 
 #[test]
 fn a_payment_that_an_older_manager_forgot_times_out_on_chain() {
     let (mut shop, _) = out_with_an_older_manager(Outcome::Hold);
     mine_until_over(&mut shop);
-    assert!(matches!(shop.payment_view(1).status, Status::Failed { .. }), "{:?}", shop.payment_view(1));
+    assert!(
+        matches!(shop.payment_view(1).status, Status::Failed { .. }),
+        "{:?}",
+        shop.payment_view(1)
+    );
     assert_eq!(shop.net.claimed.len(), 0);
 }
 
@@ -236,7 +240,7 @@ fn fulfilled_then_restarted_then_failed_is_paid() {
     assert_eq!(shop.payment_view(1).status, Status::Fulfilled);
     assert!(matches!(
         shop.pay(1, &order, &terms),
-        Paying::Repeat { standing, .. } if standing.paid.is_some()
+        Paying::Repeat { view, .. } if view.paid.is_some()
     ));
     shop.tick();
     assert_eq!(shop.parts(1).len(), 1);

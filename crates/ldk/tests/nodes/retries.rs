@@ -122,7 +122,7 @@ fn retries_are_exhausted() {
     shop.net.pump();
     assert!(matches!(
         shop.pay(1, &order, &terms),
-        Paying::Repeat { standing, .. } if standing.status == Status::Failed { reason }
+        Paying::Repeat { view, .. } if view.status == Status::Failed { reason }
     ));
     shop.settle();
     assert_eq!((shop.spent(), shop.net.claimed.len()), (0, 0));
@@ -150,7 +150,10 @@ fn no_route_is_a_failure_at_once_and_nothing_is_listed() {
     let order = shop.invoice(2);
     let paying = shop.pay(1, &order, &Terms::default());
     assert!(matches!(paying, Paying::Accepted { first: HandOver::Refused { .. } }));
-    assert_eq!(shop.payment_view(1).status, Status::Failed { reason: FailureReason::RouteNotFound });
+    assert_eq!(
+        shop.payment_view(1).status,
+        Status::Failed { reason: FailureReason::RouteNotFound }
+    );
     assert!(shop.listed().is_empty());
     shop.settle();
     assert_eq!(shop.spent(), 0);

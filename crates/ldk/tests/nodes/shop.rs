@@ -11,7 +11,7 @@ use lightning::{
     util::test_utils::TestKeysInterface,
 };
 use payonce_core::{
-    PartStatus, LedgerId, Msat, Opening, PartId, PaymentId, Remember, PaymentView, UnixMillis,
+    LedgerId, Msat, Opening, PartId, PartStatus, PaymentId, PaymentView, Remember, UnixMillis,
 };
 use payonce_ldk::{ChannelState, Options, Order, Payer, Paying, StartReport, Starting, Terms};
 use payonce_store_memory::{MemoryDisk, MemoryStore};
@@ -138,7 +138,7 @@ impl Shop {
         self.payer().tick(self.now).expect("the store is well");
     }
 
-    pub(crate) fn standing(&self, number: u8) -> PaymentView {
+    pub(crate) fn payment_view(&self, number: u8) -> PaymentView {
         self.payer().payment_view(&id(number)).expect("the store is well").expect("known")
     }
 
@@ -165,10 +165,10 @@ impl Shop {
         let (amount, fee) = (paid.amount.expect("known"), paid.fee.expect("known"));
         assert_eq!(self.spent(), amount.0 + fee.0, "the ledger agrees with the balance");
         let listed = self.listed().len();
-        let Paying::Repeat { standing, .. } = self.pay(number, order, terms) else {
+        let Paying::Repeat { view, .. } = self.pay(number, order, terms) else {
             panic!("a repeat was accepted");
         };
-        assert_eq!(standing.paid, Some(paid));
+        assert_eq!(view.paid, Some(paid));
         assert_eq!(self.listed().len(), listed, "a repeat never reaches LDK");
         self.settle();
         assert_eq!(self.spent(), amount.0 + fee.0, "a repeat pays nothing");
@@ -176,6 +176,6 @@ impl Shop {
 }
 
 /// The fee of a payment.
-pub(crate) fn fee(standing: &PaymentView) -> Msat {
-    standing.paid.expect("paid").fee.expect("known")
+pub(crate) fn fee(view: &PaymentView) -> Msat {
+    view.paid.expect("paid").fee.expect("known")
 }

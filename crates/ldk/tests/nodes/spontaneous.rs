@@ -1,6 +1,6 @@
 //! Payments that nobody asked for.
 
-use payonce_core::{Msat, Preimage, PayRefusal, Status};
+use payonce_core::{Msat, PayRefusal, Preimage, Status};
 use payonce_ldk::{Order, PayError, Paying, Terms};
 
 use crate::{
@@ -23,7 +23,7 @@ fn a_keysend_is_paid_once() {
     assert_eq!(shop.spent(), AMOUNT + paid.fee.expect("known").0);
 
     let repeat = shop.payer().pay(id(1), &order, amount, &terms, now).expect("a repeat");
-    assert!(matches!(repeat, Paying::Repeat { standing, .. } if standing.paid == Some(paid)));
+    assert!(matches!(repeat, Paying::Repeat { view, .. } if view.paid == Some(paid)));
     // Whoever sees the preimage on the way could take a second payment with it.
     let other = shop.payer().pay(id(2), &order, amount, &terms, now).expect_err("refused");
     assert!(matches!(other, PayError::Refused(PayRefusal::HashInUse { .. })));

@@ -58,8 +58,8 @@ fn many_wait_and_all_are_told() {
     shop.net.default_outcome = Outcome::Claim;
     shop.settle();
     for waiter in waiting {
-        let standing = waiter.join().expect("no panic").expect("it is decided");
-        assert_eq!(standing.status, Status::Fulfilled);
+        let view = waiter.join().expect("no panic").expect("it is decided");
+        assert_eq!(view.status, Status::Fulfilled);
     }
     // One that comes late waits for nothing.
     assert_eq!(shop.payer().outcome(id(1)).expect("known"), shop.payment_view(1));

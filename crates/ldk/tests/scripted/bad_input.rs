@@ -8,7 +8,7 @@ use lightning::{
     bolt11_invoice::Currency,
     offers::offer::{OfferBuilder, Quantity},
 };
-use payonce_core::{HashHolder, Msat, RequestField, PayRefusal};
+use payonce_core::{HashHolder, Msat, PayRefusal, RequestField};
 use payonce_ldk::{Order, OrderRefusal, PayError, Terms};
 
 use crate::script::{NOW, Stage, id, invoice, invoice_of, pay, secret};

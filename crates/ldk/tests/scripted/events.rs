@@ -8,8 +8,8 @@ use lightning::{
     types::features::{ChannelFeatures, NodeFeatures},
 };
 use payonce_core::{
-    Anomaly, FailureReason, PartStatus, HashHolder, Msat, NotificationKind, PartId, PaymentId, Remember,
-    PayRefusal, ShortChannelId, Status, limits,
+    Anomaly, FailureReason, HashHolder, Msat, NotificationKind, PartId, PartStatus, PayRefusal,
+    PaymentId, Remember, ShortChannelId, Status, limits,
 };
 use payonce_ldk::{Handled, PathReport, PayError, Terms};
 use payonce_store_memory::Failure;
@@ -209,9 +209,9 @@ fn a_claim_without_an_id_goes_to_the_payment_that_holds_its_hash() {
     // Of no payment that is known: adopted, and its hash blocked.
     payer.handle_event(&sent(None, 2, 70_000, 4), NOW).expect("recorded");
     let adopted = PaymentId::from_payment_hash(hash(2));
-    let standing = payer.payment_view(&adopted).expect("well").expect("adopted");
-    assert_eq!((standing.status, standing.adopted), (Status::Fulfilled, true));
-    assert_eq!(standing.paid.and_then(|paid| paid.preimage), Some(secret(2)));
+    let view = payer.payment_view(&adopted).expect("well").expect("adopted");
+    assert_eq!((view.status, view.adopted), (Status::Fulfilled, true));
+    assert_eq!(view.paid.and_then(|paid| paid.preimage), Some(secret(2)));
     assert!(payer.pay(id(2), &invoice(2), None, &Terms::default(), NOW).is_err());
 }
 
@@ -262,9 +262,9 @@ fn events_of_unknown_payments_are_adopted_not_dropped() {
     // LDK's id of a hand-over is no payment's: the hash is.
     assert_eq!(payer.payment_view(&PaymentId::from_bytes([0xee; 32])).expect("well"), None);
     let adopted = PaymentId::from_payment_hash(hash(1));
-    let standing = payer.payment_view(&adopted).expect("well").expect("adopted");
-    assert_eq!(standing.status, Status::Fulfilled);
-    let paid = standing.paid.expect("paid");
+    let view = payer.payment_view(&adopted).expect("well").expect("adopted");
+    assert_eq!(view.status, Status::Fulfilled);
+    let paid = view.paid.expect("paid");
     assert_eq!((paid.amount, paid.fee), (Some(Msat(50_000)), Some(Msat(2))));
     // A failure tells that nothing of it is out.
     let other = PartId::from_bytes([0xdd; 32]);

@@ -4,7 +4,7 @@ use lightning::{
     events::PaymentFailureReason, ln::channelmanager::PaymentId as EngineId,
     offers::parse::Bolt12SemanticError,
 };
-use payonce_core::{FailureReason, PartStatus, Msat, RetryPolicy, PayRefusal, Status, UnixMillis};
+use payonce_core::{FailureReason, Msat, PartStatus, PayRefusal, RetryPolicy, Status, UnixMillis};
 use payonce_ldk::{EngineRefusal, HandOver, PayError, Paying, Taken, Terms};
 
 use crate::script::{
@@ -27,13 +27,13 @@ fn a_repeat_never_reaches_the_engine() {
 
     assert!(matches!(
         pay(&payer, 1, &terms).expect("a repeat"),
-        Paying::Repeat { standing, refund: None } if standing.status == Status::Pending
+        Paying::Repeat { view, refund: None } if view.status == Status::Pending
     ));
     payer.handle_event(&sent(Some(&part), 1, 50_000, 7), NOW).expect("recorded");
-    let Paying::Repeat { standing, .. } = pay(&payer, 1, &terms).expect("a repeat") else {
+    let Paying::Repeat { view, .. } = pay(&payer, 1, &terms).expect("a repeat") else {
         panic!("paid twice");
     };
-    let paid = standing.paid.expect("it is paid");
+    let paid = view.paid.expect("it is paid");
     assert_eq!((paid.amount, paid.fee), (Some(Msat(50_000)), Some(Msat(7))));
     assert_eq!(paid.preimage, Some(crate::script::secret(1)));
     assert_eq!(stage.script.take_asked(), []);
@@ -258,5 +258,5 @@ fn an_expired_invoice_that_is_paid_is_answered_paid() {
     let part = last_part(&payer, 1);
     payer.handle_event(&sent(Some(&part), 1, 50_000, 0), NOW).expect("recorded");
     let repeat = payer.pay(id(1), &invoice(1), None, &terms, later).expect("a repeat");
-    assert!(matches!(repeat, Paying::Repeat { standing, .. } if standing.paid.is_some()));
+    assert!(matches!(repeat, Paying::Repeat { view, .. } if view.paid.is_some()));
 }

@@ -20,7 +20,7 @@ use lightning::{
     types::payment::{PaymentHash as EngineHash, PaymentPreimage, PaymentSecret},
 };
 use payonce_core::{
-    PartStatus, LedgerId, Msat, NotificationId, Opening, PartId, PaymentHash, PaymentId, Preimage,
+    LedgerId, Msat, NotificationId, Opening, PartId, PartStatus, PaymentHash, PaymentId, Preimage,
     Remember, Status, UnixMillis,
 };
 use payonce_ldk::{
@@ -281,6 +281,6 @@ pub(crate) fn failed(part: &PartId, number: u8, reason: PaymentFailureReason) ->
 
 /// The amount and the fee with which a payment was paid.
 pub(crate) fn paid(payer: &ScriptPayer, number: u8) -> Option<(Option<Msat>, Option<Msat>)> {
-    let standing = payer.payment_view(&id(number)).expect("ok").expect("known");
-    standing.paid.map(|paid| (paid.amount, paid.fee))
+    let view = payer.payment_view(&id(number)).expect("ok").expect("known");
+    view.paid.map(|paid| (paid.amount, paid.fee))
 }

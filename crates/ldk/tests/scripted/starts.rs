@@ -6,8 +6,8 @@ use lightning::{
     offers::offer::OfferBuilder,
 };
 use payonce_core::{
-    Assertion, FactRefusal, FailPart, Failure, FailureReason, PartStatus, MarkPaid, Msat, Opening,
-    PartId, PaymentId, Remember, RetryPolicy, PayRefusal, Status,
+    Assertion, FactRefusal, FailPart, Failure, FailureReason, MarkPaid, Msat, Opening, PartId,
+    PartStatus, PayRefusal, PaymentId, Remember, RetryPolicy, Status,
 };
 use payonce_ldk::{
     CallError, ChannelState, EngineRefusal, HandOver, Options, Order, PayError, Paying, StartError,
@@ -151,14 +151,14 @@ fn paid_without_an_event_to_come_is_paid_without_proof() {
     stage.script.list([Listed::Fulfilled(engine_id(&part), Some(engine_hash(1)))]);
     let (payer, report) = stage.start();
     assert_eq!(report.paid_without_proof, [part]);
-    let standing = payer.payment_view(&id(1)).expect("well").expect("known");
-    assert_eq!(standing.status, Status::Fulfilled);
-    let proof = standing.paid.expect("paid");
+    let view = payer.payment_view(&id(1)).expect("well").expect("known");
+    assert_eq!(view.status, Status::Fulfilled);
+    let proof = view.paid.expect("paid");
     assert_eq!((proof.preimage, proof.fee), (None, None));
     // A late event fills it in.
     payer.handle_event(&sent(Some(&part), 1, 50_000, 8), NOW).expect("recorded");
-    let standing = payer.payment_view(&id(1)).expect("well").expect("known");
-    assert_eq!(standing.paid.and_then(|paid| paid.preimage), Some(secret(1)));
+    let view = payer.payment_view(&id(1)).expect("well").expect("known");
+    assert_eq!(view.paid.and_then(|paid| paid.preimage), Some(secret(1)));
     assert_eq!(paid(&payer, 1).and_then(|(_, fee)| fee), Some(Msat(8)));
 }
 
@@ -218,10 +218,10 @@ fn an_older_manager_brings_a_hand_over_of_an_earlier_try_back() {
             let (payer, report) = stage.start();
             assert_eq!(report.unknown, [], "it is no probe");
             assert!(!report.restored, "the log lacks nothing");
-            let standing = payer.payment_view(&id(1)).expect("well").expect("known");
-            assert_eq!(standing.unresolved, 1);
-            assert!(!standing.is_over(), "a failure that may yet be paid is none");
-            let again = Terms::default().again_after(standing.failed.expect("it failed twice"));
+            let view = payer.payment_view(&id(1)).expect("well").expect("known");
+            assert_eq!(view.unresolved, 1);
+            assert!(!view.is_over(), "a failure that may yet be paid is none");
+            let again = Terms::default().again_after(view.failed.expect("it failed twice"));
             let repeat = payer.pay(id(1), &invoice(number), None, &again, NOW);
             assert!(matches!(repeat, Ok(Paying::Repeat { .. })), "it is out: {repeat:?}");
             assert_eq!(stage.script.take_asked(), [Asked::Abandon(engine_id(&first))]);
@@ -330,9 +330,9 @@ fn an_offer_that_was_paid_in_a_gap_is_not_paid_again() {
     assert_eq!(report.paid_without_proof, [], "its event had the proof");
     restored.script.take_asked();
     // LDK's id of the hand-over is no payment's.
-    let standing = |id: &PaymentId| payer.payment_view(id).expect("well");
-    assert_eq!(standing(&PaymentId::from_bytes(*part.as_bytes())), None);
-    let adopted = standing(&PaymentId::from_payment_hash(hash(1))).expect("adopted");
+    let view = |id: &PaymentId| payer.payment_view(id).expect("well");
+    assert_eq!(view(&PaymentId::from_bytes(*part.as_bytes())), None);
+    let adopted = view(&PaymentId::from_payment_hash(hash(1))).expect("adopted");
     assert_eq!(adopted.status, Status::Fulfilled);
 
     let word = Assertion::new("the owner", "the offer was paid before the disk was put back");
@@ -341,7 +341,7 @@ fn an_offer_that_was_paid_in_a_gap_is_not_paid_again() {
     payer.ledger().close_gap(NOW).expect("there is one");
     let again = pay_offer(&payer, 9).expect("a repeat");
     assert!(
-        matches!(again, Paying::Repeat { standing, .. } if standing.status == Status::Fulfilled),
+        matches!(again, Paying::Repeat { view, .. } if view.status == Status::Fulfilled),
         "{again:?}"
     );
     assert_eq!(payer.drive(NOW.plus(60_000)).expect("well"), []);

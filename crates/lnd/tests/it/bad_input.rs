@@ -75,8 +75,8 @@ async fn nonsense_records_nothing() {
     let asked = changed.wait_for(|_| fake.books.lock().asked > 6);
     let asked = tokio::time::timeout(Duration::from_secs(30), asked).await;
     drop(asked.expect("in time").expect("the books stay"));
-    let standing = payer.payment_view(id).await.expect("open").expect("known");
-    assert_eq!((standing.status, standing.unresolved), (Status::Pending, 1));
+    let view = payer.payment_view(id).await.expect("open").expect("known");
+    assert_eq!((view.status, view.unresolved), (Status::Pending, 1));
     assert_eq!(house.told_lines(), Vec::<String>::new());
     fake.books.change(|inner| inner.nonsense = Nonsense::None);
     assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
@@ -124,8 +124,8 @@ async fn a_node_that_is_still_starting() {
     let mut changed = fake.books.changed.subscribe();
     let asked = changed.wait_for(|_| fake.books.lock().asked > 0);
     drop(asked.await.expect("the books stay"));
-    let standing = payer.payment_view(id).await.expect("open").expect("known");
-    assert_eq!((standing.unresolved, fake.books.read(&bill.hash)), (0, 0));
+    let view = payer.payment_view(id).await.expect("open").expect("known");
+    assert_eq!((view.unresolved, fake.books.read(&bill.hash)), (0, 0));
     fake.books.change(|inner| inner.error = None);
     assert_eq!(engine.is_active().await, Ok(()));
     assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use payonce_core::{NotificationKind, Notification, PaymentId, Request, RetryPolicy, UnixMillis};
+use payonce_core::{Notification, NotificationKind, PaymentId, Request, RetryPolicy, UnixMillis};
 use payonce_engine::{
     Answer, Engine, EngineError, HandOver, Lookup, Promises, Refusal, Shown, Sink, async_trait,
 };

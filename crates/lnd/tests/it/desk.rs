@@ -6,7 +6,7 @@ use payonce_lnd::{Config, Lnd, Network};
 
 use crate::{
     bills::{Terms, bill, bill_on},
-    fake::{ADMIN, FakeLnd, PartStatus, READ_ONLY, hex, wire::lnrpc::PaymentFailureReason as Reason},
+    fake::{ADMIN, FakeLnd, Fate, READ_ONLY, hex, wire::lnrpc::PaymentFailureReason as Reason},
     house::config,
     net::Net,
     script::{Desk, Macaroon},
@@ -37,22 +37,22 @@ impl Desk for FakeLnd {
 
     fn hold(&self, preimage: [u8; 32]) -> String {
         let bill = crate::bills::bill_of(preimage, Terms::default());
-        self.books.invoice(bill.hash, preimage, &[PartStatus::Held]);
+        self.books.invoice(bill.hash, preimage, &[Fate::Held]);
         bill.text
     }
 
     fn settle(&self, preimage: [u8; 32]) {
-        self.books.settle(&hash(preimage), PartStatus::Paid);
+        self.books.settle(&hash(preimage), Fate::Paid);
     }
 
     fn cancel(&self, preimage: [u8; 32]) {
         let reason = Reason::FailureReasonIncorrectPaymentDetails;
-        self.books.settle(&hash(preimage), PartStatus::Failed(reason));
+        self.books.settle(&hash(preimage), Fate::Failed(reason));
     }
 
     fn nowhere(&self, nth: u64) -> String {
         let bill = bill(nth);
-        let no_route = PartStatus::Failed(Reason::FailureReasonNoRoute);
+        let no_route = Fate::Failed(Reason::FailureReasonNoRoute);
         self.books.invoice(bill.hash, bill.preimage, &[no_route; 2]);
         bill.text
     }

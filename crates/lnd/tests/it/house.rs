@@ -9,7 +9,8 @@ use std::{
 };
 
 use payonce_core::{
-    MaxFee, Msat, NotificationKind, Notification, Opening, PaymentId, Remember, Request, RetryPolicy,
+    MaxFee, Msat, Notification, NotificationKind, Opening, PaymentId, Remember, Request,
+    RetryPolicy,
 };
 use payonce_engine::{
     Engine, FileWitness, Options, Payer, Sink, StartReport, Starting, Witnessed, async_trait,

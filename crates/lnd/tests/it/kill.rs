@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::{
     bills::{Bill, Terms, bill_on},
     child::{Stage, spawn},
-    fake::{ADMIN, Books, FakeLnd, PartStatus},
+    fake::{ADMIN, Books, FakeLnd, Fate},
     fake_failure,
     house::House,
 };
@@ -79,10 +79,10 @@ impl Node {
     }
 
     fn prepare(self, books: &Books, bill: &Bill) {
-        let fates: &[PartStatus] = match self {
+        let fates: &[Fate] = match self {
             Self::Fails => &[fake_failure(); 8],
-            Self::FailsThenPays | Self::FailsThenGetsItLate => &[fake_failure(), PartStatus::Paid],
-            Self::HoldsThenPays | Self::HoldsThenFails => &[PartStatus::Held],
+            Self::FailsThenPays | Self::FailsThenGetsItLate => &[fake_failure(), Fate::Paid],
+            Self::HoldsThenPays | Self::HoldsThenFails => &[Fate::Held],
             _ => &[],
         };
         books.invoice(bill.hash, bill.preimage, fates);
@@ -99,7 +99,7 @@ impl Node {
     /// What was held up goes on.
     fn go_on(self, books: &Books, bill: &Bill) {
         books.change(|inner| inner.let_in = true);
-        let fate = if self == Self::HoldsThenPays { PartStatus::Paid } else { fake_failure() };
+        let fate = if self == Self::HoldsThenPays { Fate::Paid } else { fake_failure() };
         books.settle_held(&bill.hash, fate);
     }
 }
@@ -253,9 +253,9 @@ async fn again_and_again() {
         let expiry = if nth % 2 == 0 { 25 + payments / 10 } else { 3_600 };
         let bill = bill_on(nth, Terms { expiry, ..Terms::default() });
         let retries = u32::from(nth % 4 == 2);
-        let fates: &[PartStatus] = match nth % 4 {
+        let fates: &[Fate] = match nth % 4 {
             0 => &[fake_failure(); 64],
-            2 => &[fake_failure(), PartStatus::Paid],
+            2 => &[fake_failure(), Fate::Paid],
             _ => &[],
         };
         fake.books.invoice(bill.hash, bill.preimage, fates);

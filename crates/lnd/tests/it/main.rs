@@ -16,6 +16,6 @@ mod script;
 mod traps;
 
 /// No route, as LND says it.
-fn fake_failure() -> fake::PartStatus {
-    fake::PartStatus::Failed(fake::wire::lnrpc::PaymentFailureReason::FailureReasonNoRoute)
+fn fake_failure() -> fake::Fate {
+    fake::Fate::Failed(fake::wire::lnrpc::PaymentFailureReason::FailureReasonNoRoute)
 }

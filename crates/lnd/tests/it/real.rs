@@ -4,8 +4,8 @@
 use std::{fs, path::Path, process::Child, time::Duration};
 
 use payonce_core::{
-    LedgerId, MaxFee, Msat, Opening, PaymentId, Preimage, Remember, Request, RetryPolicy,
-    PayRefusal, Status, Target,
+    LedgerId, MaxFee, Msat, Opening, PayRefusal, PaymentId, Preimage, Remember, Request,
+    RetryPolicy, Status, Target,
 };
 use payonce_engine::{Memory, PayError, Payer, Paying, Why};
 use payonce_lnd::{Config, Network};
@@ -80,7 +80,7 @@ async fn pays_once(net: &Net) {
     assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
     for _ in 0..3 {
         let repeat = payer.pay(id, request.clone()).await.expect("a repeat");
-        assert!(matches!(repeat, Paying::Repeat(standing) if standing.paid.is_some()));
+        assert!(matches!(repeat, Paying::Repeat(view) if view.paid.is_some()));
     }
     let conflict = payer.pay(id, request.clone().max_fee(Msat(1))).await;
     assert!(matches!(conflict, Err(PayError::Refused(PayRefusal::Conflict { .. }))));
@@ -158,7 +158,7 @@ async fn no_route_then_paid(net: &mut Net) {
 async fn has_failed(payer: &Payer<FsStore>, id: PaymentId) -> bool {
     let failed = move |state: &payonce_core::State| {
         let payment = state.payment(&id).expect("known");
-        payment.parts().iter().any(|part| part.fate == payonce_core::PartStatus::Failed)
+        payment.parts().iter().any(|part| part.status == payonce_core::PartStatus::Failed)
     };
     payer.ledger().query_async(failed).await.expect("open")
 }
@@ -212,8 +212,8 @@ async fn late_request(net: &Net) {
     assert_eq!((report.failed.len(), report.out.len()), (0, 1));
     let (id, _) = once(&invoice);
     payer.abandon(id).await.expect("asked to");
-    let standing = payer.payment_view(id).await.expect("open").expect("known");
-    assert_eq!((standing.unresolved, standing.is_over()), (1, false));
+    let view = payer.payment_view(id).await.expect("open").expect("known");
+    assert_eq!((view.unresolved, view.is_over()), (1, false));
     proxy.let_in();
     assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
     assert_eq!(before - net.alice.balance(), 300_000);

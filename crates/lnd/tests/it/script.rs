@@ -92,7 +92,7 @@ pub(crate) async fn run(desk: &impl Desk) -> Vec<String> {
     let mut script = Script { desk, lnd, lines: Vec::new() };
     script.invoices().await;
     script.failures().await;
-    script.blocked_hashes().await;
+    script.held().await;
     script.spontaneous().await;
     script.rights().await;
     script.list_and_delete().await;

@@ -9,7 +9,7 @@ use payonce_store_fs::FsStore;
 
 use crate::{
     bills::{Terms, bill, bill_on},
-    fake::{ADMIN, Books, FakeLnd, PartStatus},
+    fake::{ADMIN, Books, FakeLnd, Fate},
     fake_failure,
     house::{House, config, lnd, once, with},
 };
@@ -51,8 +51,8 @@ async fn paid_once_and_a_repeat_tells_it() {
     let (id, request) = once(&bill.text);
     let first = payer.pay(id, request.clone()).await.expect("accepted");
     assert_eq!(first, Paying::Accepted);
-    let standing = payer.outcome(id).await.expect("an end");
-    assert_eq!(standing.status, Status::Fulfilled);
+    let view = payer.outcome(id).await.expect("an end");
+    assert_eq!(view.status, Status::Fulfilled);
     let Paying::Repeat(repeat) = payer.pay(id, request).await.expect("a repeat") else {
         panic!("a repeat is none")
     };
@@ -70,7 +70,7 @@ async fn the_end_of_an_earlier_try_ends_nothing() {
     let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
     let house = House::build(dir.path());
     let bill = bill(2);
-    fake.books.invoice(bill.hash, bill.preimage, &[fake_failure(), PartStatus::Paid]);
+    fake.books.invoice(bill.hash, bill.preimage, &[fake_failure(), Fate::Paid]);
     let (payer, _) = house.start(engine(&fake)).await;
     let (id, request) = with(&bill.text, RetryPolicy::Attempts(1));
     // Whatever comes after the first request waits.
@@ -94,8 +94,8 @@ async fn the_end_of_an_earlier_try_ends_nothing() {
     let (payer, report) = house.start(engine(&fake)).await;
     assert_eq!((report.failed.len(), report.out.len()), (0, 1), "the old end ends nothing");
     asked_again(&fake.books, 20).await;
-    let standing = payer.payment_view(id).await.expect("answers").expect("known");
-    assert_eq!((standing.status, standing.unresolved), (Status::Pending, 1));
+    let view = payer.payment_view(id).await.expect("answers").expect("known");
+    assert_eq!((view.status, view.unresolved), (Status::Pending, 1));
     assert_eq!(house.told_lines(), Vec::<String>::new());
     fake.books.change(|inner| (inner.let_in, inner.waiting) = (true, 0));
     assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
@@ -136,7 +136,7 @@ async fn a_saying_that_arrives_late() {
     let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
     let house = House::build(dir.path());
     let bill = bill(4);
-    fake.books.invoice(bill.hash, bill.preimage, &[fake_failure(), PartStatus::Paid]);
+    fake.books.invoice(bill.hash, bill.preimage, &[fake_failure(), Fate::Paid]);
     fake.books.lock().waiting = 1;
     let (payer, _) = house.start(engine(&fake)).await;
     let (id, request) = once(&bill.text);
@@ -148,8 +148,8 @@ async fn a_saying_that_arrives_late() {
     let (payer, _) = house.start(engine(&fake)).await;
     until(&fake.books, "it is said again", |books| books.read(&bill.hash) == 1).await;
     asked_again(&fake.books, 20).await;
-    let standing = payer.payment_view(id).await.expect("answers").expect("known");
-    assert_eq!((standing.status, standing.unresolved), (Status::Pending, 1));
+    let view = payer.payment_view(id).await.expect("answers").expect("known");
+    assert_eq!((view.status, view.unresolved), (Status::Pending, 1));
     fake.books.change(|inner| inner.let_in = true);
     assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
     assert_eq!(fake.books.payouts(&bill.hash), 1);
@@ -175,8 +175,8 @@ async fn what_never_arrived_ends_with_its_invoice() {
         let lost = |books: &Books| books.lock().held_up.contains_key(&bill.hash);
         until(&fake.books, "it is lost", lost).await;
         if ends {
-            let standing = payer.outcome(id).await.expect("an end");
-            assert!(matches!(standing.status, Status::Failed { .. }), "{standing:?}");
+            let view = payer.outcome(id).await.expect("an end");
+            assert!(matches!(view.status, Status::Failed { .. }), "{view:?}");
         } else {
             // Somebody may have deleted it, paid: only an operator can tell.
             let attention = async {
@@ -198,7 +198,7 @@ async fn two_requests_on_the_wire() {
     let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
     let house = House::build(dir.path());
     let bill = bill(6);
-    fake.books.invoice(bill.hash, bill.preimage, &[fake_failure(), PartStatus::Paid]);
+    fake.books.invoice(bill.hash, bill.preimage, &[fake_failure(), Fate::Paid]);
     let config = config(&fake.address.to_string(), &fake.certificate.pem, ADMIN);
     let (payer, _) = house.start(lnd(config.wire(Wire::MayRepeat))).await;
     let (id, request) = once(&bill.text);
@@ -270,7 +270,7 @@ async fn deleted_behind_our_back() {
     let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
     let (house, bill) =
         (House::build(dir.path()), bill_on(10, Terms { expiry: 3, ..Terms::default() }));
-    fake.books.invoice(bill.hash, bill.preimage, &[PartStatus::Held]);
+    fake.books.invoice(bill.hash, bill.preimage, &[Fate::Held]);
     let (payer, _) = house.start(engine(&fake)).await;
     let (id, request) = once(&bill.text);
     let mut news = payer.ledger().subscribe(1);
@@ -282,7 +282,7 @@ async fn deleted_behind_our_back() {
         news.read_async().await.expect("open");
     }
     stopped(payer).await;
-    fake.books.settle(&bill.hash, PartStatus::Paid);
+    fake.books.settle(&bill.hash, Fate::Paid);
     fake.books.forget();
     let options = crate::house::quick().lateness_margin(Duration::ZERO);
     let starting = house.open().await.engine("lnd", engine(&fake)).sink(house.sink());
@@ -307,10 +307,10 @@ async fn asked_until(books: &Books, long: Duration) {
 /// Somebody else's try of the hash is out at the node: nothing goes out beside it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn out_already_under_somebody_else() {
-    for (fate, ours) in [(PartStatus::Paid, 0), (fake_failure(), 1)] {
+    for (fate, ours) in [(Fate::Paid, 0), (fake_failure(), 1)] {
         let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
         let (house, bill) = (House::build(dir.path()), bill(11));
-        fake.books.invoice(bill.hash, bill.preimage, &[PartStatus::Held, PartStatus::Paid]);
+        fake.books.invoice(bill.hash, bill.preimage, &[Fate::Held, Fate::Paid]);
         fake.books.init(bill.hash, 50_000, bill.text.clone()).expect("somebody's");
         let (payer, _) = house.start(engine(&fake)).await;
         let (id, request) = once(&bill.text);
@@ -329,13 +329,13 @@ async fn out_already_under_somebody_else() {
 async fn a_node_that_restarts() {
     let (mut fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
     let (house, bill) = (House::build(dir.path()), bill(12));
-    fake.books.invoice(bill.hash, bill.preimage, &[PartStatus::Held]);
+    fake.books.invoice(bill.hash, bill.preimage, &[Fate::Held]);
     let (payer, _) = house.start(engine(&fake)).await;
     let (id, request) = once(&bill.text);
     payer.pay(id, request).await.expect("accepted");
     until(&fake.books, "it is out", |books| books.is_out(&bill.hash)).await;
     fake.restart().await;
-    fake.books.settle(&bill.hash, PartStatus::Paid);
+    fake.books.settle(&bill.hash, Fate::Paid);
     assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
     assert_eq!((fake.books.payouts(&bill.hash), fake.books.read(&bill.hash)), (1, 1));
     stopped(payer).await;

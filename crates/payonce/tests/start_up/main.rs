@@ -111,8 +111,8 @@ fn what_the_channels_list_is_out_however_the_log_holds_it() {
             }
             Held::OfAnEarlierTry => {
                 ledger.execute(fail, NOW).expect("it was out");
-                let standing = ledger.query(|state| state.payment_view(&id)).expect("sound");
-                let told = standing.and_then(|standing| standing.failed).expect("it failed");
+                let view = ledger.query(|state| state.payment_view(&id)).expect("sound");
+                let told = view.and_then(|view| view.failed).expect("it failed");
                 let again = Pay::new(id, request()).again_after(told);
                 ledger.execute(again, NOW).expect("a new try");
             }

@@ -46,7 +46,7 @@ fn one_call_with_many_commands_is_one_append() {
         twice[..],
         [Ok(PayReply::Accepted), Ok(PayReply::Duplicate(_)), Ok(PayReply::Duplicate(_))]
     ));
-    let none = ledger.execute_all(Vec::<payonce_core::Send>::new(), NOW).expect("nothing fails");
+    let none = ledger.execute_all(Vec::<payonce_core::Pay>::new(), NOW).expect("nothing fails");
     assert_eq!(none, []);
 }
 

@@ -1,4 +1,4 @@
-//! A store that answers late while a task keeps house: the task's thread is free meanwhile, whoever
+//! A store that answers late while a task does maintenance: the task's thread is free meanwhile, whoever
 //! needs the store is answered afterwards, and a future that is dropped leaves nothing undone.
 
 use std::{future::Future, pin::Pin, task::Poll};
@@ -9,14 +9,14 @@ use payonce_store_memory::{Failure, Gate, MemoryDisk};
 
 use crate::support::{NOW, Shared, disk, open, poll_once, send};
 
-type House<'a> = Pin<Box<dyn Future<Output = Result<Head, MaintenanceError>> + Send + 'a>>;
+type Maintenance<'a> = Pin<Box<dyn Future<Output = Result<Head, MaintenanceError>> + Send + 'a>>;
 
 /// A call of a task, and which of the store's operations it stalls at: each first asks whether the
 /// ledger still owns the store, or reads.
 struct Call {
     name: &'static str,
     stalls_at: u64,
-    begin: fn(&Shared, Head) -> House<'_>,
+    begin: fn(&Shared, Head) -> Maintenance<'_>,
 }
 
 const CALLS: [Call; 3] = [
@@ -49,7 +49,7 @@ fn begun() -> (MemoryDisk, Shared, Head) {
 
 /// Polls until the store stalls. On this thread, which opens the gate later: if the call blocked,
 /// this would never end.
-fn reach(gate: &Gate, call: &mut House<'_>) {
+fn reach(gate: &Gate, call: &mut Maintenance<'_>) {
     while !gate.is_reached() {
         assert!(poll_once(call.as_mut()).is_pending());
         std::thread::yield_now();

@@ -37,9 +37,9 @@ fn many_wait_and_all_are_told() {
     assert!(poll_once(other.as_mut()).is_pending());
     ledger.execute(claim(1), NOW).expect("the proof");
     for thread in threads {
-        let standing = thread.join().expect("no panic").expect("known");
-        assert_eq!(standing.status, Status::Fulfilled);
-        assert_eq!(standing.paid.and_then(|paid| paid.preimage), Some(preimage(1)));
+        let view = thread.join().expect("no panic").expect("known");
+        assert_eq!(view.status, Status::Fulfilled);
+        assert_eq!(view.paid.and_then(|paid| paid.preimage), Some(preimage(1)));
     }
     let told = futures_executor::block_on(task).expect("known");
     assert_eq!(told.status, Status::Fulfilled);
@@ -180,8 +180,8 @@ fn a_failure_is_not_told_while_a_part_is_out_again() {
             ledger.execute(failed, NOW).expect("known");
         }
         let told = [futures_executor::block_on(task), waiting.join().expect("no panic")];
-        for standing in told {
-            let status = standing.expect("known").status;
+        for view in told {
+            let status = view.expect("known").status;
             assert_eq!(status == Status::Fulfilled, paid, "{status:?}");
         }
     }

@@ -59,7 +59,9 @@ fn poison_reaches_every_caller() {
         assert!(matches!(poll_once(fed), Poll::Ready(Err(_))), "the subscriber is told");
         let later = ledger.query(payonce_core::State::counts).expect_err("nothing is answered");
         assert!(is_poisoned(&later));
-        assert!(matches!(ledger.verify(1), Err(MaintenanceError::Unavailable(at)) if is_poisoned(&at)));
+        assert!(
+            matches!(ledger.verify(1), Err(MaintenanceError::Unavailable(at)) if is_poisoned(&at))
+        );
         let found = open(&disk).query(|state| state.counts().pending).expect("reopened");
         assert_eq!(found, if failure == Failure::AfterEffect { 2 } else { 1 });
     }

@@ -3,7 +3,7 @@
 use std::thread;
 
 use payonce_core::{
-    AdoptPart, Answer, ClaimPart, PartStatus, Head, PartKind, PayRefusal, PayReply, Status,
+    AdoptPart, Answer, ClaimPart, Head, PartKind, PartStatus, PayRefusal, PayReply, Status,
     WithdrawPart,
 };
 use payonce_runtime::{CallError, SharedLedger};
@@ -101,8 +101,7 @@ fn a_long_log_opens_as_one_thread_would_fold_it() {
     let folded = payonce_core::verify(&disk.open(), 7).expect("sound");
     assert_eq!(opened, folded.digest());
     // A head that is not in the log is missed on two threads too.
-    let head =
-        payonce_core::Head { seq: 3_000, chain: payonce_core::LogHash::from_bytes([1; 32]) };
+    let head = payonce_core::Head { seq: 3_000, chain: payonce_core::LogHash::from_bytes([1; 32]) };
     let opening = opening().known_head(head);
     let restored = SharedLedger::open(disk.open(), &opening, options(), NOW).expect("sound");
     assert!(restored.lacks_known_head(), "looked for on the way");

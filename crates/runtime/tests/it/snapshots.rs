@@ -171,7 +171,10 @@ fn history_is_dropped_only_up_to_a_head_that_the_log_contains() {
     let ledger = open(&disk);
     ledger.execute_all((0..10).map(send), NOW).expect("accepted");
     let stored = ledger.head();
-    assert!(matches!(ledger.drop_history(stored, 1), Err(MaintenanceError::Ledger(_))), "no snapshot");
+    assert!(
+        matches!(ledger.drop_history(stored, 1), Err(MaintenanceError::Ledger(_))),
+        "no snapshot"
+    );
     let at = ledger.save_snapshot().expect("saved");
     let other =
         payonce_core::Head { seq: at.seq, chain: payonce_core::LogHash::from_bytes([9; 32]) };

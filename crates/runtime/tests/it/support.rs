@@ -15,9 +15,8 @@ use std::{
 
 use payonce_core::{
     Backoff, Dispatch, Entry, EventSource, EventStore, Exclusion, Fence, Head, LedgerId, MaxFee,
-    Msat, NewPart, Opening, PartId, PaymentId, Preimage, Remember, Request, RetryPolicy,
-    Pay, PayRefusal, PayReply, Snapshot, SnapshotWriter, StoreError, StoredEntry,
-    UnixMillis,
+    Msat, NewPart, Opening, PartId, Pay, PayRefusal, PayReply, PaymentId, Preimage, Remember,
+    Request, RetryPolicy, Snapshot, SnapshotWriter, StoreError, StoredEntry, UnixMillis,
 };
 use payonce_runtime::{CallError, Options, SharedLedger};
 use payonce_store_memory::{MemoryDisk, MemoryStore};

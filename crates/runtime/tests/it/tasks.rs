@@ -49,7 +49,10 @@ fn a_dropped_future_loses_no_entry() {
 }
 
 /// What became of a part whose dispatch was given up, in the state and after a reopening.
-fn fates(ledger: crate::support::Shared, disk: &payonce_store_memory::MemoryDisk) -> [PartStatus; 2] {
+fn fates(
+    ledger: crate::support::Shared,
+    disk: &payonce_store_memory::MemoryDisk,
+) -> [PartStatus; 2] {
     let fate = |state: &payonce_core::State| state.part(&part(1)).expect("recorded").1;
     let before = ledger.query(fate).expect("open");
     drop(ledger.close());

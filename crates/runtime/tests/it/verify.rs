@@ -160,7 +160,10 @@ fn every_kind_of_damage_is_told_wherever_it_is() {
         let newer = damaged(&|source| source.change(at, |bytes| bytes[0] = u8::MAX));
         assert!(matches!(newer, ReplayError::Entry { .. }), "at {at}: {newer:?}");
         let inconsistent = damaged(&|source| source.put(at, Event::GapClosed));
-        assert!(matches!(inconsistent, ReplayError::Inconsistent { .. }), "at {at}: {inconsistent:?}");
+        assert!(
+            matches!(inconsistent, ReplayError::Inconsistent { .. }),
+            "at {at}: {inconsistent:?}"
+        );
         match damaged(&|source| drop(source.entries.remove(at))) {
             ReplayError::Missing { .. } => {
                 assert_ne!(at, last, "the end is not missed by a next one");

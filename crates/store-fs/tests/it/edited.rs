@@ -2,8 +2,8 @@
 //! tells.
 
 use payonce_core::{
-    Entry, EntryHeader, EventSource, Head, Ledger, MaxFee, Msat, OpenError, Opening, PaymentHash,
-    PaymentId, Remember, ReplayError, Request, RetryPolicy, Pay, StoreError, UnixMillis,
+    Entry, EntryHeader, EventSource, Head, Ledger, MaxFee, Msat, OpenError, Opening, Pay,
+    PaymentHash, PaymentId, Remember, ReplayError, Request, RetryPolicy, StoreError, UnixMillis,
     decode_events, verify,
 };
 use payonce_store_fs::{

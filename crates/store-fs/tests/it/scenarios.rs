@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, io::ErrorKind};
 
 use payonce_core::{
     Acknowledge, Answer, ClaimPart, Dispatch, EventSource, ExecuteError, FinalizePart, Head,
-    Ledger, LedgerError, Machine, MarkPaid, MaxFee, Msat, NewPart, NotificationKind, NotificationId,
-    OpenError, Opening, PartId, PaymentHash, PaymentId, Preimage, Recovery, ReleaseError, Remember,
-    Replay, Request, RetryPolicy, Pay, PayReply, State, StatusKind, Tick, UnixMillis,
-    WithdrawPart, verify,
+    Ledger, LedgerError, Machine, MarkPaid, MaxFee, Msat, NewPart, NotificationId,
+    NotificationKind, OpenError, Opening, PartId, Pay, PayReply, PaymentHash, PaymentId, Preimage,
+    Recovery, ReleaseError, Remember, Replay, Request, RetryPolicy, State, StatusKind, Tick,
+    UnixMillis, WithdrawPart, verify,
 };
 use payonce_store_fs::{
     Disk, FsStore, Options,
@@ -117,8 +117,8 @@ fn scenario_16_crash_around_an_append() {
                 let repeat = ledger.execute(send(1), NOW).expect("right in both");
                 match repeat {
                     PayReply::Accepted => assert_eq!(was_due, []),
-                    PayReply::Duplicate(standing) => {
-                        assert_eq!(standing.status.kind(), StatusKind::Pending);
+                    PayReply::Duplicate(view) => {
+                        assert_eq!(view.status.kind(), StatusKind::Pending);
                         assert_eq!(was_due, [id(1)]);
                     }
                 }
@@ -167,7 +167,9 @@ fn scenario_19_crash_in_the_middle_of_a_claim() {
         let before = disk.changes();
         ledger.execute(claim(1, 1), NOW).expect("sound");
         let delivered = outbox(&mut ledger);
-        let [(delivered, NotificationKind::PaymentSent { .. })] = delivered[..] else { panic!("one") };
+        let [(delivered, NotificationKind::PaymentSent { .. })] = delivered[..] else {
+            panic!("one")
+        };
         if acknowledge {
             let ids = vec![delivered];
             ledger.execute(Acknowledge { ids }, NOW).expect("in the outbox");
@@ -190,7 +192,10 @@ fn scenario_19_crash_in_the_middle_of_a_claim() {
                 let again = outbox(&mut ledger);
                 assert!(again.len() <= 1, "one PaymentSent in effect, never PaymentFailed");
                 for (again, notice) in &again {
-                    assert!(matches!(notice, NotificationKind::PaymentSent { correction: false, .. }));
+                    assert!(matches!(
+                        notice,
+                        NotificationKind::PaymentSent { correction: false, .. }
+                    ));
                     // The same id at each delivery; that of an entry that never was, is another.
                     assert_eq!(*again == delivered, was_paid);
                 }
@@ -211,7 +216,8 @@ fn scenario_20_replay_does_not_repeat_effects() {
     ledger.execute(dispatch(1, 1), NOW).expect("sound");
     ledger.execute(claim(1, 1), NOW).expect("sound");
     ledger.execute(finalize(1, 1), NOW).expect("sound");
-    let [(sent, _), (part, NotificationKind::PartSucceeded { .. })] = outbox(&mut ledger)[..] else {
+    let [(sent, _), (part, NotificationKind::PartSucceeded { .. })] = outbox(&mut ledger)[..]
+    else {
         panic!("two")
     };
     ledger.execute(Acknowledge { ids: vec![sent] }, NOW).expect("in the outbox");

@@ -4,7 +4,7 @@
 //! The bytes are instructions for building a directory, so that a fuzzer soon gets past the
 //! checksums: files with any contents, and sound files with any part of them changed.
 
-use payonce_core::{LogHash, Entry, Event, EventSource, EventStore, Head, LedgerId, UnixMillis};
+use payonce_core::{Entry, Event, EventSource, EventStore, Head, LedgerId, LogHash, UnixMillis};
 use payonce_store_fs::{
     FsReader, FsStore, Options,
     model::{Image, ModelDisk},

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lightning_persister::fs_store::FilesystemStore;
-use payonce_core::{LogHash, EventSource, EventStore, Head, StoreError};
+use payonce_core::{EventSource, EventStore, Head, LogHash, StoreError};
 use payonce_store_kv::{KvError, KvStore, Namespace};
 
 use crate::{

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use payonce_core::{
-    LogHash, EventSource, EventStore, Exclusion, Head, Ledger, OpenError, Opening, Remember,
+    EventSource, EventStore, Exclusion, Head, Ledger, LogHash, OpenError, Opening, Remember,
     StoreError, UnixMillis,
 };
 use payonce_store_kv::{KvError, KvStore, Namespace};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use lightning_persister::fs_store::FilesystemStore;
 use payonce_core::{
     Acknowledge, ClaimPart, Dispatch, EventSource, FailPart, Failure, FinalizePart, Ledger, MaxFee,
-    Msat, NewPart, Opening, PartId, PaymentId, Preimage, Recovery, Remember, Request, RetryPolicy,
-    Pay, PayReply, State, Status, UnixMillis,
+    Msat, NewPart, Opening, PartId, Pay, PayReply, PaymentId, Preimage, Recovery, Remember,
+    Request, RetryPolicy, State, Status, UnixMillis,
 };
 use payonce_store_kv::{KvStore, Namespace};
 

@@ -1,6 +1,6 @@
 //! What a script expects of the log.
 
-use payonce_core::{PartStatus, NotificationId, Remaining, State};
+use payonce_core::{NotificationId, PartStatus, Remaining, State};
 
 use super::Scenario;
 use crate::support::{id, part, text};
@@ -32,10 +32,10 @@ impl Scenario {
     #[track_caller]
     pub(crate) fn is(&self, payment: &str, expected: &str) {
         let stands = match self.state().payment_view(&id(payment)) {
-            Some(standing) if standing.remembered => {
-                format!("remembered {}", text::status(standing.status))
+            Some(view) if view.remembered => {
+                format!("remembered {}", text::status(view.status))
             }
-            Some(standing) => text::status(standing.status),
+            Some(view) => text::status(view.status),
             None => "unknown".into(),
         };
         assert_eq!(stands, expected, "{payment}");
@@ -58,14 +58,14 @@ impl Scenario {
     }
 
     #[track_caller]
-    pub(crate) fn fate(&self, name: &str, expected: PartStatus) {
+    pub(crate) fn status(&self, name: &str, expected: PartStatus) {
         let fate = self.state().part(&part(name)).map(|(_, fate)| fate);
         assert_eq!(fate, Some(expected), "{name}");
     }
 
     /// What a payment lacks, which must be in the ledger.
     #[track_caller]
-    pub(crate) fn missing(&self, payment: &str) -> Remaining {
+    pub(crate) fn remaining(&self, payment: &str) -> Remaining {
         self.state().remaining(&id(payment)).expect("the ledger holds it")
     }
 

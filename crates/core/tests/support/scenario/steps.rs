@@ -3,7 +3,7 @@
 use payonce_core::{
     Abandon, Acknowledge, AdoptPart, Assertion, ClaimPart, CloseGap, DisownPart, Dispatch,
     FailPart, Failure, FailureReason, FinalizePart, MarkPaid, Msat, NewPart, NotificationId,
-    PartKind, ReceiveInvoice, Reply, Request, Pay, Settlement, Tick, TickReply, UnixMillis,
+    PartKind, Pay, ReceiveInvoice, Reply, Request, Settlement, Tick, TickReply, UnixMillis,
     WithdrawPart,
 };
 

@@ -6,7 +6,7 @@ use crate::{
     base::faults::Fault,
     base::ids::{PaymentHash, PaymentId, Preimage},
     base::wire::{UnknownFields, layout},
-    event::event::{AdoptedPart, Settlement, AdoptionSource},
+    event::event::{AdoptedPart, AdoptionSource, Settlement},
     event::part::{Failure, PartStatus},
     payment::at::{At, Inconsistent},
     payment::part::Part,
@@ -43,10 +43,10 @@ impl ForeignPart {
         at: At,
         payment: PaymentId,
         adopted: &AdoptedPart,
-        word: AdoptionSource,
+        source: AdoptionSource,
         earlier_try: bool,
     ) -> Self {
-        let mut part = Part::adopted(at, adopted, word);
+        let mut part = Part::adopted(at, adopted, source);
         part.details.change(|detail| detail.earlier_try = earlier_try);
         Self {
             created_seq: at.seq,
@@ -75,8 +75,8 @@ impl ForeignPart {
         self.part.status.is_settled() && !self.disowned
     }
 
-    pub(crate) fn readopt(&mut self, at: At, adopted: &AdoptedPart, word: AdoptionSource) {
-        self.part.readopt(at, adopted, word);
+    pub(crate) fn readopt(&mut self, at: At, adopted: &AdoptedPart, source: AdoptionSource) {
+        self.part.readopt(at, adopted, source);
     }
 
     pub(crate) fn claim(&mut self, preimage: Option<Preimage>, settlement: Option<Settlement>) {

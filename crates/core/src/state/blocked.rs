@@ -9,12 +9,12 @@ use crate::{
 
 /// Hashes in their own order; they lie in a slab, so that an image costs no more than a slab's.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Blocked {
+pub(crate) struct BlockedHashes {
     hashes: Slab<PaymentHash>,
     order: BTreeMap<PaymentHash, Handle>,
 }
 
-impl Blocked {
+impl BlockedHashes {
     /// Adds a hash; `false` if it is there already.
     pub(crate) fn insert(&mut self, payment_hash: PaymentHash) -> bool {
         let new = !self.contains(&payment_hash);
