@@ -18,6 +18,7 @@ mod kv;
 pub mod log;
 mod payments;
 mod postings;
+mod report;
 pub mod rows;
 mod story;
 pub mod units;
@@ -95,6 +96,6 @@ fn dispatch(cli: &Cli, io: &mut Io<'_>) -> Outcome {
         Command::Import { file, dst } => commands::import::run(file, dst, io),
         Command::Backup(of) => commands::backup::run(&of.src, &of.dst, io),
         Command::Resolve(arguments) => commands::resolve::run(arguments, with, io),
-        Command::Report { .. } => Err(Failure::refused("not yet")),
+        Command::Report { dir, output } => commands::report::run(dir, output, with, io),
     }
 }

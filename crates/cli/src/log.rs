@@ -137,7 +137,7 @@ pub(crate) fn unreadable(directory: &Path, error: ReplayError) -> Failure {
 }
 
 /// Whether a writer has changed what was to be read: to be read anew.
-fn is_changing(error: &ReplayError) -> bool {
+pub(crate) fn is_changing(error: &ReplayError) -> bool {
     let ReplayError::Store(StoreError::Backend(error)) = error else { return false };
     let mut error: Option<&(dyn Error + 'static)> = Some(&**error);
     while let Some(inner) = error {

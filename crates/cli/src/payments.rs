@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::{
     rows::{Row, cell},
+    story::Story,
     units::{Clock, sat_number},
 };
 
@@ -100,6 +101,24 @@ pub(crate) struct Trace {
     pub(crate) metadata: Vec<u8>,
     /// How it ended, if it did.
     pub(crate) ended: Option<Ended>,
+}
+
+impl Trace {
+    /// What its story says of a payment that the state does not hold in full.
+    pub(crate) fn of(story: &Story) -> Self {
+        let first = story.events.first();
+        let accepted = first.filter(|event| event.event == "payment_accepted");
+        Self {
+            accepted_at: accepted.map(|event| UnixMillis(event.at_ms)),
+            accepted_seq: accepted.map_or(0, |event| event.seq),
+            changed_at: UnixMillis(story.events.last().map_or(0, |event| event.at_ms)),
+            attempts: story.lives.iter().map(|life| life.attempt).max().unwrap_or(0),
+            parts: story.lives.len(),
+            payment_hash: story.payment_hash,
+            metadata: story.metadata.clone(),
+            ended: story.ended,
+        }
+    }
 }
 
 /// How a payment ended, by its last event that says so.

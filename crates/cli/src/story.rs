@@ -7,6 +7,8 @@ use payonce::{
 };
 use serde::Serialize;
 
+use crate::payments::Ended;
+
 /// One event of a story.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct StoryEvent {
@@ -48,9 +50,25 @@ pub(crate) struct Story {
     pub(crate) payment_hash: Option<PaymentHash>,
     /// The caller's own.
     pub(crate) metadata: Vec<u8>,
+    /// What was told last of what it paid.
+    pub(crate) ended: Option<Ended>,
 }
 
 impl Story {
+    /// Goes on with what happened later.
+    pub(crate) fn join(&mut self, later: Self) {
+        self.events.extend(later.events);
+        self.lives.retain(|life| later.lives.iter().all(|other| other.id != life.id));
+        self.lives.extend(later.lives);
+        self.statuses.extend(later.statuses);
+        self.tries = self.tries.max(later.tries);
+        self.payment_hash = later.payment_hash.or(self.payment_hash);
+        if !later.metadata.is_empty() {
+            self.metadata = later.metadata;
+        }
+        self.ended = later.ended.or(self.ended);
+    }
+
     pub(crate) fn life(&mut self, part: &PartId) -> Option<&mut Life> {
         self.lives.iter_mut().find(|life| life.id == *part)
     }
@@ -123,7 +141,13 @@ impl Teller {
         let story = self.stories.entry((first, id)).or_default();
         live(story, now, event);
         named(story, event);
-        if let Some(status) = status(event) {
+        let recalled = || {
+            // It came back with its outcome.
+            let mut known = story.statuses.iter().rev().map(|(_, _, name)| *name);
+            known.find(|name| !["remembered", "forgotten"].contains(name))
+        };
+        let is_recalled = matches!(event, Event::PaymentRecalled { .. });
+        if let Some(status) = if is_recalled { recalled() } else { status(event) } {
             story.statuses.push((seq, now, status));
         }
         story.events.push(StoryEvent {
@@ -180,6 +204,10 @@ fn named(story: &mut Story, event: &Event) {
         }
         Event::PaymentAdopted { payment_hash, .. } => story.payment_hash = *payment_hash,
         Event::InvoiceReceived { invoice, .. } => story.payment_hash = Some(invoice.payment_hash),
+        Event::PaymentSent { amount, fee, .. } | Event::PaymentSettled { amount, fee, .. } => {
+            let msat = |sum: Option<payonce::Msat>| sum.map(|sum| sum.0);
+            story.ended = Some(Ended { amount: msat(*amount), fee: msat(*fee) });
+        }
         _ => {}
     }
 }
@@ -296,6 +324,8 @@ fn change(life: &mut Life, now: UnixMillis, event: &Event) {
         _ => {}
     }
 }
+
+pub(crate) use crate::payments::status_name as status_name_of;
 
 /// The name of a part's status in JSON, CSV and the report.
 pub(crate) const fn fate_name(status: PartStatus) -> &'static str {

@@ -11,6 +11,7 @@ pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod man;
+pub(crate) mod report;
 pub(crate) mod resolve;
 pub(crate) mod salvage;
 pub(crate) mod show;

@@ -216,7 +216,7 @@ pub(crate) fn tell(
     let state = &view.state;
     let row = match state.payment(&id) {
         Some(payment) => live_row(state, payment, with.clock, with.shown.reveal),
-        None => gone_row(state, (&id, &trace(&story)), with.clock, with.shown.reveal),
+        None => gone_row(state, (&id, &Trace::of(&story)), with.clock, with.shown.reveal),
     };
     let advice = advise(state, &id, with.clock.now).unwrap_or_else(forgotten);
     match with.shown.format {
@@ -234,23 +234,6 @@ pub(crate) fn tell(
             Ok(writeln!(io.out)?)
         }
         Format::Csv => crate::rows::write_csv(io.out, &row, true),
-    }
-}
-
-/// What the story says of a payment that the state does not hold in full.
-fn trace(story: &Story) -> Trace {
-    let last = story.events.last().map_or(0, |event| event.at_ms);
-    let first = story.events.first();
-    let accepted = first.filter(|event| event.event == "payment_accepted");
-    Trace {
-        accepted_at: accepted.map(|event| UnixMillis(event.at_ms)),
-        accepted_seq: accepted.map_or(0, |event| event.seq),
-        changed_at: UnixMillis(last),
-        attempts: story.lives.iter().map(|life| life.attempt).max().unwrap_or(0),
-        parts: story.lives.len(),
-        payment_hash: story.payment_hash,
-        metadata: story.metadata.clone(),
-        ..Trace::default()
     }
 }
 

@@ -13,13 +13,13 @@ use serde::Serialize;
 use crate::{
     commands::With,
     io::{Failure, Io, Outcome},
-    log::{Log, files, reading, seed},
+    log::{Log, files, is_changing, reading, seed},
     rows::{Format, write_csv, write_json},
 };
 
 /// What `verify` tells; its JSON.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Verdict {
+pub(crate) struct Judgement {
     pub(crate) sound: bool,
     head_seq: Option<u64>,
     head_log_hash: Option<String>,
@@ -63,6 +63,22 @@ pub(crate) fn run(
     if wrong { Err(Failure::Findings) } else { Ok(()) }
 }
 
+impl Judgement {
+    /// All of it in one line.
+    pub(crate) fn in_a_line(&self) -> String {
+        let entries = self.entries;
+        match &self.first_damage {
+            Some(damage) => format!("DAMAGED after {entries} good entries: {damage}"),
+            None => format!(
+                "SOUND: {entries} entries, {} snapshots equal to the replay{}{}",
+                self.snapshots_equal,
+                if self.snapshots_wrong.is_empty() { "" } else { "; WRONG: " },
+                self.snapshots_wrong
+            ),
+        }
+    }
+}
+
 /// Reads a head as `status` writes it, or `SEQ:HASH`.
 fn parse_head(text: &str) -> Result<Head, Failure> {
     let head = text.trim().parse().ok().or_else(|| {
@@ -81,8 +97,12 @@ pub(crate) fn judge(
     directory: &Path,
     since: Option<Head>,
     progress: bool,
-) -> Result<Verdict, Failure> {
-    let judged = reading(directory, |log| Ok(sound(log, directory, since, progress)));
+) -> Result<Judgement, Failure> {
+    let judged = reading(directory, |log| match sound(log, directory, since, progress) {
+        // Its writer dropped history meanwhile: no damage, to be read anew.
+        Err(error) if is_changing(&error) => Err(error),
+        judged => Ok(judged),
+    });
     match judged {
         Ok(Ok(conclusion)) => Ok(conclusion),
         Ok(Err(error)) => damaged(directory, &error.to_string()),
@@ -108,7 +128,7 @@ fn sound(
     directory: &Path,
     since: Option<Head>,
     progress: bool,
-) -> Result<Verdict, ReplayError> {
+) -> Result<Judgement, ReplayError> {
     let head = log.head()?;
     let seed = seed();
     let mut fold = Replay::from_beginning(log, seed)?.watch(since);
@@ -141,7 +161,7 @@ fn sound(
     let contains = fold.contains_known();
     let state = fold.finish(head)?;
     state.check_base(log)?;
-    Ok(Verdict {
+    Ok(Judgement {
         sound: true,
         head_seq: Some(head.seq),
         head_log_hash: Some(head.chain.to_string()),
@@ -151,7 +171,7 @@ fn sound(
         snapshots_wrong: wrong.join("; "),
         torn_bytes: log.torn_bytes(),
         contains_since: since.map(|_| contains),
-        ..Verdict::default()
+        ..Judgement::default()
     })
 }
 
@@ -213,16 +233,16 @@ impl EventSource for Counted<'_> {
 }
 
 /// How much of a damaged log is sound.
-fn damaged(directory: &Path, first: &str) -> Result<Verdict, Failure> {
+fn damaged(directory: &Path, first: &str) -> Result<Judgement, Failure> {
     let first_damage = Some(first.to_owned());
     // A log in a key-value store has no files to survey.
     let Ok(Survey { intact, before, after, last_seq, damages, damaged, torn_bytes, .. }) =
         survey(directory)
     else {
-        return Ok(Verdict { first_damage, damages: 1, ..Verdict::default() });
+        return Ok(Judgement { first_damage, damages: 1, ..Judgement::default() });
     };
     let placed = damages.first().map(ToString::to_string);
-    Ok(Verdict {
+    Ok(Judgement {
         entries: before,
         torn_bytes,
         first_damage: placed.or(first_damage),
@@ -230,15 +250,15 @@ fn damaged(directory: &Path, first: &str) -> Result<Verdict, Failure> {
         intact_to_seq: intact.map(|head| head.seq),
         readable_after: after,
         readable_to_seq: (after > 0).then_some(last_seq),
-        ..Verdict::default()
+        ..Judgement::default()
     })
 }
 
-fn people(conclusion: &Verdict, since: Option<Head>, io: &mut Io<'_>) -> Outcome {
+fn people(conclusion: &Judgement, since: Option<Head>, io: &mut Io<'_>) -> Outcome {
     let out = &mut *io.out;
     if let Some(damage) = &conclusion.first_damage {
         writeln!(out, "DAMAGED: {damage}")?;
-        let Verdict { entries, damages, readable_after, .. } = conclusion;
+        let Judgement { entries, damages, readable_after, .. } = conclusion;
         let to = conclusion.intact_to_seq.map_or(String::new(), |seq| format!(", up to seq {seq}"));
         writeln!(out, "good before it     {entries} entries{to}")?;
         let to =

@@ -124,7 +124,7 @@ fn part(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
             } else {
                 "it was claimed"
             };
-            write!(f, "{}, which the log lacked or blocked as over: {on}", Short(&part.part))?;
+            write!(f, "{}, which the log lacked or had as over: {on}", Short(&part.part))?;
             write!(f, "; {} + {} fee", Known(part.amount), Known(part.fee))?;
             f.write_str(if *earlier_try { "; of an earlier try" } else { "" })?;
             match attribution {
