@@ -68,13 +68,14 @@ pub use crate::{
     },
     event::request::{
         Backoff, CustomRecord, Deadline, MaxFee, Request, RequestDetail, RequestDetails,
-        RequestField, RetryPolicy, Target,
+        RequestField, RetryPolicy, Target, TargetKind,
     },
     event::status::{FailureReason, Status, StatusKind},
     event::words::{Shown, Words},
     ledger::base::{BaseCheck, CheckedBase, check_base},
     ledger::ledger::{Answers, ExecuteError, Ledger},
     ledger::ledger_error::{LedgerError, PoisonedBy},
+    ledger::listing::{ListError, list},
     ledger::machine::{
         Machine, OpenedBy, Poisoned, Receipt, ReleaseError, SnapshotError, Step, Ticket,
     },
@@ -95,6 +96,9 @@ pub use crate::{
     payment::payment::{Payment, Sums},
     state::evolve::Position,
     state::image::Image,
+    state::listing::{
+        ListedPayment, Listing, ListingCursor, ListingOrder, ListingRefusal, Page, Selection,
+    },
     state::query::{Counts, Remaining, UnresolvedPart},
     state::relay,
     state::state::{HashHolder, State},

@@ -4,13 +4,13 @@
 use std::{cell::RefCell, ops::ControlFlow};
 
 use payonce_core::{
-    BaseCheck, CheckedBase, EventSource, EventStore, Head, LedgerError, LedgerId, Replay,
-    ReplayError, Snapshot, StateDigest, StoreError, StoredEntry,
+    BaseCheck, CheckedBase, EventSource, EventStore, Head, LedgerError, LedgerId, ListError,
+    Listing, Page, Replay, ReplayError, Selection, Snapshot, StateDigest, StoreError, StoredEntry,
 };
 
 use crate::{
     commit::Commit,
-    error::{MaintenanceError, Unavailable},
+    error::{CallError, MaintenanceError, Unavailable},
     replay::{run, verify},
 };
 
@@ -175,6 +175,18 @@ impl<'a, S: EventStore> History<'a, S> {
         // A store finds its damage only where a file is read to its end.
         replayed.map_err(|error| error.placed(self, from))?;
         replay.finish(at)
+    }
+
+    /// A page of a listing.
+    pub(crate) fn complete(
+        &self,
+        selection: Selection,
+        listing: &Listing,
+    ) -> Result<Page, CallError<ListError>> {
+        selection.complete(self, listing).map_err(|error| match self.ended.take() {
+            Some(unavailable) => unavailable.into(),
+            None => CallError::Refused(error.into()),
+        })
     }
 
     /// Why: what ended the reading, if something did.

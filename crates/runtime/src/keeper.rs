@@ -225,7 +225,7 @@ impl<S: EventStore + Send + 'static> Commit<S> {
         }
     }
 
-    fn durable(&self) -> Head {
+    pub(crate) fn durable(&self) -> Head {
         self.lock().machine.durable()
     }
 

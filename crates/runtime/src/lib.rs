@@ -49,6 +49,7 @@ mod gate;
 mod handle;
 mod history;
 mod keeper;
+mod listing;
 mod options;
 mod outcome;
 mod recovery;

@@ -36,7 +36,29 @@ pub enum Target {
     },
 }
 
+/// What kind of target is paid: a key of listings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetKind {
+    /// [`Target::Invoice`].
+    Invoice,
+    /// [`Target::Spontaneous`].
+    Spontaneous,
+    /// [`Target::Offer`].
+    Offer,
+}
+
 impl Target {
+    /// Its kind, without what it names.
+    #[must_use]
+    pub const fn kind(&self) -> TargetKind {
+        match self {
+            Self::Invoice { .. } => TargetKind::Invoice,
+            Self::Spontaneous { .. } => TargetKind::Spontaneous,
+            Self::Offer { .. } => TargetKind::Offer,
+        }
+    }
+
     /// The payment hash, where it is known from the start.
     #[must_use]
     pub fn payment_hash(&self) -> Option<PaymentHash> {

@@ -8,11 +8,13 @@ use crate::{
     decide::operation::Operation,
     ledger::base::check_base,
     ledger::ledger_error::{LedgerError, PoisonedBy},
+    ledger::listing::{ListError, list},
     ledger::machine::{Machine, Poisoned, ReleaseError, SnapshotError, Ticket},
     ledger::replay::verify,
     ledger::replay_error::ReplayError,
     log::entry::Entry,
     log::store::{EventStore, StoreError},
+    state::listing::{Listing, Page},
     state::state::State,
 };
 
@@ -91,6 +93,22 @@ impl<S: EventStore> Ledger<S> {
         let ticket = self.machine.query(ask);
         self.settle(None)?;
         self.release(ticket)
+    }
+
+    /// Lists payments, live and remembered, a page at a time. What the state no longer has of them (the
+    /// requests of those that are only remembered, the instructions of those that are over) is read from
+    /// the log, as far as it reaches back.
+    ///
+    /// # Errors
+    /// [`ExecuteError::Refused`] with why there is no such page, or with the damage in the log.
+    pub fn list(&mut self, listing: &Listing) -> Result<Page, ExecuteError<ListError>> {
+        list(listing, |rest| {
+            let selected = self.query(|state| state.select(rest))?;
+            let page = selected
+                .map_err(ListError::from)
+                .and_then(|selection| Ok(selection.complete(&self.store, rest)?));
+            page.map_err(ExecuteError::Refused)
+        })
     }
 
     /// The end of the log: what a node keeps with its channel state and gives at the next opening.

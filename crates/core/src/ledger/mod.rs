@@ -3,6 +3,7 @@
 pub(crate) mod base;
 pub(crate) mod ledger;
 pub(crate) mod ledger_error;
+pub(crate) mod listing;
 pub(crate) mod machine;
 pub(crate) mod opening;
 pub(crate) mod past;

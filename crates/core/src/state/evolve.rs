@@ -159,29 +159,9 @@ impl State {
             Event::PartFailed { id, part, failure, notify, .. } => {
                 self.on_part_failed(at, id, part, (failure, *notify), event)
             }
-            Event::PaymentSent { id, amount, fee, correction, .. } => {
-                let (amount, fee, correction) = (*amount, *fee, *correction);
-                self.change(at, id, None, event)?;
-                self.supersede_failure(id);
-                let payment = *id;
-                self.post(at, UnreadContent::Sent { payment, amount, fee, correction })
-            }
-            Event::PaymentSettled { id, amount, fee } => {
-                self.change(at, id, None, event)?;
-                let (payment, amount, fee) = (*id, *amount, *fee);
-                self.post(at, UnreadContent::Settled { payment, amount, fee })
-            }
-            Event::PaymentFailed { id, reason } => {
-                let handle = self.change(at, id, None, event)?;
-                let known = self.payments.get(handle);
-                let (payment, hash) = (*id, known.payment_hash());
-                let (reason, paid_elsewhere) = (*reason, known.details.paid_elsewhere);
-                let superseded = false;
-                self.post(
-                    at,
-                    UnreadContent::Failed { payment, hash, reason, superseded, paid_elsewhere },
-                )
-            }
+            Event::PaymentSent { .. }
+            | Event::PaymentSettled { .. }
+            | Event::PaymentFailed { .. } => self.on_outcome(at, event),
             Event::InvoiceReceived { id, .. }
             | Event::InvoiceDropped { id }
             | Event::PreimageLearned { id, .. }
@@ -209,6 +189,36 @@ impl State {
                 self.on_anomaly(at, anomaly, *delivery, event)
             }
             Event::Acknowledged { seq } => self.on_acknowledged(at, *seq),
+        }
+    }
+
+    /// Folds what a payment came to, and puts it into the outbox.
+    fn on_outcome(&mut self, at: At, event: &Event) -> Result<(), Inconsistent> {
+        match event {
+            Event::PaymentSent { id, amount, fee, correction, .. } => {
+                let (amount, fee, correction) = (*amount, *fee, *correction);
+                self.change(at, id, None, event)?;
+                self.supersede_failure(id);
+                let payment = *id;
+                self.post(at, UnreadContent::Sent { payment, amount, fee, correction })
+            }
+            Event::PaymentSettled { id, amount, fee } => {
+                self.change(at, id, None, event)?;
+                let (payment, amount, fee) = (*id, *amount, *fee);
+                self.post(at, UnreadContent::Settled { payment, amount, fee })
+            }
+            Event::PaymentFailed { id, reason } => {
+                let handle = self.change(at, id, None, event)?;
+                let known = self.payments.get(handle);
+                let (payment, hash) = (*id, known.payment_hash());
+                let (reason, paid_elsewhere) = (*reason, known.details.paid_elsewhere);
+                let superseded = false;
+                self.post(
+                    at,
+                    UnreadContent::Failed { payment, hash, reason, superseded, paid_elsewhere },
+                )
+            }
+            _ => Err(Inconsistent),
         }
     }
 
@@ -491,7 +501,7 @@ impl State {
                     self.change_foreign_part_at(at, handle, |foreign_part| {
                         foreign_part.part.list(at);
                         Ok(())
-                    })?
+                    })?;
                 }
                 PartPlace::Payment(handle, index) => {
                     let at = self.at_payment(at, handle);

@@ -6,6 +6,7 @@ pub(crate) mod evolve;
 pub(crate) mod forbidden;
 pub(crate) mod image;
 pub(crate) mod index;
+pub(crate) mod listing;
 pub(crate) mod outbox;
 pub(crate) mod place;
 pub(crate) mod query;

@@ -741,7 +741,7 @@ fn note(seq: u64, notice: &NotificationKind) -> Note {
                 Anomaly::ForeignClaim { payment_hash, .. }
                 | Anomaly::FalsePreimage { payment_hash, .. }
                 | Anomaly::ForeignPart { payment_hash, .. } => {
-                    hashes.push(hash_label(payment_hash))
+                    hashes.push(hash_label(payment_hash));
                 }
                 _ => {}
             }

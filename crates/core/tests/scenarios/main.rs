@@ -24,6 +24,7 @@ mod facts;
 mod hashes;
 mod images;
 mod limits;
+mod listing;
 mod machine;
 mod obligations;
 mod offers;

@@ -6,6 +6,7 @@ mod close;
 mod drivers;
 mod group_commit;
 mod late;
+mod listing;
 mod metrics;
 mod outcomes;
 mod poison;

@@ -1,0 +1,51 @@
+//! Listing payments: selected in the state, completed from the log beside the appends.
+
+use payonce_core::{EventStore, ListError, Listing, Page, ReplayError, StoreError, list};
+
+use crate::{
+    commit::Commit,
+    error::{CallError, MaintenanceError},
+    handle::SharedLedger,
+    history::History,
+};
+
+impl<S: EventStore + Send + 'static> SharedLedger<S> {
+    /// Lists payments, live and remembered, a page at a time. Everybody is held up for a look at every
+    /// payment that the state holds; what only the log still has (the requests of payments that are only
+    /// remembered, the instructions of those that are over) is read beside the appends, as far as the log
+    /// reaches back. A payment that changes between the two is listed as it was before.
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] with why there is no such page or where the log is damaged, or
+    /// [`CallError::Unavailable`].
+    pub fn list(&self, listing: &Listing) -> Result<Page, CallError<ListError>> {
+        self.commit().list(listing)
+    }
+
+    /// [`list`](Self::list) for tasks.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub async fn list_async(&self, listing: Listing) -> Result<Page, CallError<ListError>> {
+        let listed = self.commit().apart(move |commit| Ok(commit.list(&listing))).await;
+        listed.unwrap_or_else(|error| match error {
+            MaintenanceError::Unavailable(error) => Err(error.into()),
+            other => {
+                let store = StoreError::Backend(Box::new(other));
+                Err(CallError::Refused(ReplayError::from(store).into()))
+            }
+        })
+    }
+}
+
+impl<S: EventStore + Send + 'static> Commit<S> {
+    fn list(&self, listing: &Listing) -> Result<Page, CallError<ListError>> {
+        list(listing, |rest| {
+            let mut front = self.enter()?;
+            let asked = front.query(|state| state.select(rest));
+            let selection = self.settle(front, asked)?;
+            let selection = selection.map_err(|refused| CallError::Refused(refused.into()))?;
+            History::until(self, self.durable()).complete(selection, rest)
+        })
+    }
+}
