@@ -209,6 +209,9 @@ pub struct ListArgs {
     /// Only those whose metadata begins like this.
     #[arg(long, value_name = "TEXT")]
     pub metadata: Option<String>,
+    /// Only those that pay such a thing.
+    #[arg(long, value_enum)]
+    pub kind: Option<KindArg>,
     /// Only unfinished ones whose last change is at least so long ago.
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     pub stuck: Option<u64>,
@@ -250,6 +253,17 @@ pub enum StatusArg {
     Failed,
     /// Over, and not remembered.
     Forgotten,
+}
+
+/// What a payment pays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KindArg {
+    /// An invoice.
+    Invoice,
+    /// Nothing that was asked for: a spontaneous payment.
+    Spontaneous,
+    /// An offer or a refund.
+    Offer,
 }
 
 /// The order of a listing.

@@ -4,7 +4,8 @@
 use std::{collections::HashMap, ops::ControlFlow};
 
 use payonce::{
-    Event, Payment, PaymentHash, PaymentId, State, Status, StatusKind, UnixMillis,
+    Event, ListError, ListedPayment, Listing, Page, Payment, PaymentHash, PaymentId, State, Status,
+    StatusKind, UnixMillis,
     audit::{EventSource, Record, ReplayError, history},
 };
 use serde::Serialize;
@@ -217,7 +218,43 @@ pub(crate) fn last_change(payment: &Payment) -> UnixMillis {
     parts.fold(payment.status_at(), UnixMillis::max)
 }
 
-/// A payment of which only the log, or its outcome, tells.
+/// A payment that the ledger holds or remembers, as its listing tells it; of one of which only the outcome
+/// is left, the log tells how often it was tried.
+pub(crate) fn listed_row(
+    state: &State,
+    listed: &ListedPayment,
+    trace: Option<&Trace>,
+    clock: &Clock,
+    reveal: bool,
+) -> PaymentRow {
+    let view = &listed.view;
+    if let Some(payment) = state.payment(&view.id) {
+        return live_row(state, payment, clock, reveal);
+    }
+    let request = listed.request.as_ref();
+    let amount = view.paid.map_or(request.map(|request| request.amount), |paid| paid.amount);
+    let preimage = view.paid.and_then(|paid| paid.preimage);
+    PaymentRow {
+        id: view.id.to_string(),
+        payment_hash: listed.payment_hash.map(|hash| hash.to_string()),
+        status: status_name(view.status.kind()),
+        reason: reason(view.status),
+        amount_msat: amount.map(|sum| sum.0),
+        fee_msat: view.paid.and_then(|paid| paid.fee).map(|sum| sum.0),
+        attempts: trace.map(|trace| trace.attempts),
+        parts: trace.map(|trace| trace.parts),
+        unresolved_parts: view.unresolved,
+        accepted_at_ms: Some(listed.accepted_at.0),
+        changed_at_ms: Some(listed.status_at.0),
+        age_ms: clock.now.0.checked_sub(listed.status_at.0),
+        blocked: view.blocked,
+        remembered: view.remembered,
+        preimage: preimage.map(|proof| if reveal { proof.to_string() } else { "hidden".into() }),
+        metadata: request.and_then(|request| metadata(request.metadata.as_bytes())),
+    }
+}
+
+/// A payment of which only the log, or its outcome, tells: as its story tells it.
 pub(crate) fn gone_row(
     state: &State,
     (id, trace): (&PaymentId, &Trace),
@@ -248,6 +285,25 @@ pub(crate) fn gone_row(
         remembered: view.is_some_and(|view| view.remembered),
         preimage: preimage.map(|proof| if reveal { proof.to_string() } else { "hidden".into() }),
         metadata: metadata(&trace.metadata),
+    }
+}
+
+/// Every payment of a listing, page by page.
+pub(crate) fn every(
+    log: &(impl EventSource + ?Sized),
+    state: &State,
+    listing: Listing,
+) -> Result<Vec<ListedPayment>, ListError> {
+    let (mut payments, mut listing) = (Vec::new(), listing);
+    loop {
+        let page = payonce::list(&listing, |listing| -> Result<Page, ListError> {
+            Ok(state.select(listing)?.complete(log, listing)?)
+        })?;
+        payments.extend(page.payments);
+        match page.next {
+            Some(next) => listing = listing.after(next),
+            None => return Ok(payments),
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use crate::{
     commands::{With, list, show, status},
     io::{Failure, Io, Outcome},
     log::{Log, reading},
-    payments::Traces,
     units::Clock,
     view::View,
 };
@@ -28,14 +27,21 @@ pub(crate) fn run(
     };
     let prefix = shown.map(show::check_prefix).transpose()?;
     let all = ListArgs::default();
-    let (view, traces, found) = reading(directory, |log| {
+    let (view, rows, found) = reading(directory, |log| {
         let view = match past(log, until, with.clock)? {
             Ok(view) => view,
             Err(refused) => return Ok(Err(refused)),
         };
-        let traces = if listed { list::gone(log, &view, &all)? } else { Traces::new() };
+        // Ages are those of that moment.
+        let now = match until {
+            Until::Time(time) => time,
+            Until::Seq(_) => view.last_entry.unwrap_or(with.clock.now),
+        };
+        let clock = Clock { now, ..with.clock.clone() };
+        let then = With { clock: &clock, ..with };
+        let rows = if listed { list::rows(log, &view, &all, then)? } else { Ok(Vec::new()) };
         let found = prefix.as_ref().map(|prefix| show::find(log, &view, prefix)).transpose()?;
-        Ok(Ok((view, traces, found)))
+        Ok(Ok((view, rows, found)))
     })?
     .map_err(Failure::refused)?;
     // Ages are those of that moment.
@@ -47,7 +53,7 @@ pub(crate) fn run(
     let with = With { clock: &clock, ..with };
     match (found, prefix) {
         (Some(found), Some(prefix)) => show::tell(&view, found, &prefix, with, io),
-        _ if listed => list::tell(&view, &traces, &all, with, io),
+        _ if listed => list::tell(&rows?, with, io),
         _ => match status::tell(&view, None, with, io) {
             // That something was wrong then is no finding of today.
             Err(Failure::Findings) => Ok(()),

@@ -15,15 +15,14 @@ use payonce::{
 use serde::Serialize;
 
 use crate::{
-    cli::What,
+    cli::{ListArgs, Sort, What},
     commands::{
-        With,
+        With, list,
         log::{EventJson, EventRow, start},
     },
     fresh::create_file,
     io::{Failure, Io, Outcome},
     log::{Log, reading},
-    payments::{gone_row, live_row, traces},
     postings::Books,
     rows::{Format, write_csv, write_json},
     units::rfc3339,
@@ -260,16 +259,12 @@ fn row(out: &mut dyn Write, format: Format, value: &impl Serialize, first: &mut 
 }
 
 fn export_payments(log: &Log, with: With<'_>, out: &mut dyn Write) -> Written {
-    let view = View::newest(log)?;
-    let traces = traces(log, view.state.head().seq)?;
-    let (state, reveal, mut first) = (&view.state, with.shown.reveal, true);
-    let kinds = payonce::StatusKind::ALL.into_iter();
-    let live = kinds.flat_map(|kind| state.payments(kind));
-    let live = live.map(|payment| live_row(state, payment, with.clock, reveal));
-    let gone = traces.iter().filter(|(id, _)| state.payment(id).is_none());
-    let gone = gone.map(|of| gone_row(state, of, with.clock, reveal));
-    let mut rows: Vec<_> = live.chain(gone).collect();
-    rows.sort_by_cached_key(|row| (row.accepted_at_ms, row.id.clone()));
+    let (view, mut first) = (View::newest(log)?, true);
+    let all = ListArgs { sort: Sort::Oldest, ..ListArgs::default() };
+    let rows = match list::rows(log, &view, &all, with)? {
+        Ok(rows) => rows,
+        Err(refused) => return Ok(Err(refused)),
+    };
     let mut rows = rows.iter();
     Ok(rows.try_for_each(|payment| row(out, with.shown.format, payment, &mut first)))
 }

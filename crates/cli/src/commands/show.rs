@@ -7,7 +7,8 @@ use std::{
 };
 
 use payonce::{
-    Event, HashHolder, PartId, PartStatus, PaymentHash, PaymentId, State, UnixMillis,
+    Event, HashHolder, ListError, Listing, PartId, PartStatus, PaymentHash, PaymentId, State,
+    UnixMillis,
     audit::{ReplayError, history},
 };
 use serde::Serialize;
@@ -17,7 +18,7 @@ use crate::{
     commands::With,
     io::{Failure, Io, Outcome},
     log::{Log, reading},
-    payments::{PaymentRow, Trace, gone_row, live_row},
+    payments::{PaymentRow, Trace, every, gone_row, live_row},
     rows::{Format, write_json},
     story::{Life, Story, StoryEvent, Teller, fate_name},
     units::{both, short, span},
@@ -141,13 +142,17 @@ fn known(state: &State, text: &str) -> Option<PaymentId> {
 fn matching(log: &Log, view: &View, prefix: &str) -> Result<BTreeSet<PaymentId>, ReplayError> {
     let until = view.state.head().seq;
     let mut ids = BTreeSet::new();
-    // What a base holds was told before the log begins.
-    let kinds = payonce::StatusKind::ALL.into_iter();
-    for payment in kinds.flat_map(|kind| view.state.payments(kind)) {
-        let hash = payment.payment_hash().is_some_and(|hash| begins(hash.as_bytes(), prefix));
-        let part = payment.parts().iter().any(|part| begins(part.id.as_bytes(), prefix));
-        if hash || part || begins(payment.id().as_bytes(), prefix) {
-            ids.insert(*payment.id());
+    // What a base holds or remembers was told before the log begins.
+    let listed = every(log, &view.state, Listing::new(Listing::MAX_LIMIT));
+    for listed in listed.or_else(|error| match error {
+        ListError::Log(error) => Err(error),
+        _ => Ok(Vec::new()),
+    })? {
+        let hash = listed.payment_hash.is_some_and(|hash| begins(hash.as_bytes(), prefix));
+        let parts = view.state.payment(&listed.view.id).map_or(&[][..], payonce::Payment::parts);
+        let part = parts.iter().any(|part| begins(part.id.as_bytes(), prefix));
+        if hash || part || begins(listed.view.id.as_bytes(), prefix) {
+            ids.insert(listed.view.id);
         }
     }
     history(log, |record| {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 use payonce::{
-    Event, Payment, PaymentId, State, StatusKind, UnixMillis,
+    Event, ListError, ListedPayment, Listing, Payment, PaymentId, State, StoreError, UnixMillis,
     audit::{EventSource, Record, Replay, ReplayError},
 };
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::{
     advice::advise,
     commands::With,
     log::{Log, seed},
-    payments::{PaymentRow, Trace, gone_row, live_row},
+    payments::{PaymentRow, Trace, every, gone_row, live_row},
     story::{Life, Story, Teller, status_name_of},
 };
 
@@ -126,7 +126,7 @@ pub(crate) fn collect(log: &Log, with: With<'_>) -> Result<Data, ReplayError> {
     let head = log.head()?;
     let base_seq = replay.state().head().seq;
     let base_counts = COUNTS.into_iter().zip(counts(replay.state())).collect();
-    let mut before = before(replay.state());
+    let mut before = before(log, replay.state())?;
     let mut teller = Teller::default();
     let mut columns: [Deltas; 10] = Default::default();
     let (mut ticks, mut failed) = (Deltas::default(), None);
@@ -186,11 +186,34 @@ fn note(record: &Record, state: &State, columns: &mut [Deltas; 10], ticks: &mut 
     }
 }
 
-/// The payments that a base holds: their events were dropped, their parts are known.
-fn before(state: &State) -> BTreeMap<PaymentId, Story> {
-    let live = StatusKind::ALL.into_iter().flat_map(|kind| state.payments(kind));
+/// The payments that a base holds or remembers: their events were dropped.
+fn before(log: &Log, state: &State) -> Result<BTreeMap<PaymentId, Story>, ReplayError> {
     let base = state.head().seq;
-    live.map(|payment| (*payment.id(), story_of(payment, base))).collect()
+    if base == 0 {
+        return Ok(BTreeMap::new());
+    }
+    let listed =
+        every(log, state, Listing::new(Listing::MAX_LIMIT)).map_err(|error| match error {
+            ListError::Log(error) => error,
+            // Nothing is asked that could be refused.
+            _ => StoreError::Missing { needed: "listing", requested: base }.into(),
+        })?;
+    let stories = listed.into_iter().map(|listed| {
+        let id = listed.view.id;
+        let story = state.payment(&id).map(|payment| story_of(payment, base));
+        (id, story.unwrap_or_else(|| remembered(&listed, base)))
+    });
+    Ok(stories.collect())
+}
+
+fn remembered(listed: &ListedPayment, base: u64) -> Story {
+    let (at, outcome) = (listed.status_at, status_name_of(listed.view.status.kind()));
+    Story {
+        statuses: vec![(base, at, outcome), (base, at, "remembered")],
+        tries: 1,
+        payment_hash: listed.payment_hash,
+        ..Story::default()
+    }
 }
 
 fn story_of(payment: &Payment, base: u64) -> Story {

@@ -69,7 +69,7 @@ impl Browser {
         let mut browser = Self { driver, port, session: String::new(), _own: (said, profile) };
         let capabilities = json!({ "capabilities": { "alwaysMatch": options } });
         let made = browser.call("POST", "/session", &capabilities);
-        browser.session = made["sessionId"].as_str().expect("a session").to_owned();
+        made["sessionId"].as_str().expect("a session").clone_into(&mut browser.session);
         Some(browser)
     }
 
