@@ -68,6 +68,13 @@ pub(crate) fn advise(state: &State, id: &PaymentId, now: UnixMillis) -> Option<A
 }
 
 fn failed(state: &State, told: Option<payonce::NotificationId>) -> Advice {
+    if state.is_recovering() {
+        return advice(
+            false,
+            "the node has not finished its recovery: a part of it may still turn up",
+            "wait until the node has started, and look again",
+        );
+    }
     if state.is_restored() {
         return advice(
             false,

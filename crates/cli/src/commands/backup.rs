@@ -16,6 +16,12 @@ use crate::{
 };
 
 pub(crate) fn run(src: &Path, dst: &Path, io: &mut Io<'_>) -> Outcome {
+    let same = |one: &Path, other: &Path| {
+        one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
+    };
+    if same(src, dst) {
+        return Err(Failure::refused("a log is no backup of itself: name another directory"));
+    }
     let is_there = dst.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     let (head, entries) = if is_there { extend(src, dst)? } else { create(src, dst)? };
     let what = if is_there { "added" } else { "copied" };

@@ -107,8 +107,8 @@ impl Printer<'_, '_> {
         let mut failed = None;
         reading(&self.arguments.dir, |log| {
             let mut head = at.map_or_else(|| start(log), Ok)?;
-            let mut wrong = None;
-            log.replay(head.seq + 1, &mut |entry| {
+            let (from, mut wrong, mut stopped) = (head.seq + 1, None, false);
+            let replayed = log.replay(from, &mut |entry| {
                 let record = match Record::read(head, entry.bytes) {
                     Ok(record) => record,
                     Err(error) => {
@@ -117,17 +117,25 @@ impl Printer<'_, '_> {
                     }
                 };
                 head = record.after;
-                match self.record(&record) {
-                    Ok(flow) => flow,
-                    Err(error) => {
-                        failed = Some(error);
-                        ControlFlow::Break(())
-                    }
-                }
-            })
-            .map_err(|error| gone(error, head))?;
+                let flow = self.record(&record).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                });
+                stopped = flow.is_break();
+                flow
+            });
+            // What was printed is not printed again, whatever ended it.
             at = Some(head);
-            wrong.map_or(Ok(()), Err)
+            replayed.map_err(|error| gone(error, head))?;
+            let stored = log.head()?;
+            match wrong {
+                Some(error) => Err(error),
+                // What was edited with its checksums shows in the chain alone.
+                None if !stopped && head != stored => {
+                    Err(ReplayError::HeadDiffers { replayed: head, stored }.placed(log, from))
+                }
+                None => Ok(()),
+            }
         })?;
         match failed {
             Some(error) => Err(error),

@@ -10,7 +10,7 @@ use std::{
 use payonce::{
     Head, Ledger, LedgerId, LogHash, Opening, Remember, Snapshot, UnixMillis,
     audit::{self, Found, Place, Record, Replay, State, StoredEntry, Survey, scan, survey},
-    store_fs::FsStore,
+    store_fs::{FsError, FsStore},
 };
 use serde::Serialize;
 
@@ -18,6 +18,7 @@ use crate::{
     commands::{
         With,
         export::{EntryLine, line},
+        verify,
     },
     copy::{Copier, OPTIONS, close},
     fresh::{FreshDirectory, create_file},
@@ -42,11 +43,8 @@ struct DamageLine {
 
 pub(crate) fn run(src: &Path, dst: &Path, with: With<'_>, io: &mut Io<'_>) -> Outcome {
     let survey = survey(src).map_err(Failure::refused)?;
+    check_damaged(src, &survey)?;
     let good = fold(src, &survey)?;
-    if survey.damaged == 0 && good == survey.intact {
-        let shown = src.display();
-        return Err(Failure::refused(format!("{shown} is sound: `payonce backup` copies it")));
-    }
     let fresh = FreshDirectory::begin(dst)?;
     let path = after_path(dst);
     let file = create_file(&path)?;
@@ -86,6 +84,24 @@ pub(crate) fn run(src: &Path, dst: &Path, with: With<'_>, io: &mut Io<'_>) -> Ou
         }
     }
     Err(Failure::Findings)
+}
+
+/// Refuses what is not damaged: a log that is sound, also one that its node is writing to; one that a newer
+/// program wrote; one that belongs to another user. Their beginning would be taken for all there is.
+fn check_damaged(src: &Path, survey: &Survey) -> Outcome {
+    let shown = src.display();
+    let judged = verify::judge(src, None, false);
+    if judged.as_ref().is_ok_and(|judgement| judgement.sound) {
+        return Err(Failure::refused(format!("{shown} is sound: `payonce backup` copies it")));
+    }
+    let refused = survey.damages.iter().find(|error| match error {
+        FsError::NewerVersion { .. } | FsError::Unreleased { .. } | FsError::Changing { .. } => {
+            true
+        }
+        FsError::Io { reason, .. } => reason.kind() == std::io::ErrorKind::PermissionDenied,
+        _ => false,
+    });
+    refused.map_or(Ok(()), |error| Err(Failure::refused(error)))
 }
 
 fn tell(survey: &Survey, good: Option<Head>, lost: u64, io: &mut Io<'_>) -> Outcome {

@@ -284,3 +284,28 @@ fn an_operators_word_is_shown_asked_for_and_recorded_alone() {
     assert_eq!(status["recovering"], true, "the node finishes it, not an operator");
     assert_eq!(payonce(&[&line[..], &["--yes"]].concat()).code, 2, "known already");
 }
+
+#[test]
+fn what_is_not_damaged_is_not_salvaged_and_no_log_is_its_own_backup() {
+    let demo = Demo::of(10);
+    let (dir, new) = (demo.dir(), demo.beside("new"));
+    {
+        // Also while its node has it open.
+        let _writer = FsStore::open(&demo.path, Options::default()).expect("free");
+        let ran = payonce(&["salvage", dir, &new]);
+        assert!(ran.code == 2 && ran.err.contains("is sound"), "{}", ran.err);
+    }
+    let ran = payonce(&["backup", dir, &format!("{dir}/.")]);
+    assert!(ran.code == 2 && ran.err.contains("of itself"), "{}", ran.err);
+    // A later version's log: its beginning is not all there is.
+    let segment = demo.path.join("00000000000000000001.log");
+    let mut bytes = fs::read(&segment).expect("there is one");
+    bytes[8] = 9;
+    bytes[12..16].fill(0);
+    let crc = crate::bad_input::crc32c(&bytes[..512]);
+    bytes[12..16].copy_from_slice(&crc.to_le_bytes());
+    fs::write(&segment, bytes).expect("writable");
+    let ran = payonce(&["salvage", dir, &new]);
+    assert!(ran.code == 2 && ran.err.contains("format version 9"), "{}", ran.err);
+    assert!(!Path::new(&new).exists());
+}
