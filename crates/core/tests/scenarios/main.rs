@@ -30,7 +30,6 @@ mod obligations;
 mod offers;
 mod orders;
 mod orders_of_facts;
-mod past;
 mod readings;
 mod recovery;
 mod replays;
