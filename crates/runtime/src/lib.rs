@@ -72,7 +72,7 @@ pub use crate::{
     notifications::Notifications,
     options::Options,
     recovery::SharedRecovery,
-    replay::verify,
+    replay::{replay, verify},
     subscription::{Confirmed, Subscription, SubscriptionError},
     time::{now, system_time, unix_millis},
 };

@@ -44,6 +44,19 @@ pub fn verify(source: &impl EventSource, seed: u64) -> Result<State, ReplayError
     Ok(state)
 }
 
+/// Folds every entry of a store after the present head, and demands that they lead to `stored`, as
+/// [`Replay::run`] does: a long one on two threads.
+///
+/// # Errors
+/// As [`Replay::run`]: of several damages the first.
+pub fn replay<S: EventSource>(
+    replay: &mut Replay,
+    store: &S,
+    stored: Head,
+) -> Result<(), ReplayError> {
+    run(replay, store, stored)
+}
+
 /// Does what [`run`] does, and says how many bytes of entries that were.
 pub(crate) fn run_counted(
     replay: &mut Replay,

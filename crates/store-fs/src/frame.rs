@@ -167,6 +167,16 @@ pub(crate) fn vouched_after(file: &[u8], at: usize, salt: u64, seq: u32) -> bool
     })
 }
 
+/// The next place after `at` where a frame starts whose header is sound: for who reads on behind a
+/// damage. A header is bound to its file and its place, so what passes for one was written as one.
+pub(crate) fn next_header(file: &[u8], at: usize, salt: u64) -> Option<usize> {
+    let last = file.len().checked_sub(HEADER_BYTES)?;
+    (at + ALIGN_BYTES..=last).step_by(ALIGN_BYTES).find(|at| {
+        let bytes = &file[*at..*at + HEADER_BYTES];
+        place(*at) == *at && !is_blank(bytes) && Header::read(bytes, salt, *at as u64).is_some()
+    })
+}
+
 /// Whether all bytes are zero.
 pub(crate) fn is_blank(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use payonce_core::{Head, LedgerId};
+use payonce_core::{Head, LedgerId, Snapshot};
 
 use crate::{
     disk::{Access, Disk, DiskFile, read_full, write_full, write_zeros},
@@ -63,10 +63,11 @@ pub struct CutTail {
     pub kept_in: String,
 }
 
-/// Creates an empty log and returns what keeps others out.
+/// Creates a log without entries, on a base if there is one, and returns what keeps others out.
 pub(crate) fn create<D: Disk>(
     disk: &D,
     ledger: LedgerId,
+    base: Option<&Snapshot>,
     options: &Options,
 ) -> Result<Held<D::File>, FsError> {
     let listing = Listing::read(disk)?;
@@ -83,7 +84,18 @@ pub(crate) fn create<D: Disk>(
     }
     reserve::take(disk, options)?;
     let salt = disk.fresh_salt().map_err(io_error("draw a salt for", disk, ""))?;
-    let before = Head::genesis(ledger);
+    let before = match base {
+        None => Head::genesis(ledger),
+        Some(base) => {
+            // Before the segment that starts after it: a log never lacks its base.
+            snapshot::prepare(disk, ledger, base.at, &base.bytes)?;
+            let (taken, name) = (names::snapshot(base.at.seq), names::base(base.at.seq));
+            names::publish(disk, &taken)?;
+            disk.rename(&taken, &name).map_err(io_error("rename", disk, &taken))?;
+            names::sync(disk)?;
+            base.at
+        }
+    };
     let header = SegmentHeader { ledger, salt, before, previous: 0 };
     reserve::for_opening(disk, || create_segment(disk, &header, options))?;
     Ok(held)

@@ -84,6 +84,25 @@ impl FsStore {
         Self::create_on(real::create(directory.as_ref())?, ledger, options)
     }
 
+    /// As [`create`](Self::create), for a log whose history up to a base was dropped: a copy of another
+    /// one, an import. The base is the other log's own, whose entries after it are appended next: the
+    /// chain of an entry tells where it belongs, and the log says itself which base is its own
+    /// ([`payonce_core::State::check_base`]).
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_from(
+        directory: impl AsRef<Path>,
+        ledger: LedgerId,
+        base: &Snapshot,
+        options: Options,
+    ) -> Result<(Self, RecoveryReport), FsError> {
+        options.check()?;
+        let disk = real::create(directory.as_ref())?;
+        let held = recovery::create(&disk, ledger, Some(base), &options)?;
+        Self::recover(disk, held, options)
+    }
+
     /// Opens the log in this directory. Never creates one.
     ///
     /// # Errors
@@ -108,7 +127,7 @@ impl<D: Disk> FsStore<D> {
         options: Options,
     ) -> Result<(Self, RecoveryReport), FsError> {
         options.check()?;
-        let held = recovery::create(&disk, ledger, &options)?;
+        let held = recovery::create(&disk, ledger, None, &options)?;
         Self::recover(disk, held, options)
     }
 

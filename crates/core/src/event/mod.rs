@@ -6,3 +6,4 @@ pub(crate) mod notification;
 pub(crate) mod part;
 pub(crate) mod request;
 pub(crate) mod status;
+pub(crate) mod words;

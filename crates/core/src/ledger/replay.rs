@@ -60,6 +60,12 @@ impl Replay {
         &self.state
     }
 
+    /// The state so far, once no more is to be folded.
+    #[must_use]
+    pub fn into_state(self) -> State {
+        self.state
+    }
+
     /// Folds the next entry.
     ///
     /// # Errors

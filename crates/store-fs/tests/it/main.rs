@@ -19,6 +19,7 @@ mod format;
 mod fuzz;
 mod golden;
 mod reader;
+mod scanned;
 mod scenarios;
 mod segment_dir;
 mod support;
