@@ -59,7 +59,8 @@ install_tools() {
   [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
   cargo fmt --version || rustup component add rustfmt
   cargo clippy --version || rustup component add clippy
-  command -v cargo-deny >/dev/null || cargo install cargo-deny --version "$cargo_deny" --locked --debug
+  command -v cargo-deny >/dev/null ||
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-deny --version "$cargo_deny" --locked --debug
   rustc --version
   python3 --version
 }
@@ -124,7 +125,9 @@ test_other_members() {
 # The runtime's hand-overs in thousands of orders; its primitives are shuttle's then, so it is built
 # apart.
 test_orders() {
-  RUSTFLAGS="--cfg payonce_shuttle" cargo test --release --target-dir target/orders -p payonce-runtime --test orders
+  # Optimised across crates it would take longer to build than to run.
+  CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    RUSTFLAGS="--cfg payonce_shuttle" cargo test --release --target-dir target/orders -p payonce-runtime --test orders
 }
 
 # What store-fs is worth, with faults planted in it: the tests must notice each.
