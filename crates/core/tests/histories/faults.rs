@@ -9,7 +9,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use payonce_core::{
-    ChainHash, EntryHeader, Event, FORMAT_VERSION, Head, LedgerId, State, UnixMillis, faults,
+    LogHash, EntryHeader, Event, FORMAT_VERSION, Head, LedgerId, State, UnixMillis, faults,
 };
 
 use crate::{STEPS, Stop, cases, number, run, say};
@@ -32,7 +32,7 @@ fn refuses_another_writer() -> bool {
     for (seq, epoch, event) in [(1, 1, opened), (2, 2, Event::GapFound)] {
         let now = UnixMillis(1_000);
         let header = EntryHeader { format: FORMAT_VERSION, first_seq: seq, now, epoch, events: 1 };
-        state.fold(&header, Head { seq, chain: ChainHash::from_bytes([1; 32]) }, &[event]);
+        state.fold(&header, Head { seq, chain: LogHash::from_bytes([1; 32]) }, &[event]);
     }
     state.inconsistent() == Some(2)
 }
