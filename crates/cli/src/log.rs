@@ -26,7 +26,7 @@ pub(crate) fn seed() -> u64 {
 #[derive(Debug)]
 pub enum Log {
     /// Segment files.
-    Fs(FsReader),
+    Fs(Box<FsReader>),
     /// A key a batch, in LDK's `FilesystemStore`.
     #[cfg(feature = "kv")]
     Kv(Box<crate::kv::Kv>),
@@ -39,7 +39,7 @@ impl Log {
     /// [`Failure::Refused`].
     pub fn open(directory: &Path) -> Result<Self, Failure> {
         let error = match FsReader::open(directory) {
-            Ok(reader) => return Ok(Self::Fs(reader)),
+            Ok(reader) => return Ok(Self::Fs(Box::new(reader))),
             Err(error) => error,
         };
         #[cfg(feature = "kv")]
@@ -73,7 +73,7 @@ impl Log {
 
     fn source(&self) -> &dyn EventSource {
         match self {
-            Self::Fs(reader) => reader,
+            Self::Fs(reader) => reader.as_ref(),
             #[cfg(feature = "kv")]
             Self::Kv(kv) => &**kv,
         }
