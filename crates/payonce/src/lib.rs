@@ -45,13 +45,13 @@ pub use payonce_core::*;
 
 /// What a tool needs that reads a log: the program `payonce` is built of it.
 ///
-/// - any [`EventSource`](payonce_core::EventSource) is a log; a directory is read by
+/// - any [`EventSource`] is a log; a directory is read by
 ///   [`FsReader`](payonce_store_fs::FsReader), without a lock, also while a node writes to it;
 /// - [`history`] walks over it entry by entry, with the chain checked; [`Event::words`](
 ///   payonce_core::Event::words) tells an event in words, [`Shown`] a text from outside so that it
 ///   cannot play with the terminal;
 /// - [`state_at`] is the state as it was at a seq or a moment; [`verify`] folds all of it, on two threads;
-/// - [`scan`] and [`survey`] read what can be read of a damaged directory, with file and offset.
+/// - [`scan`](audit::scan) and [`survey`](audit::survey) read what can be read of a damaged directory, with file and offset.
 pub mod audit {
     pub use payonce_core::{
         BaseCheck, Entry, EntryHeader, EventSource, Linker, Record, Records, Replay, ReplayError,
