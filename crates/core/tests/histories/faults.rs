@@ -9,7 +9,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use payonce_core::{
-    LogHash, EntryHeader, Event, FORMAT_VERSION, Head, LedgerId, State, UnixMillis, faults,
+    EntryHeader, Event, FORMAT_VERSION, Head, LedgerId, LogHash, State, UnixMillis, faults,
 };
 
 use crate::{STEPS, Stop, cases, number, run, say};
