@@ -8,7 +8,7 @@
 use core::panic::PanicInfo;
 
 use payonce_core::{
-    Config, Machine, MaxFee, Msat, PaymentHash, PaymentId, Remember, Request, RetryPolicy, Pay,
+    Config, Machine, MaxFee, Msat, Pay, PaymentHash, PaymentId, Remember, Request, RetryPolicy,
     State, Step, UnixMillis,
 };
 
