@@ -1,9 +1,6 @@
 //! What a command reads and writes besides the log: a stand-in for it makes the tests.
 
-use std::{
-    io::{self, BufRead, IsTerminal, Write},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use payonce::UnixMillis;
 
@@ -67,7 +64,6 @@ pub type Outcome = Result<(), Failure>;
 /// Runs the program on the process's own streams.
 #[must_use]
 pub fn on_terminal(run: impl FnOnce(&mut Io<'_>) -> u8) -> u8 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let stdout = io::stdout();
     let is_terminal = stdout.is_terminal();
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
@@ -79,7 +75,7 @@ pub fn on_terminal(run: impl FnOnce(&mut Io<'_>) -> u8) -> u8 {
         columns: if is_terminal { columns.or_else(width) } else { columns },
         shows_progress: io::stderr().is_terminal(),
         colour: is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        now: UnixMillis(u64::try_from(now).unwrap_or(u64::MAX)),
+        now: payonce::runtime::now(),
     };
     run(&mut io)
 }

@@ -38,17 +38,22 @@ impl Log {
     /// # Errors
     /// [`Failure::Refused`].
     pub fn open(directory: &Path) -> Result<Self, Failure> {
+        Self::find(directory)?.map_err(|error| unreadable(directory, error))
+    }
+
+    /// As [`open`](Self::open), with what is wrong with the log apart: its writer may be at work.
+    fn find(directory: &Path) -> Result<Result<Self, ReplayError>, Failure> {
         let error = match FsReader::open(directory) {
-            Ok(reader) => return Ok(Self::Fs(Box::new(reader))),
+            Ok(reader) => return Ok(Ok(Self::Fs(Box::new(reader)))),
             Err(error) => error,
         };
         #[cfg(feature = "kv")]
         if matches!(error, FsError::NotALedger { .. })
             && let Some(kv) = crate::kv::Kv::find(directory)?
         {
-            return Ok(Self::Kv(Box::new(kv)));
+            return Ok(Ok(Self::Kv(Box::new(kv))));
         }
-        Err(unreadable(directory, StoreError::from(error).into()))
+        Ok(Err(StoreError::from(error).into()))
     }
 
     /// The last seq that is known to be durable.
@@ -162,20 +167,14 @@ pub(crate) fn reading<T>(
     mut read: impl FnMut(&Log) -> Result<T, ReplayError>,
 ) -> Result<T, Failure> {
     for attempt in 1.. {
-        let error = match Log::open(directory) {
-            Ok(log) => match read(&log) {
-                Ok(done) => return Ok(done),
-                Err(error) if is_changing(&error) => unreadable(directory, error),
-                Err(error) => return Err(unreadable(directory, error)),
-            },
-            Err(Failure::Refused(text)) if text.contains("changes while it is read") => {
-                Failure::Refused(text)
-            }
-            Err(error) => return Err(error),
+        let error = match Log::find(directory)?.and_then(|log| read(&log)) {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
         };
-        if attempt == ATTEMPTS {
-            return Err(error);
+        if attempt == ATTEMPTS || !is_changing(&error) {
+            return Err(unreadable(directory, error));
         }
+        // The writer has dropped history meanwhile: nothing tells when it is done with it.
         thread::sleep(Duration::from_millis(20 * u64::from(attempt)));
     }
     unreachable!("the last attempt returns")

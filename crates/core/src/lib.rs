@@ -33,10 +33,10 @@ pub use crate::base::faults;
 pub use crate::{
     base::amount::{AmountTooLarge, Msat, UnixMillis},
     base::bounded::{Blob, List, Text},
-    base::head::{Head, LogHash},
+    base::head::Head,
     base::ids::{
-        LedgerId, NodeId, OfferHash, ParseIdError, PartId, PaymentHash, PaymentId, Preimage,
-        ShortChannelId, WrongLength, revealed,
+        LedgerId, LogHash, NodeId, OfferHash, ParseIdError, PartId, PaymentHash, PaymentId,
+        Preimage, ShortChannelId, WrongLength, revealed,
     },
     base::limits,
     base::state_digest::StateDigest,

@@ -84,6 +84,7 @@ pub(crate) fn run(arguments: &LogArgs, with: With<'_>, io: &mut Io<'_>) -> Outco
         if !arguments.follow || printer.is_over(at) {
             return printer.finish();
         }
+        // Reading takes no lock, so a writer of another process has nobody to tell.
         thread::sleep(Duration::from_millis(200));
     }
 }

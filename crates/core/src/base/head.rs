@@ -4,79 +4,26 @@
 use core::{fmt, str::FromStr};
 
 use bitcoin_hashes::{HashEngine, sha256};
-use hex_conservative::DisplayHex;
 
 use crate::{
-    base::ids::{LedgerId, ParseIdError, WrongLength},
-    base::text_form,
+    base::ids::{LedgerId, LogHash, ParseIdError},
     base::wire::layout,
 };
 
-/// The hash of everything up to the end of one entry: `SHA256(previous log hash || entry bytes)`,
-/// where the ledger id stands before the first entry. 32 bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LogHash([u8; 32]);
-
 impl LogHash {
-    /// Wraps the bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// The log hash after an entry of these bytes.
+    /// The log hash after an entry of these bytes: `SHA256(this log hash || entry bytes)`.
     #[must_use]
     pub fn extend(&self, entry_bytes: &[u8]) -> Self {
         let mut engine = sha256::HashEngine::new();
-        engine.input(&self.0);
+        engine.input(self.as_bytes());
         engine.input(entry_bytes);
-        Self(sha256::Hash::from_engine(engine).to_byte_array())
+        Self::from_bytes(sha256::Hash::from_engine(engine).to_byte_array())
     }
 
     /// The first 8 bytes, which tell notifications of two logs apart.
     #[must_use]
     pub fn prefix(&self) -> [u8; 8] {
-        core::array::from_fn(|at| self.0[at])
-    }
-}
-
-impl fmt::Display for LogHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0.as_hex(), f)
-    }
-}
-
-impl fmt::Debug for LogHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LogHash({self})")
-    }
-}
-
-impl TryFrom<&[u8]> for LogHash {
-    type Error = WrongLength;
-
-    fn try_from(bytes: &[u8]) -> Result<Self, WrongLength> {
-        let (what, expected_bytes, found_bytes) = ("LogHash", 32, bytes.len());
-        let wrong = |_| WrongLength { what, expected_bytes, found_bytes };
-        bytes.try_into().map(Self).map_err(wrong)
-    }
-}
-
-impl serde::Serialize for LogHash {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        text_form::put(self, &self.0, serializer)
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for LogHash {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text_form::take("LogHash: 32 bytes, as hex", deserializer)
+        core::array::from_fn(|at| self.as_bytes()[at])
     }
 }
 
@@ -95,17 +42,7 @@ impl Head {
     /// The head of an empty log.
     #[must_use]
     pub const fn genesis(ledger: LedgerId) -> Self {
-        Self { seq: 0, chain: LogHash(*ledger.as_bytes()) }
-    }
-}
-
-impl FromStr for LogHash {
-    type Err = ParseIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        LedgerId::from_str(text)
-            .map(|bytes| Self(*bytes.as_bytes()))
-            .map_err(|error| ParseIdError { what: "LogHash", ..error })
+        Self { seq: 0, chain: LogHash::from_bytes(*ledger.as_bytes()) }
     }
 }
 
@@ -129,5 +66,4 @@ impl fmt::Display for Head {
     }
 }
 
-layout! { newtype LogHash }
 layout! { record Head "a head" { seq, chain } }

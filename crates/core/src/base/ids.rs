@@ -173,6 +173,11 @@ byte_id! {
     LedgerId, 32, shown: true
 }
 byte_id! {
+    /// The hash of everything up to the end of one entry: `SHA256(previous log hash || entry bytes)`,
+    /// where the ledger id stands before the first entry. 32 bytes.
+    LogHash, 32, shown: true
+}
+byte_id! {
     /// The proof of payment (BOLT 2, `update_fulfill_htlc`): 32 bytes whose SHA-256 is the payment
     /// hash. A secret until the payment is settled: `Debug` hides it, and so does serde in formats for
     /// people, where it reads `hidden`; a field that is there to deliver it says `#[serde(with =

@@ -48,7 +48,7 @@ pub(crate) fn claimed_foreign_part(
     proof: Proof,
 ) -> (PaymentId, Decision<FactReply>) {
     let part = foreign_part.part.id;
-    let ending = Ending::Strays(slice::from_ref(&part));
+    let ending = Ending::ForeignParts(slice::from_ref(&part));
     let own = state.place(&foreign_part.payment).filter(|_| !foreign_part.disowned);
     let forever = context.config.remember == Remember::Forever;
     let owner = payee(state, foreign_part).or_else(|| own.filter(|_| forever));

@@ -105,7 +105,7 @@ fn touched(state: &State, news: &News<'_>) -> Vec<Handle> {
             let named = foreign_part.and_then(|foreign_part| state.live(&foreign_part.payment));
             handles.extend(named.map(|(handle, _)| handle));
         }
-        Ending::Strays(parts) => {
+        Ending::ForeignParts(parts) => {
             for foreign_part in parts.iter().filter_map(|part| state.foreign_part_of(part)) {
                 handles.extend(state.live(&foreign_part.payment).map(|(handle, _)| handle));
                 handles.extend(state.holders(&foreign_part.payment_hash));

@@ -157,7 +157,7 @@ impl Spoken<'_> {
         {
             return paid;
         }
-        let ending = Ending::Strays(self.command.part.as_slice());
+        let ending = Ending::ForeignParts(self.command.part.as_slice());
         let mut draft = match target {
             Target::Known(place) => Draft::at_place(self.state, self.context, *place, ending)
                 .expect("a payment or a tombstone"),
@@ -335,7 +335,7 @@ impl Spoken<'_> {
             _ => None,
         };
         let moved: Vec<PartId> = events.iter().filter_map(moved).collect();
-        let ending = Ending::Strays(&moved);
+        let ending = Ending::ForeignParts(&moved);
         let news = News { paid: &over, proof: None, ending, done: paid };
         others::follow(self.state, self.context, events, &news);
     }

@@ -84,7 +84,7 @@ fn of_foreign_part(
     // it holds nobody else.
     let part = slice::from_ref(&foreign_part.part.id);
     let claimed = foreign_part.part.status == PartStatus::Claimed;
-    let ending = if claimed { Ending::OnChannel(&part[0]) } else { Ending::Strays(part) };
+    let ending = if claimed { Ending::OnChannel(&part[0]) } else { Ending::ForeignParts(part) };
     let news = News { paid: &[], proof: None, ending, done: &[] };
     others::follow(state, context, &mut events, &news);
     apart(events)

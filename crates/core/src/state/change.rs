@@ -13,7 +13,7 @@ use crate::{
     payment::foreign_part::ForeignPart,
     payment::payment::Payment,
     payment::tombstone::Tombstone,
-    state::index::{DUE, Double, Gathered, Hashed, Keys, QUIET, overdue_at, swap},
+    state::index::{DUE, Double, Gathered, Hashed, IDLE, Keys, overdue_at, swap},
     state::place::{PartPlace, Place},
     state::state::State,
     state::table::Packed,
@@ -413,13 +413,13 @@ impl State {
 
     /// Paid payments in the order in which they became idle.
     pub(crate) fn idle(&self) -> impl Iterator<Item = &Payment> {
-        self.index.waiting.iter(QUIET).map(|handle| self.payments.get(handle))
+        self.index.waiting.iter(IDLE).map(|handle| self.payments.get(handle))
     }
 
     /// Whether anything waits for the tick number to grow.
     pub(crate) fn waits_by_ticks(&self) -> bool {
         self.index.tick_waiters > 0
-            || self.index.waiting.len(QUIET) > 0
+            || self.index.waiting.len(IDLE) > 0
             || !self.index.idle_hashes.is_empty()
     }
 

@@ -75,7 +75,7 @@ impl Seed {
 
 /// The lists of [`Index::waiting`].
 pub(crate) const DUE: usize = 0;
-pub(crate) const QUIET: usize = 1;
+pub(crate) const IDLE: usize = 1;
 
 /// The keys under which one payment stands in the indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -109,7 +109,7 @@ impl Keys {
 
     pub(crate) const fn waiting(&self) -> Option<(usize, u64)> {
         match self.idle {
-            Some(seq) => Some((QUIET, seq)),
+            Some(seq) => Some((IDLE, seq)),
             None if self.due && self.rests_until.is_none() => Some((DUE, 0)),
             None => None,
         }

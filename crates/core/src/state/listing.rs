@@ -96,9 +96,8 @@ impl Listing {
         self
     }
 
-    /// Only payments of which no more than the outcome is remembered ([`Remember::Forever`]).
-    ///
-    /// [`Remember::Forever`]: https://docs.rs/payonce-core
+    /// Only payments of which no more than the outcome is remembered
+    /// ([`Remember::Forever`](crate::Remember::Forever)).
     pub const fn remembered(mut self) -> Self {
         self.remembered = Some(true);
         self

@@ -547,12 +547,12 @@ impl State {
             return false;
         }
         let told = |foreign_part: &ForeignPart| match but {
-            Ending::Strays(parts) => !parts.contains(&foreign_part.part.id),
+            Ending::ForeignParts(parts) => !parts.contains(&foreign_part.part.id),
             Ending::Told(part) => *part != foreign_part.part.id,
             _ => true,
         };
         let on_channel = |foreign_part: &ForeignPart| match but {
-            Ending::Strays(parts) => !parts.contains(&foreign_part.part.id),
+            Ending::ForeignParts(parts) => !parts.contains(&foreign_part.part.id),
             Ending::OnChannel(part) => *part != foreign_part.part.id,
             _ => true,
         };
@@ -615,7 +615,7 @@ impl State {
 pub(crate) enum Ending<'a> {
     Nothing,
     /// These foreign parts.
-    Strays(&'a [PartId]),
+    ForeignParts(&'a [PartId]),
     /// A block on a hash.
     Block(&'a PaymentHash),
     /// What a claimed foreign part had on its channel: it holds all with its hash no more.

@@ -7,7 +7,13 @@ use payonce_core::{
     PaymentHash, PaymentId, PaymentView, Preimage, Request, RetryPolicy, ShortChannelId, Status,
     Target, UnixMillis, WrongLength,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Serialize,
+    de::{
+        DeserializeOwned,
+        value::{self, BytesDeserializer},
+    },
+};
 
 use crate::support::T0;
 
@@ -48,6 +54,10 @@ fn names_are_data_for_people() {
     there_and_back(&NodeId::from([2; 33]));
     there_and_back(&Head { seq: 7, chain: LogHash::from_bytes([3; 32]) });
     there_and_back(&NotificationId { seq: 9, chain: [4; 8] });
+    // Machines' bytes are read back too, and only as many as there must be.
+    let bytes = |bytes| PartId::deserialize(BytesDeserializer::<value::Error>::new(bytes));
+    assert_eq!(bytes(&[5; 32]).expect("as many"), PartId::from([5; 32]));
+    assert!(bytes(&[5; 31]).expect_err("one less").to_string().contains("32 bytes"));
     for wrong in ["\"00\"", "7", "null", "[1,2]"] {
         let refused = serde_json::from_str::<PartId>(wrong).expect_err("no part id").to_string();
         assert!(refused.contains("PartId") && refused.contains("32 bytes"), "{refused}");

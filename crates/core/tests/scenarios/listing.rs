@@ -249,3 +249,27 @@ fn a_listing_that_makes_no_sense_is_refused() {
         assert!(text.parse::<ListingCursor>().is_err(), "{text}");
     }
 }
+
+/// Requests that lie far apart in the log are read one by one, those between them are passed over.
+#[test]
+fn requests_far_apart_in_the_log_are_read() {
+    let mut shop = Shop::new();
+    for number in 0..10_500_u64 {
+        let mut bytes = [0xee; 32];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        let hash = Preimage::from_bytes(bytes).payment_hash();
+        let (id, retry) = (PaymentId::from_bytes(bytes), RetryPolicy::Manual);
+        let request = Request::invoice(hash, Msat(1), MaxFee::Unlimited, retry);
+        shop.ledger.execute(Pay::new(id, request), T0).expect("accepted");
+    }
+    // The thirtieth fails, and is only remembered, as some of the first are.
+    shop.make(30);
+    let listed = shop.all(&Listing::new(1_000).remembered());
+    assert!(listed.len() > 5);
+    for payment in &listed {
+        let request = payment.request.as_ref().expect("the log has it");
+        let number = payment.view.id.as_bytes()[0];
+        assert_eq!(request.instructions.as_bytes(), format!("lnbc{number}").as_bytes());
+    }
+    assert_eq!(listed[0].view.id, id(30));
+}
