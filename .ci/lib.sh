@@ -1,6 +1,11 @@
 # The steps of .ci/run that are more than one command. Sourced, never run.
 
 times=()
+# The one dependency that takes a minute to optimise; where little is hashed it is built as it comes.
+plain_hashes=bitcoin_hashes.opt-level=0
+# Crates for a release candidate of somebody else's: `.ci/long previews` builds and tests them.
+previews=(--exclude payonce-ldk-03 --exclude payonce-store-kv-03)
+others_features=(--no-default-features --features payonce-cli/kv,payonce-cli/postgres)
 # Pinned, so that nothing but a change here changes what it finds.
 cargo_deny=0.20.2
 
@@ -53,14 +58,15 @@ install_tools() {
   command -v mkfs.ext4 >/dev/null || missing+=(e2fsprogs)
   # The servers of payonce-store-postgres's tests, which start their own.
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+  [ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null || missing+=(pgbouncer)
   # The browser in which the report of payonce-cli is looked at, and what drives it.
   command -v chromium >/dev/null || missing+=(chromium)
   command -v chromedriver >/dev/null || missing+=(chromium-driver)
+  # Builds the lnd of payonce-lnd's tests; fetches a newer one of itself if it is too old for that.
+  command -v go >/dev/null || [ -x /usr/local/go/bin/go ] || missing+=(golang-go)
   [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
   cargo fmt --version || rustup component add rustfmt
   cargo clippy --version || rustup component add clippy
-  command -v cargo-deny >/dev/null ||
-    CARGO_PROFILE_DEV_DEBUG=0 cargo install cargo-deny --version "$cargo_deny" --locked --debug
   rustc --version
   python3 --version
 }
@@ -87,8 +93,8 @@ format_check() {
 # both on one log.
 build_later_version() {
   local built
-  built=$(RUSTFLAGS="--cfg payonce_format_2" cargo test --target-dir target/later -p payonce-store-fs --test upgrade \
-    --no-run --message-format=json | python3 -c '
+  built=$(RUSTFLAGS="--cfg payonce_format_2" cargo test --target-dir target/later --config "profile.dev.package.$plain_hashes" \
+    -p payonce-store-fs --test upgrade --no-run --message-format=json | python3 -c '
 import json, sys
 for line in sys.stdin:
     message = json.loads(line)
@@ -117,9 +123,59 @@ test_other_members() {
     return
   fi
   # Word splitting is meant: one -p per member.
-  # A real lnd, ten minutes to build, is `.ci/long lnd`.
+  # A real lnd is built meanwhile, and has a step of its own.
   # shellcheck disable=SC2086
-  cargo test $packages --features payonce-cli/kv -- --skip a_real_lnd
+  # The one member with default features is the benchmark, whose rivals take longer to build than all else
+  # that is tested here: clippy looks at them, `.ci/long bench` tests them.
+  cargo test $packages "${others_features[@]}" -- --skip a_real_lnd
+}
+
+# What is not needed before the end is built in what the other steps leave of the processors. `timeout` ends
+# all that it started when it is ended itself, and is no session of its own: to those Linux gives a fair
+# share, however low their priority.
+in_spare_time() {
+  exec nice -n 19 timeout 3600 "$@"
+}
+
+start_late_builds() {
+  mkdir -p target
+  deny_build=
+  if ! command -v cargo-deny >/dev/null; then
+    CARGO_PROFILE_DEV_DEBUG=0 in_spare_time cargo install cargo-deny --version "$cargo_deny" --locked --debug \
+      >target/deny.log 2>&1 &
+    deny_build=$!
+  fi
+  in_spare_time tools/lnd/build >target/lnd.path 2>target/lnd.log &
+  lnd_build=$!
+  trap 'kill $deny_build $lnd_build 2>/dev/null || true' EXIT
+}
+
+check_dependencies() {
+  [ -z "$deny_build" ] || wait "$deny_build" || { cat target/deny.log; return 1; }
+  cargo deny --offline check bans licenses sources
+}
+
+# Until this second of the run a real lnd is waited for: its tests take a minute and a half, and the run has
+# an hour.
+lnd_latest=3400
+
+# payonce-lnd against a real lnd. Last, to give its build all the time there is.
+test_real_lnd() {
+  local left=$((lnd_latest - SECONDS))
+  [ "$left" -le 0 ] || timeout "$left" tail --pid="$lnd_build" -f /dev/null || true
+  if kill -0 "$lnd_build" 2>/dev/null; then
+    printf 'lnd was not built within %d s; what was compiled is kept for the next run\n' "$lnd_latest" >&2
+    return 1
+  fi
+  if ! wait "$lnd_build"; then
+    cat target/lnd.log
+    return 1
+  fi
+  local packages
+  packages=$(.ci/members.py others)
+  # The same members as before, so that nothing is built again.
+  # shellcheck disable=SC2086
+  PAYONCE_LND=$(<target/lnd.path) cargo test $packages "${others_features[@]}" --test it -- a_real_lnd --nocapture
 }
 
 # The runtime's hand-overs in thousands of orders; its primitives are shuttle's then, so it is built
@@ -127,7 +183,8 @@ test_other_members() {
 test_orders() {
   # Optimised across crates it would take longer to build than to run.
   CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-    RUSTFLAGS="--cfg payonce_shuttle" cargo test --release --target-dir target/orders -p payonce-runtime --test orders
+    RUSTFLAGS="--cfg payonce_shuttle" cargo test --release --target-dir target/orders \
+    --config "profile.release.package.$plain_hashes" -p payonce-runtime --test orders
 }
 
 # What store-fs is worth, with faults planted in it: the tests must notice each.

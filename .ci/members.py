@@ -10,6 +10,11 @@ names = {package["id"]: package["name"] for package in meta["packages"]}
 default = set(meta["workspace_default_members"])
 chosen = {
     "all": meta["workspace_members"],
-    "others": [member for member in meta["workspace_members"] if member not in default],
+    # Those for a release candidate are `.ci/long previews`.
+    "others": [
+        member
+        for member in meta["workspace_members"]
+        if member not in default and not names[member].endswith("-03")
+    ],
 }[sys.argv[1]]
 print(" ".join(f"-p {names[member]}" for member in chosen))

@@ -3,6 +3,9 @@
 //! The nodes are real, with a real channel between them; they come from LDK's own test utilities,
 //! which need no network and no chain. LDK's test logger writes to standard output, so they run in
 //! a child process whose output is read: killing it is the power cut.
+//!
+//! The ledger is in a directory; with the argument `postgres` it is in a database, on a server that the
+//! example starts for itself. The line that opens it is all that differs.
 
 #![allow(clippy::print_stdout, reason = "it tells its story on a terminal")]
 
@@ -16,7 +19,7 @@ use std::{
     io::{BufRead as _, BufReader},
     ops::Deref,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -38,6 +41,10 @@ use net::{Image, Net, Outcome};
 use payonce_core::{EventStore, LedgerId, Opening, PaymentId, Remember, UnixMillis};
 use payonce_ldk::{ChannelState, Engine, Options, Order, Payer, Paying, Starting, Terms};
 use payonce_store_fs::{FsStore, Options as LogOptions};
+use payonce_store_postgres::{
+    Config, PostgresStore,
+    cluster::{Cluster, is_available},
+};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -45,22 +52,50 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const MARK: &str = "@ ";
 const CUT: &str = "the power goes now";
 
-fn main() -> Result<ExitCode> {
-    let arguments: Vec<String> = env::args().collect();
-    if let [_, role, directory] = &arguments[..] {
-        assert_eq!(role, "nodes", "the only role is that of the nodes");
-        return nodes(Path::new(directory)).map(|()| ExitCode::SUCCESS);
+fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["nodes", home] => nodes(Path::new(home), &files),
+        ["nodes", home, address] => nodes(Path::new(home), &|_, is_new| database(address, is_new)),
+        ["postgres"] => on_postgres().map(drop),
+        // As a test: the same story wherever the ledger is.
+        [] if cfg!(test) => {
+            // Keys, and so proofs, differ; what was spent when does not.
+            let spent = |told: Vec<String>| -> Vec<String> {
+                told.iter().filter_map(|line| Some(line.split_once('|')?.1.to_owned())).collect()
+            };
+            let in_files = spent(story(None)?);
+            assert!(in_files.len() > 3 && in_files[0] != "0 msat", "{in_files:?}");
+            assert!(on_postgres()?.is_none_or(|told| spent(told) == in_files));
+            Ok(())
+        }
+        _ => story(None).map(drop),
     }
+}
+
+/// The story with the ledger in a database, on a server of its own, if there is one to be had.
+fn on_postgres() -> Result<Option<Vec<String>>> {
+    if !is_available("the ledger in PostgreSQL") {
+        return Ok(None);
+    }
+    let cluster = Cluster::start();
+    story(Some(&cluster.address())).map(Some)
+}
+
+/// Both runs of the nodes; the first one ends in a power cut.
+fn story(address: Option<&str>) -> Result<Vec<String>> {
     let home = tempfile::tempdir()?;
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(["run", "what", "payer has spent"]);
+    let mut story = Vec::new();
     for run in 1..=2 {
-        let mut child = spawn(home.path())?;
+        let mut child = spawn(home.path(), address)?;
         let told = listen(&mut child)?;
         for line in &told {
             let (what, spent) = line.split_once('|').ok_or("the child tells two things")?;
             table.add_row([run.to_string().as_str(), what, spent]);
         }
+        story.extend(told);
         // The first run never ends by itself.
         if run == 1 {
             child.kill()?;
@@ -70,14 +105,15 @@ fn main() -> Result<ExitCode> {
         }
     }
     println!("{table}");
-    Ok(ExitCode::SUCCESS)
+    Ok(story)
 }
 
-fn spawn(home: &Path) -> Result<Child> {
+fn spawn(home: &Path, address: Option<&str>) -> Result<Child> {
     let program = env::current_exe()?;
     Ok(Command::new(program)
         .arg("nodes")
         .arg(home)
+        .args(address)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?)
@@ -98,18 +134,34 @@ fn listen(child: &mut Child) -> Result<Vec<String>> {
     Ok(told)
 }
 
-/// A payer over its node's channels, on a log in the file system: the part of this file that a
-/// node's author needs.
-fn start<E, R>(log: &Path, engine: E, entropy: R, now: UnixMillis) -> Result<Payer<FsStore, E, R>>
+/// The log in a directory.
+fn files(home: &Path, is_new: bool) -> Result<FsStore> {
+    let (log, options) = (home.join("payments"), LogOptions::default());
+    let (store, _) = if is_new {
+        FsStore::create(log, LedgerId::from_bytes([7; 32]), options)?
+    } else {
+        FsStore::open(log, options)?
+    };
+    Ok(store)
+}
+
+/// The log in a database: nothing else of a node changes.
+fn database(address: &str, is_new: bool) -> Result<PostgresStore> {
+    let config: Config = address.parse()?;
+    Ok(if is_new {
+        PostgresStore::create(config, "node", LedgerId::from_bytes([7; 32]))?
+    } else {
+        PostgresStore::open(config, "node")?
+    })
+}
+
+/// A payer over its node's channels: the part of this file that a node's author needs.
+fn start<S, E, R>(store: S, engine: E, entropy: R, now: UnixMillis) -> Result<Payer<S, E, R>>
 where
+    S: EventStore + Send + 'static,
     E: Deref<Target: Engine>,
     R: Deref<Target: EntropySource>,
 {
-    let (store, _) = if log.exists() {
-        FsStore::open(log, LogOptions::default())?
-    } else {
-        FsStore::create(log, LedgerId::from_bytes([7; 32]), LogOptions::default())?
-    };
     let opening = Opening::new(Remember::Forever, 42); // in production a random, secret seed
     // LDK's own retries go by the clock: a story that is told twice does without.
     let options = Options::new(Network::Testnet, ChannelState::Latest).retry(Retry::Attempts(0));
@@ -135,20 +187,23 @@ where
     Ok(())
 }
 
-/// The child: both nodes, and the story of one run.
-fn nodes(home: &Path) -> Result<()> {
+/// The child: both nodes, and the story of one run. `open` opens the log, or makes it.
+fn nodes<S>(home: &Path, open: &dyn Fn(&Path, bool) -> Result<S>) -> Result<()>
+where
+    S: EventStore + Send + 'static,
+{
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let now = UnixMillis(u64::try_from(since_epoch.as_millis())?);
     let mut net = Net::with_channels(2, &[(0, 1, 1_000_000, 0)]);
     let wealth = net.balance_msat(0);
     // The user's order: its id was stored before the first call.
     let id = PaymentId::from_bytes([1; 32]);
-    let (log, invoice) = (home.join("payments"), home.join("invoice"));
-    if !log.exists() {
+    let invoice = home.join("invoice");
+    if !invoice.exists() {
         let order = net.invoice(1, Some(25_000_000));
         fs::write(&invoice, order.to_string())?;
         let node = &net.nodes[0];
-        let payer = start(&log, node.node, node.keys_manager, now)?;
+        let payer = start(open(home, true)?, node.node, node.keys_manager, now)?;
         net.default_outcome = Outcome::Hold;
         payer.pay(id, &Order::bolt11(order), None, &Terms::default(), now)?;
         net.pump();
@@ -165,7 +220,8 @@ fn nodes(home: &Path) -> Result<()> {
     catch_up(&mut net, &invoice)?;
     let order = Order::bolt11(invoice);
     load(&mut net, home)?;
-    let payer = start(&log, net.nodes[0].node, net.nodes[0].keys_manager, now)?;
+    let node = &net.nodes[0];
+    let payer = start(open(home, false)?, node.node, node.keys_manager, now)?;
     net.connect_all();
     // The user does not know what became of it, and pays again.
     let again = payer.pay(id, &order, None, &Terms::default(), now)?;

@@ -1,61 +1,62 @@
 //! A service that pays through LND, exactly once. `set-up DIR` makes its ledger and its witness, once;
 //! `pay DIR INVOICE` pays, and may be killed and run again as often as you like.
 //!
-//! LND is at `LND_ADDRESS` (127.0.0.1:10009), its files are named by `LND_CERT` and `LND_MACAROON`.
+//! LND is at `LND_ADDRESS` (127.0.0.1:10009), on the network `LND_NETWORK` (mainnet, testnet, signet, regtest,
+//! simnet); its files are named by `LND_CERT` and `LND_MACAROON`.
 
 #![allow(clippy::print_stdout, reason = "it tells its story on a terminal")]
 
 use std::{env, error::Error, path::Path, sync::Arc};
 
-use payonce_core::{
-    LedgerId, MaxFee, Msat, Notification, Opening, PaymentId, Remember, RetryPolicy,
-};
-use payonce_engine::{FileWitness, Memory, Paying, Sink, Starting, Witnessed, async_trait};
-use payonce_lnd::{Config, Lnd, Network, request};
-use payonce_runtime::Options;
-use payonce_store_fs::{FsStore, Options as LogOptions};
+use payonce_core::{EventStore, Msat, Notification, PaymentId, Remember, RetryPolicy};
+use payonce_engine::{Memory, Sink, Starting, async_trait};
+use payonce_lnd::{Config, Lnd};
 
-/// In earnest a table, written in the transaction that books the payment.
+/// In production a table, written in the transaction that books the payment or refunds the customer.
 struct Screen;
 
 #[async_trait]
 impl Sink for Screen {
     async fn deliver(&self, told: &Notification) -> Result<(), Box<dyn Error + Send + Sync>> {
-        println!("{}: {:?}", told.id, told.kind);
+        println!("{}: {:?}", told.id, told.kind); // the same id at every delivery
         Ok(())
     }
 }
 
-fn set_up(dir: &Path) -> Result<(), Box<dyn Error>> {
-    FsStore::create(dir.join("ledger"), LedgerId::from_bytes([7; 32]), LogOptions::default())?;
-    FileWitness::create(dir.join("witness"))?; // in production on another volume
+/// Once, when the service is set up: nothing is ever created by opening it.
+pub(crate) fn set_up(dir: &Path) -> Result<(), Box<dyn Error>> {
+    Starting::set_up(dir.join("ledger"), dir.join("witness"))?; // in production on two volumes
     Ok(())
 }
 
-async fn pay(dir: &Path, invoice: &str) -> Result<(), Box<dyn Error>> {
-    let address = env::var("LND_ADDRESS").unwrap_or("127.0.0.1:10009".into());
-    let (cert, macaroon) = (env::var("LND_CERT")?, env::var("LND_MACAROON")?);
-    let config = Config::from_files(address, cert, macaroon, Network::Simnet, Memory::Kept)?;
-    let (store, _) = FsStore::open(dir.join("ledger"), LogOptions::default())?;
-    let witness = Witnessed::By(Arc::new(FileWitness::open(dir.join("witness"))?));
-    let opening = Opening::new(Remember::Forever, 42); // in production a random, secret seed
-    let starting = Starting::open(store, opening, witness, Options::default()).await?;
+/// Whether it is paid.
+pub(crate) async fn pay(dir: &Path, config: Config, invoice: &str) -> Result<bool, Box<dyn Error>> {
+    let (log, witness) = (dir.join("ledger"), dir.join("witness"));
+    // For a ledger in PostgreSQL this line is another one, and no other: Starting::open(store, ...).
+    let starting = Starting::open_dir(log, witness, Remember::Forever).await?;
+    pay_from(starting, config, invoice).await
+}
+
+pub(crate) async fn pay_from<S: EventStore + Send + 'static>(
+    starting: Starting<S>,
+    config: Config,
+    invoice: &str,
+) -> Result<bool, Box<dyn Error>> {
+    let network = config.network;
     let starting = starting.engine("lnd", Arc::new(Lnd::new(config)?)).sink(Arc::new(Screen));
     let (payer, report) = starting.finish().await?;
     println!("still out from before: {}", report.out.len());
 
-    let (max_fee, retry) = (MaxFee::AtMost(Msat(5_000)), RetryPolicy::Attempts(2));
-    let request = request(invoice, Network::Simnet, None, max_fee, retry)?;
-    // One invoice, one payment: its hash is the id, known before the first call.
+    let request = network.request(invoice, None, Msat(5_000), RetryPolicy::Until(600_000))?;
+    // One invoice, one payment: its hash is the id, known and stored before the first call.
     let hash = request.target.payment_hash().ok_or("an invoice has a hash")?;
     let id = PaymentId::from_payment_hash(hash);
-    match payer.pay(id, request).await? {
-        Paying::Accepted => println!("accepted"),
-        repeat => println!("known: {repeat:?}"),
-    }
-    println!("{}", payer.outcome(id).await?.status);
+    // Accepted: it is paid in the background. Repeat: it was accepted before, and stands like this.
+    println!("{:?}", payer.pay(id, request).await?);
+    let view = payer.outcome(id).await?;
     payer.stop().await;
-    Ok(())
+    println!("{}", view.status);
+    Ok(view.paid.is_some())
 }
 
 #[tokio::main]
@@ -63,7 +64,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["set-up", dir] => set_up(Path::new(dir)),
-        ["pay", dir, invoice] => pay(Path::new(dir), invoice).await,
+        ["pay", dir, invoice] => {
+            let address = env::var("LND_ADDRESS").unwrap_or("127.0.0.1:10009".into());
+            let (cert, macaroon) = (env::var("LND_CERT")?, env::var("LND_MACAROON")?);
+            let network = env::var("LND_NETWORK")?.parse()?;
+            let config = Config::from_files(address, cert, macaroon, network, Memory::Kept)?;
+            let paid = pay(Path::new(dir), config, invoice).await?;
+            if paid { Ok(()) } else { Err("not paid".into()) }
+        }
         _ => Err("usage: lnd_service set-up DIR | pay DIR INVOICE".into()),
     }
 }

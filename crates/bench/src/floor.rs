@@ -26,9 +26,6 @@ pub(crate) struct Floor {
 
 impl Floor {
     /// Makes the file and writes all of it.
-    ///
-    /// # Errors
-    /// The file system's.
     pub(crate) fn create(directory: &Path) -> Result<Self> {
         let file = File::create_new(directory.join("floor"))?;
         let zeros = vec![0; 1 << 20];
@@ -41,9 +38,6 @@ impl Floor {
 
     /// Writes and syncs until the time is up, so many records with each sync. On a thread of its
     /// own, as the subjects' writers: a new thread takes a while to settle on a processor.
-    ///
-    /// # Errors
-    /// The file system's.
     pub(crate) fn run(
         &mut self,
         entries: &Entries,

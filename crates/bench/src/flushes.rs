@@ -14,7 +14,7 @@ pub(crate) struct DeviceCounters {
     stat: PathBuf,
 }
 
-/// What was counted.
+/// What the device did between two readings of its counters.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Work {
     /// Flush requests that the device completed.

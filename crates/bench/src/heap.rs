@@ -58,7 +58,6 @@ unsafe impl GlobalAlloc for Counting {
 pub(crate) struct Count(());
 
 impl Count {
-    /// Begins.
     pub(crate) fn begin() -> Self {
         LIVE_BYTES.store(0, Ordering::Relaxed);
         PEAK_BYTES.store(0, Ordering::Relaxed);

@@ -20,11 +20,10 @@ pub(crate) const LEDGER: LedgerId = LedgerId::from_bytes([7; 32]);
 /// One payment of one attempt, by its number: what is known before anything is sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Planned {
-    /// Its id.
     pub(crate) id: PaymentId,
-    /// Its only part.
+    /// The only part of its only attempt.
     pub(crate) part: PartId,
-    /// The payee's secret.
+    /// The payee's secret, with which the part is claimed.
     pub(crate) preimage: Preimage,
     number: u64,
 }
@@ -102,7 +101,7 @@ impl Payer {
         Self { entries: Arc::clone(entries), next_step: 0, lane: payer, planned }
     }
 
-    /// The next step.
+    /// The next command of this payer's payments, one payment after the other.
     pub(crate) fn next(&mut self) -> Record {
         let step = self.next_step;
         self.next_step += 1;
@@ -115,7 +114,6 @@ impl Payer {
         Record { command: command(&self.planned, step), bytes: Arc::clone(&self.entries.0[nth]) }
     }
 
-    /// The next steps.
     pub(crate) fn next_batch(&mut self, count: usize) -> Vec<Record> {
         (0..count).map(|_| self.next()).collect()
     }

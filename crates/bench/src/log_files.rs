@@ -13,9 +13,9 @@ const HEADER_BYTES: usize = 20;
 /// What a log holds.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Contents {
-    /// Events.
+    /// Its events, those of dropped history not counted.
     pub(crate) events: u64,
-    /// Entries.
+    /// The frames that hold them.
     pub(crate) entries: u64,
     /// Bytes, file headers, frames and gaps included, reserved space not.
     pub(crate) bytes: u64,

@@ -13,6 +13,8 @@ mod markdown;
 mod place;
 mod plots;
 mod report;
+#[cfg(feature = "postgres")]
+mod server;
 mod stats;
 mod subjects;
 mod workloads;
@@ -94,7 +96,7 @@ fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn measure(arguments: &Arguments) -> Result<Report> {
-    let known = workloads::ALL.map(|(name, _)| name);
+    let known: Vec<_> = workloads::ALL.iter().map(|(name, _)| *name).collect();
     if let Some(unknown) = arguments.only.iter().find(|name| !known.contains(&&***name)) {
         return Err(format!("there is no workload {unknown}: {}", known.join(", ")).into());
     }

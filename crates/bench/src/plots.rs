@@ -18,7 +18,7 @@ const OUR_COLOUR: RGBColor = RGBColor(0xd9, 0x5f, 0x02);
 const RIVAL_COLOUR: RGBColor = RGBColor(0x4a, 0x7f, 0xb0);
 const FONT: &str = "sans-serif";
 
-/// A bar chart.
+/// What one chart shows, a bar a subject.
 struct Bars<'a> {
     file: &'a str,
     title: &'a str,

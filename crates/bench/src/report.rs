@@ -10,13 +10,13 @@ use crate::Result;
 /// One figure. The JSON file is an array of these.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Figure {
-    /// What was done.
+    /// What was done, by the name under which it is chosen.
     pub(crate) workload: String,
     /// Who did it; ours is `payonce`.
     pub(crate) subject: String,
     /// The median over the repeats.
     pub(crate) value: f64,
-    /// Of what.
+    /// What `value` counts: `records/s`, `us`.
     pub(crate) unit: String,
     /// The subject that `ratio` compares with.
     pub(crate) baseline: Option<String>,
@@ -38,7 +38,6 @@ impl Figure {
         }
     }
 
-    /// Compared with `baseline`.
     pub(crate) fn against(mut self, baseline: &str, ratio: f64) -> Self {
         self.baseline = Some(baseline.into());
         self.ratio = Some(ratio);
@@ -61,7 +60,6 @@ impl Report {
         self.figures.extend(figures);
     }
 
-    /// The figures.
     pub(crate) fn figures(&self) -> &[Figure] {
         &self.figures
     }
@@ -99,13 +97,18 @@ impl Report {
 }
 
 /// What is counted besides a workload's value: the end of the figure's workload, and a heading.
-const BESIDES: [(&str, &str); 6] = [
+const BESIDES: [(&str, &str); 11] = [
     ("-p50", "p50 us"),
     ("-p99", "p99 us"),
     ("-longest", "longest us"),
     ("-memory", "memory MB"),
     ("-flushes", "flushes/record"),
     ("-device-bytes", "device bytes/record"),
+    ("-wal", "WAL bytes/record"),
+    ("-table", "table bytes/record"),
+    ("-server", "server us/record"),
+    ("-connections", "connections"),
+    ("-connection-bytes", "bytes/connection"),
 ];
 
 /// A table of one workload's figures, one line for each subject.

@@ -8,7 +8,7 @@ pub(crate) struct Sample {
     /// From the first step's beginning to the last one's end; of steps that followed each other, what
     /// they took.
     pub(crate) elapsed: Duration,
-    /// Records made durable.
+    /// How many records were durable at its end.
     pub(crate) records: u64,
     /// How long each step took, in nanoseconds, in no order.
     pub(crate) latencies_ns: Vec<u64>,
@@ -22,7 +22,7 @@ impl Sample {
         self.latencies_ns.extend(other.latencies_ns);
     }
 
-    /// Records a second.
+    /// Durable records a second, over the time that was measured.
     pub(crate) fn rate(&self) -> f64 {
         self.records as f64 / self.elapsed.as_secs_f64()
     }
@@ -35,7 +35,7 @@ impl Sample {
     }
 }
 
-/// Whole nanoseconds.
+/// In whole nanoseconds, at most 584 years.
 pub(crate) fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -2,8 +2,10 @@
 //! itself, which refuses what is not safe; nothing here decides anew.
 
 use payonce::{
-    Config, Context, Dispatch, HashHolder, NewPart, Operation, PartId, Payment, PaymentId,
-    Remember, State, Status, UnixMillis,
+    Config, Dispatch, NewPart, PartId, Payment, PaymentHash, PaymentId, Remember, State, Status,
+    UnixMillis,
+    audit::Shown,
+    machine::{BlockedHash, Context, HashHolder, Operation},
 };
 use serde::Serialize;
 
@@ -114,7 +116,10 @@ fn open(state: &State, payment: &Payment, unresolved: usize, now: UnixMillis) ->
             "wait: a repeat under this id is answered and pays nothing; under another id it would \
              be a second payment",
         ),
-        Err(refusal) => advice(false, refusal.to_string(), "wait, or abandon it"),
+        Err(refusal) => {
+            let blocked = blocked(state, payment.id()).unwrap_or_default();
+            advice(false, format!("{refusal}{blocked}"), "wait, or abandon it")
+        }
     }
 }
 
@@ -133,9 +138,30 @@ fn out(state: &State, id: &PaymentId, unresolved: usize) -> String {
         Some(HashHolder::ForeignPart(part)) => {
             text = format!("{text}; part {} is out under its hash", short(part));
         }
-        Some(HashHolder::Blocked) => text += "; its hash is blocked: the node knows something out",
         Some(HashHolder::Paid) => text += "; its hash is known as paid",
         _ => {}
     }
-    text
+    text + &blocked(state, id).unwrap_or_default()
+}
+
+/// That the hash of a payment is blocked, if it is.
+fn blocked(state: &State, id: &PaymentId) -> Option<String> {
+    let hash = state.payment(id).and_then(Payment::payment_hash)?;
+    let who = blocked_for(state, &hash)?;
+    Some(format!("; its hash is blocked: something is out under it until {who} shows its end"))
+}
+
+/// For whom a hash is blocked, in words; `None` if it is not.
+pub(crate) fn blocked_for(state: &State, hash: &PaymentHash) -> Option<String> {
+    let who = state.blocks_of(hash).map(|block| match &*engine_name(block) {
+        "" => "the node".to_owned(),
+        name => format!("engine {name}"),
+    });
+    let who: Vec<_> = who.collect();
+    (!who.is_empty()).then(|| who.join(" and "))
+}
+
+/// The engine for which a hash is blocked, as it may be shown; empty for none.
+pub(crate) fn engine_name(block: &BlockedHash) -> String {
+    Shown(&String::from_utf8_lossy(block.engine.as_bytes())).to_string()
 }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use payonce::UnixMillis;
+use payonce::{UnixMillis, machine::ListingCursor};
 
 use crate::{
+    address::{Address, directory},
     rows::Format,
     units::{parse_moment, parse_span},
 };
@@ -22,10 +23,10 @@ use crate::{
                   `resolve` writes to a log: DIR may be that of a running node or a copy."
 )]
 pub struct Cli {
-    /// What to do.
+    /// What is done with which log.
     #[command(subcommand)]
     pub command: Command,
-    /// How it is written.
+    /// How its output is written.
     #[command(flatten)]
     pub shown: Shown,
 }
@@ -50,64 +51,64 @@ pub struct Shown {
 /// When something is done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum When {
-    /// On a terminal.
+    /// Only if standard output is a terminal.
     #[default]
     Auto,
-    /// Always.
+    /// Also into files and pipes.
     Always,
-    /// Never.
+    /// Not even on a terminal.
     Never,
 }
 
-/// The commands.
+/// The subcommands of `payonce`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Is all well? Counts, the oldest unresolved payment, the outbox, the head.
     Status(Dir),
     /// Which payments are there?
     List {
-        /// The log's directory.
-        dir: PathBuf,
+        /// The log: its directory, or postgres://USER@HOST/DATABASE#LEDGER.
+        dir: Address,
         /// Which, and in what order.
         #[command(flatten)]
         list: ListArgs,
     },
     /// What happened to a payment, and may it be sent again?
     Show {
-        /// The log's directory.
-        dir: PathBuf,
-        /// Its id, its payment hash, or the id of a part; a unique beginning is enough.
+        /// The log: its directory, or postgres://USER@HOST/DATABASE#LEDGER.
+        dir: Address,
+        /// Its id, its payment hash, the id of a part, a unique beginning of one of these, or the invoice.
         id: String,
     },
     /// The events, one a line.
     Log(LogArgs),
     /// The state as it was.
     At {
-        /// The log's directory.
-        dir: PathBuf,
-        /// When.
+        /// The log: its directory, or postgres://USER@HOST/DATABASE#LEDGER.
+        dir: Address,
+        /// The moment of which the state is shown.
         #[command(flatten)]
         when: Moment,
-        /// List the payments.
+        /// List the payments as they were then.
         #[arg(long, conflicts_with = "show")]
         list: bool,
-        /// Show this payment.
+        /// Show this payment as it was then.
         #[arg(long, value_name = "ID")]
         show: Option<String>,
     },
     /// What changed between two seqs.
     Diff {
-        /// The log's directory.
-        dir: PathBuf,
-        /// The earlier seq.
+        /// The log: its directory, or postgres://USER@HOST/DATABASE#LEDGER.
+        dir: Address,
+        /// The seq from whose state on changes are shown.
         from: u64,
-        /// The later seq.
+        /// The seq up to whose state they are shown.
         to: u64,
     },
     /// Check every byte, every hash, every event, every snapshot.
     Verify {
-        /// The log's directory.
-        dir: PathBuf,
+        /// The log: its directory, or postgres://USER@HOST/DATABASE#LEDGER.
+        dir: Address,
         /// A head kept elsewhere, as `status` writes it (`seq N chain HASH`): the log must contain it,
         /// which proves that it only grew since.
         #[arg(long, value_name = "HEAD")]
@@ -118,8 +119,8 @@ pub enum Command {
     Salvage(FromTo),
     /// Write payments and events for other programs.
     Export {
-        /// The log's directory.
-        dir: PathBuf,
+        /// The log: its directory, or postgres://USER@HOST/DATABASE#LEDGER.
+        dir: Address,
         /// What to write: `log` alone can be imported, as JSON lines with --reveal.
         #[arg(long, value_enum, default_value_t)]
         what: What,
@@ -131,15 +132,18 @@ pub enum Command {
     Import {
         /// The export; `-` is standard input.
         file: PathBuf,
-        /// The directory to create.
-        dst: PathBuf,
+        /// The directory to create, or postgres://USER@HOST/DATABASE#LEDGER.
+        dst: Address,
     },
     /// Copy a log, also a live one; into an older copy of it, only what is new.
     Backup(FromTo),
+    /// Copy a ledger to where it is to live from now on: a directory or a database. The same head on both
+    /// sides; of the two one is the ledger then, and the other must not be written to any more.
+    Copy(Copied),
     /// One HTML file with everything, for a browser.
     Report {
-        /// The log's directory.
-        dir: PathBuf,
+        /// The log: its directory, or postgres://USER@HOST/DATABASE#LEDGER.
+        dir: Address,
         /// The file to write; it must not exist.
         #[arg(short, long)]
         output: PathBuf,
@@ -148,18 +152,21 @@ pub enum Command {
     Resolve(ResolveArgs),
     /// Write a realistic ledger to look at.
     Demo {
-        /// The directory to create.
-        dir: PathBuf,
-        /// How many payments.
+        /// The directory to create, or postgres://USER@HOST/DATABASE#LEDGER.
+        dir: Address,
+        /// How many payments it tells of.
         #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5_000_000))]
         payments: u32,
         /// What the story is made of: the same seed tells the same.
         #[arg(long, default_value_t = 7)]
         seed: u64,
+        /// Of a ledger that forgets what is over, instead of remembering how it ended.
+        #[arg(long)]
+        forget: bool,
     },
     /// Write completions for a shell.
     Completions {
-        /// The shell.
+        /// The shell that is to complete commands.
         shell: clap_complete::Shell,
     },
     /// Write the manual pages.
@@ -169,23 +176,33 @@ pub enum Command {
     },
 }
 
-/// A log.
+/// Where a log is.
 #[derive(Debug, Clone, Args)]
 pub struct Dir {
-    /// The log's directory.
-    pub dir: PathBuf,
+    /// The log: its directory, or postgres://USER@HOST/DATABASE#LEDGER.
+    pub dir: Address,
 }
 
 /// A log and where to put something.
 #[derive(Debug, Clone, Args)]
 pub struct FromTo {
-    /// The log's directory.
-    pub src: PathBuf,
+    /// The log: its directory, or postgres://USER@HOST/DATABASE#LEDGER.
+    pub src: Address,
     /// The directory to write to.
+    #[arg(value_parser = directory)]
     pub dst: PathBuf,
 }
 
-/// What to export.
+/// A ledger and where it is to live.
+#[derive(Debug, Clone, Args)]
+pub struct Copied {
+    /// The log: its directory, or postgres://USER@HOST/DATABASE#LEDGER.
+    pub src: Address,
+    /// Where to: a new directory, a new ledger of a database, or an earlier copy.
+    pub dst: Address,
+}
+
+/// Which view of the log is exported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum What {
     /// Every entry of the log with its events.
@@ -224,18 +241,26 @@ pub struct ListArgs {
     /// Only those accepted before this moment.
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     pub until: Option<UnixMillis>,
-    /// In which order.
+    /// In which order they are listed.
     #[arg(long, value_enum, default_value_t)]
     pub sort: Sort,
     /// At most so many.
     #[arg(long, value_name = "COUNT")]
     pub limit: Option<usize>,
-    /// Go on after this id, the last one of the page before.
-    #[arg(long, value_name = "ID")]
-    pub after: Option<String>,
+    /// Go on behind this cursor, that of the last payment of the page before.
+    #[arg(long, value_name = "CURSOR", value_parser = parse_cursor)]
+    pub after: Option<ListingCursor>,
     /// Only what the ledger holds in full: not those of which only the outcome, or the log, is left.
     #[arg(long)]
     pub live: bool,
+}
+
+fn parse_cursor(text: &str) -> Result<ListingCursor, String> {
+    text.parse().map_err(|_| {
+        format!(
+            "{text:?} is no cursor: take `cursor` of the last payment, or what a table ends with"
+        )
+    })
 }
 
 /// A status to filter by.
@@ -245,11 +270,11 @@ pub enum StatusArg {
     AwaitingInvoice,
     /// Parts may be dispatched.
     Pending,
-    /// Paid.
+    /// Paid, with proof or on somebody's word.
     Fulfilled,
     /// Given up, not over yet.
     Abandoned,
-    /// Over, unpaid.
+    /// Over, unpaid, and nothing of it is out.
     Failed,
     /// Over, and not remembered.
     Forgotten,
@@ -258,7 +283,7 @@ pub enum StatusArg {
 /// What a payment pays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum KindArg {
-    /// An invoice.
+    /// A BOLT 11 invoice, or the bare hash of one.
     Invoice,
     /// Nothing that was asked for: a spontaneous payment.
     Spontaneous,
@@ -269,16 +294,16 @@ pub enum KindArg {
 /// The order of a listing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Sort {
-    /// Accepted last first.
+    /// The one accepted last comes first.
     #[default]
     Newest,
-    /// Accepted first first.
+    /// The one accepted first comes first.
     Oldest,
-    /// Changed longest ago first.
+    /// The one that changed longest ago comes first.
     Age,
-    /// The largest first.
+    /// The largest amount comes first.
     Amount,
-    /// The most expensive first.
+    /// The highest fee comes first.
     Fee,
 }
 
@@ -289,7 +314,7 @@ pub struct Moment {
     /// After the entry that holds this seq.
     #[arg(long)]
     pub seq: Option<u64>,
-    /// At this moment.
+    /// After the last entry that was written at this moment or before.
     #[arg(long, value_parser = parse_moment)]
     pub time: Option<UnixMillis>,
 }
@@ -297,8 +322,8 @@ pub struct Moment {
 /// Which events are shown.
 #[derive(Debug, Clone, Args)]
 pub struct LogArgs {
-    /// The log's directory.
-    pub dir: PathBuf,
+    /// The log: its directory, or postgres://USER@HOST/DATABASE#LEDGER.
+    pub dir: Address,
     /// From this seq on.
     #[arg(long, value_name = "SEQ")]
     pub from: Option<u64>,
@@ -308,10 +333,10 @@ pub struct LogArgs {
     /// From this moment on.
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     pub since: Option<UnixMillis>,
-    /// Before this moment.
+    /// Only what was written before this moment.
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     pub until: Option<UnixMillis>,
-    /// Wait for more.
+    /// Wait for more, until interrupted.
     #[arg(long)]
     pub follow: bool,
     /// Entries as they lie on the disk: file, offset, bytes; of a damaged log what can be read.
@@ -319,29 +344,32 @@ pub struct LogArgs {
     pub raw: bool,
 }
 
-/// An operator's word.
+/// What an operator says became of a payment, and where it is recorded.
 #[derive(Debug, Clone, Args)]
 pub struct ResolveArgs {
-    /// The log's directory.
-    pub dir: PathBuf,
-    /// The payment: its id in full.
+    /// The log: its directory, or postgres://USER@HOST/DATABASE#LEDGER.
+    pub dir: Address,
+    /// The payment: its id in full. For `unblock` the payment hash.
     pub id: String,
-    /// What is known.
+    /// What is known to have become of it.
     #[arg(value_enum)]
     pub word: WordArg,
     /// The part that failed: its id in full. Needed for `failed`.
     #[arg(long)]
     pub part: Option<String>,
-    /// Who says so.
+    /// The engine whose block of the hash ends, by its name. For `unblock`; without it the block of none.
+    #[arg(long)]
+    pub engine: Option<String>,
+    /// Who says so: a name, recorded with the word.
     #[arg(long)]
     pub by: String,
-    /// Why.
+    /// Why it is known: recorded with the word.
     #[arg(long)]
     pub why: String,
     /// Of a part that the node has listed as out since it was opened: it failed all the same.
     #[arg(long)]
     pub although_listed: bool,
-    /// Do not ask.
+    /// Do not ask before it is recorded.
     #[arg(long)]
     pub yes: bool,
 }
@@ -355,4 +383,6 @@ pub enum WordArg {
     Paid,
     /// Nothing more is to be tried.
     Abandon,
+    /// Nothing is out any more under a blocked hash, and its engine can no longer tell.
+    Unblock,
 }

@@ -1,8 +1,8 @@
 //! Entries on their way into another store, as they were first written.
 
 use payonce::{
-    Head, Snapshot,
-    audit::{Entry, EventSource},
+    Head,
+    audit::{Entry, EventSource, Snapshot},
     store_fs::{FsError, FsStore, Options},
 };
 

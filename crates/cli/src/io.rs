@@ -6,11 +6,11 @@ use payonce::UnixMillis;
 
 /// The terminal, or what stands for it.
 pub struct Io<'a> {
-    /// Standard output.
+    /// Standard output: what was asked for, and nothing else.
     pub out: &'a mut dyn Write,
-    /// Standard error.
+    /// Standard error: progress, warnings, why it failed.
     pub err: &'a mut dyn Write,
-    /// Standard input.
+    /// Standard input: answers to a question, and what is imported.
     pub input: &'a mut dyn BufRead,
     /// How many columns the terminal has; `None` if standard output is none.
     pub columns: Option<u16>,

@@ -4,7 +4,10 @@
 use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use lightning_persister::fs_store::FilesystemStore;
-use payonce::{Head, LedgerId, Snapshot, StoreError, StoredEntry, audit::EventSource};
+use payonce::{
+    Head, LedgerId,
+    audit::{EventSource, Snapshot, StoreError, StoredEntry},
+};
 use payonce_store_kv::{KvError, KvStore, Namespace};
 
 use crate::io::Failure;

@@ -1,11 +1,14 @@
 //! Replay for people: the program `payonce`, which reads, checks and explains a log.
 //!
 //! A thin `main` over this library: [`run`] takes a command line and the streams, and gives the exit code,
-//! so that every command is tested without a process. docs/CLI.md describes what each command writes, and
-//! the schemas of its JSON and CSV.
+//! so that every command is tested without a process. [CLI] describes what each command
+//! writes, and the schemas of its JSON and CSV.
+//!
+//! [CLI]: https://github.com/payonce/payonce/blob/main/docs/CLI.md
 
 #![forbid(unsafe_code)]
 
+pub mod address;
 mod advice;
 pub mod cli;
 mod commands;
@@ -17,9 +20,14 @@ pub mod io;
 mod kv;
 pub mod log;
 mod payments;
+mod picture;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod postings;
 mod report;
 pub mod rows;
+mod scan;
+mod search;
 mod story;
 pub mod units;
 mod view;
@@ -28,6 +36,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, Parser};
 use jiff::tz::TimeZone;
+use payonce::Remember;
 
 use crate::{
     cli::{Cli, Command, When},
@@ -83,7 +92,10 @@ fn dispatch(cli: &Cli, io: &mut Io<'_>) -> Outcome {
         }
         Command::Diff { dir, from, to } => commands::diff::run(dir, (*from, *to), with, io),
         Command::Verify { dir, since } => commands::verify::run(dir, since.as_deref(), with, io),
-        Command::Demo { dir, payments, seed } => commands::demo::run(dir, *payments, *seed, io),
+        Command::Demo { dir, payments, seed, forget } => {
+            let remember = if *forget { Remember::Window } else { Remember::Forever };
+            commands::demo::run(dir, *payments, *seed, remember, io)
+        }
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "payonce", &mut io.out);
             Ok(())
@@ -93,6 +105,7 @@ fn dispatch(cli: &Cli, io: &mut Io<'_>) -> Outcome {
         Command::Export { dir, what, output } => {
             commands::export::run(dir, *what, output.as_deref(), with, io)
         }
+        Command::Copy(of) => commands::copy::run(&of.src, &of.dst, io),
         Command::Import { file, dst } => commands::import::run(file, dst, io),
         Command::Backup(of) => commands::backup::run(&of.src, &of.dst, io),
         Command::Resolve(arguments) => commands::resolve::run(arguments, with, io),

@@ -4,9 +4,10 @@
 use std::{collections::HashMap, ops::ControlFlow};
 
 use payonce::{
-    Event, ListError, ListedPayment, Listing, Page, Payment, PaymentHash, PaymentId, State, Status,
+    Event, ListedPayment, Listing, Page, Payment, PaymentHash, PaymentId, State, Status,
     StatusKind, UnixMillis,
     audit::{EventSource, Record, ReplayError, history},
+    machine::{ListError, ListingCursor},
 };
 use serde::Serialize;
 
@@ -43,6 +44,13 @@ pub(crate) struct PaymentRow {
     pub(crate) preimage: Option<String>,
     /// The caller's own, as text where it is one, else in hex.
     pub(crate) metadata: Option<String>,
+    /// What goes on behind it: `--after`.
+    #[serde(serialize_with = "as_text")]
+    pub(crate) cursor: ListingCursor,
+}
+
+fn as_text<S: serde::Serializer>(cursor: &ListingCursor, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(cursor)
 }
 
 impl Row for PaymentRow {
@@ -111,7 +119,7 @@ impl Trace {
         let accepted = first.filter(|event| event.event == "payment_accepted");
         Self {
             accepted_at: accepted.map(|event| UnixMillis(event.at_ms)),
-            accepted_seq: accepted.map_or(0, |event| event.seq),
+            accepted_seq: accepted.or(first).map_or(0, |event| event.seq),
             changed_at: UnixMillis(story.events.last().map_or(0, |event| event.at_ms)),
             attempts: story.lives.iter().map(|life| life.attempt).max().unwrap_or(0),
             parts: story.lives.len(),
@@ -152,7 +160,8 @@ fn trace(traces: &mut Traces, record: &Record) {
         if matches!(event, Event::AnomalyNoted { .. }) && !traces.contains_key(id) {
             continue;
         }
-        let trace = traces.entry(*id).or_default();
+        let known = traces.entry(*id);
+        let trace = known.or_insert_with(|| Trace { accepted_seq: seq, ..Trace::default() });
         trace.changed_at = record.header.now;
         match event {
             Event::PaymentAccepted { request, .. } => {
@@ -209,6 +218,7 @@ pub(crate) fn live_row(
         remembered: false,
         preimage: preimage.map(|proof| if reveal { proof.to_string() } else { "hidden".into() }),
         metadata: payment.request().and_then(|request| metadata(request.metadata.as_bytes())),
+        cursor: ListingCursor::at(state.ledger_id(), payment.created_seq()),
     }
 }
 
@@ -251,6 +261,7 @@ pub(crate) fn listed_row(
         remembered: view.remembered,
         preimage: preimage.map(|proof| if reveal { proof.to_string() } else { "hidden".into() }),
         metadata: request.and_then(|request| metadata(request.metadata.as_bytes())),
+        cursor: ListingCursor::at(state.ledger_id(), listed.accepted_seq),
     }
 }
 
@@ -285,24 +296,35 @@ pub(crate) fn gone_row(
         remembered: view.is_some_and(|view| view.remembered),
         preimage: preimage.map(|proof| if reveal { proof.to_string() } else { "hidden".into() }),
         metadata: metadata(&trace.metadata),
+        cursor: ListingCursor::at(state.ledger_id(), trace.accepted_seq),
     }
 }
 
-/// Every payment of a listing, page by page.
+/// Every payment of a listing.
 pub(crate) fn every(
     log: &(impl EventSource + ?Sized),
     state: &State,
     listing: Listing,
 ) -> Result<Vec<ListedPayment>, ListError> {
+    first(log, state, listing, usize::MAX)
+}
+
+/// The first payments of a listing, page by page: so many at least, if there are.
+pub(crate) fn first(
+    log: &(impl EventSource + ?Sized),
+    state: &State,
+    listing: Listing,
+    count: usize,
+) -> Result<Vec<ListedPayment>, ListError> {
     let (mut payments, mut listing) = (Vec::new(), listing);
     loop {
-        let page = payonce::list(&listing, |listing| -> Result<Page, ListError> {
+        let page = payonce::machine::list(&listing, |listing| -> Result<Page, ListError> {
             Ok(state.select(listing)?.complete(log, listing)?)
         })?;
         payments.extend(page.payments);
         match page.next {
-            Some(next) => listing = listing.after(next),
-            None => return Ok(payments),
+            Some(next) if payments.len() < count => listing = listing.after(next),
+            _ => return Ok(payments),
         }
     }
 }
@@ -318,7 +340,6 @@ pub(crate) fn metadata(bytes: &[u8]) -> Option<String> {
     })
 }
 
-/// Bytes in hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
 

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use payonce::{
-    Event, Msat, PaymentId, State,
-    audit::{EventSource, Record, ReplayError, State as Folded},
+    Event, Msat, PaymentId, State, State as Folded,
+    audit::{EventSource, Record, ReplayError},
 };
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use crate::{
 
 /// Where the money was.
 const ASSETS: &str = "Assets:Lightning";
-/// What payees got.
+/// What payees got of it, fees apart.
 const PAYMENTS: &str = "Expenses:Payments";
 const FEES: &str = "Expenses:Routing fees";
 /// What went to fees without paying anything.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 /// How a listing is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// A table for people, as wide as the terminal.
     #[default]
     Table,
     /// One array of objects.
@@ -38,22 +38,21 @@ pub(crate) struct Rows<'a, 'io> {
     io: &'a mut Io<'io>,
     format: Format,
     clock: &'a Clock,
-    table: Table,
+    heads: &'static [&'static str],
+    /// Those of a table, which is written when all are known.
+    cells: Vec<Vec<String>>,
     count: usize,
 }
 
 impl<'a, 'io> Rows<'a, 'io> {
     pub(crate) fn new<R: Row>(io: &'a mut Io<'io>, format: Format, clock: &'a Clock) -> Self {
-        let table = new_table(R::HEADS, io.columns);
-        Self { io, format, clock, table, count: 0 }
+        Self { io, format, clock, heads: R::HEADS, cells: Vec::new(), count: 0 }
     }
 
     pub(crate) fn row<R: Row>(&mut self, row: &R) -> Result<(), Failure> {
         let out = &mut *self.io.out;
         match self.format {
-            Format::Table => {
-                self.table.add_row(row.cells(self.clock));
-            }
+            Format::Table => self.cells.push(row.cells(self.clock)),
             Format::Json => {
                 out.write_all(if self.count == 0 { b"[\n" } else { b",\n" })?;
                 write_json(out, row)?;
@@ -71,7 +70,9 @@ impl<'a, 'io> Rows<'a, 'io> {
     /// Ends the listing; says how many rows there were.
     pub(crate) fn finish(self) -> Result<usize, Failure> {
         match self.format {
-            Format::Table if self.count > 0 => writeln!(self.io.out, "{}", self.table)?,
+            Format::Table if self.count > 0 => {
+                write!(self.io.out, "{}", listing(self.heads, &self.cells, self.io.columns))?;
+            }
             Format::Json => {
                 self.io.out.write_all(if self.count == 0 { b"[]\n" } else { b"\n]\n" })?;
             }
@@ -81,14 +82,35 @@ impl<'a, 'io> Rows<'a, 'io> {
     }
 }
 
-/// An empty table that fits the terminal.
-pub(crate) fn new_table(heads: &[&str], columns: Option<u16>) -> Table {
+/// Rows for people: a table where the terminal has room for it. Else each row in lines of its own: in the narrow
+/// columns of a table an id is broken, which nobody can copy.
+fn listing(heads: &[&str], rows: &[Vec<String>], columns: Option<u16>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(heads.iter().copied());
-    if let Some(columns) = columns {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns.max(40));
+    table.add_rows(rows);
+    let table = format!("{table}\n");
+    let columns = usize::from(columns.unwrap_or(u16::MAX).max(40));
+    let fits = table.lines().all(|line| line.chars().count() <= columns);
+    if fits { table } else { rows.iter().map(|row| in_lines(heads, row, columns)).collect() }
+}
+
+/// A row as its first cell, and the others with their heads behind it. Only what is longer than a line is
+/// broken, by the terminal.
+fn in_lines(heads: &[&str], row: &[String], columns: usize) -> String {
+    let (mut text, mut length) = (row[0].clone(), row[0].chars().count());
+    for (head, cell) in heads.iter().zip(row).skip(1) {
+        let item = format!("{head} {cell}");
+        let more = item.chars().count() + 2;
+        if length + more > columns {
+            text.push('\n');
+            length = 0;
+        }
+        text.push_str("  ");
+        text.push_str(&item);
+        length += more;
     }
-    table
+    text.push('\n');
+    text
 }
 
 /// Writes a value as JSON on one line.

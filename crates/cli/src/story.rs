@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use payonce::{
-    Delivery, Event, Head, PartId, PartStatus, PaymentHash, PaymentId, UnixMillis, audit::Record,
+    Event, PartId, PartStatus, PaymentHash, PaymentId, UnixMillis, audit::EntryHeader,
+    machine::Delivery,
 };
 use serde::Serialize;
 
@@ -48,7 +49,7 @@ pub(crate) struct Story {
     pub(crate) statuses: Vec<(u64, UnixMillis, &'static str)>,
     pub(crate) tries: u32,
     pub(crate) payment_hash: Option<PaymentHash>,
-    /// The caller's own.
+    /// The caller's own bytes, as they came with the request.
     pub(crate) metadata: Vec<u8>,
     /// What was told last of what it paid.
     pub(crate) ended: Option<Ended>,
@@ -84,14 +85,12 @@ pub(crate) struct Teller {
     /// By seq of their first event, so that a listing is in the order of the log.
     pub(crate) stories: BTreeMap<(u64, PaymentId), Story>,
     index: HashMap<PaymentId, u64>,
-    /// The head after the last record.
-    pub(crate) head: Option<Head>,
 }
 
 impl Teller {
-    /// Of these alone.
-    pub(crate) fn of(wanted: HashSet<PaymentId>) -> Self {
-        Self { wanted: Some(wanted), ..Self::default() }
+    /// Of those alone that are [wanted](Self::want).
+    pub(crate) fn of_wanted() -> Self {
+        Self { wanted: Some(HashSet::new()), ..Self::default() }
     }
 
     /// The stories, in the order of the log.
@@ -99,15 +98,32 @@ impl Teller {
         self.stories.into_iter().map(|((_, id), story)| (id, story))
     }
 
-    pub(crate) fn record(&mut self, record: &Record) {
-        for (seq, event) in (record.header.first_seq..).zip(&record.events) {
+    /// Tells of this one too, from here on.
+    pub(crate) fn want(&mut self, id: PaymentId) {
+        self.wanted.get_or_insert_default().insert(id);
+    }
+
+    /// What later events name the payments by that are told of: their parts, their hashes, and the seqs of
+    /// their notifications.
+    pub(crate) fn names(
+        &self,
+    ) -> (
+        impl ExactSizeIterator<Item = &PartId>,
+        impl ExactSizeIterator<Item = &PaymentHash>,
+        impl ExactSizeIterator<Item = &u64>,
+    ) {
+        (self.owners.keys(), self.hashes.keys(), self.notes.keys())
+    }
+
+    /// Tells of an entry.
+    pub(crate) fn entry(&mut self, header: &EntryHeader, events: &[Event]) {
+        for (seq, event) in (header.first_seq..).zip(events) {
             for id in self.concerned(event) {
                 if self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&id)) {
-                    self.tell(id, seq, record, event);
+                    self.tell(id, seq, header, event);
                 }
             }
         }
-        self.head = Some(record.after);
     }
 
     /// The payments that an event concerns.
@@ -124,8 +140,8 @@ impl Teller {
                 owners
             }
             Event::Acknowledged { seq } => self.notes.get(seq).copied().into_iter().collect(),
-            Event::HashBlocked { payment_hash }
-            | Event::HashUnblocked { payment_hash }
+            Event::HashBlocked { payment_hash, .. }
+            | Event::HashUnblocked { payment_hash, .. }
             | Event::HashPaid { payment_hash, .. } => {
                 self.hashes.get(payment_hash).cloned().unwrap_or_default()
             }
@@ -133,8 +149,8 @@ impl Teller {
         }
     }
 
-    fn tell(&mut self, id: PaymentId, seq: u64, record: &Record, event: &Event) {
-        let now = record.header.now;
+    fn tell(&mut self, id: PaymentId, seq: u64, header: &EntryHeader, event: &Event) {
+        let now = header.now;
         self.note(id, seq, event);
         let first = *self.index.entry(id).or_insert(seq);
         let words = words(event, |part| self.owners.get(part) == Some(&id));
@@ -153,7 +169,7 @@ impl Teller {
         story.events.push(StoryEvent {
             seq,
             at_ms: now.0,
-            epoch: record.header.epoch,
+            epoch: header.epoch,
             event: event.name(),
             words,
             parts: parts_of(event),
@@ -214,7 +230,7 @@ fn named(story: &mut Story, event: &Event) {
 
 /// The status that an event brings its payment to.
 fn status(event: &Event) -> Option<&'static str> {
-    use payonce::Target;
+    use payonce::machine::Target;
 
     Some(match event {
         Event::PaymentAccepted { request, .. } => match request.target {
@@ -250,7 +266,8 @@ fn parts_of(event: &Event) -> Vec<PartId> {
         | Event::PartClaimed { part, .. }
         | Event::PartFinalized { part, .. }
         | Event::PartFailed { part, .. }
-        | Event::PartSaidAgain { part, .. } => vec![*part],
+        | Event::PartSaidAgain { part, .. }
+        | Event::InvoiceRequested { part, .. } => vec![*part],
         Event::PartObserved { observation, .. } => vec![observation.part],
         _ => Vec::new(),
     }

@@ -91,7 +91,7 @@ pub fn short(id: impl Display) -> String {
     id.to_string().chars().take(8).collect()
 }
 
-/// A file's size.
+/// A size in the largest unit that fits, each 1,024 of the one before: `1.2 MiB`.
 #[must_use]
 pub fn bytes(count: u64) -> String {
     let tenths = |unit: u64| format!("{}.{}", count / unit, count % unit * 10 / unit);

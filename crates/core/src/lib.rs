@@ -6,6 +6,12 @@
 //!
 //! Five concepts are enough for a first program: a [`Command`] is decided into [`Event`]s, which
 //! fold into a [`Payment`], kept in an [`EventStore`] by a [`Ledger`].
+//!
+//! Some everyday words have one exact meaning each here: *out*, *part*, *settled*, *remaining*, *rest*, *restored*. The
+//! [glossary] has them all, [SEMANTICS] what each command does in each status.
+//!
+//! [glossary]: https://github.com/payonce/payonce/blob/main/docs/GLOSSARY.md
+//! [SEMANTICS]: https://github.com/payonce/payonce/blob/main/docs/SEMANTICS.md
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -30,6 +36,8 @@ mod base;
 
 #[cfg(payonce_faults)]
 pub use crate::base::faults;
+#[cfg(feature = "lightning-invoice")]
+pub use crate::event::bolt11::Bolt11Refusal;
 pub use crate::{
     base::amount::{AmountTooLarge, Msat, UnixMillis},
     base::bounded::{Blob, List, Text},
@@ -44,20 +52,20 @@ pub use crate::{
     decide::command::{
         Abandon, Acknowledge, AdoptPart, BlockHash, ClaimPart, CloseGap, DisownPart, Dispatch,
         FailPart, FinalizePart, FinishRecovery, ListParts, MarkPaid, NewPart, ObservePart, Pay,
-        ReceiveInvoice, SayAgain, Tick, UnblockHash, WithdrawPart,
+        ReceiveInvoice, RequestInvoice, SayAgain, Tick, UnblockHash, WithdrawPart,
     },
     decide::config::{Config, Remember, SameHash},
     decide::decision::{Context, Decision},
     decide::operation::{Command, Operation},
     decide::refusal::{
-        AbandonRefusal, AcknowledgeRefusal, AssertionLimit, CloseGapRefusal, DispatchRefusal,
-        FactRefusal, FinishRefusal, NeverRefused, PayRefusal, ReceiveInvoiceRefusal, Refusal,
-        TickRefusal,
+        AcknowledgeRefusal, AssertionLimit, DispatchRefusal, FactRefusal, PayRefusal, PhaseRefusal,
+        ReceiveInvoiceRefusal, Refusal,
     },
     decide::reply::{
         AbandonReply, AcknowledgeReply, DispatchReply, FactReply, PayReply, Release, Reply,
         TickReply, WorkReply,
     },
+    event::blocked_hash::BlockedHash,
     event::event::{
         AdoptedPart, AdoptionSource, Attribution, Delivery, Event, Invoice, Settlement,
     },
@@ -74,13 +82,14 @@ pub use crate::{
     event::words::{Shown, Words},
     ledger::base::{BaseCheck, CheckedBase, check_base},
     ledger::copy::{CopyError, copy},
-    ledger::ledger::{Answers, ExecuteError, Ledger},
+    ledger::ledger::{ExecuteError, Ledger, Replies},
     ledger::ledger_error::{LedgerError, PoisonedBy},
     ledger::listing::{ListError, list},
     ledger::machine::{
         Machine, OpenedBy, Poisoned, Receipt, ReleaseError, SnapshotError, Step, Ticket,
     },
     ledger::opening::{OpenError, Opening},
+    ledger::outline::Outline,
     ledger::past::{Until, state_at},
     ledger::records::{Linker, Records},
     ledger::recovery::{Answer, Recovery},
@@ -101,7 +110,6 @@ pub use crate::{
         ListedPayment, Listing, ListingCursor, ListingOrder, ListingRefusal, Page, Selection,
     },
     state::query::{Counts, Remaining, UnresolvedPart},
-    state::relay,
     state::state::{HashHolder, State},
     state::views::{Paid, PaymentView},
 };

@@ -7,10 +7,10 @@ use std::{
 };
 
 use payonce_core::{
-    Acknowledge, ClaimPart, EventStore, FinalizePart, HashHolder, Notification, NotificationId,
+    Acknowledge, BlockedHash, ClaimPart, EventStore, FinalizePart, Notification, NotificationId,
     PartId, PaymentHash, PaymentId, Settlement, State, UnblockHash,
 };
-use payonce_runtime::{CallError, SubscriptionError, Unavailable};
+use payonce_runtime::{ExecuteError, SubscriptionError, Unavailable};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     job::Job,
     options::Pause,
     payer::Shared,
+    seat::caught,
     sink::Sink,
 };
 
@@ -35,7 +36,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         let shared = Arc::clone(self);
         self.spawn(async move { ended("the timer", shared.run_timer().await) });
         let shared = Arc::clone(self);
-        self.spawn(async move { ended("blocked hashes", shared.run_held().await) });
+        self.spawn(async move { ended("blocked hashes", shared.run_blocked().await) });
         if let Some(sink) = self.sink.clone() {
             let shared = Arc::clone(self);
             self.spawn(async move { ended("the outbox", shared.run_outbox(sink).await) });
@@ -52,8 +53,8 @@ impl<S: EventStore + Send + 'static> Shared<S> {
     async fn run_timer(self: &Arc<Self>) -> Result<(), Unavailable> {
         loop {
             match self.ledger.tick_async(self.now()).await {
-                Ok(_) | Err(CallError::Refused(_)) => {}
-                Err(CallError::Unavailable(error)) => return Err(error),
+                Ok(_) | Err(ExecuteError::Refused(_)) => {}
+                Err(ExecuteError::Unavailable(error)) => return Err(error),
             }
             self.sweep().await?;
             // A payment that ends without another hand-over may leave the witness behind for long.
@@ -69,83 +70,78 @@ impl<S: EventStore + Send + 'static> Shared<S> {
     pub(crate) async fn sweep(self: &Arc<Self>) -> Result<Vec<PartId>, Unavailable> {
         let out = self.ledger.query_async(all_out).await?;
         let mut unattended = Vec::new();
+        let mut with: Vec<_> = self.seats.iter().map(|seat| (seat, 0)).collect();
         for job in out {
-            if self.seat_of(&job).is_none() {
+            let seat = self.seat_of(&job);
+            let count = with
+                .iter_mut()
+                .find(|(one, _)| seat.as_ref().is_some_and(|seat| Arc::ptr_eq(seat, one)));
+            if let Some((_, count)) = count {
+                *count += 1;
+            }
+            if seat.is_none() {
                 unattended.push(job.part);
             } else if !self.minds().followed.contains_key(&job.part) {
                 self.follow(job.part, Said::Ask);
             }
         }
+        for (seat, count) in with {
+            seat.telemetry.out(count);
+        }
+        self.telemetry.unattended(unattended.len());
+        self.telemetry.attention(self.minds().attention.len());
         Ok(unattended)
     }
 
     /// Hashes that are out in an engine and are no part of ours: they block until they end.
-    async fn run_held(self: &Arc<Self>) -> Result<(), Unavailable> {
+    async fn run_blocked(self: &Arc<Self>) -> Result<(), Unavailable> {
         let mut pause = Pause::new(self.options.poll);
-        let mut last = HashSet::new();
+        let mut last = Vec::new();
         loop {
-            let held: HashSet<_> =
-                self.ledger.query_async(|state| state.blocked_hashes().copied().collect()).await?;
-            if held != last {
+            let asked = |state: &State| {
+                (state.blocked_hashes().cloned().collect::<Vec<_>>(), state.counts().blocked)
+            };
+            let (blocked, hashes) = self.ledger.query_async(asked).await?;
+            self.telemetry.blocked(hashes);
+            if blocked != last {
                 pause = Pause::new(self.options.poll);
-                last.clone_from(&held);
+                last.clone_from(&blocked);
             }
-            for payment_hash in held {
-                self.look_at_held(payment_hash).await?;
+            for block in blocked {
+                self.look_at_blocked(block).await?;
             }
             sleep(pause.take()).await;
         }
     }
 
-    async fn look_at_held(&self, payment_hash: PaymentHash) -> Result<(), Unavailable> {
-        let lookup = Lookup { part: None, payment_hash };
-        let mut ended = false;
-        for seat in &self.seats {
-            match seat.find(&lookup).await {
-                // Any of them may have it out; what they know nothing of may be forgotten.
-                Err(_) | Ok(Shown::Out { .. }) => return Ok(()),
-                Ok(Shown::Failed { .. }) => ended = true,
-                Ok(Shown::NotKnown) => {}
-                Ok(Shown::Paid(payout)) => {
-                    // A false proof proves nothing: it stays as it is.
-                    if payout.preimage.payment_hash() != payment_hash {
-                        return Ok(());
-                    }
-                    ended = true;
-                    self.claim_foreign(payment_hash, payout).await?;
-                }
-            }
-        }
-        if ended {
-            self.minds().held.remove(&payment_hash);
-            let release = UnblockHash { payment_hash };
-            if let Err(CallError::Unavailable(error)) =
-                self.ledger.execute_async(release, self.now()).await
-            {
-                return Err(error);
-            }
-            self.wake.notify_one();
-        }
-        Ok(())
-    }
-
-    /// What was out under a blocked hash is paid. A payment of the ledger that has the hash is handed over
-    /// next, and told with what the engine shows; of one that it does not hold this is all there is.
-    async fn claim_foreign(
-        &self,
-        payment_hash: PaymentHash,
-        payout: Payout,
-    ) -> Result<(), Unavailable> {
-        let is_due_next = self.ledger.query_async(move |state| {
-            let Some(HashHolder::Payment(id)) = state.holder_of(&payment_hash) else {
-                return false;
-            };
-            state.payment(&id).is_some_and(|payment| payment.status().is_open())
-        });
-        if is_due_next.await? {
+    /// Asks the engine that has it out, and nobody else: the end that another shows is that of another try.
+    /// Taken for this one's, the hash would be free, and paid twice. What no engine of this start has out is
+    /// left to an operator.
+    async fn look_at_blocked(&self, block: BlockedHash) -> Result<(), Unavailable> {
+        let BlockedHash { payment_hash, engine } = block;
+        let Some(seat) = self.seat(engine.as_bytes()).filter(|seat| !seat.is_silent()) else {
             return Ok(());
+        };
+        match seat.find(&Lookup { part: None, payment_hash }).await {
+            Ok(Shown::Failed { .. }) => {}
+            // A false proof proves nothing: it stays as it is.
+            Ok(Shown::Paid(payout)) if payout.preimage.payment_hash() == payment_hash => {
+                // First, so that whoever holds the hash is paid by it, and nothing of it is handed over
+                // anywhere once it is free.
+                let id = PaymentId::from_payment_hash(payment_hash);
+                self.claim_unknown(id, payment_hash, payout).await?;
+            }
+            // What it knows nothing of it may have forgotten.
+            Ok(Shown::Out { .. } | Shown::NotKnown | Shown::Paid(_)) | Err(_) => return Ok(()),
         }
-        self.claim_unknown(PaymentId::from_payment_hash(payment_hash), payment_hash, payout).await
+        let unblock = UnblockHash::new(payment_hash).engine(engine.as_bytes());
+        if let Err(ExecuteError::Unavailable(error)) =
+            self.ledger.execute_async(unblock, self.now()).await
+        {
+            return Err(error);
+        }
+        self.wake.notify_one();
+        Ok(())
     }
 
     /// The ledger learns of a payment that it does not hold.
@@ -208,7 +204,9 @@ impl<S: EventStore + Send + 'static> Shared<S> {
                     behind.insert(payment);
                     continue;
                 }
-                match sink.deliver(notification).await {
+                let delivered = self.deliver_one(sink, notification).await;
+                self.telemetry.delivered(delivered.is_ok());
+                match delivered {
                     Ok(()) => {
                         waiting.remove(&notification.id);
                         taken.push(notification.id);
@@ -228,13 +226,29 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         }
     }
 
+    /// One that never answers, or panics, keeps the others' no longer than that.
+    async fn deliver_one(
+        &self,
+        sink: &dyn Sink,
+        notification: &Notification,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let limit = self.options.call_timeout;
+        match timeout(limit, caught(sink.deliver(notification))).await {
+            Ok(Ok(delivered)) => delivered,
+            Ok(Err(_)) => Err("the sink panicked".into()),
+            Err(_) => {
+                Err(format!("the sink did not answer within {} ms", limit.as_millis()).into())
+            }
+        }
+    }
+
     async fn acknowledge(&self, ids: Vec<NotificationId>) -> Result<(), Unavailable> {
         if ids.is_empty() {
             return Ok(());
         }
         match self.ledger.execute_async(Acknowledge { ids }, self.now()).await {
-            Err(CallError::Unavailable(error)) => Err(error),
-            Err(CallError::Refused(refusal)) => {
+            Err(ExecuteError::Unavailable(error)) => Err(error),
+            Err(ExecuteError::Refused(refusal)) => {
                 tracing::error!(%refusal, "an acknowledgement is refused");
                 Ok(())
             }

@@ -5,15 +5,18 @@ use std::fmt;
 use async_trait::async_trait;
 use payonce_core::{Msat, PartId, Payment, PaymentHash, PaymentId, Preimage, Request, UnixMillis};
 
-/// By what an engine tells that it was given a hand-over before.
+/// How an engine recognises that it was given a hand-over before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
-    /// An id of ours, the [part's](HandOver::part). An id whose try has ended is never tried again.
+    /// By an id of ours, the [part's](HandOver::part). Such an engine remembers durably every id that it has
+    /// read, refused and failed ones too: it never tries one again, and answers a repeat with
+    /// [`PayAnswer::AlreadyThere`] or with what became of it. If it forgot an id, a repeat would pay twice.
     Part,
-    /// The payment hash (LND, Core Lightning): out or paid, nothing more goes out; failed, the next
-    /// request is a new try.
+    /// By the payment hash (LND, Core Lightning): while a try is out or paid, another request does nothing;
+    /// after a failure it starts a new try.
     PaymentHash,
-    /// Nothing: each request is a payment of its own.
+    /// Nothing: each request is a payment of its own. Behind a [wire that may repeat](Wire::MayRepeat)
+    /// such an engine is given nothing: nobody could promise that it pays once.
     Nothing,
 }
 
@@ -24,7 +27,7 @@ pub enum Memory {
     Kept,
     /// At least this many milliseconds after the hand-over.
     For(u64),
-    /// Nobody vouches for it: somebody may delete its payments. What it does not know may then have
+    /// Not guaranteed: somebody may delete its payments. What it does not know may then have
     /// been paid.
     Unsure,
 }
@@ -41,11 +44,11 @@ pub enum Wire {
 /// What an engine says of itself; [`rules`](crate::rules) follow from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Promises {
-    /// By what it tells a repeat.
+    /// How it recognises a repeat.
     pub key: Key,
     /// How long it remembers.
     pub memory: Memory,
-    /// What lies between.
+    /// Whether one request may arrive twice. Late it may arrive in any case.
     pub wire: Wire,
 }
 
@@ -56,7 +59,7 @@ pub struct HandOver {
     pub part: PartId,
     /// The payment that it is of. Not for the engine: a later try of the payment is another part.
     pub payment: PaymentId,
-    /// What is paid.
+    /// The payment hash of what is paid: all that most engines know it by.
     pub payment_hash: PaymentHash,
     /// What the payee must receive.
     pub amount: Msat,
@@ -91,10 +94,11 @@ pub enum Shown {
     NotKnown,
     /// It is being paid.
     Out {
-        /// The engine's mark of this try.
+        /// The engine's mark of this try: a number that rises with each try of the same hash, as LND's
+        /// `payment_index` does. `None`: its tries cannot be told apart, and a hash is tried once.
         mark: Option<u64>,
     },
-    /// It is paid.
+    /// The payee has the money; the preimage proves it.
     Paid(Payout),
     /// A try has ended, and nothing of it is out.
     Failed {
@@ -118,10 +122,10 @@ pub struct Payout {
     pub fee: Option<Msat>,
 }
 
-/// The answer to one saying of a hand-over.
+/// The answer to one request to pay a hand-over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// The engine has read it, and shows this for it now.
+pub enum PayAnswer {
+    /// The engine has read it, and shows this for it now: also what became of an earlier request for it.
     Taken(Shown),
     /// The engine has read it, and did nothing: what it is keyed by is out or paid already.
     AlreadyThere,
@@ -139,7 +143,8 @@ pub enum Answer {
 pub struct Refusal {
     /// Why, in the engine's words.
     pub why: String,
-    /// Whether another try cannot help.
+    /// Whether another try cannot help, whatever is set up differently at the next start. An accepted payment
+    /// fails by that; one that could be paid by then waits.
     pub permanent: bool,
 }
 
@@ -150,7 +155,7 @@ pub enum EngineError {
     /// It cannot be reached, or does not work yet: asked again later.
     #[error("the engine does not answer: {why}")]
     Unreachable {
-        /// Why.
+        /// The engine's words, for people.
         why: String,
     },
     /// It took longer than it may.
@@ -162,13 +167,13 @@ pub enum EngineError {
     /// It will not answer us: a certificate, a key, a right is wrong. Somebody must mend it.
     #[error("the engine turns us away: {why}")]
     Denied {
-        /// Why.
+        /// The engine's words, for people.
         why: String,
     },
     /// Its answer makes no sense. Nothing of it is believed.
     #[error("the engine answers nonsense: {what}")]
     Nonsense {
-        /// What.
+        /// What is wrong with it, for people.
         what: String,
     },
 }
@@ -176,7 +181,7 @@ pub enum EngineError {
 /// Something that pays by itself: a node behind an API.
 ///
 /// An implementation tells what it sees and decides nothing. Where it is not sure that an answer is
-/// the engine's own word, it says [`Answer::Unknown`]: a payment that stays out too long can be asked
+/// the engine's own word, it says [`PayAnswer::Unknown`]: a payment that stays out too long can be asked
 /// about, one that was called failed and is paid later is money lost.
 ///
 /// Calls may be dropped at any moment (a time-out, a shutdown); what they have sent counts as sent.
@@ -191,16 +196,18 @@ pub trait Engine: Send + Sync + fmt::Debug + 'static {
     /// [`Refusal`] with what it cannot pay exactly once, or not at all.
     fn check(&self, request: &Request) -> Result<(), Refusal>;
 
-    /// From when the engine itself refuses a request for this that comes late (the expiry of the
-    /// invoice that it checks); `None` if it never does.
+    /// The moment after which the engine itself refuses this request if it arrives late (the expiry of the
+    /// invoice, which it checks); `None` if it never does. With `None` a hand-over of which the engine knows
+    /// nothing never ends by itself: an operator decides ([`Why::Late`](crate::Why::Late)).
     fn refuses_late_from(&self, request: &Request) -> Option<UnixMillis>;
 
     /// Pays a hand-over, which was recorded before. Returns as soon as the engine has it, and does not
     /// wait for its end.
-    async fn pay(&self, hand_over: &HandOver) -> Answer;
+    async fn pay(&self, hand_over: &HandOver) -> PayAnswer;
 
     /// What became of it. By the part's id if that is the engine's [`Key`], else by the hash, of which
-    /// the newest try is shown.
+    /// the newest try is shown. Without a part it is asked before a hand-over, whether anything is out or paid
+    /// under the hash: an engine that knows our ids alone answers [`Shown::NotKnown`], and loses nothing by it.
     ///
     /// # Errors
     /// [`EngineError`]: nothing is known then.
@@ -221,7 +228,7 @@ pub trait Engine: Send + Sync + fmt::Debug + 'static {
     ///
     /// # Errors
     /// [`EngineError`].
-    async fn list(&self, after: u64) -> Result<Option<Page>, EngineError> {
+    async fn list(&self, after: u64) -> Result<Option<PaymentsPage>, EngineError> {
         let _ = after;
         Ok(None)
     }
@@ -232,15 +239,18 @@ pub trait Engine: Send + Sync + fmt::Debug + 'static {
 pub struct Lookup {
     /// The part; `None` if only a hash is known.
     pub part: Option<PartId>,
-    /// The hash.
+    /// The payment hash that is asked about.
     pub payment_hash: PaymentHash,
 }
 
 /// A page of an engine's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct PaymentsPage {
     /// Each payment's hash and what became of its newest try.
     pub payments: Vec<(PaymentHash, Shown)>,
-    /// From where to go on; `None` at the end.
+    /// The hashes of payments whose entry is impossible, or cannot belong to a hand-over of ours: nothing is
+    /// told of them.
+    pub unclear: Vec<PaymentHash>,
+    /// From where to go on, beyond the cursor that was given; `None` at the end.
     pub next: Option<u64>,
 }

@@ -3,11 +3,16 @@
 use std::io;
 
 use payonce_core::{FactRefusal, OpenError, PartId, PayRefusal};
-use payonce_runtime::{CallError, Unavailable};
+use payonce_runtime::{ExecuteError, Unavailable};
+use payonce_store_fs::FsError;
 
 use crate::engine::Refusal;
 
-/// Why a payment was not accepted. Nothing was recorded and nothing was sent.
+/// Why [`Payer::pay`](crate::Payer::pay) did not accept a payment. This call sent nothing, and unless it was
+/// [`Interrupted`](Self::Interrupted) it recorded nothing either. What an *earlier* call under this id or for this
+/// invoice did stands: [`Conflict`](PayRefusal::Conflict) and [`HashInUse`](PayRefusal::HashInUse) tell of one that
+/// may be paid, so ask [`payment_view`](crate::Payer::payment_view) before anybody is refunded. While the log is
+/// [restored](crate::StartReport::restored) no error tells that nothing was paid.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PayError {
@@ -23,43 +28,49 @@ pub enum PayError {
     /// The ledger refused it.
     #[error(transparent)]
     Refused(PayRefusal),
-    /// The ledger does not answer.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    /// The ledger stopped answering. Whether the payment was accepted is not known: if it was, it is made at the
+    /// next start, and who was refunded is paid as well.
+    #[error(
+        "whether it was accepted is not known, it may be paid at the next start: open the ledger again and \
+         repeat the call under the same id ({0})"
+    )]
+    Interrupted(#[from] Unavailable),
 }
 
-impl From<CallError<PayRefusal>> for PayError {
-    fn from(error: CallError<PayRefusal>) -> Self {
+impl From<ExecuteError<PayRefusal, Unavailable>> for PayError {
+    fn from(error: ExecuteError<PayRefusal, Unavailable>) -> Self {
         match error {
-            CallError::Refused(refusal) => Self::Refused(refusal),
-            CallError::Unavailable(unavailable) => Self::Unavailable(unavailable),
+            ExecuteError::Refused(refusal) => Self::Refused(refusal),
+            ExecuteError::Unavailable(unavailable) => Self::Interrupted(unavailable),
         }
     }
 }
 
-/// Why an operator's word was not taken.
+/// Why an operator's word was not taken. Nothing was recorded, unless it is
+/// [`Interrupted`](Self::Interrupted).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AssertError {
     /// The ledger does not know the part.
     #[error("part {part} is not known")]
     UnknownPart {
-        /// The part.
+        /// The part id that was named.
         part: PartId,
     },
     /// The ledger refused it.
     #[error(transparent)]
     Refused(FactRefusal),
-    /// The ledger does not answer.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    /// The ledger stopped answering. Whether the word is recorded is not known: open the ledger again and say
+    /// it again, which changes nothing if it is.
+    #[error("whether the word is recorded is not known: open the ledger again and repeat it ({0})")]
+    Interrupted(#[from] Unavailable),
 }
 
-impl From<CallError<FactRefusal>> for AssertError {
-    fn from(error: CallError<FactRefusal>) -> Self {
+impl From<ExecuteError<FactRefusal, Unavailable>> for AssertError {
+    fn from(error: ExecuteError<FactRefusal, Unavailable>) -> Self {
         match error {
-            CallError::Refused(refusal) => Self::Refused(refusal),
-            CallError::Unavailable(unavailable) => Self::Unavailable(unavailable),
+            ExecuteError::Refused(refusal) => Self::Refused(refusal),
+            ExecuteError::Unavailable(unavailable) => Self::Interrupted(unavailable),
         }
     }
 }
@@ -71,13 +82,16 @@ pub enum StartError {
     /// The log does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The witness of the head cannot be read.
-    #[error("the witness of the ledger's head cannot be read: {0}")]
+    /// The directory of the log cannot be opened, or a log cannot be made there.
+    #[error(transparent)]
+    Directory(#[from] FsError),
+    /// The witness of the head cannot be read, or made.
+    #[error("the witness of the ledger's head: {0}")]
     Witness(#[source] io::Error),
     /// Two engines have one name, or a name is empty or longer than a label holds.
     #[error("{name:?} cannot be an engine's name: each is its own, of 1 to 64 bytes")]
     Name {
-        /// The name.
+        /// The name that was given.
         name: String,
     },
     /// A payer without an engine.

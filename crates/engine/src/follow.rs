@@ -122,7 +122,13 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         tracing::debug!(engine = %seat.name, part = %job.part, ?shown, ?conclusion, "an engine was asked");
         let open = job.hand_over.is_some() && known.closed_at.is_none_or(|at| self.now() < at);
         match facts(job, &conclusion) {
-            Ok(Some(facts)) => return self.tell(job, facts).await,
+            Ok(Some(facts)) => {
+                let next = self.tell(job, facts).await?;
+                if matches!(next, Next::Over) {
+                    seat.telemetry.ended(&conclusion);
+                }
+                return Ok(next);
+            }
             Ok(None) => {}
             Err(error) => {
                 tracing::error!(engine = %seat.name, part = %job.part, %error, "not believed");
@@ -150,6 +156,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
                 minds.attention.remove(&part);
             }
         }
+        self.telemetry.attention(minds.attention.len());
     }
 
     async fn tell(&self, job: &Job, facts: Vec<Command>) -> Result<Next, Unavailable> {
@@ -170,7 +177,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         let (id, part) = (job.payment, job.part);
         let note = ObservePart { id, part, kind: SHOWN, bytes: Vec::new().into() };
         match self.ledger.execute_async(note, self.now()).await {
-            Err(payonce_runtime::CallError::Unavailable(error)) => Err(error),
+            Err(payonce_runtime::ExecuteError::Unavailable(error)) => Err(error),
             _ => Ok(()),
         }
     }
@@ -180,10 +187,11 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         let again = SayAgain { id: job.payment, part: job.part };
         match self.ledger.execute_async(again, self.now()).await {
             Ok(_) => {}
-            Err(payonce_runtime::CallError::Unavailable(error)) => return Err(error),
-            Err(payonce_runtime::CallError::Refused(_)) => return Ok(Said::Ask),
+            Err(payonce_runtime::ExecuteError::Unavailable(error)) => return Err(error),
+            Err(payonce_runtime::ExecuteError::Refused(_)) => return Ok(Said::Ask),
         }
         tracing::info!(engine = %seat.name, part = %job.part, "a hand-over is said again");
+        seat.telemetry.saying(true);
         Ok(self.say(seat, hand_over).await)
     }
 }

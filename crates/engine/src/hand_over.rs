@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use payonce_core::{
-    Abandon, BlockHash, Dispatch, DispatchReply, EventStore, FailPart, Failure, FailureReason,
-    NewPart, PartId, PaymentHash, PaymentId, Remaining, Request, State, Status, WithdrawPart,
+    Abandon, Dispatch, DispatchReply, EventStore, FailPart, Failure, FailureReason, NewPart,
+    PartId, PaymentId, Remaining, Request, State, Status, WithdrawPart,
 };
-use payonce_runtime::CallError;
+use payonce_runtime::ExecuteError;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
-    engine::{Answer, HandOver, Lookup, Refusal, Shown},
+    engine::{HandOver, Lookup, PayAnswer, Refusal, Shown},
     job::{Heard, Job},
     payer::Shared,
+    rules::{Before, Conclusion, before},
     seat::Seat,
 };
 
@@ -65,19 +66,33 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         _permit: OwnedSemaphorePermit,
     ) -> Option<(PartId, Said)> {
         let payment_hash = due.payment_hash.filter(|_| due.status == Status::Pending)?;
-        if let Err(refusal) = seat.engine.check(&request) {
-            return self.give_up(due.id, &refusal).await;
+        if let Err(refusal) = seat.check(&request) {
+            if refusal.permanent {
+                return self.give_up(due.id, &refusal).await;
+            }
+            // It was accepted: a wrong word in a configuration, put right at the next start, fails nobody's
+            // payment, and nobody is refunded for it.
+            if self.minds().unfit.insert(due.id) {
+                tracing::error!(payment = %due.id, engine = %seat.name, %refusal, "it waits: not handed over");
+            }
+            return None;
         }
         // The last mark that it shows for the hash *before* the hand-over is recorded with it.
         let shown = seat.find(&Lookup { part: None, payment_hash }).await.ok()?;
-        let seen = match &shown {
-            Shown::NotKnown => None,
-            Shown::Failed { mark, .. } => *mark,
-            // Somebody else's try is out: who pays the invoice beside it may pay it twice.
-            Shown::Out { .. } => return self.hold(payment_hash).await,
-            // Whoever's it was: nothing goes out, what is paid is told.
-            Shown::Paid(_) => {
+        let seen = match before(&seat.engine.promises(), &shown) {
+            Before::Free { seen } => seen,
+            Before::Out => {
+                // If the ledger does not answer, nothing goes out either.
+                let _ = self.block(seat, payment_hash).await;
+                return None;
+            }
+            Before::Paid(_) => {
                 return self.record(seat, &due, None).await.map(|part| (part, Said::Shown(shown)));
+            }
+            Before::Unmarked => {
+                let why = "it tells the end of one try from the next by nothing, and one has ended"
+                    .into();
+                return self.give_up(due.id, &Refusal { why, permanent: true }).await;
             }
         };
         if *self.stop.borrow() {
@@ -93,6 +108,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         let max_fee = due.fee_budget;
         let said =
             HandOver { part, payment: due.id, payment_hash, amount: due.amount, max_fee, request };
+        seat.telemetry.saying(false);
         let said = self.say(seat, &said).await;
         Some((part, said))
     }
@@ -124,11 +140,11 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         let dispatch = Dispatch { id: due.id, attempt: due.attempt, parts };
         let driver = match self.ledger.dispatch_async(dispatch, self.now()).await {
             Ok(driver) => driver,
-            Err(CallError::Refused(refusal)) => {
+            Err(ExecuteError::Refused(refusal)) => {
                 tracing::debug!(payment = %due.id, %refusal, "not handed over");
                 return None;
             }
-            Err(CallError::Unavailable(_)) => return None,
+            Err(ExecuteError::Unavailable(_)) => return None,
         };
         match driver.handed_over() {
             DispatchReply::Recorded { .. } => Some(part),
@@ -146,29 +162,32 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         self.minds().followed.entry(part).or_default();
         let answer = seat.pay(hand_over).await;
         tracing::debug!(engine = %seat.name, %part, ?answer, "a hand-over was said");
-        let read = !matches!(answer, Answer::NotNow(_) | Answer::Unknown(_));
+        let read = !matches!(answer, PayAnswer::NotNow(_) | PayAnswer::Unknown(_));
         let heard = {
             let mut minds = self.minds();
             let heard = minds.followed.entry(part).or_default();
             heard.read += u32::from(read);
-            heard.had |= matches!(answer, Answer::Taken(_) | Answer::AlreadyThere);
+            heard.had |= matches!(answer, PayAnswer::Taken(_) | PayAnswer::AlreadyThere);
             *heard
         };
         match answer {
-            Answer::Taken(shown) => Said::Shown(shown),
-            Answer::AlreadyThere | Answer::Unknown(_) => Said::Ask,
-            Answer::Refused(refusal) => self.refused(seat, payment, part, heard, refusal).await,
-            // A saying that nobody will ever read: as if it had not been said, if it was the only one.
-            Answer::NotNow(_) => {
-                let single = self.ledger.query_async(move |state| said_once(state, &part)).await;
-                if !single.unwrap_or(false) {
-                    return Said::Ask;
-                }
-                self.withdraw(payment, part).await;
-                self.minds().followed.remove(&part);
-                Said::Over
-            }
+            PayAnswer::Taken(shown) => Said::Shown(shown),
+            PayAnswer::AlreadyThere | PayAnswer::Unknown(_) => Said::Ask,
+            PayAnswer::Refused(refusal) => self.refused(seat, payment, part, heard, refusal).await,
+            PayAnswer::NotNow(_) => self.not_now(seat, payment, part, heard).await,
         }
+    }
+
+    /// A saying that nobody will ever read: as if it had not been said, if it was the only one.
+    async fn not_now(&self, seat: &Seat, id: PaymentId, part: PartId, heard: Heard) -> Said {
+        let job = self.ledger.query_async(move |state| Job::of(state, &part)).await;
+        let Ok(Some(job)) = job else { return Said::Over };
+        if !job.known(seat, heard, self.now()).was_never_read() {
+            return Said::Ask;
+        }
+        self.withdraw(id, part).await;
+        self.minds().followed.remove(&part);
+        Said::Over
     }
 
     /// The engine has read it and will not pay it: a failure, if nothing else that was said can come.
@@ -189,6 +208,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         let failure = Failure { sayings: job.sayings, ..failure };
         match self.ledger.execute_async(FailPart { id, part, failure }, self.now()).await {
             Ok(_) => {
+                seat.telemetry.ended(&Conclusion::Failed { mark: None, permanent: false });
                 self.minds().followed.remove(&part);
                 Said::Over
             }
@@ -202,13 +222,6 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         if let Err(error) = withdrawn {
             tracing::error!(%part, %error, "a hand-over that was never said stays out");
         }
-    }
-
-    /// Something is out under a hash, which is nobody's part: it blocks the payment until it ends.
-    async fn hold(&self, payment_hash: PaymentHash) -> Option<(PartId, Said)> {
-        self.minds().held.insert(payment_hash);
-        let _ = self.ledger.execute_async(BlockHash { payment_hash }, self.now()).await;
-        None
     }
 
     async fn give_up(&self, id: PaymentId, refusal: &Refusal) -> Option<(PartId, Said)> {
@@ -226,8 +239,4 @@ fn requests(state: &State, due: Vec<Remaining>) -> Vec<(Remaining, Request)> {
         Some((due, request))
     };
     due.into_iter().filter_map(with_request).collect()
-}
-
-fn said_once(state: &State, part: &PartId) -> bool {
-    Job::of(state, part).is_some_and(|job| job.sayings == 1)
 }

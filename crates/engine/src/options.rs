@@ -6,18 +6,18 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
-    /// How long one call to an engine may take; 30 s.
+    /// How long one call to an engine, or one delivery to the sink, may take; 30 s.
     pub call_timeout: Duration,
     /// How long one wait for an engine's news may take before it is asked anew; 5 minutes.
     pub wait_limit: Duration,
     /// How long until an engine is asked again what became of a hand-over, at first and at most; twice
-    /// as long each time. 250 ms and 30 s. The same rest has an engine that does not answer.
+    /// as long each time. 250 ms and 30 s. An engine that does not answer is left alone for the same time.
     pub poll: (Duration, Duration),
     /// How long until a hand-over of which the engine knows nothing is said again, at first and at
     /// most; twice as long each time. 2 s and 5 minutes.
     pub say_again: (Duration, Duration),
-    /// How long after the engine refuses a late request no saying counts as on its way any more: for
-    /// clocks that differ, and for one that passed the check and stands still; 10 minutes.
+    /// How long after the engine's own deadline a request is considered lost for good: for clocks that
+    /// differ, and for a request that passed the check and stands still; 10 minutes.
     pub lateness_margin: Duration,
     /// How often the ledger's timer ticks; a minute.
     pub tick_every: Duration,

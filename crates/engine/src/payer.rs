@@ -2,20 +2,20 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fmt,
+    fmt, io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use payonce_core::{
-    Abandon, AbandonRefusal, AbandonReply, Assertion, EventStore, FactReply, FailPart, Failure,
-    FailureReason, NotificationId, PartId, Pay, PayReply, PaymentHash, PaymentId, PaymentView,
-    Request, UnixMillis,
+    Abandon, AbandonReply, Assertion, BlockHash, EventStore, FactRefusal, FactReply, FailPart,
+    Failure, FailureReason, Head, NotificationId, PartId, Pay, PayReply, PaymentHash, PaymentId,
+    PaymentView, Request, UnixMillis,
 };
-use payonce_runtime::{CallError, OutcomeError, SharedLedger, Unavailable};
+use payonce_runtime::{ExecuteError, OutcomeError, SharedLedger, Unavailable};
 use tokio::{
     sync::{Mutex as AsyncMutex, Notify, watch},
-    task::JoinSet,
-    time::timeout,
+    task::{JoinHandle, JoinSet},
+    time::{Instant, timeout},
 };
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     rules::Why,
     seat::Seat,
     sink::Sink,
+    telemetry::Telemetry,
     witness::Witness,
 };
 
@@ -41,8 +42,8 @@ pub(crate) struct Shared<S: EventStore + Send + 'static> {
     pub(crate) witness: Option<Arc<dyn Witness>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: Options,
-    /// Up to which seq the witness has the head.
-    pub(crate) witnessed: AsyncMutex<u64>,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) witnessed: AsyncMutex<WitnessedHead>,
     /// Something may be due.
     pub(crate) wake: Notify,
     pub(crate) stop: watch::Sender<bool>,
@@ -57,10 +58,10 @@ pub(crate) struct Minds {
     pub(crate) followed: HashMap<PartId, Heard>,
     /// The payments that are being handed over.
     pub(crate) handing: HashSet<PaymentId>,
+    /// The payments that their engine, as it is set up now, would not pay.
+    pub(crate) unfit: HashSet<PaymentId>,
     /// What needs an operator's word, and why.
     pub(crate) attention: HashMap<PartId, Why>,
-    /// The hashes of which something is out that no part of ours says, and where.
-    pub(crate) held: HashSet<PaymentHash>,
 }
 
 impl<S: EventStore + Send + 'static> Shared<S> {
@@ -74,6 +75,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         options: Options,
     ) -> Self {
         Self {
+            telemetry: Telemetry::of(ledger.ledger_id()),
             ledger,
             seats,
             route,
@@ -81,7 +83,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
             witness,
             clock,
             options,
-            witnessed: AsyncMutex::new(0),
+            witnessed: AsyncMutex::default(),
             wake: Notify::new(),
             stop: watch::Sender::new(false),
             minds: Mutex::default(),
@@ -95,6 +97,20 @@ impl<S: EventStore + Send + 'static> Shared<S> {
 
     pub(crate) fn minds(&self) -> MutexGuard<'_, Minds> {
         self.minds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something is out with an engine that is no part of ours: the hash is blocked, durably, until *that*
+    /// engine shows its end.
+    pub(crate) async fn block(
+        &self,
+        seat: &Seat,
+        payment_hash: PaymentHash,
+    ) -> Result<(), Unavailable> {
+        let block = BlockHash::new(payment_hash).engine(seat.name.as_str());
+        match self.ledger.execute_async(block, self.now()).await {
+            Err(ExecuteError::Unavailable(error)) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn seat(&self, name: &[u8]) -> Option<&Arc<Seat>> {
@@ -123,22 +139,48 @@ impl<S: EventStore + Send + 'static> Shared<S> {
 
     /// Makes the head durable with the witness before something goes out on the strength of it: a log
     /// put back from before this moment must show its gap, or the hand-over would be made again.
-    pub(crate) async fn witness(&self) -> std::io::Result<()> {
+    pub(crate) async fn witness(&self) -> io::Result<()> {
         let Some(witness) = &self.witness else { return Ok(()) };
-        let wanted = self.ledger.head().seq;
-        let mut stored = self.witnessed.lock().await;
-        // One call for all who waited.
-        if *stored >= wanted {
-            return Ok(());
-        }
-        let head = self.ledger.head();
-        let witness = Arc::clone(witness);
-        let storing = tokio::task::spawn_blocking(move || witness.store(head));
-        storing.await.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)))?;
-        *stored = head.seq;
-        self.ledger.head_stored(head);
-        Ok(())
+        let (wanted, limit) = (self.ledger.head().seq, self.options.call_timeout);
+        timeout(limit, self.store_up_to(wanted, witness)).await.unwrap_or_else(|_| {
+            self.telemetry.witnessed(limit, false);
+            let silent = format!("the witness has not answered within {limit:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, silent))
+        })
     }
+
+    /// May be given up at any moment: a call that is under way is waited for by who comes next. Two at once
+    /// could leave the older head in place of the newer, and a log put back would pass for the newest.
+    async fn store_up_to(&self, wanted: u64, witness: &Arc<dyn Witness>) -> io::Result<()> {
+        let mut witnessed = self.witnessed.lock().await;
+        loop {
+            if let Some((head, started, storing)) = &mut witnessed.under_way {
+                let (head, started, ended) = (*head, *started, storing.await);
+                witnessed.under_way = None;
+                let kept = ended.unwrap_or_else(|panicked| Err(io::Error::other(panicked)));
+                self.telemetry.witnessed(started.elapsed(), kept.is_ok());
+                kept?;
+                witnessed.seq = head.seq;
+                self.ledger.head_stored(head);
+            }
+            // One call for all who waited.
+            if witnessed.seq >= wanted {
+                return Ok(());
+            }
+            let (head, witness) = (self.ledger.head(), Arc::clone(witness));
+            let storing = tokio::task::spawn_blocking(move || witness.store(head));
+            witnessed.under_way = Some((head, Instant::now(), storing));
+        }
+    }
+}
+
+/// What the witness has.
+#[derive(Debug, Default)]
+pub(crate) struct WitnessedHead {
+    /// The seq of the newest head that it has, as far as it has answered.
+    seq: u64,
+    /// The call that has not ended, with the head that it stores.
+    under_way: Option<(Head, Instant, JoinHandle<io::Result<()>>)>,
 }
 
 /// A ledger and its engines, joined so that each payment is made once. Had by finishing a
@@ -151,8 +193,8 @@ impl<S: EventStore + Send + 'static> Shared<S> {
 ///   [`assert_failed`](Self::assert_failed).
 /// - The end: [`stop`](Self::stop).
 ///
-/// It works by itself, in tasks of the runtime on which it was started: who asks for a payment and
-/// goes away loses nothing. Clone it and give it away; the tasks end with the last clone.
+/// It works by itself, in tasks of the runtime on which it was started: a caller that goes away loses
+/// nothing. Clone it and give it away; the tasks end with the last clone.
 pub struct Payer<S: EventStore + Send + 'static> {
     pub(crate) shared: Arc<Shared<S>>,
     /// Held for its end alone.
@@ -201,7 +243,7 @@ impl<S: EventStore + Send + 'static> Payer<S> {
     /// payment is made.
     ///
     /// # Errors
-    /// [`PayError`]: nothing was recorded and nothing was sent.
+    /// [`PayError`]: this call sent nothing. If the ledger stopped answering, whether it was accepted is not known.
     pub async fn pay(&self, id: PaymentId, request: Request) -> Result<Paying, PayError> {
         self.send(Pay::new(id, request)).await
     }
@@ -229,7 +271,7 @@ impl<S: EventStore + Send + 'static> Payer<S> {
             let Some(seat) = self.shared.seat(name.as_bytes()) else {
                 return Err(PayError::NoEngine { name });
             };
-            seat.engine.check(&send.request)?;
+            seat.check(&send.request)?;
         }
         let reply = ledger.execute_async(send, self.shared.now()).await?;
         self.shared.wake.notify_one();
@@ -243,7 +285,10 @@ impl<S: EventStore + Send + 'static> Payer<S> {
     ///
     /// # Errors
     /// For an unknown payment, or when the ledger answers nothing.
-    pub async fn abandon(&self, id: PaymentId) -> Result<AbandonReply, CallError<AbandonRefusal>> {
+    pub async fn abandon(
+        &self,
+        id: PaymentId,
+    ) -> Result<AbandonReply, ExecuteError<FactRefusal, Unavailable>> {
         let abandon = Abandon { id, reason: FailureReason::UserAbandoned };
         self.shared.ledger.execute_async(abandon, self.shared.now()).await
     }
@@ -301,7 +346,8 @@ impl<S: EventStore + Send + 'static> Payer<S> {
 
     /// Stops in order: nothing new goes out, what is between its record and its call is finished,
     /// within [`Options::patience`]. The ledger stays open for those who have it; what is out goes on
-    /// in its engine, and is followed up at the next start.
+    /// in its engine, and is followed up at the next start. What the [`Sink`](crate::Sink) has not taken by then
+    /// is delivered at the next start, though [`outcome`](Self::outcome) has answered.
     pub async fn stop(&self) {
         self.shared.stop.send_replace(true);
         let mut tasks = {

@@ -1,11 +1,12 @@
 //! A ledger that was lost, rebuilt from its engines' own lists.
 
-use payonce_core::{BlockHash, EventStore, PaymentHash, PaymentId};
+use payonce_core::{EventStore, HashHolder, PaymentHash, PaymentId};
 use payonce_runtime::Unavailable;
 
 use crate::{
     engine::{EngineError, Shown},
     payer::Payer,
+    seat::Seat,
 };
 
 /// What was found in the lists.
@@ -18,6 +19,9 @@ pub struct Rebuilt {
     pub out: usize,
     /// Payments that have failed: nothing is recorded of them.
     pub failed: usize,
+    /// Payments of which an engine lists what cannot be: nothing is recorded of them. Look at each before
+    /// the gap is closed.
+    pub unclear: Vec<PaymentHash>,
     /// The names of engines that have no list.
     pub unlisted: Vec<String>,
 }
@@ -29,18 +33,18 @@ pub enum RebuildError {
     /// An engine does not answer.
     #[error("engine {name:?}: {error}")]
     Engine {
-        /// Its name.
+        /// The name of the engine that could not be asked.
         name: String,
-        /// Why.
+        /// Why its list could not be read.
         #[source]
         error: EngineError,
     },
     /// What an engine lists as paid is not proven by its preimage.
     #[error("engine {name:?} lists {payment_hash} as paid with a preimage that is not its own")]
     FalseProof {
-        /// Its name.
+        /// The name of the engine whose list has it.
         name: String,
-        /// The hash.
+        /// The payment hash, which the preimage does not have.
         payment_hash: PaymentHash,
     },
     /// The ledger does not answer.
@@ -73,9 +77,15 @@ impl<S: EventStore + Send + 'static> Payer<S> {
                 };
                 for (payment_hash, shown) in page.payments {
                     let id = named(&payment_hash);
-                    self.rebuild_one(id, payment_hash, shown, &name, &mut rebuilt).await?;
+                    self.rebuild_one(id, payment_hash, shown, seat, &mut rebuilt).await?;
                 }
+                rebuilt.unclear.extend(page.unclear);
                 let Some(next) = page.next else { break };
+                if next <= after {
+                    let what = format!("a page after {after} that goes on from {next}");
+                    let error = EngineError::Nonsense { what };
+                    return Err(RebuildError::Engine { name: name(), error });
+                }
                 after = next;
             }
         }
@@ -87,14 +97,17 @@ impl<S: EventStore + Send + 'static> Payer<S> {
         named: Option<PaymentId>,
         payment_hash: PaymentHash,
         shown: Shown,
-        engine: &(dyn Fn() -> String + Sync),
+        seat: &Seat,
         rebuilt: &mut Rebuilt,
     ) -> Result<(), RebuildError> {
-        let known = move |state: &payonce_core::State| state.holder_of(&payment_hash).is_some();
+        // A block tells that something is out, not with whom else, and not that it is paid.
+        let known = move |state: &payonce_core::State| {
+            state.holder_of(&payment_hash).is_some_and(|holder| holder != HashHolder::Blocked)
+        };
         let known = self.shared.ledger.query_async(known).await?;
         match shown {
             Shown::Paid(payout) if payout.preimage.payment_hash() != payment_hash => {
-                return Err(RebuildError::FalseProof { name: engine(), payment_hash });
+                return Err(RebuildError::FalseProof { name: seat.name.clone(), payment_hash });
             }
             Shown::Paid(payout) => {
                 rebuilt.paid += 1;
@@ -106,11 +119,7 @@ impl<S: EventStore + Send + 'static> Payer<S> {
             Shown::Out { .. } => {
                 rebuilt.out += 1;
                 if !known {
-                    let hold = BlockHash { payment_hash };
-                    let held = self.shared.ledger.execute_async(hold, self.shared.now()).await;
-                    if let Err(payonce_runtime::CallError::Unavailable(error)) = held {
-                        return Err(error.into());
-                    }
+                    self.shared.block(seat, payment_hash).await?;
                 }
             }
             Shown::Failed { .. } | Shown::NotKnown => rebuilt.failed += 1,

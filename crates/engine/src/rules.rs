@@ -1,4 +1,4 @@
-//! What follows from what an engine shows: the table of docs/INTEGRATING-API.md, as a function
+//! What follows from what an engine shows: the table of [The guide](crate::guide), as a function
 //! without a clock, a network or a ledger.
 //!
 //! The two losses that it prevents: the end of an earlier try taken for that of this one, and *not
@@ -31,10 +31,41 @@ pub struct Known {
     pub now: UnixMillis,
 }
 
-/// What follows.
+/// What an engine shows for a hash before anything is recorded leaves to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// A hand-over may be recorded, with this as the last mark that was seen.
+    Free {
+        /// The last mark that the engine showed before the hand-over.
+        seen: Option<u64>,
+    },
+    /// Somebody's try is out. Who pays the invoice beside it may pay it twice.
+    Out,
+    /// It is paid, whoever did it: that is told, and nothing goes out.
+    Paid(Payout),
+    /// A try has ended that has no mark. After a crash its end could not be told from that of the next
+    /// try, and the customer would be refunded for what is being paid: so there is no next one.
+    Unmarked,
+}
+
+/// What follows from what an engine shows before a hand-over to it is recorded.
+#[must_use]
+pub const fn before(promises: &Promises, shown: &Shown) -> Before {
+    match shown {
+        Shown::Paid(payout) => Before::Paid(*payout),
+        Shown::Out { .. } => Before::Out,
+        Shown::NotKnown => Before::Free { seen: None },
+        // Told apart by our id: what another id came to says nothing.
+        Shown::Failed { .. } if matches!(promises.key, Key::Part) => Before::Free { seen: None },
+        Shown::Failed { mark: None, .. } => Before::Unmarked,
+        Shown::Failed { mark, .. } => Before::Free { seen: *mark },
+    }
+}
+
+/// What follows from an engine's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conclusion {
-    /// It is paid.
+    /// The part is paid, and the ledger is told so.
     Paid(Payout),
     /// It has failed, for good: nothing of it is out, and nothing can come any more.
     Failed {
@@ -57,7 +88,8 @@ pub enum Conclusion {
 pub enum Why {
     /// Nobody vouches that the engine still knows what it paid.
     Forgets,
-    /// The engine showed it once and does not know it any more: somebody deletes its payments.
+    /// The engine showed it once, and now knows nothing of it, or shows an earlier try again: somebody
+    /// deletes its payments, or put its database back.
     Forgotten,
     /// A request may still arrive, and the engine would never refuse it for being late.
     Late,
@@ -84,6 +116,26 @@ impl Known {
         }
     }
 
+    /// Whether it is remembered for longer than a saying can be on its way. Said again otherwise, one saying
+    /// could be paid and forgotten before the other arrives, which would then be paid too.
+    fn outlasts_sayings(&self) -> bool {
+        match self.promises.memory {
+            Memory::Kept => true,
+            Memory::For(ms) => {
+                let until = self.recorded_at.0.saturating_add(ms);
+                self.closed_at.is_some_and(|closed| closed.0 <= until)
+            }
+            Memory::Unsure => false,
+        }
+    }
+
+    /// Whether nothing was said, although it was recorded: the engine has not read the only saying, and
+    /// there is no copy of it on the way that it may read later.
+    #[must_use]
+    pub fn was_never_read(&self) -> bool {
+        self.sayings <= 1 && self.promises.wire == Wire::Direct
+    }
+
     /// What a saying that may still come leaves to do.
     fn until_closed(&self) -> Conclusion {
         if self.closed_at.is_none() { Conclusion::Operator(Why::Late) } else { Conclusion::Out }
@@ -103,7 +155,7 @@ impl Known {
             Shown::Paid(payout) => Conclusion::Paid(*payout),
             Shown::Out { .. } => Conclusion::Out,
             Shown::Failed { mark, permanent, .. } => self.failed(*mark, *permanent),
-            Shown::NotKnown => self.not_known(),
+            Shown::NotKnown => self.not_shown(),
         }
     }
 
@@ -123,13 +175,14 @@ impl Known {
         // The end of an earlier try: this one's request may be on its way. Taken for this one's, the
         // customer would be refunded, and the engine would then pay.
         if self.seen.is_some_and(|seen| mark.is_none_or(|mark| mark <= seen)) {
-            return self.not_arrived();
+            return self.not_shown();
         }
         // One saying has ended. Another that still waits would be a new try.
         if self.all_read() { Conclusion::Failed { mark, permanent } } else { self.until_closed() }
     }
 
-    fn not_known(&self) -> Conclusion {
+    /// The engine shows nothing of this hand-over, or only what was before it.
+    fn not_shown(&self) -> Conclusion {
         // Paid, read by nobody and deleted looks like never arrived.
         if self.was_shown {
             return Conclusion::Operator(Why::Forgotten);
@@ -137,7 +190,7 @@ impl Known {
         self.not_arrived()
     }
 
-    /// The engine shows nothing of this hand-over.
+    /// The engine never showed anything of it.
     fn not_arrived(&self) -> Conclusion {
         if !self.remembers() {
             return Conclusion::Operator(Why::Forgets);
@@ -146,8 +199,8 @@ impl Known {
             return self.no_try();
         }
         match self.promises.key {
-            Key::Part | Key::PaymentHash => Conclusion::SayAgain,
-            Key::Nothing => self.until_closed(),
+            Key::Part | Key::PaymentHash if self.outlasts_sayings() => Conclusion::SayAgain,
+            Key::Part | Key::PaymentHash | Key::Nothing => self.until_closed(),
         }
     }
 }

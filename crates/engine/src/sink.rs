@@ -11,7 +11,8 @@ use payonce_core::Notification;
 /// was taken: what is done with it is done once by remembering the id in the same transaction.
 #[async_trait]
 pub trait Sink: Send + Sync + 'static {
-    /// Takes a notification. It is acknowledged once this returns `Ok`, and delivered again otherwise.
+    /// Takes a notification. It is acknowledged once this returns `Ok`, and delivered again otherwise: also
+    /// if it took longer than [`Options::call_timeout`](crate::Options::call_timeout).
     ///
     /// # Errors
     /// Whatever kept it from being taken.

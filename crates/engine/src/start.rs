@@ -1,9 +1,17 @@
 //! Starting: the ledger is opened, its engines are asked what became of what is out, and only then
 //! anything new is paid.
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashSet},
+    fmt,
+    sync::Arc,
+};
 
-use payonce_core::{Answer, Command, EventStore, ListParts, Opening, PartId, Request, limits};
+use payonce_core::{
+    Answer, BlockedHash, Command, EventStore, LedgerId, ListParts, OpenError, Opening, PartId,
+    Request, UnixMillis, limits,
+};
 use payonce_runtime::{SharedLedger, SharedRecovery, Unavailable};
 use tokio::task::JoinSet;
 
@@ -28,7 +36,7 @@ const QUESTIONS: usize = 32;
 /// Who has seen the ledger's head. A choice without a default: nobody is one, and what it costs is in
 /// [`StartReport::unwitnessed`].
 pub enum Witnessed {
-    /// This witness has.
+    /// This witness keeps the head of the ledger.
     By(Arc<dyn Witness>),
     /// Nobody. **A log put back from an older copy then opens as if it were the newest**: its payments of
     /// the gap are due again. An engine that pays a hash once, and forgets nothing, still pays them once;
@@ -45,11 +53,11 @@ impl fmt::Debug for Witnessed {
     }
 }
 
-/// A ledger that was opened, and is given its engines. It pays nothing before it is
-/// [finished](Self::finish).
+/// An opened ledger, to which engines are added. It pays nothing before it is [finished](Self::finish).
 #[must_use = "a payer is had by finishing its start"]
 pub struct Starting<S: EventStore + Send + 'static> {
     recovery: SharedRecovery<S>,
+    ledger: LedgerId,
     witness: Option<Arc<dyn Witness>>,
     witness_was_empty: bool,
     engines: Vec<(String, Arc<dyn Engine>, bool)>,
@@ -82,15 +90,24 @@ pub struct StartReport {
     pub paid: Vec<PartId>,
     /// Hand-overs that turned out to have failed.
     pub failed: Vec<PartId>,
-    /// Hand-overs that are out still, or may be; they are followed up.
+    /// Hand-overs that are out still, or may be: also those that were recorded and perhaps never sent. They are
+    /// followed up.
     pub out: Vec<PartId>,
     /// Hand-overs to engines that were not given to this start: they stay out until their engine is back,
     /// or an operator's word.
     pub unattended: Vec<PartId>,
     /// Hand-overs that stay out until an operator's word, and why.
     pub attention: Vec<(PartId, Why)>,
-    /// The names of engines that did not answer: theirs are asked later.
+    /// Hashes for which an engine has a payment out that this ledger did not send, and which engine. Each
+    /// stays blocked until that very engine shows its end, or an operator's word
+    /// ([`UnblockHash`](payonce_core::UnblockHash) that names the engine, on [`Payer::ledger`]).
+    pub blocked: Vec<BlockedHash>,
+    /// The names of engines that did not answer about what they have out: they are asked again later. Who has
+    /// nothing out is not asked.
     pub silent: Vec<String>,
+    /// The names of engines that have something out, a hand-over or what blocks a hash, and were not given
+    /// to this start: nobody else can end it. Give the next start these as well.
+    pub missing: Vec<String>,
 }
 
 impl<S: EventStore + Send + 'static> Starting<S> {
@@ -114,10 +131,28 @@ impl<S: EventStore + Send + 'static> Starting<S> {
     /// As [`open`](Self::open).
     pub async fn open_by(
         store: S,
-        mut opening: Opening,
+        opening: Opening,
         witnessed: Witnessed,
         options: payonce_runtime::Options,
         clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let open = move |opening: &Opening, now| SharedLedger::open(store, opening, options, now);
+        Self::open_with(opening, witnessed, clock, open).await
+    }
+
+    /// [`open`](Self::open) of a log that something else opens: a standby that kept its state warm and
+    /// takes over, say, whose recovery [`SharedRecovery::from_recovery`] shares. `take_over` is given the
+    /// opening with the last head that the witness has seen, and runs where it may block.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(
+        mut opening: Opening,
+        witnessed: Witnessed,
+        clock: Arc<dyn Clock>,
+        take_over: impl FnOnce(&Opening, UnixMillis) -> Result<SharedRecovery<S>, OpenError>
+        + Send
+        + 'static,
     ) -> Result<Self, StartError> {
         let witness = match witnessed {
             Witnessed::By(witness) => Some(witness),
@@ -130,7 +165,7 @@ impl<S: EventStore + Send + 'static> Starting<S> {
             let head = head.map_err(StartError::Witness)?.flatten();
             opening.known_head = head.or(opening.known_head);
             // A new log has one event: that it was opened.
-            let recovery = SharedLedger::open(store, &opening, options, now)?;
+            let recovery = take_over(&opening, now)?;
             let is_new = recovery.head().seq <= 1;
             Ok::<_, StartError>((recovery, head.is_none() && !is_new))
         });
@@ -139,6 +174,7 @@ impl<S: EventStore + Send + 'static> Starting<S> {
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
         Ok(Self {
+            ledger: recovery.ledger_id(),
             recovery,
             witness_was_empty: witness.is_some() && was_empty,
             witness,
@@ -150,8 +186,8 @@ impl<S: EventStore + Send + 'static> Starting<S> {
         })
     }
 
-    /// With an engine. Its name is recorded with each hand-over, 1 to 64 bytes: it stays the engine's for
-    /// as long as the ledger exists.
+    /// Adds an engine. Its name, 1 to 64 bytes, is recorded with each hand-over: never give it to another
+    /// engine, which would be asked about payments that it does not know.
     pub fn engine(mut self, name: &str, engine: Arc<dyn Engine>) -> Self {
         self.engines.push((name.into(), engine, false));
         self
@@ -178,7 +214,7 @@ impl<S: EventStore + Send + 'static> Starting<S> {
         self
     }
 
-    /// With other options.
+    /// Takes these options in place of the default ones.
     pub const fn options(mut self, options: Options) -> Self {
         self.options = options;
         self
@@ -193,7 +229,8 @@ impl<S: EventStore + Send + 'static> Starting<S> {
             }
         }
         let seat = |(name, engine, started_after): &(String, Arc<dyn Engine>, bool)| {
-            Arc::new(Seat::new(name.clone(), Arc::clone(engine), *started_after, self.options))
+            let engine = Arc::clone(engine);
+            Arc::new(Seat::new(name.clone(), engine, *started_after, self.ledger, self.options))
         };
         match &self.engines[..] {
             [] => Err(StartError::NoEngine),
@@ -215,13 +252,21 @@ impl<S: EventStore + Send + 'static> Starting<S> {
         }
         let mut report = StartReport { unwitnessed, witness_was_empty, ..StartReport::default() };
         let heard = ask_all(&recovery, &seats, &*clock, &mut report).await?;
-        report.restored = recovery.query_async(payonce_core::State::is_restored).await?;
+        let asked = |state: &payonce_core::State| {
+            (state.is_restored(), state.blocked_hashes().cloned().collect())
+        };
+        (report.restored, report.blocked) = recovery.query_async(asked).await?;
         let ledger = recovery.finish_async(clock.now()).await?;
         let first = seats[0].name.clone();
         let route = route.unwrap_or_else(|| Box::new(move |_| first.clone()));
         let shared = Arc::new(Shared::new(ledger, seats, route, sink, witness, clock, options));
         shared.minds().followed.extend(heard);
         shared.start_following(&mut report).await?;
+        // The gauges tell of this start before anybody reads them.
+        shared.sweep().await?;
+        if !report.missing.is_empty() {
+            tracing::warn!(engines = ?report.missing, "these have something out, and are not given");
+        }
         shared.start_chores();
         Ok((Payer::new(shared), report))
     }
@@ -233,6 +278,12 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         report: &mut StartReport,
     ) -> Result<(), Unavailable> {
         let out = self.ledger.query_async(all_out).await?;
+        let with = out.iter().filter_map(|job| job.engine.as_deref());
+        let blocked = report.blocked.iter().map(|block| block.engine.as_bytes());
+        let missing = with.chain(blocked).filter(|name| !name.is_empty());
+        let missing = missing.filter(|name| self.seat(name).is_none());
+        let missing: BTreeSet<_> = missing.map(String::from_utf8_lossy).collect();
+        report.missing = missing.into_iter().map(Cow::into_owned).collect();
         for job in out {
             if self.seat_of(&job).is_none() {
                 report.unattended.push(job.part);
@@ -281,7 +332,12 @@ async fn ask_all<S: EventStore + Send + 'static>(
         let mut answers = Vec::new();
         for (job, shown) in &shown {
             let known = job.known(&seat, of(&job.part, &heard), clock.now());
-            answers.extend(answers_to(job, &known.conclusion(shown), shown, report));
+            let conclusion = known.conclusion(shown);
+            let told = answers_to(job, &conclusion, shown, report);
+            if !told.is_empty() {
+                seat.telemetry.ended(&conclusion);
+            }
+            answers.extend(told);
         }
         let told = recovery.answer_async(answers, clock.now()).await?;
         for refusal in told.into_iter().filter_map(Result::err) {

@@ -21,7 +21,10 @@ pub trait Witness: Send + Sync + 'static {
     /// If it cannot be read: the ledger must not be opened then.
     fn load(&self) -> io::Result<Option<Head>>;
 
-    /// Stores a head, durably when it returns. Called before each hand-over goes out; heads only grow.
+    /// Stores a head, durably when it returns. Called before each hand-over goes out; heads only grow, and a
+    /// call begins when the one before it has ended. It runs on a thread where it may block. One that takes
+    /// longer than [`Options::call_timeout`](crate::Options::call_timeout) counts as failed: nothing goes out,
+    /// and everything else goes on.
     ///
     /// # Errors
     /// If it is not durable: nothing goes out then.
@@ -42,7 +45,7 @@ impl FileWitness {
     /// If there is one already: it is another ledger's, or this one's.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let file = fs::File::create_new(&path)?;
+        let file = fs::File::create_new(&path).map_err(at(&path))?;
         file.sync_all()?;
         let witness = Self { path };
         witness.sync_directory()?;
@@ -65,6 +68,11 @@ impl FileWitness {
     }
 }
 
+/// An error that names the file.
+fn at(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 /// A line `SEQ HEX`.
 fn parse(text: &str) -> Option<Head> {
     let (seq, chain) = text.trim_end().split_once(' ')?;
@@ -75,7 +83,7 @@ fn parse(text: &str) -> Option<Head> {
 
 impl Witness for FileWitness {
     fn load(&self) -> io::Result<Option<Head>> {
-        let text = fs::read_to_string(&self.path)?;
+        let text = fs::read_to_string(&self.path).map_err(at(&self.path))?;
         if text.is_empty() {
             return Ok(None);
         }

@@ -10,10 +10,14 @@
 //! - [`Starting`] opens the ledger beside channels that are loaded, takes the events that LDK holds,
 //!   and compares the two. Only it gives a [`Payer`].
 //! - [`Payer`] pays an [`Order`] on [`Terms`], takes events, ticks, and answers what became of it.
-//! - [`Engine`] is what is asked of LDK: every `ChannelManager` is one.
+//! - [`HeadKeeper`] stores the ledger's head beside each manager that LDK writes. A node without it does
+//!   not notice that its log was put back from an older copy, and pays again what that copy lacks.
+//! - [`Engine`] is the part of LDK that is used; `ChannelManager` implements it.
 //!
-//! docs/INTEGRATING-LDK.md is a node's code from its start to its timer; docs/adr/0010 says why it is
-//! safe and what LDK cannot tell. No type of LDK goes into the ledger, none of the core's into LDK:
+//! **Three calls of yours change**: what sent a payment calls [`Payer::pay`]; the event handler calls
+//! [`Payer::handle_event`] first, and returns its error to LDK, which then delivers the event again; the timer
+//! calls [`Payer::tick`]. [`guide`] is a node's code from its start to its timer, with the dependencies;
+//! [`migrating`] is for a node that has payments already. No type of LDK goes into the ledger, none of the core's into LDK:
 //! bytes cross the border.
 
 #![forbid(unsafe_code)]
@@ -28,26 +32,12 @@ mod bridge;
 // What is to be paid, and on which terms.
 mod order;
 
-pub use crate::{
-    bridge::engine::{Engine, EngineRefusal, HandOverLimits, Taken},
-    bridge::head::{HeadError, HeadKeeper},
-    bridge::manager::read_manager,
-    bridge::options::{ChannelState, Options},
-    events::handled::{Handled, InvoiceRefusal},
-    events::path_report::PathReport,
-    order::order::{Bolt11Order, NotAnOrder, OfferOrder, Order, RefundOrder, SpontaneousOrder},
-    order::request::OrderRefusal,
-    order::terms::Terms,
-    payer::compare::StartReport,
-    payer::error::{AbandonError, HandleError, Interrupted, PayError, StartError, TickError},
-    payer::hand_over::HandOver,
-    payer::pay::Paying,
-    payer::payer::Payer,
-    payer::start::{Started, Starting, Unfinished},
-    payer::tick::Ticked,
-};
-pub use payonce_runtime::{CallError, OutcomeError, SharedLedger, SharedRecovery, Unavailable};
+mod shown;
 
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/INTEGRATING-LDK.md")]
-struct Guide;
+pub use shown::*;
+
+#[doc = include_str!("../guide/INTEGRATING-LDK.md")]
+pub mod guide {}
+
+#[doc = include_str!("../guide/MIGRATING-LDK.md")]
+pub mod migrating {}

@@ -34,8 +34,11 @@ pub(crate) fn shown(payment: &Payment, asked: &PaymentHash) -> Result<Shown, Eng
             let reason = Reason::try_from(payment.failure_reason).map_err(|_| {
                 nonsense(format!("failure reason {} of {asked}", payment.failure_reason))
             })?;
+            // Whose end that is nobody could tell.
+            let mark =
+                mark.ok_or_else(|| nonsense(format!("{asked} as failed, without an index")))?;
             Ok(Shown::Failed {
-                mark,
+                mark: Some(mark),
                 permanent: reason == Reason::FailureReasonIncorrectPaymentDetails,
                 reason: reason.as_str_name().to_owned(),
             })
@@ -69,13 +72,19 @@ const STARTING: [&str; 4] = [
     "the RPC server is in the process of starting up, but not yet ready to accept calls",
 ];
 /// How its words begin before it reads a request, when the macaroon is not in order.
-const DENIED: [&str; 4] = [
+const DENIED: [&str; 5] = [
+    "cannot determine data format of binary-encoded macaroon",
     "verification failed:",
     "cannot get macaroon:",
     "expected 1 macaroon, got",
     "cannot determine macaroon",
 ];
 const DENIED_WHOLE: [&str; 2] = ["permission denied", "unable to determine macaroon permissions"];
+
+/// What stands between us and LND says, or LND when it was cut off: whether it had read the request by then
+/// nobody knows.
+const CUT_OFF: [&str; 4] =
+    ["context canceled", "context deadline exceeded", "transport is closing", "EOF"];
 
 /// What an error of a call means for the request that it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +97,7 @@ pub(crate) enum Meaning {
     NotFound,
     /// The hash is out or paid.
     Exists,
-    /// Nobody knows.
+    /// Nobody knows whether the request is out.
     Unknown(EngineError),
 }
 
@@ -114,6 +123,7 @@ pub(crate) fn meaning(status: &Status) -> Meaning {
         Code::Unknown if text.starts_with("unable to init payment") => {
             Meaning::Unknown(EngineError::Unreachable { why })
         }
+        Code::Unknown if is_cut_off(text) => Meaning::Unknown(EngineError::Unreachable { why }),
         Code::Unknown if text.contains("grpc-status header missing") => {
             Meaning::Unknown(EngineError::Unreachable { why })
         }
@@ -125,6 +135,10 @@ pub(crate) fn meaning(status: &Status) -> Meaning {
 
 fn is_denied(text: &str) -> bool {
     DENIED.iter().any(|known| text.starts_with(known)) || DENIED_WHOLE.contains(&text)
+}
+
+fn is_cut_off(text: &str) -> bool {
+    CUT_OFF.iter().any(|known| text.contains(known))
 }
 
 /// What an error says when nothing but an answer was asked for.

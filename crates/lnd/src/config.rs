@@ -1,16 +1,17 @@
 //! How a node is reached, and what is vouched for.
 
-use std::{fmt, fs, io, path::Path, time::Duration};
+use std::{fmt, fs, io, path::Path, str::FromStr, time::Duration};
 
 use lightning_invoice::Currency;
 use payonce_engine::{Memory, Wire};
 
-/// The network of a node and of the invoices that it pays.
+/// The network of a node and of the invoices that it pays; as a text, LND's own word for it: `mainnet`,
+/// `testnet`, `signet`, `regtest`, `simnet`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// The real one.
+    /// Bitcoin's main network: money that is worth something.
     Mainnet,
-    /// The test network.
+    /// The public test network.
     Testnet,
     /// A signed test network.
     Signet,
@@ -30,6 +31,40 @@ impl Network {
             Self::Simnet => Currency::Simnet,
         }
     }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Mainnet => "mainnet",
+            Self::Testnet => "testnet",
+            Self::Signet => "signet",
+            Self::Regtest => "regtest",
+            Self::Simnet => "simnet",
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Network {
+    type Err = ParseNetworkError;
+
+    fn from_str(text: &str) -> Result<Self, ParseNetworkError> {
+        let all = [Self::Mainnet, Self::Testnet, Self::Signet, Self::Regtest, Self::Simnet];
+        let named = all.into_iter().find(|network| network.name() == text);
+        named.ok_or_else(|| ParseNetworkError { text: text.to_owned() })
+    }
+}
+
+/// A text that names no [`Network`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no network: say mainnet, testnet, signet, regtest or simnet")]
+pub struct ParseNetworkError {
+    /// The text as it was given.
+    pub text: String,
 }
 
 /// How a node is reached, and what its operator vouches for.
@@ -90,7 +125,7 @@ impl Config {
     /// As [`new`](Self::new), reading the two files.
     ///
     /// # Errors
-    /// If one of them cannot be read.
+    /// If one of them cannot be read; the error names it.
     pub fn from_files(
         address: impl Into<String>,
         certificate: impl AsRef<Path>,
@@ -98,7 +133,11 @@ impl Config {
         network: Network,
         memory: Memory,
     ) -> io::Result<Self> {
-        let (certificate, macaroon) = (fs::read(certificate)?, fs::read(macaroon)?);
+        let read = |path: &Path| {
+            let named = |error: io::Error| format!("{}: {error}", path.display());
+            fs::read(path).map_err(|error| io::Error::new(error.kind(), named(error)))
+        };
+        let (certificate, macaroon) = (read(certificate.as_ref())?, read(macaroon.as_ref())?);
         Ok(Self::new(address, certificate, macaroon, network, memory))
     }
 
@@ -124,13 +163,13 @@ pub enum ConfigError {
     /// The address is none.
     #[error("{address:?} is not HOST:PORT")]
     Address {
-        /// What was given.
+        /// The address as it was given.
         address: String,
     },
     /// There is no certificate in the PEM.
     #[error("the certificate cannot be read: {why}")]
     Certificate {
-        /// Why.
+        /// Why it cannot be an address.
         why: String,
     },
     /// There is no macaroon.

@@ -1,7 +1,7 @@
 //! The connection: gRPC over TLS. LND's certificate signs itself and says that it is an authority,
 //! which the usual check refuses; so the very certificate in its file is what is looked for.
 
-use std::{io, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -9,14 +9,17 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore,
-        SignatureScheme,
+        CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, OtherError,
+        RootCertStore, SignatureScheme,
         client::{
             WebPkiServerVerifier,
             danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         },
         crypto::ring,
-        pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
+        pki_types::{
+            CertificateDer, ServerName, UnixTime,
+            pem::{self, PemObject as _},
+        },
     },
 };
 use tonic::transport::{Channel, Endpoint, Uri};
@@ -29,6 +32,17 @@ use crate::config::{Config, ConfigError};
 struct Pinned {
     certificate: CertificateDer<'static>,
     usual: Arc<WebPkiServerVerifier>,
+}
+
+#[derive(thiserror::Error)]
+#[error("the node shows another certificate than the one in the file")]
+struct OtherCertificate;
+
+impl fmt::Debug for OtherCertificate {
+    /// What rustls shows of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Whether the usual check found nothing but that the certificate signs itself, or has another name:
@@ -62,8 +76,12 @@ impl ServerCertVerifier for Pinned {
             now,
         );
         match usual {
-            Err(error) if *end_entity == self.certificate && is_of_itself(&error) => {
-                Ok(ServerCertVerified::assertion())
+            Err(error) if is_of_itself(&error) => {
+                if *end_entity == self.certificate {
+                    return Ok(ServerCertVerified::assertion());
+                }
+                let other = OtherError(Arc::new(OtherCertificate));
+                Err(TlsError::InvalidCertificate(CertificateError::Other(other)))
             }
             other => other,
         }
@@ -94,8 +112,12 @@ impl ServerCertVerifier for Pinned {
 
 fn tls(pem: &[u8]) -> Result<ClientConfig, ConfigError> {
     let refused = |why: String| ConfigError::Certificate { why };
-    let certificate =
-        CertificateDer::from_pem_slice(pem).map_err(|error| refused(error.to_string()))?;
+    let certificate = CertificateDer::from_pem_slice(pem).map_err(|error| {
+        refused(match error {
+            pem::Error::NoItemsFound => "it holds no certificate in PEM".to_owned(),
+            error => error.to_string(),
+        })
+    })?;
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).map_err(|error| refused(error.to_string()))?;
     let provider = Arc::new(ring::default_provider());

@@ -1,7 +1,8 @@
 //! LND as an engine of payonce: its payments made exactly once.
 //!
-//! [`Lnd`] is the engine, [`Config`] how a node is reached and what is vouched for, [`request`] the way from
-//! an invoice to a request. docs/INTEGRATING-API.md has a service's code, and what each answer of LND means.
+//! [`Lnd`] is the engine, [`Config`] how a node is reached and what is vouched for, [`Network::request`] the
+//! way from an invoice to a request. [`payonce_engine::guide`] has a service's code, and what each
+//! answer of LND means.
 //!
 //! What is promised: LND pays a hash once, and tells each try of it by a new, rising `payment_index`. An
 //! invoice is refused once it is expired, which is what ends a request that is late. A spontaneous payment
@@ -19,7 +20,6 @@ mod request;
 mod wire;
 
 pub use crate::{
-    config::{Config, ConfigError, Network},
+    config::{Config, ConfigError, Network, ParseNetworkError},
     lnd::Lnd,
-    request::request,
 };

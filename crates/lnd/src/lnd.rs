@@ -4,7 +4,8 @@ use std::{collections::HashMap, fmt};
 
 use payonce_core::{Msat, PaymentHash, Request, Target, UnixMillis};
 use payonce_engine::{
-    Answer, Engine, EngineError, HandOver, Key, Lookup, Page, Promises, Refusal, Shown, async_trait,
+    Engine, EngineError, HandOver, Key, Lookup, PayAnswer, PaymentsPage, Promises, Refusal, Shown,
+    async_trait,
 };
 use tonic::{Code, Streaming, metadata::AsciiMetadataValue, transport::Channel};
 
@@ -138,32 +139,28 @@ impl Lnd {
             (_, bill) => SendPaymentRequest {
                 payment_request: String::from_utf8_lossy(request.instructions.as_bytes())
                     .into_owned(),
-                amt_msat: if bill.is_some_and(|bill| bill.amount.is_none()) {
-                    msat(*amount)
-                } else {
-                    0
-                },
+                amt_msat: if bill.is_some_and(|bill| bill.any_amount) { msat(*amount) } else { 0 },
                 ..message
             },
         })
     }
 
     /// What LND's error says of the saying that it answers.
-    async fn refused(&self, hand_over: &HandOver, status: &tonic::Status) -> Answer {
+    async fn refused(&self, hand_over: &HandOver, status: &tonic::Status) -> PayAnswer {
         match meaning(status) {
-            Meaning::Exists => Answer::AlreadyThere,
-            Meaning::NotRead(error) => Answer::NotNow(error),
-            Meaning::Unknown(error) => Answer::Unknown(error),
+            Meaning::Exists => PayAnswer::AlreadyThere,
+            Meaning::NotRead(error) => PayAnswer::NotNow(error),
+            Meaning::Unknown(error) => PayAnswer::Unknown(error),
             Meaning::NotFound => {
-                Answer::Unknown(EngineError::Nonsense { what: status.message().to_owned() })
+                PayAnswer::Unknown(EngineError::Nonsense { what: status.message().to_owned() })
             }
             // The handler of this very request has ended. Whether it had made an entry by then, LND tells.
             Meaning::Ended(why) => match self.find_hash(hand_over.payment_hash).await {
                 Ok(Shown::NotKnown | Shown::Failed { .. }) => {
-                    Answer::Refused(Refusal { why, permanent: false })
+                    PayAnswer::Refused(Refusal { why, permanent: false })
                 }
-                Ok(Shown::Out { .. } | Shown::Paid(_)) => Answer::AlreadyThere,
-                Err(error) => Answer::Unknown(error),
+                Ok(Shown::Out { .. } | Shown::Paid(_)) => PayAnswer::AlreadyThere,
+                Err(error) => PayAnswer::Unknown(error),
             },
         }
     }
@@ -200,10 +197,10 @@ impl Engine for Lnd {
         bill.map(|bill| bill.expiry)
     }
 
-    async fn pay(&self, hand_over: &HandOver) -> Answer {
+    async fn pay(&self, hand_over: &HandOver) -> PayAnswer {
         let message = match self.message(hand_over) {
             Ok(message) => message,
-            Err(refusal) => return Answer::Refused(refusal),
+            Err(refusal) => return PayAnswer::Refused(refusal),
         };
         let asked = hand_over.payment_hash;
         let mut stream = match self.router().send_payment_v2(self.request(message)).await {
@@ -212,12 +209,12 @@ impl Engine for Lnd {
         };
         match stream.message().await {
             Ok(Some(payment)) => match answers::shown(&payment, &asked) {
-                Ok(shown) => Answer::Taken(shown),
-                Err(error) => Answer::Unknown(error),
+                Ok(shown) => PayAnswer::Taken(shown),
+                Err(error) => PayAnswer::Unknown(error),
             },
             Ok(None) => {
                 let what = format!("a stream about {asked} that says nothing");
-                Answer::Unknown(EngineError::Nonsense { what })
+                PayAnswer::Unknown(EngineError::Nonsense { what })
             }
             Err(status) => self.refused(hand_over, &status).await,
         }
@@ -240,7 +237,7 @@ impl Engine for Lnd {
         }
     }
 
-    async fn list(&self, after: u64) -> Result<Option<Page>, EngineError> {
+    async fn list(&self, after: u64) -> Result<Option<PaymentsPage>, EngineError> {
         let request = self.request(ListPaymentsRequest {
             include_incomplete: true,
             index_offset: after,
@@ -253,14 +250,18 @@ impl Engine for Lnd {
             Err(status) if status.code() == Code::NotFound => return Ok(None),
             Err(status) => return Err(unanswered(&status)),
         };
-        let mut payments = Vec::with_capacity(list.payments.len());
+        let (mut payments, mut unclear) = (Vec::with_capacity(list.payments.len()), Vec::new());
         for payment in &list.payments {
             let what = || format!("{:?} as a payment hash", payment.payment_hash);
             let hash: PaymentHash = (payment.payment_hash.parse())
                 .map_err(|_| EngineError::Nonsense { what: what() })?;
-            payments.push((hash, answers::shown(payment, &hash)?));
+            // AMP payments among others, which have no preimage of their own; no hand-over of ours is one.
+            match answers::shown(payment, &hash) {
+                Ok(shown) => payments.push((hash, shown)),
+                Err(_) => unclear.push(hash),
+            }
         }
         let full = list.payments.len() as u64 >= PAGE && list.last_index_offset > after;
-        Ok(Some(Page { payments, next: full.then_some(list.last_index_offset) }))
+        Ok(Some(PaymentsPage { payments, unclear, next: full.then_some(list.last_index_offset) }))
     }
 }

@@ -1,7 +1,7 @@
 //! From an invoice to a request, and back.
 
 use lightning_invoice::Bolt11Invoice;
-use payonce_core::{MaxFee, Msat, NodeId, PaymentHash, Request, RetryPolicy, Target, UnixMillis};
+use payonce_core::{Bolt11Refusal, MaxFee, Msat, Request, RetryPolicy, Target, UnixMillis};
 use payonce_engine::Refusal;
 
 use crate::config::Network;
@@ -18,69 +18,62 @@ pub(crate) const KEYSEND: u64 = 5_482_373_484;
 /// From here on records are the caller's own (BOLT 1).
 const CUSTOM: u64 = 65_536;
 
-/// An invoice, as far as a payment needs it.
+/// What of an invoice is not in its request.
 pub(crate) struct Bill {
-    pub(crate) payment_hash: PaymentHash,
-    pub(crate) amount: Option<Msat>,
-    payee: NodeId,
+    /// It leaves the amount to the payer.
+    pub(crate) any_amount: bool,
     pub(crate) expiry: UnixMillis,
 }
 
-/// Reads an invoice.
-///
-/// # Errors
-/// What is none, is for another network, or has no single hash (AMP).
-pub(crate) fn read(invoice: &str, network: Network) -> Result<Bill, Refusal> {
+/// Reads an invoice, if it has one hash.
+fn read(invoice: &str) -> Result<Bolt11Invoice, Refusal> {
     let invoice: Bolt11Invoice = match invoice.parse() {
         Ok(invoice) => invoice,
-        Err(error) => return refuse(format!("no invoice: {error}")),
+        Err(error) => {
+            return refuse(format!(
+                "no invoice that can be paid once (an AMP invoice is none): {error}"
+            ));
+        }
     };
-    if invoice.currency() != network.currency() {
-        return refuse(format!(
-            "the invoice is for {:?}, the node is on {network:?}",
-            invoice.currency()
-        ));
-    }
     let features = invoice.features().map(|features| features.le_flags().to_vec());
+    // Its payee takes any number of payments: one that is made twice is paid twice, and nobody notices.
     if features.is_some_and(|flags| flags.get(3).is_some_and(|flags| flags & AMP != 0)) {
         return refuse("an AMP invoice has no single hash: who pays it twice is not noticed");
     }
-    // No expiry that fits a clock: it never expires.
-    let expiry = invoice.expires_at().and_then(|at| u64::try_from(at.as_millis()).ok());
-    let payee = invoice.get_payee_pub_key().serialize();
-    Ok(Bill {
-        payment_hash: PaymentHash::from_bytes(*invoice.payment_hash().as_ref()),
-        amount: invoice.amount_milli_satoshis().map(Msat),
-        payee: NodeId::from_bytes(payee),
-        expiry: expiry.map_or(UnixMillis::NEVER, UnixMillis),
-    })
+    Ok(invoice)
 }
 
-/// The request to pay an invoice on `network`. `amount` is what the payee must receive where the invoice
-/// does not say it. The two choices have no default; LND tries routes by itself within each hand-over.
-///
-/// # Errors
-/// [`Refusal`] for what is no invoice, is for another network, is AMP, or states no amount, or a second.
-pub fn request(
-    invoice: &str,
+fn asked(
+    invoice: &Bolt11Invoice,
     network: Network,
     amount: Option<Msat>,
     max_fee: MaxFee,
     retry: RetryPolicy,
 ) -> Result<Request, Refusal> {
-    let bill = read(invoice, network)?;
-    let amount = match (bill.amount, amount) {
-        (Some(stated), None) => stated,
-        (None, Some(given)) => given,
-        (None, None) => return refuse("the invoice states no amount: give one"),
-        (Some(stated), Some(given)) => {
-            return refuse(format!(
-                "the invoice asks for {stated}, so none may be given; {given} was"
-            ));
-        }
-    };
-    let request = Request::invoice(bill.payment_hash, amount, max_fee, retry);
-    Ok(request.payee(bill.payee).expiry(bill.expiry).instructions(invoice))
+    let asked = Request::bolt11(invoice, &network.currency(), amount, max_fee, retry);
+    asked.map_err(|refusal| {
+        // Another node, or another word in the configuration, pays it.
+        let permanent = !matches!(refusal, Bolt11Refusal::OtherNetwork { .. });
+        Refusal { why: refusal.to_string(), permanent }
+    })
+}
+
+impl Network {
+    /// The request to pay an invoice of this network. `amount` is what the payee must receive where the
+    /// invoice does not say it. The last two have no default: a fee limit ([`Msat`], or a [`MaxFee`]), and what
+    /// follows when a hand-over has failed; LND tries routes by itself within each.
+    ///
+    /// # Errors
+    /// [`Refusal`] for what is no invoice or is AMP, and as [`Request::bolt11`].
+    pub fn request(
+        self,
+        invoice: &str,
+        amount: Option<Msat>,
+        max_fee: impl Into<MaxFee>,
+        retry: RetryPolicy,
+    ) -> Result<Request, Refusal> {
+        asked(&read(invoice)?, self, amount, max_fee.into(), retry)
+    }
 }
 
 /// The invoice in a request; `None` for a spontaneous payment.
@@ -108,20 +101,22 @@ pub(crate) fn check(request: &Request, network: Network) -> Result<Option<Bill>,
             let Ok(text) = std::str::from_utf8(request.instructions.as_bytes()) else {
                 return refuse("the instructions must be the invoice");
             };
-            let bill = read(text, network)?;
-            if bill.payment_hash != *payment_hash {
-                return refuse(format!(
-                    "the invoice has hash {}, not {payment_hash}",
-                    bill.payment_hash
-                ));
+            let invoice = read(text)?;
+            let any_amount = invoice.amount_milli_satoshis().is_none();
+            let given = any_amount.then_some(request.amount);
+            let asked = asked(&invoice, network, given, request.max_fee, request.retry)?;
+            if asked.target != request.target {
+                return refuse(format!("the invoice is not one of hash {payment_hash}"));
             }
-            if bill.amount.is_some_and(|stated| stated != request.amount) {
+            if asked.amount != request.amount {
                 return refuse("the invoice asks for another amount");
             }
-            if request.payee.is_some_and(|payee| payee != bill.payee) {
+            if request.payee.is_some() && request.payee != asked.payee {
                 return refuse("the invoice is another payee's");
             }
-            Ok(Some(bill))
+            // No expiry that fits a clock: it never expires.
+            let expiry = asked.expiry.unwrap_or(UnixMillis::NEVER);
+            Ok(Some(Bill { any_amount, expiry }))
         }
     }
 }

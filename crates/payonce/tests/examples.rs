@@ -14,7 +14,8 @@ use std::{
 
 use expect_test::{Expect, expect};
 use payonce::{
-    Entry, EventSource, EventStore, StoredEntry,
+    EventStore,
+    audit::{Entry, EventSource, StoredEntry},
     store_fs::{FsReader, FsStore, Options},
 };
 use serde_json::{Deserializer, Value};

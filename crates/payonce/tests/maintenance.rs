@@ -3,8 +3,9 @@
 use std::{fs, ops::ControlFlow, path::Path};
 
 use payonce::{
-    Backoff, EventSource, LedgerId, MaxFee, Msat, Opening, Pay, PaymentId, Preimage, Remember,
-    Request, RetryPolicy, UnixMillis,
+    Backoff, LedgerId, MaxFee, Msat, Opening, Pay, PaymentId, Preimage, Remember, Request,
+    RetryPolicy, UnixMillis,
+    audit::EventSource,
     runtime::{self, SharedLedger},
     store_fs::{self, FsStore},
 };

@@ -41,38 +41,29 @@
 
 #![forbid(unsafe_code)]
 
-mod commit;
-mod driver;
-mod error;
-mod feed;
-mod gate;
+// The rooms, from the top floor to the ground: each uses those below it.
+// Waiting for what is confirmed; listing; who drives what.
+mod watch;
+// The handle that is cloned and given away.
 mod handle;
-mod history;
-mod keeper;
-mod listing;
-mod notifications;
-mod options;
-mod outcome;
-mod recovery;
-mod relay;
-mod replay;
-mod subscription;
-mod sync;
-mod tasks;
-mod telemetry;
-mod time;
-mod upkeep;
-mod waiter;
-mod writer;
+// Group commit, and what is done beside it.
+mod commit;
+// Reading a log, on two threads.
+mod open;
+// Errors, options, the primitives of threads, moments.
+mod base;
+
+pub use payonce_core::ExecuteError;
 
 pub use crate::{
-    driver::Driver,
-    error::{CallError, MaintenanceError, OutcomeError, Unavailable},
-    handle::SharedLedger,
-    notifications::Notifications,
-    options::Options,
-    recovery::SharedRecovery,
-    replay::{replay, verify},
-    subscription::{Confirmed, Subscription, SubscriptionError},
-    time::{now, system_time, unix_millis},
+    base::error::{MaintenanceError, OutcomeError, Unavailable},
+    base::options::Options,
+    base::random::{random_ledger_id, random_part_id, random_seed},
+    base::time::{now, system_time, unix_millis},
+    handle::handle::SharedLedger,
+    handle::recovery::SharedRecovery,
+    open::replay::{replay, verify},
+    watch::driver::Driver,
+    watch::notifications::Notifications,
+    watch::subscription::{Confirmed, Subscription, SubscriptionError},
 };

@@ -19,7 +19,7 @@ use payonce_core::{
     Pay, PayRefusal, PayReply, PaymentId, Preimage, Remember, Request, RetryPolicy, Status,
     UnixMillis,
 };
-use payonce_runtime::{CallError, MaintenanceError, Options, SharedLedger, Unavailable};
+use payonce_runtime::{ExecuteError, MaintenanceError, Options, SharedLedger, Unavailable};
 use payonce_store_memory::{Failure, MemoryDisk, MemoryStore};
 use shuttle::{
     Config, Runner,
@@ -84,7 +84,10 @@ fn dispatch(nth: u8) -> Dispatch {
 }
 
 /// A thread that sends a payment.
-fn sender(ledger: &Shared, nth: u8) -> thread::JoinHandle<Result<PayReply, CallError<PayRefusal>>> {
+fn sender(
+    ledger: &Shared,
+    nth: u8,
+) -> thread::JoinHandle<Result<PayReply, ExecuteError<PayRefusal, Unavailable>>> {
     let ledger = ledger.clone();
     thread::spawn(move || ledger.execute(send(nth), NOW))
 }
@@ -152,7 +155,7 @@ fn a_store_that_fails_is_told_to_all() {
                 assert!(
                     matches!(
                         told,
-                        CallError::Unavailable(Unavailable::Poisoned { cause: Some(_) })
+                        ExecuteError::Unavailable(Unavailable::Poisoned { cause: Some(_) })
                     ),
                     "{told:?}"
                 );
@@ -179,7 +182,7 @@ fn a_store_that_fails_beside_the_appends_is_told_to_all() {
             for reply in replies {
                 match reply {
                     Ok(reply) => assert_eq!(reply, PayReply::Accepted),
-                    Err(CallError::Unavailable(Unavailable::Poisoned { .. })) => {}
+                    Err(ExecuteError::Unavailable(Unavailable::Poisoned { .. })) => {}
                     Err(other) => panic!("{other:?}"),
                 }
             }
@@ -207,7 +210,7 @@ fn closing_loses_nothing_that_was_taken() {
         assert!(first ^ closer.join().expect("no panic"), "one gets the store");
         match caller.join().expect("no panic") {
             Ok(reply) => assert_eq!((reply, pending(&disk)), (PayReply::Accepted, 1)),
-            Err(CallError::Unavailable(Unavailable::Closed)) => assert_eq!(pending(&disk), 0),
+            Err(ExecuteError::Unavailable(Unavailable::Closed)) => assert_eq!(pending(&disk), 0),
             Err(other) => panic!("{other:?}"),
         }
     });

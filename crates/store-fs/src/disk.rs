@@ -5,7 +5,7 @@ use std::{ffi::OsString, io, ops::Range};
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// For reading.
+    /// For reading; it must exist.
     Read,
     /// For reading and writing; it must exist.
     Write,
@@ -17,14 +17,14 @@ pub enum Access {
 /// One name in the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// The name.
+    /// The name within the directory, which need not be UTF-8.
     pub name: OsString,
     /// Whether it is that of a regular file, and no directory, link, pipe or device.
     pub is_file: bool,
 }
 
-/// What a file is, however it is named, and when it was last changed: two equal stamps are those of
-/// the same file, and nobody has written to it in between. A copy has another one.
+/// Identifies a file, whatever its name, and its last change: equal stamps mean the same file, with no
+/// write in between. A copy has another stamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// The number of the file in its file system.
@@ -37,7 +37,7 @@ pub struct Stamp {
 /// only after [`sync_names`](Self::sync_names). A clone is the same directory, for another thread;
 /// it stays the same one when another is put in its place.
 pub trait Disk: Clone + Send + Sync + 'static {
-    /// An open file.
+    /// A file that is open; it stays the same one when its name goes.
     type File: DiskFile + Send + Sync;
 
     /// The names in the directory, in any order.
@@ -46,7 +46,8 @@ pub trait Disk: Clone + Send + Sync + 'static {
     /// What the operating system says.
     fn list(&self) -> io::Result<Vec<Listed>>;
 
-    /// Opens a regular file; what else has the name is an error, and nobody waits for it.
+    /// Opens a regular file; anything else under that name is an error, at once (a pipe is not waited
+    /// for).
     ///
     /// # Errors
     /// What the operating system says.
@@ -67,11 +68,11 @@ pub trait Disk: Clone + Send + Sync + 'static {
     /// Makes all names durable: syncs the directory.
     ///
     /// # Errors
-    /// What the operating system says; never to be tried again.
+    /// What the operating system says; never try again.
     fn sync_names(&self) -> io::Result<()>;
 
     /// Takes the exclusive lock on the directory itself, kept until what is returned is closed;
-    /// `None` if another has it. No name can be deleted that would undo it.
+    /// `None` if another handle has it. Deleting names does not undo it.
     ///
     /// # Errors
     /// What the operating system says.
@@ -81,7 +82,7 @@ pub trait Disk: Clone + Send + Sync + 'static {
     /// file: not if the file or the directory was moved, removed or replaced.
     ///
     /// # Errors
-    /// What the operating system says, but for a name that is not there.
+    /// What the operating system says, except that a name does not exist.
     fn leads_to(&self, name: &str, file: &Self::File) -> io::Result<bool>;
 
     /// Random bytes for a new file's salt.
@@ -90,14 +91,14 @@ pub trait Disk: Clone + Send + Sync + 'static {
     /// What the operating system says.
     fn fresh_salt(&self) -> io::Result<u64>;
 
-    /// The number of this process, to be shown to whoever finds the log locked.
+    /// The number of this process, shown to others that find the log locked.
     fn process(&self) -> u32;
 
     /// Where a file is, for messages.
     fn place(&self, name: &str) -> String;
 }
 
-/// An open file.
+/// A file that is open, to be read and written at offsets in bytes.
 pub trait DiskFile {
     /// The length in bytes.
     ///
@@ -127,8 +128,8 @@ pub trait DiskFile {
     /// Makes the contents and the length durable.
     ///
     /// # Errors
-    /// What the operating system says; never to be tried again, since a failed sync forgets what
-    /// it did not write. What a file had grown by stays forgotten even when it is written again.
+    /// What the operating system says; never try again, since after a failed sync the system forgets
+    /// what it did not write. What the file had grown by stays lost even when it is written again.
     fn sync(&self) -> io::Result<()>;
 
     /// What the file is and when it was last changed.
@@ -137,18 +138,18 @@ pub trait DiskFile {
     /// What the operating system says.
     fn stamp(&self) -> io::Result<Stamp>;
 
-    /// Takes the exclusive lock on the file, kept until it is closed; `false` if another has it.
+    /// Takes the exclusive lock on the file, kept until it is closed; `false` if another handle has it.
     ///
     /// # Errors
     /// What the operating system says.
     fn try_lock(&self) -> io::Result<bool>;
 }
 
-/// How often in a row an interrupted call is made again: a signal comes once in a while, a device
-/// that says nothing else is broken.
+/// How often in a row an interrupted call is repeated: signals are rare, and a device that only ever
+/// reports interruptions is broken.
 const INTERRUPTIONS: u32 = 1_000;
 
-/// Calls again what a signal interrupted.
+/// Repeats a call that a signal interrupted.
 fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     for _ in 0..INTERRUPTIONS {
         match call() {

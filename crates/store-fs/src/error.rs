@@ -14,9 +14,9 @@ pub enum FsError {
     /// The operating system refused.
     #[error("cannot {action} {place}: {reason}; {}", advice(reason.kind()))]
     Io {
-        /// What was tried.
+        /// What was tried, as a verb and its object: "sync the directory".
         action: &'static str,
-        /// On which file.
+        /// The path of the file or directory that it was tried on.
         place: String,
         /// What the operating system says. It is part of the text, so it is no `source`.
         reason: io::Error,
@@ -24,60 +24,59 @@ pub enum FsError {
     /// The options cannot work.
     #[error("{option} is {value}; it must be from {least} to {most}")]
     Option {
-        /// The option's name.
+        /// The field of [`Options`](crate::Options) that cannot work.
         option: &'static str,
-        /// Its value.
+        /// The value that was given, in bytes.
         value: u64,
-        /// The least value.
+        /// The least value that works, in bytes.
         least: u64,
-        /// The largest value.
+        /// The largest value that works, in bytes.
         most: u64,
     },
-    /// Another writer has the log open. (So has, for a moment, a child that the writer's process was
-    /// starting when it ended: between its fork and its exec it holds what the writer held. Opening
-    /// waits for such a one for a quarter of a second.)
+    /// Another writer has the log open. (A child process that the writer was starting when it ended has
+    /// it open for a moment too: between its fork and its exec it has the writer's locks. Opening waits
+    /// for such a child for a quarter of a second.)
     #[error(
         "another writer{} has the log open and holds {place}: stop it and open again; never delete \
          a file of the log to get past this, two writers would lose each other's payments",
         process(*holder)
     )]
     Locked {
-        /// What it holds: the lock file, the directory, or the newest segment.
+        /// What it has locked: the lock file, the directory, or the newest segment.
         place: String,
-        /// The process that holds it, as the lock file tells.
+        /// The number of the process that has the lock, as the lock file says; `None` if it does not say.
         holder: Option<u32>,
     },
     /// There is a file where the directory should be.
     #[error("{place} is not a directory: give the directory that holds the log")]
     NotADirectory {
-        /// The path.
+        /// The path at which a directory was expected.
         place: String,
     },
-    /// There is no log of ours in the directory.
+    /// There is no payonce log in the directory.
     #[error(
         "there is no payonce log in {place}: if there was one, mount its volume, correct the path \
          or restore it; create one only for the first start of a node"
     )]
     NotALedger {
-        /// The directory.
+        /// The directory that was looked through.
         place: String,
     },
-    /// A log would be created in a directory that holds files of somebody else.
+    /// A log would be created in a directory that has other files.
     #[error("{place} holds {found} already: a new log needs an empty directory of its own")]
     NotEmpty {
-        /// The directory.
+        /// The directory that is not empty.
         place: String,
         /// The name of a file in it.
         found: String,
     },
-    /// A log would be created where there is one.
+    /// A log would be created where there is one already.
     #[error("there is a payonce log in {place} already: open it, it is not the first start")]
     AlreadyExists {
-        /// The directory.
+        /// The directory that has a log.
         place: String,
     },
-    /// The lock file, or the record of the newest segment, says that there was a log, and its
-    /// segments are not there.
+    /// The lock file, or the file `newest`, says that there was a log, and its segments are not there.
     #[error(
         "{place} belongs to the log of ledger {ledger}, but no segment of it is there: restore the \
          segments; a new log in their place would pay again what was paid"
@@ -94,9 +93,9 @@ pub enum FsError {
          if it is lost for good, remove {record} and open with the head that the node knows"
     )]
     NewestMissing {
-        /// The segment.
+        /// The path where the newest segment should be.
         place: String,
-        /// The record that names it.
+        /// The path of the file `newest`, which names it.
         record: String,
     },
     /// The newest segment ends before the seq at which its last writer left it: the log has lost its
@@ -107,32 +106,32 @@ pub enum FsError {
          the node knows"
     )]
     EndMissing {
-        /// The segment.
+        /// The path of the newest segment.
         place: String,
-        /// The record that says where it ended.
+        /// The path of the file `newest`, which says where it ended.
         record: String,
-        /// Where it ended.
+        /// The seq at which its last writer left it.
         at: u64,
-        /// Where it ends now.
+        /// The seq at which it ends now.
         head: u64,
     },
     /// Bytes are not what was written.
     #[error("{place} is damaged at byte {offset}: {damage}; {}", restore(place))]
     Damaged {
-        /// The file.
+        /// The path of the file, of the log or a snapshot.
         place: String,
-        /// Where in the file.
+        /// Where the damage begins, in bytes from the file's start.
         offset: u64,
-        /// What is wrong.
+        /// What is wrong with the bytes.
         damage: Damage,
     },
-    /// A file belongs to another log.
+    /// A file belongs to another ledger's log.
     #[error(
         "{place} belongs to ledger {found}, not to {expected}: move it to where it belongs, and \
          restore the one of this log if it took its place"
     )]
     OtherLedger {
-        /// The file.
+        /// The path of the file that does not belong.
         place: String,
         /// The ledger that it belongs to.
         found: LedgerId,
@@ -144,20 +143,20 @@ pub enum FsError {
         "{place} has format version {found}; this program reads up to {known}: use a newer one"
     )]
     NewerVersion {
-        /// The file.
+        /// The path of the file that is too new.
         place: String,
-        /// Its version.
+        /// The format version that its header states.
         found: u32,
         /// The newest version that this program reads.
         known: u32,
     },
-    /// Written by a program before the first release, whose formats are read by nobody any more.
+    /// Written by a program before the first release, whose formats no program reads any more.
     #[error(
         "{place} was written before the first release, in a format that is read by nobody any more: \
          start a new ledger once nothing of this one is unresolved"
     )]
     Unreleased {
-        /// The file.
+        /// The path of the file that is too old.
         place: String,
     },
     /// Two files say that they start with the same seq.
@@ -166,17 +165,17 @@ pub enum FsError {
          directory"
     )]
     SameSeq {
-        /// The seq.
+        /// The seq that both headers state.
         seq: u64,
-        /// One file.
+        /// The path of one of the two files.
         first: String,
-        /// The other file.
+        /// The path of the other one.
         second: String,
     },
-    /// A file's name is not the one that its contents demand.
+    /// A file's name does not match its contents.
     #[error("{place} starts at seq {first_seq}: give it back its name, {name}")]
     Misnamed {
-        /// The file.
+        /// The path of the file, as it is named now.
         place: String,
         /// The seq that its header states.
         first_seq: u64,
@@ -200,7 +199,7 @@ pub enum FsError {
          file that ends in .base, or the segments before it"
     )]
     BaseMissing {
-        /// The first file.
+        /// The path of the oldest segment there is.
         place: String,
         /// The seq that it starts with.
         first_seq: u64,
@@ -213,62 +212,63 @@ pub enum FsError {
          that the node knows"
     )]
     Ahead {
-        /// The snapshot.
+        /// The path of the snapshot that is ahead.
         place: String,
-        /// Where it was taken.
+        /// The seq at which it was taken.
         at: u64,
         /// Where the log ends.
         head: u64,
     },
-    /// A base that is no state of this log.
+    /// A base is not a state of this log.
     #[error(
         "{place} was taken at seq {at}, but is no state of this log: the chain differs; restore the \
          base of this log"
     )]
     OffChain {
-        /// The snapshot.
+        /// The path of the base that does not belong.
         place: String,
-        /// Where it was taken.
+        /// The seq at which it was taken.
         at: u64,
     },
-    /// Something else changes the files too quickly to be read twice alike, or has dropped what was
-    /// to be read.
+    /// A writer changes the files too quickly to be read twice with the same result, or has dropped what
+    /// was to be read.
     #[error("{place} changes while it is read: a writer is at work; try again")]
     Changing {
-        /// The file.
+        /// The path of the file that changes.
         place: String,
     },
-    /// What the writer holds is not what others find under its name: the outcome of its last call
-    /// is unknown.
+    /// The writer's open file is not what others find under its name: the outcome of its last call is
+    /// unknown.
     #[error(
         "{place} is not the file that this writer holds any more: it was removed, the directory was \
          moved or replaced, or another writer has opened the log; stop all writers, restore what was \
          removed, see which directory is the right one, and open that"
     )]
     Replaced {
-        /// The file.
+        /// The path at which another file is now, or none.
         place: String,
     },
-    /// Somebody cut the newest segment while its writer held it, as a rotation of logs does.
+    /// Somebody truncated the newest segment while its writer had it open, as log rotation does.
     #[error(
         "{place} was cut under its writer: it has {size} bytes and had {expected}; stop whatever cut \
          it (a rotation of logs, perhaps), restore the file and open again"
     )]
     Cut {
-        /// The segment.
+        /// The path of the segment that was cut.
         place: String,
-        /// Its size now.
+        /// How many bytes it has now.
         size: u64,
-        /// The size that it had.
+        /// How many bytes its writer had left in it.
         expected: u64,
     },
-    /// Somebody wrote to the newest segment while it was opened: a writer that no lock keeps out.
+    /// Somebody wrote to the newest segment while it was opened: another writer that locks do not keep
+    /// out.
     #[error(
         "{place} was written to by somebody else while it was opened: there is another writer that \
          the locks of this file system do not keep out; stop it before this one is opened again"
     )]
     Contested {
-        /// The file.
+        /// The path of the segment that somebody wrote to.
         place: String,
     },
 }
@@ -313,10 +313,10 @@ fn restore(place: &str) -> &'static str {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Damage {
-    /// The file does not start as one of ours does.
+    /// The file does not start with payonce's magic bytes.
     #[error("it does not start with the magic bytes of a payonce file")]
     Magic,
-    /// The file is larger than there is memory for.
+    /// The file is larger than the available memory.
     #[error("it is larger than there is memory for")]
     TooLarge,
     /// The file ends too early.
@@ -325,7 +325,7 @@ pub enum Damage {
     /// A file's header fails its checksum.
     #[error("the file header fails its checksum")]
     FileHeader,
-    /// A frame's header is there and fails its checksum.
+    /// A frame's header is not blank and fails its checksum.
     #[error("a frame header fails its checksum")]
     FrameHeader,
     /// A frame's body fails its checksum although all of its sectors were written.
@@ -337,24 +337,24 @@ pub enum Damage {
         /// The seq of its first event.
         seq: u64,
     },
-    /// An entry stands at the wrong place.
+    /// An entry is at the wrong place.
     #[error("the entry here starts at seq {found}, not {expected}")]
     OutOfPlace {
-        /// Its first seq.
+        /// The first seq that the entry states.
         found: u64,
         /// The seq that should start here.
         expected: u64,
     },
-    /// What passes its checksum is not an entry.
+    /// Bytes pass their checksum and are not an entry.
     #[error("no entry: {0}")]
     NoEntry(DecodeError),
     /// Bytes that should be zero are not.
     #[error("bytes where nothing was written")]
-    ForeignPart,
-    /// A file before the newest one ends too early or not where the next one starts.
+    NotZero,
+    /// A file before the newest one ends too early, or not where the next file starts.
     #[error("the file ends at seq {found}, but the next one starts after seq {expected}")]
     Ends {
-        /// Its last seq.
+        /// The last seq that the file's entries lead to.
         found: u64,
         /// The last seq before the next file.
         expected: u64,
@@ -365,7 +365,7 @@ pub enum Damage {
     /// A snapshot fails its checksum.
     #[error("the snapshot fails its checksum")]
     Snapshot,
-    /// The lock file holds something else.
+    /// The lock file has contents that payonce does not write.
     #[error("it is not the lock file of a payonce log")]
     Lock,
 }
@@ -383,7 +383,8 @@ impl FsError {
         })
     }
 
-    /// Whether it leaves unknown which names the directory has: the log itself may be concerned.
+    /// Whether it is unknown afterwards which names the directory has: then the log itself may be
+    /// affected.
     pub(crate) fn leaves_names_unknown(&self) -> bool {
         matches!(self, Self::Io { action, .. } if *action == names::SYNC_NAMES)
             || matches!(self, Self::Replaced { .. })
@@ -393,7 +394,7 @@ impl FsError {
         matches!(self, Self::Io { reason, .. } if is_meant(reason.kind()))
     }
 
-    /// What a reader says of it: a writer removes what a base stands for.
+    /// The error that a reader reports instead: a file that is missing was removed by the writer.
     pub(crate) fn beside_a_writer(self) -> Self {
         match self {
             Self::Io { place, ref reason, .. } if reason.kind() == io::ErrorKind::NotFound => {

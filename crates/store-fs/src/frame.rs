@@ -7,11 +7,11 @@
 
 use crate::error::Damage;
 
-/// What the medium writes whole or not at all, in bytes.
+/// The size of a sector, in bytes: what the medium writes whole or not at all.
 pub(crate) const SECTOR_BYTES: usize = 512;
 /// The size of a frame's header, in bytes.
 pub(crate) const HEADER_BYTES: usize = 20;
-/// What frames start and end at multiples of, in bytes.
+/// Frames start and end at multiples of this, in bytes.
 const ALIGN_BYTES: usize = 8;
 
 /// What a frame's header says.
@@ -23,7 +23,7 @@ pub(crate) struct Header {
     pub(crate) seq: u32,
     /// The seq up to which the writer knew the log durable, counted the same way; below `seq`.
     pub(crate) vouched: u32,
-    /// Which of the masks the body wears; never 0.
+    /// The number of the mask on the body; never 0.
     mask: u8,
     body_crc: u32,
 }
@@ -62,17 +62,17 @@ impl Header {
     }
 }
 
-/// What lies at a place where a frame could start.
+/// What is at a place where a frame could start.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// A sound frame.
+    /// A frame whose header and body pass their checksums.
     Frame(Header),
     /// Nothing was written: a blank header, or the end of the file.
     Blank,
-    /// A frame of which only some sectors arrived, or only the beginning, or that the file's end
-    /// cuts.
+    /// A frame of which only some sectors were written, or only the beginning, or that the end of the
+    /// file cuts.
     Torn,
-    /// What no torn write leaves.
+    /// Bytes that no torn write leaves.
     Damaged(Damage),
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn write(
     unreachable!("255 unrelated masks cannot all hide one sector of the same entry");
 }
 
-/// Reads what lies at `at`, which [`place`] gave.
+/// Reads what is at `at`, a place given by [`place`].
 pub(crate) fn read(file: &[u8], at: usize, salt: u64) -> Found {
     let rest = file.get(at..).unwrap_or_default();
     let Some(bytes) = rest.get(..HEADER_BYTES) else {
@@ -167,8 +167,8 @@ pub(crate) fn vouched_after(file: &[u8], at: usize, salt: u64, seq: u32) -> bool
     })
 }
 
-/// The next place after `at` where a frame starts whose header is sound: for who reads on behind a
-/// damage. A header is bound to its file and its place, so what passes for one was written as one.
+/// The next place after `at` where a frame with a sound header starts: for reading on after a damage. A
+/// header is bound to its file and its place, so only what was written as a header passes.
 pub(crate) fn next_header(file: &[u8], at: usize, salt: u64) -> Option<usize> {
     let last = file.len().checked_sub(HEADER_BYTES)?;
     (at + ALIGN_BYTES..=last).step_by(ALIGN_BYTES).find(|at| {
@@ -182,7 +182,7 @@ pub(crate) fn is_blank(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)
 }
 
-/// Whether no change of a single byte makes it blank.
+/// Whether no change of a single byte could make it blank.
 fn is_marked(bytes: &[u8]) -> bool {
     bytes.iter().filter(|byte| **byte != 0).nth(1).is_some()
 }

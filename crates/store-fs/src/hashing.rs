@@ -4,7 +4,7 @@ use std::{mem, sync::mpsc, thread};
 
 use payonce_core::{Head, LogHash};
 
-/// How many bytes of entries are handed over at a time: fewer than that start no thread.
+/// How many bytes of entries are handed over at a time; with fewer in all, no thread is started.
 const BLOCK_BYTES: usize = 128 << 10;
 /// How many blocks may wait to be hashed.
 const WAITING: usize = 8;
@@ -19,7 +19,7 @@ pub(crate) struct Hashing<'a> {
     pub(crate) found: Vec<(Head, usize)>,
 }
 
-/// Entries, one behind the other.
+/// Entries, one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Block {
     bytes: Vec<u8>,
@@ -35,7 +35,7 @@ struct End {
 }
 
 impl Block {
-    /// Adds an entry, whose place is told next.
+    /// Adds an entry, whose place comes with the next call.
     pub(crate) fn entry(&mut self, entry: &[u8]) {
         self.bytes.extend_from_slice(entry);
     }
@@ -119,14 +119,14 @@ mod tests {
     use super::*;
 
     const BEFORE: Head = Head { seq: 10, chain: LogHash::from_bytes([7; 32]) };
-    /// Three events each.
+    /// How many events each entry of the test has.
     const STRIDE: u64 = 3;
 
     fn entry(nth: u64) -> Vec<u8> {
         nth.to_le_bytes().repeat(16)
     }
 
-    /// Feeds so many entries.
+    /// Feeds this many entries.
     fn feed(count: u64) -> impl FnMut(&mut Block) -> Result<bool, &'static str> {
         let mut nth = 0;
         move |block| {

@@ -1,4 +1,4 @@
-//! The log as it lies in its directory: finding its files, judging the newest, reading entries.
+//! The log in its directory: finding its files, judging the newest one, reading entries.
 
 use std::ops::ControlFlow;
 
@@ -28,7 +28,7 @@ pub(crate) struct Listing {
     pub(crate) unfinished: Vec<String>,
     pub(crate) has_lock: bool,
     pub(crate) has_newest: bool,
-    /// Files that are not ours, as they can be shown.
+    /// Files that are not payonce's, as printable text.
     pub(crate) others: Vec<String>,
 }
 
@@ -62,8 +62,8 @@ impl Listing {
         Ok(listing)
     }
 
-    /// Of the files that hold nothing but what a base at `base` stands for in a log that starts with
-    /// the segment of `first_seq`: the older bases, and what was cut off older segments.
+    /// The files that contain only what a base at `base` stands for, in a log that starts with the
+    /// segment of `first_seq`: older bases, and what was cut off older segments.
     fn below(&self, base: Option<u64>, first_seq: u64) -> impl Iterator<Item = String> {
         let bases = self.bases.iter().filter(move |at| base.is_some_and(|base| **at < base));
         let cuts = self.cuts.iter().filter(move |(from, _)| *from < first_seq);
@@ -76,7 +76,7 @@ impl Listing {
 pub(crate) struct History<D> {
     pub(crate) disk: D,
     pub(crate) ledger: LedgerId,
-    /// The segments that hold the log, in order; at least one.
+    /// The segments of the log, in order; at least one.
     pub(crate) segments: Vec<SegmentHeader>,
     /// Where the entries in the newest segment end.
     pub(crate) end: usize,
@@ -86,7 +86,7 @@ pub(crate) struct History<D> {
     marks: Vec<Mark>,
 }
 
-/// The end of an entry that was found on the chain, so that nobody has to walk there again.
+/// The end of an entry that was found on the chain, so that it need not be looked for again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
     at: Head,
@@ -95,12 +95,12 @@ pub(crate) struct Mark {
     end: usize,
 }
 
-/// Who compares the chain of what is read with what it must lead to.
+/// Who checks the chain of what is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Chain {
-    /// This reading, segment by segment.
+    /// This function, segment by segment.
     Checked,
-    /// Whoever reads, at the end.
+    /// The caller, at the end.
     LeftToReader,
 }
 
@@ -294,9 +294,9 @@ impl<D: Disk> History<D> {
         Ok((at.seq == seq).then_some(Mark { at, segment, end: walk.end }))
     }
 
-    /// The snapshots, of those listed, that say they are of this log and are of another chain: it was
-    /// replaced, or edited. Those on the chain are marked, so that nobody has to walk there again;
-    /// what is damaged proves nothing.
+    /// Those of the listed snapshots that claim to be of this log and are not on its chain: the log was
+    /// replaced or edited. Snapshots on the chain are marked, so that they need not be looked for again;
+    /// damaged ones prove nothing.
     pub(crate) fn off_chain(&mut self, snapshots: &[u64]) -> Vec<String> {
         let mut off_chain = Vec::new();
         let first = self.base.map_or(0, |base| base.seq);
@@ -312,8 +312,8 @@ impl<D: Disk> History<D> {
         off_chain
     }
 
-    /// Yields the entries whose first seq is `from` or above, in order. `told` says what an error
-    /// means to who reads.
+    /// Yields the entries whose first seq is `from` or above, in order. `told` turns an error into what
+    /// the reader is to report.
     pub(crate) fn replay(
         &self,
         from: u64,
@@ -359,8 +359,8 @@ impl<D: Disk> History<D> {
         Ok(())
     }
 
-    /// Where a walk to `from` may start in this segment: at its first frame, or after a mark, where
-    /// nobody asks for the chain of what is before.
+    /// Where a walk to `from` may start in this segment: at its first frame, or after a mark if the
+    /// chain before the mark need not be checked.
     fn start_in(&self, header: &SegmentHeader, from: u64, chain: Chain) -> (Head, usize) {
         let before = |mark: &&Mark| mark.segment == *header && mark.at.seq < from;
         let mark = self.marks.iter().rev().find(before);
@@ -400,7 +400,7 @@ impl<D: Disk> History<D> {
         if stop == Stop::Torn {
             wrong(Damage::Short)
         } else if !frame::is_blank(walk.rest()) {
-            wrong(Damage::ForeignPart)
+            wrong(Damage::NotZero)
         } else if walk.last_seq != end.seq {
             wrong(Damage::Ends { found: walk.last_seq, expected: end.seq })
         } else if checked == Chain::Checked && chain != end.chain {
@@ -464,8 +464,8 @@ impl<D: Disk> History<D> {
         Ok(Verified { entries, head: self.head, damaged_snapshots })
     }
 
-    /// Forgets the segments that hold nothing but what the base stands for, and names all files that
-    /// do, those included that an earlier call could not remove.
+    /// Forgets the segments that contain only what the base stands for, and returns the names of all
+    /// files that do, including files that an earlier call could not remove.
     pub(crate) fn forget_below_base(&mut self, listing: &Listing) -> Vec<String> {
         let Some(base) = self.base else { return Vec::new() };
         let kept = self.segments.partition_point(|header| header.before.seq <= base.seq);
@@ -475,7 +475,7 @@ impl<D: Disk> History<D> {
         older.chain(listing.below(Some(base.seq), first.first_seq())).collect()
     }
 
-    /// Removes files and makes that durable.
+    /// Removes files and makes the removal durable.
     pub(crate) fn remove(&self, names: &[String]) -> Result<(), FsError> {
         for name in names {
             match self.disk.remove(name).map_err(io_error("remove", &self.disk, name)) {
@@ -537,8 +537,8 @@ fn check_ledger<D: Disk>(
     }
 }
 
-/// Checks that the newest segment is there. One that is newer than the record was made by a writer
-/// that crashed before it could say so.
+/// Checks that the newest segment is there. A segment newer than the one that `newest` names was made by
+/// a writer that crashed before it could write `newest`.
 fn check_newest<D: Disk>(
     disk: &D,
     segments: &[SegmentHeader],

@@ -2,8 +2,11 @@
 //! locked.
 //!
 //! [`FsStore`] writes and implements [`EventStore`](payonce_core::EventStore); [`FsReader`] implements
-//! [`EventSource`](payonce_core::EventSource) and takes no lock. docs/FORMAT.md specifies every byte; docs/HAZARDS.md says what could be lost
-//! and what prevents it.
+//! [`EventSource`](payonce_core::EventSource) and takes no lock. [FORMAT] specifies every byte;
+//! [HAZARDS] says what could be lost and what prevents it.
+//!
+//! [FORMAT]: https://github.com/payonce/payonce/blob/main/docs/FORMAT.md
+//! [HAZARDS]: https://github.com/payonce/payonce/blob/main/docs/HAZARDS.md
 //!
 //! ```
 //! use payonce_core::{EventStore, LedgerId};
@@ -26,9 +29,9 @@
 //!
 //! | after | the log holds |
 //! |---|---|
-//! | `append` returned `Ok` and then any crash | all of the batch |
-//! | a crash during `append` | a prefix of the batch; the rest is kept aside and reported |
-//! | a failed write or sync | a prefix of the batch, known once the log is opened again |
+//! | `append` returned `Ok` and then any crash | all of its entries |
+//! | a crash during `append` | a prefix of its entries; the rest is kept aside and reported |
+//! | a failed write or sync | a prefix of its entries, known once the log is opened again |
 //! | any other change of a byte of it | an error that names the file and the offset |
 
 #![forbid(unsafe_code)]

@@ -9,14 +9,14 @@ use crate::{
 
 /// The lock file. It is never removed: a lock on a removed file excludes nobody.
 pub(crate) const LOCK: &str = "lock";
-/// Tells which segment is the newest, and whether it was closed.
+/// The file that says which segment is the newest, and whether it was closed.
 pub(crate) const NEWEST: &str = "newest";
 /// Space for opening on a full disk.
 pub(crate) const RESERVE: &str = "reserve";
 /// Space for appending on a full disk.
 pub(crate) const SPARE: &str = "spare";
 
-/// What is done when names are made durable: its failure leaves them unknown.
+/// The action of making names durable, as errors name it: after its failure the names are unknown.
 pub(crate) const SYNC_NAMES: &str = "sync the directory";
 
 const SEGMENT: &str = ".log";
@@ -33,7 +33,7 @@ pub(crate) enum Kind {
     Reserve,
     /// Its first seq is in its header, not only in its name.
     Segment,
-    /// Named like a segment, but not as we name one: a copy under another name, or somebody else's.
+    /// Named similarly to a segment: a copy under another name, or another program's file.
     PerhapsSegment,
     /// Taken at this seq.
     Snapshot(u64),
@@ -41,12 +41,12 @@ pub(crate) enum Kind {
     Base(u64),
     /// Cut off the segment that starts at this seq.
     Cut(u64),
-    /// Something of ours that a crash kept from being finished.
+    /// A file of payonce's that a crash left unfinished.
     Unfinished,
     Other,
 }
 
-/// Only names that are exactly ours say something of ours.
+/// Only a name of exactly payonce's form counts as a file of payonce's.
 pub(crate) fn kind(name: &str) -> Kind {
     let numbered = |ending| name.strip_suffix(ending).and_then(number);
     match name {
@@ -111,7 +111,8 @@ pub(crate) fn shown(name: &OsStr) -> String {
     }
 }
 
-/// A cut tail: the segment's first seq, the offset that it was cut at, and which cut there it is.
+/// The name of a cut tail: the segment's first seq, the offset of the cut, and the number of the cut
+/// there.
 pub(crate) fn cut(first_seq: u64, offset: usize, nth: u32) -> String {
     format!("{first_seq:020}-{offset}-{nth}{CUT}")
 }

@@ -1,11 +1,10 @@
-//! The record of the newest segment (docs/FORMAT-store-fs.md, "The newest segment"): which one it
-//! is, so that it is missed if it is gone, and whether the writer closed it, so that it can be
-//! believed.
+//! The record of the newest segment (docs/FORMAT-store-fs.md, "The newest segment"): which one it is, so
+//! that its loss is noticed, and whether the writer closed it, so that it can be trusted.
 //!
-//! A segment is believed only if every sync of it succeeded and nobody wrote to it since. So the
+//! A segment is trusted only if every sync of it succeeded and nobody wrote to it since. So the
 //! record is written when a log is closed after no failure, and taken back, durably, before the next
-//! writer changes anything. It holds what the file was: a copy, or a file that was changed since, is
-//! another one.
+//! writer changes anything. It identifies the file: a copy, or a file that was changed since, does not
+//! match.
 
 use payonce_core::{Head, LedgerId, LogHash};
 
@@ -19,13 +18,13 @@ use crate::{
 
 const MAGIC: [u8; 8] = *b"PayonceN";
 
-/// What the record says.
+/// The contents of the file `newest`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Newest {
     pub(crate) ledger: LedgerId,
     /// The first seq of the newest segment.
     pub(crate) first_seq: u64,
-    /// Set by a writer that closed the log; not while one has it open.
+    /// Set when a writer closes the log; `None` while one has it open.
     pub(crate) closed: Option<Closed>,
 }
 
@@ -72,7 +71,7 @@ impl Newest {
         Ok(Self { ledger, first_seq, closed: (closed.end != 0).then_some(closed) })
     }
 
-    /// Reads the record, if there is one: a log of an earlier program has none.
+    /// Reads it; `None` if there is none, as in a log of an earlier program.
     pub(crate) fn find<D: Disk>(disk: &D) -> Result<Option<Self>, FsError> {
         let mut bytes = Vec::new();
         match names::read_start(disk, NEWEST, SECTOR_BYTES, &mut bytes) {
@@ -81,7 +80,7 @@ impl Newest {
         }
     }
 
-    /// Writes the record, whole or not at all, in place of the last one.
+    /// Writes it, whole or not at all, in place of the last one.
     pub(crate) fn write<D: Disk>(&self, disk: &D) -> Result<(), FsError> {
         names::create(disk, NEWEST, &[&self.encode()]).map(drop)
     }

@@ -1,8 +1,8 @@
-//! What can be chosen.
+//! The options of the store.
 
 use crate::{error::FsError, frame::SECTOR_BYTES};
 
-/// How a log is laid out. May differ from one opening to the next.
+/// The sizes of the files. They may differ from one opening to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// At which size, in bytes, a segment is full and the next one is made. 16 MiB by default, 1
@@ -23,7 +23,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// What [`Default`] gives.
+    /// 16 MiB segments, 1 MiB reserved ahead, 32 MiB kept for a full disk.
     pub const DEFAULT: Self =
         Self { segment_bytes: 16 << 20, preallocate_bytes: 1 << 20, reserve_bytes: 32 << 20 };
 }
@@ -50,7 +50,7 @@ impl Options {
         Ok(())
     }
 
-    /// Checked to fit.
+    /// The size at which a segment is full, in bytes, checked to fit.
     pub(crate) fn segment(&self) -> usize {
         usize::try_from(self.segment_bytes).expect("at most 1 GiB")
     }
@@ -62,7 +62,7 @@ impl Options {
         [opening, self.reserve_bytes - opening]
     }
 
-    /// Checked to fit; whole sectors.
+    /// How much is reserved ahead at a time, in bytes: whole sectors, checked to fit.
     pub(crate) fn preallocated(&self) -> usize {
         let bytes = usize::try_from(self.preallocate_bytes).expect("at most 1 GiB");
         bytes.next_multiple_of(SECTOR_BYTES)

@@ -2,13 +2,13 @@
 //! payonce_faults`, and the environment of the process chooses one by its number. In every other
 //! build there are none.
 
-/// The newest segment is believed whatever happened to its last writer: written again where it is,
+/// The newest segment is trusted, whatever happened to its last writer: it is written again in place,
 /// and synced.
 #[cfg(payonce_faults)]
 pub(crate) const BELIEVES_THE_NEWEST: u32 = 1;
-/// Nobody looks whether the files are still those under their names.
+/// The store does not check whether its files are still the ones under their names.
 pub(crate) const LOOKS_NOWHERE: u32 = 2;
-/// A reader takes one listing of the directory for the truth.
+/// A reader trusts a single listing of the directory.
 pub(crate) const BELIEVES_A_LISTING: u32 = 3;
 
 /// Whether this fault is planted.

@@ -14,13 +14,13 @@ use crate::{
     segment::{self, SegmentHeader},
 };
 
-/// How often something that changes while it is read is read again.
+/// How often the reader tries again when the log changes while it is read.
 const ATTEMPTS: usize = 64;
 
 /// A log in a directory as it was when it was opened, for reading. Takes no lock and modifies
 /// nothing: it can be opened while another process writes, and on a read-only file system.
 ///
-/// A writer that drops history meanwhile takes away what is to be read. That is told as
+/// A writer that drops history meanwhile removes what is to be read. That is reported as
 /// [`FsError::Changing`]: open it again.
 #[derive(Debug)]
 pub struct FsReader<D: Disk = RealDisk> {
@@ -74,11 +74,18 @@ impl<D: Disk> FsReader<D> {
 }
 
 impl<D: Disk> FsReader<D> {
-    /// The last seq that is known to be durable, since a later entry says so. The entries after it
-    /// were found, but their writer may not have synced them yet: a crash may still unmake them.
+    /// The last seq that is known to be durable, since a later entry says so. The entries after it were
+    /// found, but their writer may not have synced them yet: a crash may still remove them. Of the last append
+    /// nothing says so, also after an orderly end: that is no loss.
     #[must_use]
     pub const fn vouched_seq(&self) -> u64 {
         self.vouched
+    }
+
+    /// Where the base was taken that stands for dropped history; `None` if nothing was dropped.
+    #[must_use]
+    pub const fn base_head(&self) -> Option<Head> {
+        self.history.base
     }
 
     /// How many bytes of a write that is under way, or that a crash tore, follow the last entry.
@@ -87,7 +94,8 @@ impl<D: Disk> FsReader<D> {
         self.torn_bytes
     }
 
-    /// Reads every byte of the log, its base and its snapshots, and checks it.
+    /// Reads every byte of the log, its base and its snapshots, and checks it: the bytes. What they mean,
+    /// [`payonce_core::verify`] checks by folding them; an audit needs both.
     ///
     /// # Errors
     /// [`FsError`] with the place of the first damage.
@@ -96,8 +104,8 @@ impl<D: Disk> FsReader<D> {
     }
 }
 
-/// The log as it was when it was opened, whatever was appended since. What its writer has dropped
-/// meanwhile is [`FsError::Changing`]: opened again, it is read from the new base on.
+/// The log as it was when it was opened, without what was appended since. If its writer has dropped
+/// history meanwhile, the error is [`FsError::Changing`]: opened again, the log begins at the new base.
 impl<D: Disk> EventSource for FsReader<D> {
     fn ledger_id(&self) -> LedgerId {
         self.history.ledger
@@ -121,7 +129,7 @@ impl<D: Disk> EventSource for FsReader<D> {
     }
 
     fn load_snapshot(&self, at_most: u64) -> Result<Option<Snapshot>, StoreError> {
-        // One saved since is not of this reading.
+        // A snapshot that was saved since is not part of this reading.
         let at_most = at_most.min(self.history.head.seq);
         Ok(self.history.load_snapshot(at_most).map_err(FsError::beside_a_writer)?)
     }
@@ -131,8 +139,8 @@ impl<D: Disk> EventSource for FsReader<D> {
     }
 }
 
-/// Reads the newest segment; what does not end in blank space is judged only once two readings were
-/// equal, since a writer may be in the middle of a write.
+/// Reads the newest segment. If it does not end in blank space, it is judged only after two equal
+/// readings, since a writer may be in the middle of a write.
 fn read_newest<D: Disk>(disk: &D, header: &SegmentHeader, wanted: &[u64]) -> Result<Tail, FsError> {
     let place = disk.place(&header.name());
     let mut before = Vec::new();

@@ -1,5 +1,5 @@
-//! Opening for writing: take the lock, find the log, and leave it so that what was found is durable
-//! and nothing stale follows it.
+//! Opening for writing: take the lock, find the log, and make sure that what was found is durable and
+//! that nothing stale follows it.
 
 use std::io;
 
@@ -25,23 +25,23 @@ use crate::{
 pub struct RecoveryReport {
     /// Where the log ends.
     pub head: Head,
-    /// The last seq that a later entry showed to be durable before this opening. Whatever is
-    /// after it was found, written again and synced: its writer may not have learnt that it is
-    /// there.
+    /// The last seq that a later entry showed to be durable before this opening. Entries after it were
+    /// found, written again and synced; their writer may never have acknowledged them.
     pub vouched_seq: u64,
-    /// Whether the last writer had closed the log. If not, the newest segment was not believed: its
+    /// Whether the last writer had closed the log. If not, the newest segment was not trusted: its
     /// entries were written to a fresh file before anything else.
     pub was_closed: bool,
-    /// Whether a record told which segment is the newest. If not, it could have been missing, and
-    /// nothing in the directory would show it: a log of an earlier program, or an operator's word.
+    /// Whether the file `newest` said which segment is the newest. If not (a log of an earlier program,
+    /// or an operator removed the file), the newest segment could be missing without anything in the
+    /// directory showing it.
     pub knew_newest: bool,
-    /// The tail that was cut, if a crash tore one.
+    /// The torn tail that was cut; `None` if no crash had torn one.
     pub cut: Option<CutTail>,
     /// What was cut off this log at any opening and is still kept. The files go with their segments,
-    /// when history is dropped; they may be removed by hand, once nobody wants to look at them.
+    /// when history is dropped; they may be removed by hand once nobody needs them.
     pub kept_cuts: Vec<String>,
-    /// Sound snapshots that say that they are of this log and are of another chain: somebody
-    /// replaced or edited the log. They are passed over.
+    /// Sound snapshots that claim to be of this log and are not on its chain: somebody replaced or
+    /// edited the log. They are ignored.
     pub off_chain: Vec<String>,
     /// Files that a crash had left unfinished or undropped, now removed.
     pub removed: Vec<String>,
@@ -49,7 +49,7 @@ pub struct RecoveryReport {
     pub has_reserve: bool,
 }
 
-/// The remains of a batch that a crash tore: never acknowledged, not part of the log, kept aside.
+/// The remains of an append that a crash tore: never acknowledged, not part of the log, kept aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CutTail {
@@ -63,7 +63,7 @@ pub struct CutTail {
     pub kept_in: String,
 }
 
-/// Creates a log without entries, on a base if there is one, and returns what keeps others out.
+/// Creates a log without entries, on a base if one is given, and returns the locks.
 pub(crate) fn create<D: Disk>(
     disk: &D,
     ledger: LedgerId,
@@ -101,7 +101,7 @@ pub(crate) fn create<D: Disk>(
     Ok(held)
 }
 
-/// Refuses to create a log where there is anything but what an interrupted creation leaves.
+/// Refuses to create a log in a directory that has anything except what an interrupted creation leaves.
 fn check_empty<D: Disk>(disk: &D, listing: &Listing) -> Result<(), FsError> {
     if !listing.segments.is_empty() {
         return Err(FsError::AlreadyExists { place: disk.place("") });
@@ -136,8 +136,8 @@ pub(crate) fn create_segment<D: Disk>(
     Ok((file, size))
 }
 
-/// Locks the newest segment: whoever opens this log in another directory, to which its files were
-/// moved, is kept out.
+/// Locks the newest segment, so that nobody can open this log in another directory to which its files
+/// were moved.
 fn lock_segment<D: Disk>(disk: &D, name: &str, file: &D::File) -> Result<(), FsError> {
     if file.try_lock().map_err(io_error("lock", disk, name))? {
         Ok(())
@@ -160,13 +160,14 @@ pub(crate) fn lock<D: Disk>(disk: &D) -> Result<Held<D::File>, FsError> {
     hold(disk, listing.has_lock)
 }
 
-/// Takes the lock file and the directory, and says in the lock file who holds them.
+/// Takes the lock file and the directory, and writes into the lock file which process has them.
 fn hold<D: Disk>(disk: &D, exists: bool) -> Result<Held<D::File>, FsError> {
     let access = if exists { Access::Write } else { Access::CreateNew };
     let lock = names::open(disk, LOCK, access)?;
     let mut locked = lock.try_lock().map_err(io_error("lock", disk, LOCK))?;
     let directory = disk.try_hold().map_err(io_error("lock", disk, ""))?;
-    // A lock file that somebody made in place of ours keeps nobody out; the directory does.
+    // A lock file that somebody put in place of the real one excludes nobody; the lock on the directory
+    // does.
     locked &= directory.is_some();
     match directory {
         Some(directory) if locked => {
@@ -180,19 +181,19 @@ fn hold<D: Disk>(disk: &D, exists: bool) -> Result<Held<D::File>, FsError> {
     }
 }
 
-/// What the lock file holds before the ledger's id in hex, and after it.
+/// The text of the lock file before the ledger's id in hex, and after it.
 const OWNER: [&str; 2] = ["payonce ledger ", "\n"];
 
-/// How long what names the ledger is.
+/// The length of that text with the id, in bytes.
 const OWNER_BYTES: usize = OWNER[0].len() + 64 + OWNER[1].len();
 
-/// What the lock file holds after that, around the number of the process that holds the log. It is
-/// only shown, so nobody syncs it; a last writer's is there until the next one writes its own.
+/// The text after that, around the number of the process that has the log open. It is only shown to
+/// people, so it is not synced; it stays until the next writer writes its own.
 const HOLDER: [&str; 2] = ["held by process ", "; never delete this file\n"];
 
 /// The ledger that the lock file names. It names one as soon as the log has been opened once, so
-/// that a directory whose segments are gone is never taken for a new one. Half of a name is none:
-/// a write of it failed, and the next opening writes it whole.
+/// that a directory whose segments are gone is never taken for a new one. If only half of the id is
+/// there, a write of it failed: it counts as none, and the next opening writes it whole.
 pub(crate) fn read_owner<D: Disk>(disk: &D, lock: &D::File) -> Result<Option<LedgerId>, FsError> {
     let mut bytes = [0; OWNER_BYTES];
     let read = read_full(lock, &mut bytes, 0).map_err(io_error("read", disk, LOCK))?;
@@ -246,7 +247,7 @@ pub(crate) struct Recovered<D: Disk> {
     pub(crate) history: History<D>,
     /// The newest segment, locked.
     pub(crate) file: D::File,
-    /// Its size.
+    /// The length of that file in bytes, reserved space included.
     pub(crate) size: usize,
     pub(crate) report: RecoveryReport,
 }
@@ -279,7 +280,7 @@ pub(crate) fn recover<D: Disk>(
         (found, tail.size)
     } else {
         let fresh = reserve::for_opening(&history.disk, || write_anew(&history, &tail, &found))?;
-        // As long as it is open it takes its space.
+        // While it is open it takes its space.
         drop(found);
         fresh
     };
@@ -316,8 +317,8 @@ pub(crate) fn recover<D: Disk>(
     Ok(Recovered { history, file, size, report })
 }
 
-/// Makes certain the name of the base before the rest goes that it stands for: a sync of it may have
-/// failed. Whether it is; on a full disk the rest stays.
+/// Makes the name of the base durable before the history that it stands for is removed, since an earlier
+/// sync of it may have failed. Returns whether it is durable; on a full disk the history stays.
 fn make_base_certain<D: Disk>(history: &History<D>) -> Result<bool, FsError> {
     let Some(base) = history.base else { return Ok(true) };
     let disk = &history.disk;
@@ -327,8 +328,7 @@ fn make_base_certain<D: Disk>(history: &History<D>) -> Result<bool, FsError> {
     }
 }
 
-/// Whether the newest segment can be believed: its last writer closed it, and it is what that one
-/// left.
+/// Whether the newest segment can be trusted: its last writer closed it, and it is unchanged since.
 fn is_closed<D: Disk>(
     history: &History<D>,
     tail: &Tail,
@@ -362,9 +362,9 @@ fn keep_aside<D: Disk>(history: &History<D>, tail: &Tail) -> Result<CutTail, FsE
     })
 }
 
-/// Writes the entries of the newest segment to a fresh file, which takes its place; gives that file,
-/// locked, and its size. A sync of it may have failed: then what it grew by reads fine, can be
-/// written again and synced, and is still not there once the machine has forgotten what it read.
+/// Writes the entries of the newest segment to a fresh file, which takes its place; returns that file,
+/// locked, and its size. A sync of the old file may have failed: then what it grew by can be read,
+/// written again and synced, and is still lost once the machine's cache is dropped.
 fn write_anew<D: Disk>(
     history: &History<D>,
     tail: &Tail,
@@ -387,8 +387,8 @@ fn write_anew<D: Disk>(
         return Err(contested());
     }
     names::publish(disk, &name)?;
-    // A writer that no lock keeps out acknowledges nothing any more: it finds that its file has lost
-    // its name. What it acknowledged until then is in that file.
+    // Another writer that locks do not keep out acknowledges nothing from here on: it finds that its
+    // file has lost its name. What it acknowledged before is in that file.
     let after = copy(found, None, 0).map_err(io_error("read", disk, &name))?;
     if after == tail.crc {
         return Ok((file, size));
@@ -398,7 +398,7 @@ fn write_anew<D: Disk>(
     Err(contested())
 }
 
-/// Copies a segment up to where its entries end, and gives the CRC-32C of all of it, up to its
+/// Copies a segment up to where its entries end, and returns the CRC-32C of the whole file, up to its
 /// present end.
 fn copy<F: DiskFile>(from: &F, to: Option<&F>, end: usize) -> io::Result<u32> {
     let mut piece = vec![0; 256 << 10];
@@ -417,7 +417,7 @@ fn copy<F: DiskFile>(from: &F, to: Option<&F>, end: usize) -> io::Result<u32> {
     }
 }
 
-/// Makes sure that nobody made a further segment meanwhile: a writer that no lock keeps out.
+/// Checks that there is no further segment by now, made by another writer that locks do not keep out.
 fn check_alone<D: Disk>(history: &History<D>) -> Result<(), FsError> {
     let newest = history.newest().name();
     match Listing::read(&history.disk)?.segments.last() {
@@ -428,8 +428,7 @@ fn check_alone<D: Disk>(history: &History<D>) -> Result<(), FsError> {
     }
 }
 
-/// What [`write_anew`] did before it was taught that a file that grew in a failed sync is lost:
-/// planted, to see that the tests notice.
+/// A planted fault: trusts a file that may have grown in a failed sync, which [`write_anew`] never does.
 #[cfg(payonce_faults)]
 fn believe<D: Disk>(history: &History<D>, tail: &Tail) -> Result<(D::File, usize), FsError> {
     let (disk, name) = (&history.disk, history.newest().name());

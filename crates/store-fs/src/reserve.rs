@@ -1,7 +1,7 @@
-//! Space that is taken while there is some and given back when the disk is full. One part is for
-//! openings: enough to open the log and to drop history. The other is for appends: to record what
-//! became of what is out. Appends never touch the first, or a disk that they filled would be one on
-//! which the log does not open.
+//! Space that is taken while the disk has some, and given back when the disk is full. One part is for
+//! openings: enough to open the log and to drop history. The other is for appends: to record what became
+//! of parts that are out. Appends never use the first part, or the log could not be opened on a disk
+//! that they have filled.
 
 use crate::{
     disk::{Access, Disk, DiskFile, read_full, write_full},
@@ -14,16 +14,16 @@ use crate::{
 
 const MAGIC: [u8; 8] = *b"PayonceR";
 
-/// Takes what is not there of the reserve; whether all of it is there now. A disk without room for it
-/// is no error.
+/// Takes what is missing of the reserve; returns whether all of it is there now. A disk without room for
+/// it is not an error.
 pub(crate) fn take<D: Disk>(disk: &D, options: &Options) -> Result<bool, FsError> {
     let [opening, appending] = options.reserves();
     if opening == 0 {
         return Ok(false);
     }
     if !take_part(disk, RESERVE, opening)? {
-        // An opening may have used a little of it for good, for a tail that was cut: most of it is
-        // better than to leave all that was given back to the appends.
+        // An opening may have used a little of it permanently, for a tail that was cut: taking most of
+        // it back is better than leaving all of it to the appends.
         let least = opening.div_ceil(2);
         let mut bytes = opening;
         while size(disk, RESERVE)?.is_none() && bytes > least {
@@ -55,8 +55,8 @@ fn take_part<D: Disk>(disk: &D, name: &str, bytes: u64) -> Result<bool, FsError>
     }
 }
 
-/// Does what an append needs: if the disk is full, gives back what is for appends and does it once
-/// more.
+/// Does something that an append needs: if the disk is full, gives back the part for appends and tries
+/// once more.
 pub(crate) fn for_append<D: Disk, T>(
     disk: &D,
     act: impl FnMut() -> Result<T, FsError>,
@@ -64,8 +64,8 @@ pub(crate) fn for_append<D: Disk, T>(
     with(disk, &[SPARE], act)
 }
 
-/// Does what an opening needs: if the disk is full, gives back what is for openings, then the rest,
-/// and does it once more after each.
+/// Does something that an opening needs: if the disk is full, gives back the part for openings, then the
+/// rest, and tries once more after each.
 pub(crate) fn for_opening<D: Disk, T>(
     disk: &D,
     act: impl FnMut() -> Result<T, FsError>,
@@ -90,7 +90,7 @@ fn with<D: Disk, T>(
     outcome
 }
 
-/// Removes a part of the reserve; whether it was there.
+/// Removes a part of the reserve; returns whether it was there.
 fn give_back<D: Disk>(disk: &D, name: &str) -> Result<bool, FsError> {
     if size(disk, name)?.is_none() {
         return Ok(false);
@@ -99,7 +99,8 @@ fn give_back<D: Disk>(disk: &D, name: &str) -> Result<bool, FsError> {
     Ok(true)
 }
 
-/// The size of a part of the reserve, if it is there; an error if it is a file of somebody else.
+/// The size of a part of the reserve in bytes, `None` if it is not there; an error if the file is not
+/// payonce's.
 fn size<D: Disk>(disk: &D, name: &str) -> Result<Option<u64>, FsError> {
     let file = match names::open(disk, name, Access::Read) {
         Err(error) if error.is_not_found() => return Ok(None),

@@ -1,5 +1,5 @@
-//! Everything of a log that can be read, where it lies, and what of it is damaged: for who shows raw
-//! bytes, and for who rescues what is left of a log that does not open.
+//! Everything in a log that can be read, with its place, and what is damaged: for tools that show raw
+//! bytes, and for rescuing what is left of a log that does not open.
 
 use std::{ops::ControlFlow, path::Path};
 
@@ -18,14 +18,14 @@ use crate::{
     snapshot,
 };
 
-/// Where something lies.
+/// A place in a file, for the error that names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place<'a> {
     /// The name of the file in the log's directory.
     pub file: &'a str,
     /// Where in the file, in bytes.
     pub offset: u64,
-    /// How many bytes of the file: of an entry its frame with the header.
+    /// How many bytes of the file; for an entry its whole frame.
     pub bytes: u64,
 }
 
@@ -37,7 +37,7 @@ pub enum Found<'a> {
     Base(&'a Snapshot),
     /// A file of entries begins.
     Segment {
-        /// Its name.
+        /// The path of the file that is scanned.
         file: &'a str,
         /// The ledger that its header names.
         ledger: LedgerId,
@@ -46,14 +46,14 @@ pub enum Found<'a> {
     },
     /// An entry whose checksums are right.
     Entry {
-        /// Where it lies.
+        /// Where in the file the frame starts.
         place: Place<'a>,
-        /// What it says of itself.
+        /// What the entry's own header states: seqs, time, epoch.
         header: EntryHeader,
         /// Its bytes, as they were appended.
         bytes: &'a [u8],
         /// The head after it, if everything before it back to the last sound file header or base was
-        /// readable: else its chain cannot be told.
+        /// readable: otherwise `None`, since its chain cannot be known.
         after: Option<Head>,
     },
     /// The remains of a write that a crash tore: never acknowledged, no damage.
@@ -61,16 +61,15 @@ pub enum Found<'a> {
         /// Where they begin, and how many bytes they have up to the last that is not zero.
         place: Place<'a>,
     },
-    /// Something that is not what was written, or is missing. The entries after it may be readable.
+    /// Something is damaged or missing. The entries after it may be readable.
     Damage(FsError),
 }
 
 /// Reads everything in a log's directory that can be read, damaged or not, and modifies nothing. A
-/// writer beside it is seen as it goes: where one may be at work, a damage is certain only if an
-/// [`FsReader`] tells it too.
+/// writer may change the log meanwhile: then a damage is certain only if an [`FsReader`] reports it too.
 ///
 /// # Errors
-/// [`FsError`] if the directory cannot be read at all, or holds nothing of a log.
+/// [`FsError`] if the directory cannot be read at all, or has no files of a log.
 pub fn scan(
     directory: impl AsRef<Path>,
     visit: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
@@ -98,7 +97,8 @@ pub fn scan_on<D: Disk>(
         && !found_damage
         && let Err(error) = FsReader::open_on(disk)
     {
-        // What no single file shows: the newest segment is missing, a snapshot is ahead.
+        // A damage that no single file shows: the newest segment is missing, or a snapshot is ahead of
+        // the log.
         let _ = visit(Found::Damage(error));
     }
     Ok(())
@@ -202,11 +202,11 @@ impl<D: Disk> Scan<'_, D> {
         self.frames(header, name, &mut bytes, is_newest)
     }
 
-    /// Takes the head before a segment from its header, and says so where it is not that of what was
-    /// read before it.
+    /// Takes the head before a segment from its header, and reports a damage if that is not the head of
+    /// what was read before it.
     fn link(&mut self, header: &SegmentHeader, place: &str) -> ControlFlow<()> {
         let (before, own) = (header.before, self.head);
-        // What the base stands for may still lie here.
+        // History that the base stands for may still be here.
         let is_below = before.seq < self.last_seq && own.is_some();
         let (last, known) = (self.last_seq, own.is_none_or(|own| own == before));
         if is_below {
@@ -269,7 +269,7 @@ impl<D: Disk> Scan<'_, D> {
         }
     }
 
-    /// Passes an entry on, unless the base stands for it.
+    /// Visits an entry, unless the base stands for it.
     fn entry(
         &mut self,
         place: Place<'_>,
@@ -301,17 +301,17 @@ impl<D: Disk> Scan<'_, D> {
     }
 }
 
-/// What lies at a place where an entry could.
+/// What is at a place where an entry may be.
 enum Read {
     Entry(frame::Header, EntryHeader),
     /// Nothing more was written.
     End,
-    /// A part of a write, with so many bytes up to the last that is not zero.
+    /// The rest of a torn write, with its length in bytes up to the last that is not zero.
     Torn(usize),
     Damaged(Damage),
 }
 
-/// Reads what lies at `at`, where the last entry ends at `end`, and takes the mask off an entry.
+/// Reads what is at `at`, where the last entry ends at `end`, and takes the mask off an entry.
 fn read_entry(bytes: &mut [u8], at: usize, end: usize, salt: u64) -> Read {
     match frame::read(bytes, at, salt) {
         Frame::Frame(found) => match EntryHeader::read(frame::unmask(bytes, at, &found, salt)) {
@@ -319,7 +319,7 @@ fn read_entry(bytes: &mut [u8], at: usize, end: usize, salt: u64) -> Read {
             Err(error) => Read::Damaged(Damage::NoEntry(error)),
         },
         Frame::Blank if frame::is_blank(bytes.get(end..).unwrap_or_default()) => Read::End,
-        Frame::Blank => Read::Damaged(Damage::ForeignPart),
+        Frame::Blank => Read::Damaged(Damage::NotZero),
         Frame::Torn => {
             let rest = bytes.get(end..).unwrap_or_default();
             Read::Torn(rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1))
@@ -332,12 +332,12 @@ fn read_entry(bytes: &mut [u8], at: usize, end: usize, salt: u64) -> Read {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Survey {
-    /// The ledger, if a file header tells.
+    /// The ledger; `None` if no file header can be read.
     pub ledger: Option<LedgerId>,
     /// The state that stands for dropped history, if there is one and it can be read.
     pub base: Option<Snapshot>,
-    /// The end of the intact prefix: everything up to here is readable and chained, and no hash that
-    /// stands elsewhere contradicts it. `None` if not even the beginning is there.
+    /// The end of the intact prefix: everything up to here is readable and on the chain, and no hash in
+    /// another file contradicts it. `None` if not even the beginning is there.
     pub intact: Option<Head>,
     /// How many entries the intact prefix has.
     pub before: u64,
@@ -345,9 +345,9 @@ pub struct Survey {
     pub after: u64,
     /// The last seq that is readable.
     pub last_seq: u64,
-    /// What is damaged, the first first; at most [`Survey::DAMAGES`].
+    /// The damages, in the order of the log; at most [`Survey::DAMAGES`].
     pub damages: Vec<FsError>,
-    /// How much is damaged.
+    /// How many damages there are, also those that are not kept.
     pub damaged: u64,
     /// How many bytes of a torn write follow the last entry.
     pub torn_bytes: u64,
@@ -399,7 +399,7 @@ impl Survey {
     }
 }
 
-/// Reads everything and says how much of it is sound.
+/// Reads everything and reports how much of it is sound.
 ///
 /// # Errors
 /// As [`scan`].
@@ -413,7 +413,7 @@ pub fn survey(directory: impl AsRef<Path>) -> Result<Survey, FsError> {
 /// As [`scan`].
 pub fn survey_on<D: Disk>(disk: &D) -> Result<Survey, FsError> {
     let mut survey = Survey::default();
-    // The last hash that stood elsewhere: an edited entry shows only at the next one.
+    // The last hash that another file confirmed: an edited entry is noticed only at the next such hash.
     let mut certain = None;
     scan_on(disk, &mut |found| {
         survey.add(found, &mut certain);

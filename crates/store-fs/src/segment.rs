@@ -24,7 +24,7 @@ pub(crate) const FRAMES_AT: usize = SECTOR_BYTES;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
     pub(crate) ledger: LedgerId,
-    /// Mixed into every frame header's checksum and into the masks; of this file alone.
+    /// Random, and different for each file: mixed into every frame header's checksum and into the masks.
     pub(crate) salt: u64,
     /// The head of the log before this file.
     pub(crate) before: Head,
@@ -82,7 +82,7 @@ pub(crate) fn seal(header: &mut [u8; SECTOR_BYTES]) {
     header[12..16].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// Checks what all versions of our file headers have in common: magic, checksum, version.
+/// Checks what all versions of the file headers have in common: magic, checksum, version.
 pub(crate) fn open_sealed<'a>(
     bytes: &'a [u8],
     magic: [u8; 8],
@@ -142,8 +142,8 @@ pub(crate) fn read_file<D: Disk>(
     read_from(disk, header, FRAMES_AT, bytes)
 }
 
-/// As [`read_file`], but of the frames only those from `start` on: what stands in `bytes` before
-/// them means nothing.
+/// As [`read_file`], but of the frames only those from `start` on: the contents of `bytes` before them
+/// are unspecified.
 pub(crate) fn read_from<D: Disk>(
     disk: &D,
     header: &SegmentHeader,
@@ -171,11 +171,12 @@ pub(crate) fn read_from<D: Disk>(
     }
 }
 
-/// Gives `bytes` this length; what is in them means nothing.
+/// Gives `bytes` this length, with unspecified contents.
 pub(crate) fn make_room(size: usize, bytes: &mut Vec<u8>) -> Result<(), TryReserveError> {
     if bytes.is_empty() {
-        // Tried first, then asked for as zeros: fresh memory is zero already, nobody clears it. An
-        // attempt that nobody looked at would be compiled away.
+        // Reserved first, to see whether there is room, then allocated as zeros: fresh memory is zero
+        // already and need not be cleared. The compiler would remove a reservation whose result is not
+        // used.
         let mut room = Vec::<u8>::new();
         room.try_reserve_exact(size)?;
         drop(std::hint::black_box(room));
@@ -215,7 +216,7 @@ impl<'a> Walk<'a> {
         Self::from(bytes, place, header, (header.before, FRAMES_AT))
     }
 
-    /// Begins where an entry ends that is known.
+    /// Begins at the end of a known entry.
     pub(crate) fn from(
         bytes: &'a mut [u8],
         place: &'a str,
@@ -260,11 +261,11 @@ impl<'a> Walk<'a> {
         if frame::is_blank(gap) {
             Ok(())
         } else {
-            Err(damaged(self.place, self.end as u64, Damage::ForeignPart))
+            Err(damaged(self.place, self.end as u64, Damage::NotZero))
         }
     }
 
-    /// What lies from the end of the entries on.
+    /// The bytes from the end of the entries on.
     pub(crate) fn rest(&self) -> &[u8] {
         self.bytes.get(self.end..).unwrap_or_default()
     }

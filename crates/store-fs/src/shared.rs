@@ -15,30 +15,30 @@ use crate::{
 /// How many snapshots are kept besides the base.
 const SNAPSHOTS_KEPT: usize = 2;
 
-/// What a writer holds for the life of its handle, to keep others out; the newest segment is locked
-/// as well.
+/// The locks of a writer, for the life of its handle; the newest segment is locked as well.
 #[derive(Debug)]
 pub(crate) struct Held<F> {
-    /// The lock file.
+    /// The open lock file: its lock is held for as long as it is open.
     pub(crate) lock: F,
-    /// The directory itself: nobody can delete this lock by a name.
+    /// The directory itself: deleting files does not end this lock.
     pub(crate) _directory: F,
 }
 
-/// Lives as long as the store's handle, and as long as a save that is under way.
+/// What a store and its snapshot writers share; it lives as long as the store's handle and any save
+/// under way.
 #[derive(Debug)]
 pub(crate) struct Shared<D: Disk> {
     disk: D,
-    /// The log as it was acknowledged last.
+    /// The log as of the last acknowledged append.
     seen: Mutex<History<D>>,
-    /// Held by whoever reads or changes snapshots and the base.
+    /// Locked while snapshots or the base are read or changed.
     snapshots: Mutex<()>,
-    /// Held by whoever changes names and syncs them. An error of a sync may be told only once: who
-    /// is told says so in `fault` before the next one syncs.
+    /// Locked while names are changed and synced. The system may report a failed sync only once: whoever
+    /// gets the error sets `fault` before anyone syncs again.
     names: Mutex<()>,
-    /// What the first failure said that left the log unknown.
+    /// The text of the first failure that left the log unknown.
     fault: OnceLock<Arc<str>>,
-    /// Closing it gives the locks up.
+    /// Dropping it releases the locks.
     held: Held<D::File>,
 }
 
@@ -54,7 +54,7 @@ impl<D: Disk> Shared<D> {
         })
     }
 
-    /// Shows what is acknowledged now.
+    /// Updates what snapshot writers see to what is acknowledged now.
     pub(crate) fn show(&self, history: &History<D>) {
         let mut seen = locked(&self.seen);
         seen.head = history.head;
@@ -71,19 +71,19 @@ impl<D: Disk> Shared<D> {
         }
     }
 
-    /// Says that the log is unknown from now on. The first cause stays.
+    /// Marks the log as unknown from now on, with the first cause.
     pub(crate) fn fail(&self, cause: Arc<str>) {
         let _ = self.fault.set(cause);
     }
 
-    /// For whoever reads or changes snapshots and the base.
+    /// The lock for reading or changing snapshots and the base.
     pub(crate) fn snapshots(&self) -> MutexGuard<'_, ()> {
         locked(&self.snapshots)
     }
 
-    /// Changes names, unless the log is unknown, or the directory is not ours any more. If the sync
-    /// of the names fails the log is unknown, since its own names are among them; any other failure
-    /// is that of this call alone.
+    /// Changes names, unless the log is unknown or the directory was replaced. If the sync of the names
+    /// fails, the log is unknown, since its own names are among them; any other failure is of this call
+    /// alone.
     pub(crate) fn change_names<T>(
         &self,
         change: impl FnOnce() -> Result<T, FsError>,
@@ -143,12 +143,12 @@ impl<D: Disk> Shared<D> {
     }
 }
 
-/// Nothing is ever left half done under these locks.
+/// Locks a mutex, also after a panic: nothing is ever left half done under these locks.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether two newer snapshots would evict one taken here at once.
+/// Whether two newer snapshots would at once evict one taken here.
 fn is_superseded<D: Disk>(history: &History<D>, at: u64) -> Result<bool, FsError> {
     let listing = Listing::read(&history.disk)?;
     let newer = listing.snapshots.iter().filter(|other| **other > at).count();
@@ -166,8 +166,8 @@ pub(crate) fn evict_snapshots<D: Disk>(history: &History<D>) -> Result<(), FsErr
     history.remove(&evicted)
 }
 
-/// Saves snapshots while the store appends. It keeps the lock only while it saves: once the store's
-/// handle is closed it may not write any more, since somebody else may have opened the log.
+/// Saves snapshots while the store appends. It keeps the locks only while it saves: once the store's
+/// handle is closed it must not write any more, since another writer may have opened the log.
 pub(crate) struct DetachedWriter<D: Disk> {
     store: Weak<Shared<D>>,
 }

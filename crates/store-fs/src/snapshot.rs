@@ -1,5 +1,7 @@
 //! A snapshot or a base: one state in one file (docs/FORMAT.md, "Snapshots").
 
+use std::{io, thread};
+
 use payonce_core::{Head, LedgerId, LogHash, Snapshot};
 
 use crate::{
@@ -12,10 +14,14 @@ use crate::{
 
 const MAGIC: [u8; 8] = *b"PayonceS";
 
-/// How much of a file is held in memory where it need not be held whole.
+/// How much of a file is in memory at a time, if it is not needed as a whole.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// Writes a snapshot file; it is one once [`names::publish`] has given it its name.
+/// From this length on a state is read in two halves at once: most of that time goes into memory that is
+/// touched for the first time.
+const LONG_BYTES: usize = 8 << 20;
+
+/// Writes a snapshot file; it counts once [`names::publish`] has given it its name.
 pub(crate) fn prepare<D: Disk>(
     disk: &D,
     ledger: LedgerId,
@@ -96,16 +102,50 @@ pub(crate) fn read<D: Disk>(
     let Opened { file, at, length, crc } = open(disk, name, ledger, seq)?;
     let mut bytes = Vec::new();
     make_room(length, &mut bytes).map_err(|_| damaged(&disk.place(name), 16, Damage::TooLarge))?;
-    let read =
-        read_full(&file, &mut bytes, SECTOR_BYTES as u64).map_err(io_error("read", disk, name))?;
-    if read != bytes.len() || crc32c::crc32c(&bytes) != crc {
+    let (read, found) = read_checked(&file, &mut bytes, SECTOR_BYTES as u64)
+        .map_err(io_error("read", disk, name))?;
+    if read != bytes.len() || found != crc {
         return Err(damaged(&disk.place(name), SECTOR_BYTES as u64, Damage::Snapshot));
     }
     Ok(Snapshot { at, bytes })
 }
 
-/// Writes a sound snapshot file to a fresh one that takes its place. The sync that should have kept its
-/// name may have failed; this one has not, and what it stands for may go.
+/// Reads from `offset` until `into` is full or the file ends; returns how much, and its CRC-32C.
+fn read_checked<F: DiskFile + Sync>(
+    file: &F,
+    into: &mut [u8],
+    offset: u64,
+) -> io::Result<(usize, u32)> {
+    if into.len() < LONG_BYTES {
+        return read_in_pieces(file, into, offset);
+    }
+    let half = into.len() / 2;
+    let (one, other) = into.split_at_mut(half);
+    let (one, other) = thread::scope(|scope| {
+        let other = scope.spawn(|| read_in_pieces(file, other, offset + half as u64));
+        (read_in_pieces(file, one, offset), other.join())
+    });
+    let ((read, crc), (more, more_crc)) = (one?, other.expect("reading does not panic")?);
+    // A file that ends in the first half has nothing in the second.
+    Ok((read + more, crc32c::crc32c_combine(crc, more_crc, more)))
+}
+
+/// The checksum of each piece is computed while it is in the cache.
+fn read_in_pieces(file: &impl DiskFile, into: &mut [u8], offset: u64) -> io::Result<(usize, u32)> {
+    let (mut done, mut crc) = (0, 0);
+    for piece in into.chunks_mut(PIECE_BYTES) {
+        let read = read_full(file, piece, offset + done as u64)?;
+        crc = crc32c::crc32c_append(crc, &piece[..read]);
+        done += read;
+        if read < piece.len() {
+            break;
+        }
+    }
+    Ok((done, crc))
+}
+
+/// Copies a sound snapshot file to a fresh one that takes its place. The sync of the old file's name may
+/// have failed; this one did not, so the history that it stands for may be removed.
 pub(crate) fn write_anew<D: Disk>(disk: &D, name: &str) -> Result<(), FsError> {
     let found = names::open(disk, name, Access::Read)?;
     let mut piece = vec![0; PIECE_BYTES];
@@ -122,7 +162,7 @@ pub(crate) fn write_anew<D: Disk>(disk: &D, name: &str) -> Result<(), FsError> {
     names::publish(disk, name)
 }
 
-/// Checks every byte of a snapshot file, a piece at a time, and gives where it was taken.
+/// Checks every byte of a snapshot file, a piece at a time, and returns the head at which it was taken.
 pub(crate) fn check<D: Disk>(
     disk: &D,
     name: &str,
@@ -147,5 +187,41 @@ pub(crate) fn check<D: Disk>(
         Ok(at)
     } else {
         Err(damaged(&disk.place(name), SECTOR_BYTES as u64, Damage::Snapshot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::real;
+
+    const LEDGER: LedgerId = LedgerId::from_bytes([7; 32]);
+
+    #[test]
+    fn short_and_long_ones_are_read_as_they_were_written() {
+        let own = tempfile::tempdir().expect("a directory");
+        let disk = real::open(own.path()).expect("it is there");
+        let at = Head { seq: 9, chain: LogHash::from_bytes([1; 32]) };
+        let name = names::snapshot(at.seq);
+        for length in [0, 1, PIECE_BYTES, LONG_BYTES - 1, LONG_BYTES, LONG_BYTES + PIECE_BYTES + 3]
+        {
+            let state: Vec<_> = (0..=250_u8).cycle().take(length).collect();
+            prepare(&disk, LEDGER, at, &state).expect("room");
+            names::publish(&disk, &name).expect("room");
+            let snapshot = read(&disk, &name, LEDGER, at.seq).expect("as it was written");
+            assert!(snapshot.at == at && snapshot.bytes == state, "{length} bytes");
+            // A changed byte in either half is found, and so is a file that ends early.
+            let path = own.path().join(&name);
+            let whole = std::fs::read(&path).expect("readable");
+            for place in [0, length / 2, length.saturating_sub(1)] {
+                let mut changed = whole.clone();
+                let Some(byte) = changed.get_mut(SECTOR_BYTES + place) else { continue };
+                *byte ^= 0x40;
+                std::fs::write(&path, &changed).expect("writable");
+                assert!(read(&disk, &name, LEDGER, at.seq).is_err(), "byte {place} of {length}");
+            }
+            std::fs::write(&path, &whole[..whole.len() - 1]).expect("writable");
+            assert!(read(&disk, &name, LEDGER, at.seq).is_err(), "{length} bytes, cut");
+        }
     }
 }

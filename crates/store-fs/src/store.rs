@@ -1,4 +1,4 @@
-//! The writer's handle.
+//! The writer's handle: appends, snapshots, dropping history.
 
 use std::{convert, ops::ControlFlow, path::Path, sync::Arc};
 
@@ -23,19 +23,19 @@ use crate::{
     snapshot,
 };
 
-/// A log in a directory, open for writing. A second writer gets [`FsError::Locked`] for as long as
-/// this handle lives: the lock file, the directory and the newest segment are locked, and no file is
-/// named by a path that could lead elsewhere meanwhile. An append is acknowledged only if the newest
-/// segment is still what others find under its name; a writer whose directory was replaced, or that
-/// another one has passed by, is poisoned with [`FsError::Replaced`], and one whose segment somebody
-/// has cut with [`FsError::Cut`].
+/// A log in a directory, open for writing. A second writer gets [`FsError::Locked`] for as long as this
+/// handle lives: the lock file, the directory and the newest segment are locked, and files are opened
+/// relative to the open directory, not by a path that could change. An append is acknowledged only if
+/// the newest segment is still what others find under its name; a writer whose directory was replaced,
+/// or whose log another writer has taken, is poisoned with [`FsError::Replaced`], and one whose segment
+/// somebody has cut with [`FsError::Cut`].
 ///
-/// After any failed append the handle is poisoned: what is on the disk is known again only once the
-/// log has been opened anew. A failed sync is never tried again. A failed snapshot or dropping of
+/// After any failed append the handle is poisoned: what is on the disk is known only once the log has
+/// been opened again. A failed sync is never tried again. A failed snapshot or dropping of
 /// history is an error of that call alone, unless the names in the directory are unknown.
 ///
-/// [`close`](Self::close) the handle, or drop it: that writes down that the log was left in order,
-/// which saves the next opening from writing the newest segment anew.
+/// [`close`](Self::close) the handle, or drop it: that records a clean close, and the next opening need
+/// not rewrite the newest segment.
 #[derive(Debug)]
 pub struct FsStore<D: Disk = RealDisk> {
     history: History<D>,
@@ -45,14 +45,14 @@ pub struct FsStore<D: Disk = RealDisk> {
     shared: Arc<Shared<D>>,
 }
 
-/// What a handle is at.
+/// What a handle is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doing {
-    /// Nothing.
+    /// No writing call is under way.
     Rests,
-    /// A writing call: found by another call, it has panicked.
+    /// A writing call is under way; if another call finds this, that one has panicked.
     Writes,
-    /// The log was left.
+    /// The handle was closed.
     Closed,
 }
 
@@ -63,18 +63,18 @@ struct Active<F> {
     name: String,
     /// The length of the file: zeros are reserved from the end of the entries up to here.
     size: usize,
-    /// The frames of a batch; kept so that an append allocates nothing.
+    /// The frames of one append; kept so that an append allocates nothing.
     frames: Vec<u8>,
 }
 
 impl FsStore {
-    /// Creates a log in this directory, which is created if need be; its parent must exist. For the
-    /// first start of a node alone: never as what to do when [`open`](Self::open) finds nothing, since
+    /// Creates a log in this directory, which is created if it does not exist; its parent must exist.
+    /// Only for the first start of a node: never do it because [`open`](Self::open) found nothing, since
     /// a volume may not be mounted.
     ///
     /// # Errors
     /// [`FsError::AlreadyExists`] if there is a log, [`FsError::NotEmpty`] if there is anything
-    /// else, [`FsError::Gone`] if there was a log; any other that the file system causes.
+    /// else, [`FsError::Gone`] if there was a log; or another error of the file system.
     pub fn create(
         directory: impl AsRef<Path>,
         ledger: LedgerId,
@@ -85,8 +85,8 @@ impl FsStore {
     }
 
     /// As [`create`](Self::create), for a log whose history up to a base was dropped: a copy of another
-    /// one, an import. The base is the other log's own, whose entries after it are appended next: the
-    /// chain of an entry tells where it belongs, and the log says itself which base is its own
+    /// one, an import. Use the other log's own base, and append its entries after that base next: the
+    /// chain shows where an entry belongs, and the log itself names its base
     /// ([`payonce_core::State::check_base`]).
     ///
     /// # Errors
@@ -152,16 +152,16 @@ impl<D: Disk> FsStore<D> {
         Ok((Self { history, active, options, state: Doing::Rests, shared }, report))
     }
 
-    /// Leaves the log in order, as dropping the handle does, and tells if that failed: then nothing
-    /// is lost, and the next opening does not believe the newest segment.
+    /// Records a clean close, as dropping the handle does, and reports if that failed: then nothing is
+    /// lost, and the next opening rewrites the newest segment.
     ///
     /// # Errors
-    /// [`FsError`]; a handle that is poisoned has nothing to leave in order, and no error.
+    /// [`FsError`]; a poisoned handle records nothing and returns no error.
     pub fn close(mut self) -> Result<(), FsError> {
         self.leave()
     }
 
-    /// Records that the newest segment is what this handle says, since nothing failed.
+    /// Records the clean close in the file `newest`.
     fn leave(&mut self) -> Result<(), FsError> {
         let was = std::mem::replace(&mut self.state, Doing::Closed);
         if was != Doing::Rests || self.shared.check_usable().is_err() {
@@ -170,7 +170,7 @@ impl<D: Disk> FsStore<D> {
         self.record_end()
     }
 
-    /// Records where the log ends, and what the newest segment is.
+    /// Records in the file `newest` where the log ends, and which file the newest segment is.
     fn record_end(&self) -> Result<(), FsError> {
         let (history, active) = (&self.history, &self.active);
         let disk = &history.disk;
@@ -195,8 +195,8 @@ impl<D: Disk> FsStore<D> {
         if self.state == Doing::Rests { Ok(()) } else { Err(panicked()) }
     }
 
-    /// Runs a writing call and shows the snapshot writers what it left. Whoever meets a failure that
-    /// leaves the log unknown says so in [`Shared::fail`].
+    /// Runs a writing call and updates what the snapshot writers see. A failure that leaves the log
+    /// unknown is reported to [`Shared::fail`].
     fn write(
         &mut self,
         call: impl FnOnce(&mut Self) -> Result<(), StoreError>,
@@ -252,15 +252,17 @@ impl<D: Disk> FsStore<D> {
         let active = &self.active;
         write_full(&active.file, &active.frames, start as u64).map_err(self.failed("write"))?;
         active.file.sync().map_err(self.failed("sync"))?;
-        // Not before the sync: what another writer finds after it took the name away is acknowledged.
+        // Only after the sync: if another writer takes the name away later, it finds these entries in
+        // the file.
         self.shared.check_ours(&active.name, &active.file)?;
         self.history.end = end;
         self.history.head = entries[count - 1].after();
         Ok(count)
     }
 
-    /// Checks that nobody has cut the newest segment since the last append: what was cut is lost, and
-    /// what would be appended lay beyond a hole. If so, the next opening is told where it ended.
+    /// Checks that nobody has truncated the newest segment since the last append: what was cut is lost,
+    /// and what would be appended would be after a hole. If it was cut, records where it ended, for the
+    /// next opening.
     fn check_whole(&self) -> Result<(), FsError> {
         let (disk, active) = (&self.history.disk, &self.active);
         let size = active.file.size().map_err(io_error("measure", disk, &active.name))?;
@@ -268,7 +270,7 @@ impl<D: Disk> FsStore<D> {
         if size >= expected {
             return Ok(());
         }
-        // That it was cut is what there is to tell, whether or not this can be recorded.
+        // The cut is reported whether or not it can be recorded.
         let _ = self.record_end();
         Err(FsError::Cut { place: disk.place(&active.name), size, expected })
     }
@@ -295,7 +297,8 @@ impl<D: Disk> FsStore<D> {
             let created = reserve::for_append(disk, create)?;
             // Once the segment is there for certain, and before anything in it is acknowledged.
             reserve::for_append(disk, || record.write(disk))?;
-            // Whoever has opened the log meanwhile has not seen the new segment, but taken the last.
+            // Another writer that opened the log meanwhile did not see the new segment, but has replaced
+            // the last one.
             self.shared.check_ours(&self.active.name, &self.active.file)?;
             Ok(created)
         })?;
@@ -305,16 +308,15 @@ impl<D: Disk> FsStore<D> {
         Ok(())
     }
 
-    /// Reserves space up to `end` by writing zeros, so that an append neither changes the file's
-    /// length nor can meet a full disk half way.
+    /// Reserves space up to `end` by writing zeros, so that an append does not change the file's length
+    /// and cannot run out of space half way.
     fn reserve(&mut self, end: usize) -> Result<(), FsError> {
         if end <= self.active.size {
             return Ok(());
         }
         let size = end.next_multiple_of(self.options.preallocated());
         let range = self.active.size..size;
-        // A write that found no room has written nothing that a sync could forget: it can be made
-        // again.
+        // A write that found no room has written nothing that a sync could lose, so it can be repeated.
         reserve::for_append(&self.history.disk, || {
             write_zeros(&self.active.file, range.clone()).map_err(self.failed("reserve space in"))
         })?;
@@ -323,14 +325,14 @@ impl<D: Disk> FsStore<D> {
         Ok(())
     }
 
-    /// What to say when something failed on the newest segment.
+    /// The error for a failure on the newest segment.
     fn failed(&self, action: &'static str) -> impl FnOnce(std::io::Error) -> FsError {
         let history = &self.history;
         move |source| io_error(action, &history.disk, &history.newest().name())(source)
     }
 
-    /// Gives the snapshot at this head, read back and checked, the name of a base. A call that failed
-    /// may have done so already.
+    /// Renames the snapshot at this head to a base, after reading it back and checking it. An earlier
+    /// call that failed may have done so already.
     fn promote(&mut self, at: Head) -> Result<(), StoreError> {
         let history = &self.history;
         if history.base == Some(at) {
@@ -377,12 +379,12 @@ impl<D: Disk> FsStore<D> {
 
 impl<D: Disk> Drop for FsStore<D> {
     fn drop(&mut self) {
-        // What fails here costs the next opening time; `close` tells.
+        // A failure here only costs the next opening time; `close` reports it.
         let _ = self.leave();
     }
 }
 
-/// What a handle answers after a call on it has panicked half way.
+/// The error of a handle after a call on it has panicked half way.
 fn panicked() -> StoreError {
     StoreError::Poisoned { cause: "a call panicked".into() }
 }

@@ -1,15 +1,16 @@
 //! An async key-value store, as a blocking one.
 
-use std::{ops::Deref, sync::mpsc};
+use std::{future::Future, ops::Deref, sync::mpsc};
 
 use lightning::{
     io,
     util::{
-        async_poll::AsyncResult,
         native_async::FutureSpawner,
         persist::{KVStore, KVStoreSync},
     },
 };
+
+use crate::line;
 
 /// An async [`KVStore`] for [`KvStore`](crate::KvStore), which blocks: each call is spawned on an executor,
 /// and the calling thread waits for it.
@@ -36,10 +37,10 @@ impl<K, F> BlockingKv<K, F> {
 impl<K, F: FutureSpawner> BlockingKv<K, F> {
     fn wait<T: Send + 'static>(
         &self,
-        call: AsyncResult<'static, T, io::Error>,
+        call: impl Future<Output = Result<T, io::Error>> + Send + 'static,
     ) -> Result<T, io::Error> {
         let (done, answer) = mpsc::sync_channel(1);
-        self.spawner.spawn(async move {
+        line::spawn(&self.spawner, async move {
             // Whoever asked waits below.
             let _unheard = done.send(call.await);
         });

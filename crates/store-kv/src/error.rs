@@ -12,7 +12,7 @@ pub enum KvError {
     /// The key-value store failed.
     #[error("the key-value store cannot {action} {place}: {cause}")]
     Io {
-        /// What was tried.
+        /// What was tried, in a word: read, write, list, remove.
         action: &'static str,
         /// On which key, or in which namespace.
         place: String,
@@ -22,21 +22,21 @@ pub enum KvError {
     /// No key-value store takes a namespace of this name.
     #[error("the namespace {name:?} cannot be used: it needs {what}")]
     Namespace {
-        /// What is needed.
+        /// What a name must be, in words.
         what: &'static str,
-        /// The name.
+        /// The name that was refused.
         name: String,
     },
     /// There is nothing in the namespace.
     #[error("there is no payonce log in {place}: create one, or look elsewhere")]
     NotALedger {
-        /// The namespace.
+        /// The namespace that was looked in.
         place: String,
     },
     /// A log would be created where there is one.
     #[error("there is a payonce log in {place} already: open it")]
     AlreadyExists {
-        /// The namespace.
+        /// The namespace that holds a ledger already.
         place: String,
     },
     /// A log would be created where there is something else.
@@ -48,7 +48,7 @@ pub enum KvError {
     /// There are keys of a log, and its creation record is gone.
     #[error("{place} is missing, but there is {found}")]
     RecordMissing {
-        /// The record.
+        /// The key of the missing record.
         place: String,
         /// A key that is there.
         found: String,
@@ -56,27 +56,27 @@ pub enum KvError {
     /// A key that is none of ours.
     #[error("{place} is no key of a payonce log: a log needs a namespace of its own")]
     Foreign {
-        /// The key.
+        /// The key that is none of a log.
         place: String,
     },
     /// A key was listed or written, and has no value.
     #[error("{place} was there and is gone")]
     Gone {
-        /// The key.
+        /// The key whose record is gone.
         place: String,
     },
     /// A value is not what was written.
     #[error("{place} is damaged: {damage}")]
     Damaged {
-        /// The key.
+        /// The key of the damaged record.
         place: String,
-        /// What is wrong.
+        /// What is wrong with its bytes.
         damage: Damage,
     },
     /// A value belongs to another log.
     #[error("{place} belongs to ledger {found}, not to {expected}")]
     OtherLedger {
-        /// The key.
+        /// The key of the other ledger's record.
         place: String,
         /// The ledger that it belongs to.
         found: LedgerId,
@@ -86,9 +86,9 @@ pub enum KvError {
     /// A value was written by a newer version of the store.
     #[error("{place} has format version {found}; this program reads up to {known}")]
     NewerVersion {
-        /// The key.
+        /// The key of the newer record.
         place: String,
-        /// Its version.
+        /// The version that the record states.
         found: u32,
         /// The newest version that this program reads.
         known: u32,
@@ -99,7 +99,7 @@ pub enum KvError {
          start a new ledger once nothing of this one is unresolved"
     )]
     Unreleased {
-        /// The key.
+        /// The key of the old record.
         place: String,
     },
     /// Two keys hold the same seq: there were two writers, and either may have paid.
@@ -110,12 +110,12 @@ pub enum KvError {
     Fork {
         /// The first seq that both hold.
         seq: u64,
-        /// One key.
+        /// The key of one of the two records.
         first: String,
-        /// The other key.
+        /// The key of the other record.
         second: String,
     },
-    /// Entries are missing.
+    /// Entries of the log are missing.
     #[error("the entries from seq {from} to {to} are missing before {place}")]
     Hole {
         /// The first seq that is missing.
@@ -128,7 +128,7 @@ pub enum KvError {
     /// The chain does not lead from one key to the next.
     #[error("{place} does not continue {before}: the chain differs")]
     Unlinked {
-        /// The key.
+        /// The key of the record that does not continue.
         place: String,
         /// The key before it.
         before: String,
@@ -145,7 +145,7 @@ pub enum KvError {
     /// older one.
     #[error("{place} knows of seq {at}, but the log ends at seq {head}: its end is missing")]
     Ahead {
-        /// The key.
+        /// The key of the record that knows more.
         place: String,
         /// The seq that it states.
         at: u64,
@@ -155,7 +155,7 @@ pub enum KvError {
     /// A key states a head that is none of this log.
     #[error("{place} states the chain at seq {at}, but it is none of this log")]
     OffChain {
-        /// The key.
+        /// The key of the record that states it.
         place: String,
         /// The seq that it states.
         at: u64,
@@ -195,7 +195,7 @@ pub enum Damage {
     /// An entry stands at the wrong place.
     #[error("an entry starts at seq {found}, not {expected}")]
     OutOfPlace {
-        /// Its first seq.
+        /// The first seq that the record states.
         found: u64,
         /// The seq that should start there.
         expected: u64,

@@ -2,7 +2,9 @@
 //! `lightning-persister` and `ldk-node` use them, so that a node keeps one place for its data.
 //!
 //! [`KvStore`] implements [`EventStore`]. An append is one write of one value, whatever the number
-//! of its entries, up to a mebibyte. docs/FORMAT-store-kv.md specifies every byte.
+//! of its entries, up to a mebibyte. [FORMAT-store-kv] specifies every byte.
+//!
+//! [FORMAT-store-kv]: https://github.com/payonce/payonce/blob/main/docs/FORMAT-store-kv.md
 //!
 //! ```
 //! use std::sync::Arc;
@@ -76,6 +78,7 @@ mod blocking;
 mod error;
 mod history;
 mod keys;
+mod line;
 mod log;
 mod namespace;
 mod store;

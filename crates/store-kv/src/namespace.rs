@@ -39,13 +39,13 @@ impl Namespace {
         Ok(Self { primary: primary.into(), secondary: secondary.into() })
     }
 
-    /// The primary namespace.
+    /// The primary namespace, as LDK's stores call it: the first part of every key.
     #[must_use]
     pub fn primary(&self) -> &str {
         &self.primary
     }
 
-    /// The secondary namespace.
+    /// The secondary namespace: the part of every key that tells the ledgers of one store apart.
     #[must_use]
     pub fn secondary(&self) -> &str {
         &self.secondary

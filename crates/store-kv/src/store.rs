@@ -96,7 +96,7 @@ impl<K: Deref<Target: KVStoreSync>> KvStore<K> {
         Ok(Self { history, health: Health::Opened })
     }
 
-    /// The namespace.
+    /// The namespace in which this ledger's keys are.
     #[must_use]
     pub const fn namespace(&self) -> &Namespace {
         &self.history.space.namespace

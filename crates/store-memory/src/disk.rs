@@ -17,7 +17,7 @@ pub struct MemoryDisk(Arc<Mutex<Shared>>);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) image: Image,
-    /// How often the log was taken over; the writer is whoever did so last.
+    /// How often the log was fenced; the writer is the handle that did so last.
     pub(crate) fences: u64,
     pub(crate) plans: Plans,
 }
@@ -53,14 +53,14 @@ impl MemoryDisk {
         self.lock().plans.operations
     }
 
-    /// Tells the `nth` operation from now to fail; 1 is the next one, 0 none.
+    /// Makes the `nth` operation from now fail; 1 is the next one, 0 none.
     pub fn fail_nth(&self, nth: u64, failure: Failure) {
         let mut shared = self.lock();
         let operation = shared.plans.operations.saturating_add(nth);
         shared.plans.failures.insert(operation, failure);
     }
 
-    /// Tells the `nth` operation from now to wait at a gate before its effect; 1 is the next one.
+    /// Makes the `nth` operation from now wait at a gate before its effect; 1 is the next one.
     pub fn stall_nth(&self, nth: u64) -> Gate {
         let gate = Arc::new(GateState::default());
         let mut shared = self.lock();

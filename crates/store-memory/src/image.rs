@@ -28,7 +28,7 @@ struct Kept {
 }
 
 impl Image {
-    /// An empty log.
+    /// The image of a log without entries, snapshots or base.
     #[must_use]
     pub const fn new(ledger: LedgerId) -> Self {
         Self {

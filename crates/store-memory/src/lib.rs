@@ -2,8 +2,8 @@
 //!
 //! A [`MemoryDisk`] is what survives when a process dies; a [`MemoryStore`] is one process's handle
 //! on it and implements [`EventStore`](payonce_core::EventStore). Tests clone the disk's
-//! [`Image`] (what would be on disk if the process died now), tell the disk to fail its n-th
-//! operation before or after it took effect, and stall an operation at a [`Gate`].
+//! [`Image`] (what would be on disk if the process died now), make the disk fail its n-th operation
+//! before or after it took effect, and stall an operation at a [`Gate`].
 //!
 //! ```
 //! use payonce_core::{EventStore, LedgerId};

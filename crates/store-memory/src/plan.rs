@@ -13,12 +13,12 @@ pub enum Failure {
     BeforeEffect,
     /// All of it took effect, and the answer was lost.
     AfterEffect,
-    /// Of an append only the first so many entries took effect. Any other operation fails before
-    /// its effect.
+    /// Of an append only this many first entries took effect. Any other operation fails before its
+    /// effect.
     AfterEntries(usize),
 }
 
-/// The error of an operation that was told to fail.
+/// The error of an operation that was planned to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("operation {operation} was told to fail")]
 #[non_exhaustive]
@@ -54,7 +54,7 @@ pub(crate) struct Planned {
     pub(crate) gate: Option<Arc<GateState>>,
 }
 
-/// Stalls one operation before its effect until the test lets it go on. A dropped gate is open.
+/// Stalls one operation before its effect until the test lets it continue. A dropped gate is open.
 #[derive(Debug)]
 #[must_use = "a dropped gate stalls nothing"]
 pub struct Gate(pub(crate) Arc<GateState>);
@@ -71,7 +71,7 @@ impl Gate {
         *self.0.lock() >= Progress::Reached
     }
 
-    /// Lets the operation go on.
+    /// Lets the operation continue.
     pub fn open(self) {}
 }
 

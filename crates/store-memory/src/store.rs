@@ -29,7 +29,7 @@ enum Health {
     Writer(u64),
     /// Another writer took the log over.
     Fenced,
-    /// A call failed with an unknown outcome, and said so.
+    /// A call failed with an unknown outcome; with the text of that failure.
     Poisoned(Arc<str>),
 }
 
@@ -49,7 +49,8 @@ impl Health {
         }
     }
 
-    /// What a call leaves that may leave the log unknown: after any error nothing more is answered.
+    /// Notes the outcome of a call whose failure leaves the log unknown: after any error the handle
+    /// refuses everything.
     fn note<T>(&mut self, outcome: &Result<T, StoreError>) {
         match outcome {
             Ok(_) => {}
@@ -58,7 +59,7 @@ impl Health {
         }
     }
 
-    /// What saving a snapshot or dropping history leaves: its failure is that of the call alone.
+    /// Notes the outcome of saving a snapshot or dropping history, whose failure is of that call alone.
     fn note_fenced<T>(&mut self, outcome: &Result<T, StoreError>) {
         if let Err(StoreError::Fenced { .. }) = outcome {
             *self = Self::Fenced;
@@ -85,7 +86,7 @@ impl MemoryStore {
         self.health.check_owner(shared)
     }
 
-    /// Runs a writing call as planned; after any error nothing more is answered.
+    /// Runs a writing call as planned; after any error the handle refuses everything.
     fn write<T>(
         &mut self,
         call: impl FnOnce(&mut Self, &mut Shared, Planned) -> Result<T, StoreError>,
@@ -95,7 +96,7 @@ impl MemoryStore {
         outcome
     }
 
-    /// Runs a call that leaves the log known, whatever becomes of it.
+    /// Runs a call after which the log is known, whether it fails or not.
     fn maintain<T>(
         &mut self,
         call: impl FnOnce(&mut Self, &mut Shared, Planned) -> Result<T, StoreError>,

@@ -2,7 +2,7 @@
 
 use payonce_core::{LedgerId, StoreError};
 use payonce_store_memory::{Failure, MemoryDisk, MemoryStore};
-use payonce_store_testkit::Harness;
+use payonce_store_testkit::{Harness, Hook};
 
 struct Memory(Option<MemoryDisk>);
 
@@ -14,6 +14,7 @@ impl Memory {
 
 impl Harness for Memory {
     type Store = MemoryStore;
+    const LEFT_OUT: &'static [Hook] = &[Hook::DamageEntry, Hook::DamageSnapshot];
 
     fn create(&mut self, ledger: LedgerId) -> Result<MemoryStore, StoreError> {
         self.0 = Some(MemoryDisk::new(ledger));

@@ -11,6 +11,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -18,12 +19,13 @@ use std::{
 use crate::config::Config;
 
 /// How long a server may take to start, to stop, or to catch up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The database that every cluster has from the beginning, and its superuser.
 const DATABASE: &str = "postgres";
 
-/// What a test's server says in `postgresql.conf`: small, and as durable as in earnest.
+/// What a test's server says in `postgresql.conf`: small, and as durable as in production. A
+/// standby answers what it was asked before it replays what would take the rows away.
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -33,6 +35,7 @@ wal_level = replica
 max_wal_senders = 8
 wal_keep_size = 64MB
 hot_standby = on
+max_standby_streaming_delay = -1
 dynamic_shared_memory_type = mmap
 wal_receiver_status_interval = 1s
 wal_retrieve_retry_interval = 100ms
@@ -109,6 +112,33 @@ struct Server {
     pipe: Option<ChildStdin>,
 }
 
+/// A loopback port for a server that is started, killed and started again. None of those that the system
+/// gives to outgoing connections, which are taken at any moment.
+///
+/// # Panics
+/// If none is free.
+#[must_use]
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 10_000;
+    const PORTS: u32 = 20_000;
+    // Other processes of the tests begin elsewhere.
+    let begin = std::process::id().wrapping_mul(7_919);
+    let free = (0..PORTS).find_map(|_| {
+        let nth = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let port = u16::try_from(FIRST + nth).expect("below 65,536");
+        TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
+    });
+    free.expect("a free port")
+}
+
+/// Whether a process is gone, or waits only for its parent to ask what became of it: the guard does not ask
+/// before it is told to.
+fn has_ended(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+}
+
 impl Cluster {
     /// Makes a cluster and starts its server.
     ///
@@ -122,14 +152,24 @@ impl Cluster {
     /// As [`start`](Self::start), in a folder under this one.
     ///
     /// # Panics
-    /// If that fails.
+    /// If that fails: a test cannot go on.
     #[must_use]
     pub fn start_in(place: &Path) -> Self {
+        Self::start_with(place, "")
+    }
+
+    /// As [`start_in`](Self::start_in), with more in `postgresql.conf`.
+    ///
+    /// # Panics
+    /// If that fails: a test cannot go on.
+    #[must_use]
+    pub fn start_with(place: &Path, settings: &str) -> Self {
         let mut cluster = Self::empty(place);
         cluster.program("initdb", |command| {
             command.args(["--no-sync", "-U", DATABASE, "-E", "UTF8", "--locale=C", "-A", "trust"])
         });
         cluster.configure(SETTINGS);
+        cluster.configure(settings);
         cluster.start_again();
         cluster
     }
@@ -140,9 +180,7 @@ impl Cluster {
         if let Some((user, group)) = user {
             std::os::unix::fs::chown(folder.path(), Some(user), Some(group)).expect("as root");
         }
-        // Free now; nobody is likely to take it in the next second.
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        Self { folder, user, port: free.expect("a free port").port(), server: None }
+        Self { folder, user, port: free_port(), server: None }
     }
 
     fn data(&self) -> PathBuf {
@@ -219,7 +257,7 @@ impl Cluster {
     /// Starts the server that was killed, or stopped.
     ///
     /// # Panics
-    /// If it does not start within a minute.
+    /// If it does not start within three minutes.
     pub fn start_again(&mut self) {
         let begun = Instant::now();
         while !self.try_start() {
@@ -260,7 +298,7 @@ impl Cluster {
                 return true;
             }
             let process = self.server.as_ref().map_or(0, |server| server.process);
-            if !Path::new(&format!("/proc/{process}")).exists() {
+            if has_ended(process) {
                 break;
             }
             thread::yield_now();
@@ -304,7 +342,7 @@ impl Cluster {
     /// Runs statements as the superuser and gives what they print, one row a line.
     ///
     /// # Panics
-    /// If one fails.
+    /// If a statement fails: a test cannot go on.
     #[expect(clippy::must_use_candidate, reason = "most statements are run for what they do")]
     pub fn sql(&self, text: &str) -> String {
         let port = self.port.to_string();
@@ -313,6 +351,20 @@ impl Cluster {
             command.args(idle).args(["-h", "127.0.0.1", "-p", &port, "-d", DATABASE, "-c", text])
         });
         printed.trim().into()
+    }
+
+    /// Runs a script of many statements as the superuser, a dump for instance.
+    ///
+    /// # Panics
+    /// If a statement fails: a test cannot go on.
+    pub fn run(&self, script: &str) {
+        let file = self.folder.path().join("script.sql");
+        fs::write(&file, script).expect("writable");
+        let address = self.address();
+        self.program("psql", |command| {
+            let idle = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &address, "-f"];
+            command.args(idle).arg(&file)
+        });
     }
 
     /// How often a second so many clients of `pgbench` run a statement, each as a transaction of its own.
@@ -338,7 +390,7 @@ impl Cluster {
     /// Waits until a statement prints this.
     ///
     /// # Panics
-    /// If it does not within a minute.
+    /// If it does not within three minutes.
     pub fn wait_for(&self, text: &str, expected: &str) {
         let begun = Instant::now();
         loop {
@@ -353,7 +405,7 @@ impl Cluster {
     /// Makes a standby of this cluster, called so, that streams from it, and starts it.
     ///
     /// # Panics
-    /// If that fails.
+    /// If that fails: a test cannot go on.
     #[must_use]
     pub fn standby(&self, name: &str) -> Self {
         let mut standby = Self::empty(&place());
@@ -366,10 +418,65 @@ impl Cluster {
         standby
     }
 
+    /// Keeps WAL in an archive from the next start on, as a point-in-time restore needs it.
+    ///
+    /// # Panics
+    /// If that cannot be set.
+    pub fn archive(&self) {
+        let archive = self.folder.path().join("archive");
+        fs::create_dir(&archive).expect("our own");
+        if let Some((user, group)) = self.user {
+            std::os::unix::fs::chown(&archive, Some(user), Some(group)).expect("as root");
+        }
+        let archive = archive.display();
+        self.configure(&format!("archive_mode = on\narchive_command = 'cp %p {archive}/%f'"));
+    }
+
+    /// A base backup of this cluster, not started.
+    ///
+    /// # Panics
+    /// If that fails: a test cannot go on.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        let (backup, source) = (Self::empty(&place()), self.address());
+        let data = backup.data();
+        backup.program("pg_basebackup", |command| {
+            command.args(["--no-sync", "-c", "fast", "-d", &source, "-D"]).arg(data)
+        });
+        backup
+    }
+
+    /// Starts this backup as it was at a position of `source`'s log, from `source`'s archive, and makes it
+    /// a primary of its own.
+    ///
+    /// # Panics
+    /// If it does not come so far within three minutes.
+    pub fn recover(&mut self, source: &Self, position: &str) {
+        let archive = source.folder.path().join("archive");
+        self.configure(&format!(
+            "archive_mode = off\nrestore_command = 'cp {}/%f %p'\n\
+             recovery_target_lsn = '{position}'\nrecovery_target_action = 'promote'",
+            archive.display()
+        ));
+        fs::write(self.data().join("recovery.signal"), "").expect("writable");
+        self.start_again();
+        self.wait_for("select pg_is_in_recovery()", "f");
+    }
+
+    /// A dump of a schema, as `pg_dump` prints it.
+    ///
+    /// # Panics
+    /// If that fails: a test cannot go on.
+    #[must_use]
+    pub fn dump(&self, schema: &str) -> String {
+        let (schema, address) = (format!("--schema={schema}"), self.address());
+        self.program("pg_dump", |command| command.args([&schema, "-d", &address]))
+    }
+
     /// Waits until a standby of this name streams, and so many of its commits wait for it.
     ///
     /// # Panics
-    /// If it does not within a minute.
+    /// If it does not within three minutes.
     pub fn wait_until_synchronous(&self, name: &str) {
         let text = format!(
             "select count(*) from pg_stat_replication where application_name = '{name}' \
@@ -383,7 +490,9 @@ impl Cluster {
     /// # Panics
     /// If it is none.
     pub fn promote(&self) {
-        assert_eq!(self.sql("select pg_promote(true, 60)"), "t", "it was a standby");
+        // A statement that waits for the end of the replay could be what the replay waits for.
+        assert_eq!(self.sql("select pg_promote(false)"), "t", "it was a standby");
+        self.wait_for("select pg_is_in_recovery()", "f");
     }
 }
 

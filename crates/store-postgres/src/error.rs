@@ -21,10 +21,10 @@ pub enum PostgresError {
     /// TLS cannot be set up.
     #[error("TLS cannot be used: {what}")]
     Tls {
-        /// What is wrong.
+        /// What is wrong: a certificate that cannot be read, say.
         what: String,
     },
-    /// Nobody answers there.
+    /// No server answers at the address: it is down, or the address is wrong.
     #[error(
         "no PostgreSQL server answers at {place}: {cause}; is it running, and is the address right?"
     )]
@@ -42,7 +42,7 @@ pub enum PostgresError {
     NotLetIn {
         /// Hosts, ports and database.
         place: String,
-        /// The user.
+        /// The user of the connection string.
         user: String,
         /// What the server says.
         cause: String,
@@ -50,7 +50,7 @@ pub enum PostgresError {
     /// There is no such database.
     #[error("there is no database {name:?} at {place}: create it, or name another one (dbname=…)")]
     NoDatabase {
-        /// Its name.
+        /// The database that was asked for.
         name: String,
         /// Hosts, ports and database.
         place: String,
@@ -58,7 +58,7 @@ pub enum PostgresError {
     /// The server is older than any that this store was written for.
     #[error("the server has version {found}; payonce needs PostgreSQL 14 or newer")]
     OldServer {
-        /// Its version.
+        /// The server's version, as it states it.
         found: String,
     },
     /// The server takes no writes.
@@ -82,13 +82,13 @@ pub enum PostgresError {
          and paid again: {remedy}"
     )]
     NotDurable {
-        /// The setting.
+        /// The server's setting, as PostgreSQL names it.
         setting: &'static str,
-        /// Its value.
+        /// The value it has for this connection.
         found: String,
         /// What it must be.
         needed: String,
-        /// What to do.
+        /// What an operator or the caller can change.
         remedy: String,
     },
     /// A pooler gave this session's statements to another server process.
@@ -110,7 +110,7 @@ pub enum PostgresError {
     NewerSchema {
         /// Where the version is stated.
         place: String,
-        /// The version found.
+        /// The version that the tables have.
         found: u32,
         /// The newest version that this program knows.
         known: u32,
@@ -122,7 +122,7 @@ pub enum PostgresError {
     OlderSchema {
         /// Where the version is stated.
         place: String,
-        /// The version found.
+        /// The version that the tables have.
         found: u32,
         /// The version that this program writes.
         needed: u32,
@@ -130,7 +130,7 @@ pub enum PostgresError {
     /// There is no ledger of this name.
     #[error("there is no ledger {name:?} in {place}: there are {}; create it, or name another one", listed(.known))]
     NoLedger {
-        /// Its name.
+        /// The name that was asked for.
         name: String,
         /// Hosts, ports and database.
         place: String,
@@ -140,7 +140,7 @@ pub enum PostgresError {
     /// A ledger would be created where there is one.
     #[error("there is a ledger {name:?} in {place} already: open it")]
     AlreadyExists {
-        /// Its name.
+        /// The name, which is taken.
         name: String,
         /// Hosts, ports and database.
         place: String,
@@ -150,15 +150,15 @@ pub enum PostgresError {
         "{name:?} cannot be the name of a ledger: it needs 1 to 100 characters and no control characters"
     )]
     Name {
-        /// The name.
+        /// The name that was given.
         name: String,
     },
     /// Another ledger stands under this name than the one that was opened.
     #[error("ledger {name:?} is now {found}, and was {expected}: it was deleted and created anew")]
     OtherLedger {
-        /// Its name.
+        /// The name, which stayed.
         name: String,
-        /// The id found.
+        /// The id of the ledger that is there now.
         found: LedgerId,
         /// The id that was opened.
         expected: LedgerId,
@@ -169,7 +169,7 @@ pub enum PostgresError {
          {within:?} is not taken over: stop it, or wait"
     )]
     WriterAlive {
-        /// Who.
+        /// The writer, in its own words ([`Opening::holder`](payonce_core::Opening::holder)).
         holder: String,
         /// How long ago it was seen.
         ago: Duration,
@@ -179,7 +179,7 @@ pub enum PostgresError {
     /// The user lacks a right.
     #[error("user {user:?} may not do that: {cause}; grant it what docs/OPERATING.md lists")]
     NoRight {
-        /// The user.
+        /// The user of the connection string.
         user: String,
         /// What the server says.
         cause: String,
@@ -189,7 +189,7 @@ pub enum PostgresError {
     Damaged {
         /// The table and the row.
         place: String,
-        /// What is wrong.
+        /// What it says, and what it should say.
         what: String,
     },
     /// The server did not answer in time.
@@ -198,16 +198,16 @@ pub enum PostgresError {
          does not answer"
     )]
     Late {
-        /// What was asked.
+        /// What the server was asked to do, as a noun: "an append".
         doing: &'static str,
-        /// The limit.
+        /// How long the store waited ([`Config`](crate::Config) has the limits).
         limit: Duration,
     },
     /// The server warned where nothing may be amiss: COMMIT can answer though no standby has what was
     /// committed.
     #[error("the server answered {doing} with a warning, so what it did is unknown: {warning}")]
     Warned {
-        /// What was asked.
+        /// What the server was asked to do, as a noun.
         doing: &'static str,
         /// What the server said.
         warning: String,
@@ -218,13 +218,13 @@ pub enum PostgresError {
          what it did is unknown"
     )]
     ReplicationOff {
-        /// What was asked.
+        /// What waited for a standby, as a noun.
         doing: &'static str,
     },
     /// The connection broke or the server failed.
     #[error("{doing} failed: {cause}")]
     Failed {
-        /// What was asked.
+        /// What the server was asked to do, as a noun.
         doing: &'static str,
         /// What the server or the network says.
         cause: String,
@@ -240,7 +240,7 @@ pub enum PostgresError {
     /// Another writer has taken over.
     #[error("{holder:?} has taken this ledger over at {} ms", .at.0)]
     Fenced {
-        /// Who.
+        /// The new writer, in its own words ([`Opening::holder`](payonce_core::Opening::holder)).
         holder: String,
         /// When, by the database's clock.
         at: UnixMillis,
@@ -264,7 +264,7 @@ pub enum PostgresError {
     Order {
         /// The payment id, in hex.
         payment: String,
-        /// What is wrong.
+        /// Which of its columns cannot be used, and why.
         what: String,
     },
     /// The store's own thread failed.
@@ -293,6 +293,11 @@ pub(crate) fn with_sources(error: &dyn Error) -> String {
 impl PostgresError {
     /// What the server or the network said while something was asked of a session.
     pub(crate) fn failed(doing: &'static str, error: &tokio_postgres::Error) -> Self {
+        // What this session prepared stands in another one.
+        let elsewhere = [&SqlState::INVALID_SQL_STATEMENT_NAME, &SqlState::DUPLICATE_PSTATEMENT];
+        if elsewhere.into_iter().any(|code| is_code(error, code)) {
+            return Self::Pooler;
+        }
         Self::Failed { doing, cause: with_sources(error) }
     }
 

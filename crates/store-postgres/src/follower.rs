@@ -9,7 +9,10 @@ use payonce_core::{
     EventSource, Head, Ledger, OpenError, Opening, Recovery, Replay, ReplayError, Snapshot, State,
     StoreError, UnixMillis,
 };
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use crate::{
     config::Config,
@@ -18,6 +21,10 @@ use crate::{
     shared::Shared,
     store::PostgresStore,
 };
+
+/// How long followers are not told again: each telling is a transaction, beside which the next append
+/// takes longer. What came meanwhile is told once.
+const TELL_EVERY: Duration = Duration::from_millis(10);
 
 /// The channel of `NOTIFY` of a ledger.
 fn channel(shared: &Shared) -> String {
@@ -40,6 +47,7 @@ pub(crate) fn tell(shared: &Arc<Shared>) -> Arc<Notify> {
                 tracing::debug!(%error, "cannot notify the followers");
                 session = None;
             }
+            sleep(TELL_EVERY).await;
         }
     });
     woken
@@ -51,7 +59,12 @@ async fn tell_once(
 ) -> Result<(), PostgresError> {
     let Some(shared) = shared.upgrade() else { return Ok(()) };
     if session.as_ref().is_none_or(|session| session.client.is_closed()) {
-        *session = Some(Session::open(&shared.config, Purpose::Reading).await?);
+        let opened = Session::open(&shared.config, Purpose::Reading).await?;
+        // To notify is to commit. What it tells of is durable already: a disk, or a standby, that is waited
+        // for once more would be one that the next append waits for.
+        let unwaited = opened.client.batch_execute("set synchronous_commit = off");
+        Session::ask(&shared.config, "notifying the followers", unwaited).await?;
+        *session = Some(opened);
     }
     let session = session.as_ref().expect("it was filled");
     let (doing, text) = ("notifying the followers", "select pg_notify($1, '')");

@@ -1,13 +1,14 @@
 //! The ledgers of a database: one row each.
 
-use payonce_core::{Head, LedgerId, LogHash, UnixMillis};
-use tokio_postgres::{Row, error::SqlState};
+use payonce_core::{Head, LedgerId, LogHash, Snapshot, UnixMillis};
+use tokio_postgres::Row;
 
 use crate::{
     config::Config,
-    error::{PostgresError, is_code},
+    error::PostgresError,
     schema,
-    session::{Purpose, Session},
+    session::{Params, Purpose, Session},
+    upkeep,
 };
 
 /// How many names an error lists.
@@ -108,30 +109,50 @@ pub(crate) async fn names(
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Creates an empty ledger, and the tables if there are none.
+/// Creates a ledger, empty or with a base alone, and the tables if there are none.
 pub(crate) async fn create(
     config: &Config,
     name: &str,
     ledger: LedgerId,
+    base: Option<Snapshot>,
 ) -> Result<LedgerRow, PostgresError> {
     if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
         return Err(PostgresError::Name { name: name.into() });
     }
     let session = Session::open(config, Purpose::Writing).await?;
     schema::migrate(config, &session).await?;
-    let text = "insert into payonce.ledgers (name, ledger_id, head_seq, head_hash) \
-                values ($1, $2, 0, $2)";
-    let bytes = ledger.as_bytes().as_slice();
-    let inserted = async {
-        match session.client.execute(text, &[&name, &bytes]).await {
-            Err(error) if is_code(&error, &SqlState::UNIQUE_VIOLATION) => Ok(0),
-            outcome => outcome,
-        }
-    };
-    if session.ask_durably(config, "creating a ledger", inserted).await? == 0 {
-        return Err(PostgresError::AlreadyExists { name: name.into(), place: config.place() });
-    }
+    // The row and its base, or neither.
+    upkeep::run(config, &session, "begin").await?;
+    let inserted = insert(config, &session, name, ledger, base.as_ref()).await;
+    upkeep::end(config, &session, inserted).await?;
     LedgerRow::find(config, &session, name).await
+}
+
+async fn insert(
+    config: &Config,
+    session: &Session,
+    name: &str,
+    ledger: LedgerId,
+    base: Option<&Snapshot>,
+) -> Result<(), PostgresError> {
+    let text = "insert into payonce.ledgers \
+                (name, ledger_id, head_seq, head_hash, base_seq, base_hash) \
+                values ($1, $2, $3, $4, $3, $5) on conflict (name) do nothing returning number";
+    let head = base.map_or(Head::genesis(ledger), |base| base.at);
+    let (seq, bytes) = (to_column(head.seq)?, ledger.as_bytes().as_slice());
+    let chain = head.chain.as_bytes().as_slice();
+    let base_chain = base.map(|_| chain);
+    let params: Params<'_> = &[&name, &bytes, &seq, &chain, &base_chain];
+    let row = session.query(config, "creating a ledger", text, params).await?;
+    let Some(row) = row.first() else {
+        return Err(PostgresError::AlreadyExists { name: name.into(), place: config.place() });
+    };
+    match base {
+        Some(Snapshot { at, bytes }) => {
+            upkeep::write_snapshot(config, session, row.get(0), *at, bytes).await
+        }
+        None => Ok(()),
+    }
 }
 
 /// Opens a ledger that is there.

@@ -41,8 +41,12 @@
 //! One row a ledger holds the head and a fence. Opening for writing raises the fence; every statement of
 //! the writer's is conditional on fence, head and the server's settings, and checks and writes in one
 //! step and one round trip. A warning, a cancelled wait, a late answer leave the outcome *unknown*, never
-//! `Ok`. docs/adr/0019 has the reasons, docs/FORMAT-store-postgres.md the tables, docs/OPERATING.md
-//! rights, topologies, takeover, backup and alarms.
+//! `Ok`. [ADR 19] has the reasons, [FORMAT-store-postgres] the tables, [OPERATING] rights, topologies, takeover,
+//! backup and alarms.
+//!
+//! [ADR 19]: https://github.com/payonce/payonce/blob/main/docs/adr/0019-the-fence-is-a-row.md
+//! [FORMAT-store-postgres]: https://github.com/payonce/payonce/blob/main/docs/FORMAT-store-postgres.md
+//! [OPERATING]: https://github.com/payonce/payonce/blob/main/docs/OPERATING.md
 //!
 //! # What a caller sees
 //!

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use payonce_core::{
-    EventStore, ExecuteError, Ledger, LedgerError, MaxFee, Msat, NodeId, Notification,
-    NotificationKind, Pay, PaymentHash, PaymentId, Preimage, Remember, Request, RetryPolicy,
-    UnixMillis,
+    EventStore, ExecuteError, HashHolder, Ledger, LedgerError, MaxFee, Msat, NodeId, Notification,
+    NotificationKind, Pay, PayRefusal, PaymentHash, PaymentId, Preimage, Remember, Request,
+    RetryPolicy, UnixMillis,
 };
 use tokio_postgres::Row;
 
@@ -67,6 +67,19 @@ const TELL: &str = "with ordered as (select ledger, payment_id from payonce.orde
 /// ```
 ///
 /// A sum that is null is not known: look at the payment before anything comes back.
+///
+/// An order that the ledger refuses has no notification; it is booked once by its own row:
+///
+/// ```sql
+/// update payonce.orders set booked_at = now()
+///   where ledger = $1 and payment_id = $2 and status = 'refused' and booked_at is null
+///   returning amount_msat + max_fee_msat; -- all of it comes back, if that gave a row
+/// ```
+///
+/// Refused is what will never be paid under this order. Where that is not certain (the log is restored and
+/// its gap is open; something unknown is out or was paid under the order's hash; its id is that of a
+/// payment with another request) the order stays *ordered*, with the reason in `refusal`: it may be the
+/// very payment that went out, and a refund would pay twice.
 #[derive(Debug)]
 pub struct Orders {
     shared: Arc<Shared>,
@@ -76,7 +89,7 @@ pub struct Orders {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Order {
-    /// The payment's id.
+    /// The payment's id, which the order's row has had from the beginning.
     pub payment: PaymentId,
     /// What is to be paid.
     pub request: Request,
@@ -90,6 +103,8 @@ pub struct Served {
     pub accepted: usize,
     /// Orders that it refused.
     pub refused: usize,
+    /// Orders that stay, since they may have been paid: a human looks at those that stay for long.
+    pub postponed: usize,
     /// Outcomes that were written.
     pub told: usize,
 }
@@ -101,10 +116,10 @@ pub enum ServeError {
     /// The ledger forgets: an order that is taken again after a crash could be paid again.
     #[error("orders need a ledger that remembers forever: open it with `Remember::Forever`")]
     Forgets,
-    /// The database failed.
+    /// The database failed: what it did not answer for is not done, or unknown, as the error says.
     #[error(transparent)]
     Database(#[from] PostgresError),
-    /// The ledger failed.
+    /// The ledger failed: open it again.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -125,17 +140,22 @@ impl Orders {
     /// # Errors
     /// [`PostgresError::Order`] names one that no request can be made of.
     pub fn waiting(&self, most: i64) -> Result<Vec<Order>, PostgresError> {
+        self.rows(0, most)?.iter().map(order).collect()
+    }
+
+    /// The rows of the oldest orders after this number that are not answered.
+    fn rows(&self, after: i64, most: i64) -> Result<Vec<Row>, PostgresError> {
         let text = "select payment_id, payment_hash, amount_msat, max_fee_msat, attempts, payee, \
-                    expires_at_ms, instructions, metadata from payonce.orders \
-                    where ledger = $1 and status = 'ordered' order by number limit $2";
+                    expires_at_ms, instructions, metadata, number from payonce.orders \
+                    where ledger = $1 and status = 'ordered' and number > $3 \
+                    order by number limit $2";
         let shared = Arc::clone(&self.shared);
-        let rows = self.shared.wait(async move {
+        self.shared.wait(async move {
             let mut slot = shared.upkeep.lock().await;
             let session = connected(&shared.config, &mut slot).await?;
-            let params: Params<'_> = &[&shared.number, &most];
+            let params: Params<'_> = &[&shared.number, &most, &after];
             session.query(&shared.config, "looking for orders", text, params).await
-        })?;
-        rows.iter().map(order).collect()
+        })
     }
 
     /// Notes that the ledger has taken an order.
@@ -171,6 +191,20 @@ impl Orders {
             let params: Params<'_> = &[&shared.number, &id, &status, &refusal];
             let asked = session.client.execute(text, params);
             session.ask_durably(&shared.config, "answering an order", asked).await.map(drop)
+        })
+    }
+
+    /// Notes why an order stays, for whoever looks.
+    fn postpone(&self, payment: PaymentId, why: String) -> Result<(), PostgresError> {
+        let text = "update payonce.orders set refusal = $3 where ledger = $1 and payment_id = $2 \
+                    and status = 'ordered' and refusal is distinct from $3";
+        let shared = Arc::clone(&self.shared);
+        self.shared.wait(async move {
+            let mut slot = shared.upkeep.lock().await;
+            let session = connected(&shared.config, &mut slot).await?;
+            let id = payment.as_bytes().as_slice();
+            let params: Params<'_> = &[&shared.number, &id, &why];
+            session.execute(&shared.config, "postponing an order", text, params).await.map(drop)
         })
     }
 
@@ -221,23 +255,47 @@ impl Orders {
         if ledger.machine().config().remember != Remember::Forever {
             return Err(ServeError::Forgets);
         }
-        let mut served = Served::default();
-        for Order { payment, request } in self.waiting(AT_ONCE)? {
-            match ledger.execute(Pay::new(payment, request), now) {
-                // Accepted, or as accepted before a crash.
-                Ok(_) => {
-                    self.accept(payment)?;
-                    served.accepted += 1;
-                }
-                Err(ExecuteError::Refused(refusal)) => {
-                    self.refuse(payment, refusal.to_string())?;
-                    served.refused += 1;
-                }
-                Err(ExecuteError::Ledger(error)) => return Err(error.into()),
+        let (mut served, mut after) = (Served::default(), 0);
+        // Those that are postponed hold nobody up.
+        while served.accepted + served.refused == 0 {
+            let rows = self.rows(after, AT_ONCE)?;
+            let Some(last) = rows.last() else { break };
+            after = last.get(9);
+            for row in &rows {
+                self.take(ledger, row, now, &mut served)?;
             }
         }
         served.told = self.tell_all(ledger, now)?;
         Ok(served)
+    }
+
+    /// Takes one order into the ledger, and notes what that answers.
+    fn take<S: EventStore>(
+        &self,
+        ledger: &mut Ledger<S>,
+        row: &Row,
+        now: UnixMillis,
+        served: &mut Served,
+    ) -> Result<(), ServeError> {
+        let Order { payment, request } = order(row)?;
+        match ledger.execute(Pay::new(payment, request), now) {
+            // Accepted, or as accepted before a crash.
+            Ok(_) => {
+                self.accept(payment)?;
+                served.accepted += 1;
+            }
+            Err(ExecuteError::Refused(refusal)) if is_final(&refusal) => {
+                self.refuse(payment, refusal.to_string())?;
+                served.refused += 1;
+            }
+            // Perhaps paid: a refund would pay it twice.
+            Err(ExecuteError::Refused(refusal)) => {
+                self.postpone(payment, refusal.to_string())?;
+                served.postponed += 1;
+            }
+            Err(ExecuteError::Unavailable(error)) => return Err(error.into()),
+        }
+        Ok(())
     }
 
     fn tell_all<S: EventStore>(
@@ -258,11 +316,26 @@ impl Orders {
             match ledger.execute(acknowledge, now) {
                 // Refused only if they are of another log, which the next round finds.
                 Ok(_) | Err(ExecuteError::Refused(_)) => {}
-                Err(ExecuteError::Ledger(error)) => return Err(error.into()),
+                Err(ExecuteError::Unavailable(error)) => return Err(error.into()),
             }
         }
         Ok(told)
     }
+}
+
+/// Whether nothing was or will be paid for an order that is refused with this. Anything else may be a
+/// payment that went out: one of the gap of a restored log, what is out or paid under its hash and of
+/// which nobody knows whose it is, or one that was made under its id by another request.
+const fn is_final(refusal: &PayRefusal) -> bool {
+    matches!(
+        refusal,
+        PayRefusal::HashInUse { other: HashHolder::Payment(_), .. }
+            | PayRefusal::ZeroAmount
+            | PayRefusal::AmountTooLarge { .. }
+            | PayRefusal::TooLong { .. }
+            | PayRefusal::UnreadableFields
+            | PayRefusal::Expired { .. }
+    )
 }
 
 /// A row of `payonce.outcomes`.

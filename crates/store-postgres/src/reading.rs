@@ -171,7 +171,7 @@ async fn done(shared: &Shared, session: Session) -> Result<(), PostgresError> {
     Ok(())
 }
 
-/// A snapshot's header.
+/// What the row of a snapshot says of its chunks.
 pub(crate) struct Kept {
     pub(crate) at: Head,
     checksum: [u8; 32],

@@ -10,8 +10,11 @@ use crate::{
 
 /// The migrations in order; the version of a schema is how many of them it has seen. They are only
 /// ever added to. docs/FORMAT-store-postgres.md says what each column means.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../sql/1-log.sql"), include_str!("../sql/2-orders.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../sql/1-log.sql"),
+    include_str!("../sql/2-orders.sql"),
+    include_str!("../sql/3-refusals.sql"),
+];
 
 /// The version of the tables that this program writes and the newest that it reads.
 #[expect(clippy::cast_possible_truncation, reason = "a handful")]

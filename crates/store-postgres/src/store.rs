@@ -80,8 +80,32 @@ impl PostgresStore {
     /// [`PostgresError::AlreadyExists`] if there is a ledger of this name; any other says what the
     /// server or its settings lack.
     pub fn create(config: Config, name: &str, ledger: LedgerId) -> Result<Self, PostgresError> {
+        Self::create_with(config, name, ledger, None)
+    }
+
+    /// As [`create`](Self::create), for a ledger whose history up to a base was dropped: a copy of another
+    /// one ([`payonce_core::copy`]), whose entries after its base are appended next. The log says itself
+    /// which base is its own, and opening checks it ([`payonce_core::State::check_base`]).
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_from(
+        config: Config,
+        name: &str,
+        ledger: LedgerId,
+        base: &Snapshot,
+    ) -> Result<Self, PostgresError> {
+        Self::create_with(config, name, ledger, Some(base.clone()))
+    }
+
+    fn create_with(
+        config: Config,
+        name: &str,
+        ledger: LedgerId,
+        base: Option<Snapshot>,
+    ) -> Result<Self, PostgresError> {
         let (thread, asked, own) = (Thread::start()?, config.clone(), name.to_owned());
-        let row = thread.wait(async move { ledgers::create(&asked, &own, ledger).await })?;
+        let row = thread.wait(async move { ledgers::create(&asked, &own, ledger, base).await })?;
         Ok(Self::of(Shared::new(config, name, &row, thread), row.head))
     }
 

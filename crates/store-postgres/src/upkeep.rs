@@ -6,7 +6,7 @@ use std::sync::Arc;
 use payonce_core::Head;
 
 use crate::{
-    config::DroppedHistory,
+    config::{Config, DroppedHistory},
     error::PostgresError,
     ledgers::{LedgerRow, to_column},
     reading,
@@ -32,24 +32,28 @@ async fn own(shared: &Shared, session: &Session, fence: i64) -> Result<LedgerRow
     if row.fence == fence { Ok(row) } else { Err(row.fenced()) }
 }
 
-async fn run(shared: &Shared, session: &Session, text: &str) -> Result<(), PostgresError> {
-    Session::ask(&shared.config, "keeping the ledger", session.client.batch_execute(text)).await
+pub(crate) async fn run(
+    config: &Config,
+    session: &Session,
+    text: &str,
+) -> Result<(), PostgresError> {
+    Session::ask(config, "keeping the ledger", session.client.batch_execute(text)).await
 }
 
 /// Ends a transaction. A commit that answers with a warning is no commit.
-async fn end<T>(
-    shared: &Shared,
+pub(crate) async fn end<T>(
+    config: &Config,
     session: &Session,
     outcome: Result<T, PostgresError>,
 ) -> Result<T, PostgresError> {
     match outcome {
         Ok(done) => {
             let commit = session.client.batch_execute("commit");
-            session.ask_durably(&shared.config, "keeping the ledger", commit).await?;
+            session.ask_durably(config, "keeping the ledger", commit).await?;
             Ok(done)
         }
         Err(error) => {
-            run(shared, session, "rollback").await?;
+            run(config, session, "rollback").await?;
             Err(error)
         }
     }
@@ -105,9 +109,9 @@ async fn try_save(
     if newer.len() >= SNAPSHOTS_KEPT {
         return Ok(());
     }
-    run(shared, session, "begin").await?;
+    run(&shared.config, session, "begin").await?;
     let written = async {
-        write_snapshot(shared, session, at, state).await?;
+        write_snapshot(&shared.config, session, shared.number, at, state).await?;
         // Last, so that appends wait for no more than the commit.
         let row = own(shared, session, fence).await?;
         if row.base.is_some_and(|base| at.seq <= base.seq) {
@@ -115,32 +119,33 @@ async fn try_save(
         }
         evict(shared, session, &row).await
     };
-    end(shared, session, written.await).await
+    end(&shared.config, session, written.await).await
 }
 
-async fn write_snapshot(
-    shared: &Shared,
+/// Writes the rows of a snapshot, in the transaction that is open.
+pub(crate) async fn write_snapshot(
+    config: &Config,
     session: &Session,
+    ledger: i64,
     at: Head,
     state: &[u8],
 ) -> Result<(), PostgresError> {
     let doing = "saving a snapshot";
-    let config = &shared.config;
     let (seq, checksum) = (to_column(at.seq)?, reading::checksum(at, state));
     let chunks = i32::try_from(state.chunks(CHUNK_BYTES).len())
         .map_err(|_| PostgresError::Failed { doing, cause: "a state of more than 2 PiB".into() })?;
     let former = "delete from payonce.snapshots where ledger = $1 and seq = $2";
-    session.execute(config, doing, former, &[&shared.number, &seq]).await?;
+    session.execute(config, doing, former, &[&ledger, &seq]).await?;
     let text = "insert into payonce.snapshots (ledger, seq, log_hash, checksum, chunks) \
                 values ($1, $2, $3, $4, $5)";
     let (chain, checksum) = (at.chain.as_bytes().as_slice(), checksum.as_slice());
-    let params: Params<'_> = &[&shared.number, &seq, &chain, &checksum, &chunks];
+    let params: Params<'_> = &[&ledger, &seq, &chain, &checksum, &chunks];
     Session::ask(config, doing, session.client.execute(text, params)).await?;
     let text = "insert into payonce.snapshot_chunks (ledger, seq, chunk, bytes) \
                 values ($1, $2, $3, $4)";
     let statement = session.statement(config, doing, text).await?;
     for (chunk, bytes) in (0_i32..).zip(state.chunks(CHUNK_BYTES)) {
-        let params: Params<'_> = &[&shared.number, &seq, &chunk, &bytes];
+        let params: Params<'_> = &[&ledger, &seq, &chunk, &bytes];
         Session::ask(config, doing, session.client.execute(&statement, params)).await?;
     }
     Ok(())
@@ -194,12 +199,12 @@ async fn try_drop(
             return Err(if row.fence == fence { missing(base) } else { row.fenced() });
         }
     }
-    run(shared, session, "begin").await?;
-    end(shared, session, set_base(shared, session, fence, base).await).await?;
+    run(&shared.config, session, "begin").await?;
+    end(&shared.config, session, set_base(shared, session, fence, base).await).await?;
     loop {
-        run(shared, session, "begin").await?;
+        run(&shared.config, session, "begin").await?;
         let dropped = drop_some(shared, session, fence, base).await;
-        if !end(shared, session, dropped).await? {
+        if !end(&shared.config, session, dropped).await? {
             return Ok(());
         }
     }

@@ -8,7 +8,7 @@ use payonce_core::{
     Entry, EventSource, EventStore, Exclusion, Fence, Head, LedgerId, LogHash, Snapshot,
     StoreError, StoredEntry,
 };
-use payonce_store_testkit::{Harness, all, run};
+use payonce_store_testkit::{Harness, Hook, all, run};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 const SCHEMA: &str = "
@@ -306,6 +306,7 @@ impl Sqlite {
 
 impl Harness for Sqlite {
     type Store = SqliteStore;
+    const LEFT_OUT: &'static [Hook] = &[Hook::FailNextMaintenance];
 
     fn create(&mut self, ledger: LedgerId) -> Result<SqliteStore, StoreError> {
         SqliteStore::open(&self.file(), ledger)

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use payonce_core::{EventSource, EventStore, Exclusion, Fence, SnapshotWriter, StoreError};
 
 use crate::{
-    harness::{Harness, Shown},
+    harness::{Harness, Hook, Shown},
     subject::{
         LEDGER, Subject, Verdict, batch, entry, is_missing, is_not_next, is_poisoned, must,
         refused, replay, same, state_at,
@@ -17,7 +17,7 @@ use crate::{
 pub struct Case<H: Harness> {
     /// Its name: what the store must do.
     pub name: &'static str,
-    /// The number of the contract's sentence that it shows.
+    /// The number of the contract's sentence that it tests.
     pub sentence: u8,
     pub(crate) check: fn(&mut H) -> Verdict<Shown>,
 }
@@ -104,17 +104,23 @@ table! {
     7 a_damaged_base_is_an_error,
 }
 
-/// Runs one case and panics if the store breaks it: what the tests of [`conformance!`] call.
+/// Runs one case and panics if the store breaks it: what the tests of [`conformance!`] call. A case that
+/// shows nothing because the harness leaves out a [`Hook`] fails too, unless [`Harness::LEFT_OUT`] names it: a
+/// suite that passes by not looking is worse than none.
 ///
 /// # Panics
-/// With the breach, or if there is no case of that name.
+/// With the breach, for a hook left out, or if there is no case of that name.
 ///
 /// [`conformance!`]: crate::conformance
 pub fn demand<H: Harness + 'static>(make: impl FnOnce() -> H + Send + 'static, name: &str) {
     let case = all::<H>().into_iter().find(|case| case.name == name);
     let case = case.expect("the macro names cases of the table");
-    if let Err(breach) = crate::run(make, case, std::time::Duration::from_secs(60)) {
-        panic!("{breach}");
+    match crate::run(make, case, std::time::Duration::from_secs(60)) {
+        Ok(Shown::LeftOut(hook)) if !H::LEFT_OUT.contains(&hook) => {
+            panic!("{name} shows nothing: write Harness::{hook}, or name it in Harness::LEFT_OUT")
+        }
+        Ok(_) => {}
+        Err(breach) => panic!("{breach}"),
     }
 }
 
@@ -138,7 +144,7 @@ fn the_ledger_id_stays<H: Harness>(harness: &mut H) -> Verdict<Shown> {
     Ok(Shown::Held)
 }
 
-// 2. `append` is all or nothing per entry, prefix-ordered over a batch, durable.
+// 2. `append` is all or nothing per entry, keeps a prefix of several, durable.
 
 fn what_is_acknowledged_survives_the_process<H: Harness>(harness: &mut H) -> Verdict<Shown> {
     let mut subject = Subject::new(harness)?;
@@ -167,7 +173,7 @@ fn an_empty_batch_changes_nothing<H: Harness>(harness: &mut H) -> Verdict<Shown>
     Ok(Shown::Held)
 }
 
-/// Demands that an append is refused as not the next one and leaves the log as it was.
+/// Checks that an append is refused as not the next one and leaves the log as it was.
 fn refuses_append<H: Harness>(
     mut subject: Subject<'_, H>,
     entries: &[payonce_core::Entry],
@@ -177,7 +183,7 @@ fn refuses_append<H: Harness>(
     let outcome = subject.store.append(entries);
     refused("the append", outcome, |error| match error {
         StoreError::NotNext { expected, actual: found } => {
-            // Inside a batch the head is that of the entry before.
+            // Within an append the head is that of the entry before.
             wrong.into_iter().any(|before| before == *expected)
                 && (entries.len() > 1 || *found == actual)
         }
@@ -243,7 +249,7 @@ fn a_refused_append_poisons<H: Harness>(harness: &mut H) -> Verdict<Shown> {
     Ok(Shown::Held)
 }
 
-const CANNOT_FAIL: Shown = Shown::NoOccasion("the harness cannot make an append fail");
+const CANNOT_FAIL: Shown = Shown::LeftOut(Hook::FailNextAppend);
 
 fn a_failed_append_poisons<H: Harness>(harness: &mut H) -> Verdict<Shown> {
     let mut subject = Subject::filled(harness)?;
@@ -256,7 +262,7 @@ fn a_failed_append_poisons<H: Harness>(harness: &mut H) -> Verdict<Shown> {
     Ok(Shown::Held)
 }
 
-/// Fails an append of seven entries, reopens, and takes what is there as acknowledged if it is a
+/// Fails an append of seven entries, reopens, and treats what is there as acknowledged if it is a
 /// prefix.
 fn failed<H: Harness>(harness: &mut H) -> Verdict<Option<Subject<'_, H>>> {
     let mut subject = Subject::filled(harness)?;
@@ -310,8 +316,7 @@ fn a_poisoned_store_tells_what_failed_first<H: Harness>(harness: &mut H) -> Verd
     Ok(Shown::Held)
 }
 
-const CANNOT_FAIL_MAINTENANCE: Shown =
-    Shown::NoOccasion("the harness cannot make a snapshot or a dropping of history fail");
+const CANNOT_FAIL_MAINTENANCE: Shown = Shown::LeftOut(Hook::FailNextMaintenance);
 
 fn a_failed_snapshot_is_of_that_call_alone<H: Harness>(harness: &mut H) -> Verdict<Shown> {
     let mut subject = Subject::filled(harness)?;
@@ -338,7 +343,7 @@ fn a_failed_dropping_is_of_that_call_alone<H: Harness>(harness: &mut H) -> Verdi
     let outcome = subject.store.drop_history(at);
     refused("dropping history", outcome, |error| !is_poisoned(error))?;
     subject.append(&[1])?;
-    // It may have become the base all the same: then what is before it is another matter.
+    // It may have become the base in spite of the error: then history before it may be gone.
     let base = must("reading the base", subject.store.base())?.map_or(0, |base| base.at.seq);
     subject.expect_log(base + 1)?;
     must("dropping history again", subject.store.drop_history(at))?;
@@ -398,7 +403,7 @@ fn a_damaged_entry_is_an_error<H: Harness>(harness: &mut H) -> Verdict<Shown> {
     let Subject { harness, store, .. } = subject;
     harness.kill(store);
     if !harness.damage_entry(damaged) {
-        return Ok(Shown::NoOccasion("the harness cannot damage an entry"));
+        return Ok(Shown::LeftOut(Hook::DamageEntry));
     }
     // Opening may find it, or a replay.
     let Ok(mut store) = harness.reopen() else { return Ok(Shown::Held) };
@@ -419,7 +424,7 @@ fn a_second_writer_is_kept_out<H: Harness>(harness: &mut H) -> Verdict<Shown> {
             let second = subject.harness.reopen().map(|_| "it opened");
             let is_locked = |error: &StoreError| matches!(error, StoreError::Locked { .. });
             refused("a second writer", second, is_locked)?;
-            // Given up with the handle, and not before.
+            // The lock ends with the handle, and not before.
             subject.restart()?.append(&[1])?;
         }
         Exclusion::Atomic => {
@@ -563,7 +568,7 @@ fn a_snapshot_of_a_fork_is_refused<H: Harness>(harness: &mut H) -> Verdict<Shown
     refuses_snapshot(subject, at)
 }
 
-/// Demands that a snapshot is refused before anything was written, and that the store goes on.
+/// Checks that a snapshot is refused before anything was written, and that the store goes on.
 fn refuses_snapshot<H: Harness>(
     mut subject: Subject<'_, H>,
     at: payonce_core::Head,
@@ -588,7 +593,7 @@ fn a_snapshot_is_no_part_of_the_log<H: Harness>(harness: &mut H) -> Verdict<Show
     Ok(Shown::Held)
 }
 
-const CANNOT_DAMAGE: Shown = Shown::NoOccasion("the harness cannot damage a snapshot");
+const CANNOT_DAMAGE: Shown = Shown::LeftOut(Hook::DamageSnapshot);
 
 fn a_damaged_snapshot_is_passed_over<H: Harness>(harness: &mut H) -> Verdict<Shown> {
     let mut subject = Subject::filled(harness)?;
@@ -647,7 +652,7 @@ fn appends_go_on_beside_snapshots<H: Harness>(harness: &mut H) -> Verdict<Shown>
     let (heads, to_save) = std::sync::mpsc::channel();
     let saving = save_all(writer, to_save);
     for _ in 0..40 {
-        // Nobody receives any more once a save has failed, which its thread tells.
+        // After a failed save its thread has ended and receives no more heads; the thread reports that.
         let _ = heads.send(subject.head());
         subject.append(&[3, 1])?;
     }
@@ -748,7 +753,7 @@ fn dropped<H: Harness>(harness: &mut H, nth: usize) -> Verdict<Subject<'_, H>> {
     Ok(subject)
 }
 
-/// Demands that the log begins after this base.
+/// Checks that the log begins after this base.
 fn expect_begins_after<H: Harness>(subject: &Subject<'_, H>, base: payonce_core::Head) -> Verdict {
     subject.expect_base(Some(base))?;
     subject.expect_log(base.seq + 1)?;

@@ -24,7 +24,7 @@ macro_rules! faults {
         pub enum Fault { $($(#[$doc])* $name,)* }
 
         impl Fault {
-            /// All of them.
+            /// Every fault, `None` included, in the order of their declaration.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
         }
     };
@@ -41,23 +41,23 @@ faults! {
     ForgetsOnReopen,
     /// The last entry is gone after a restart.
     LosesTheLastEntry,
-    /// A batch is written when the next call arrives, not when it is acknowledged.
+    /// The entries of an append are written when the next call arrives, not when they are acknowledged.
     AcknowledgesBeforeWriting,
-    /// Batches of more than 100 entries are kept in another order.
+    /// Appends of more than 100 entries are kept in another order.
     ReordersLargeBatches,
-    /// Of batches of more than 100 entries only the first 100 are kept.
+    /// Of appends of more than 100 entries only the first 100 are kept.
     CutsLargeBatches,
-    /// An empty batch is an error.
+    /// An append without entries is an error.
     RefusesEmptyBatches,
     /// An append is compared with the head by seq alone.
     AcceptsForks,
     /// Entries may leave seqs out.
     AcceptsGaps,
-    /// What is there already is acknowledged and ignored.
+    /// Entries that are there already are acknowledged and ignored.
     IgnoresRepeats,
-    /// Only the first entry of a batch is compared with what is before it.
+    /// Only the first entry of an append is compared with the entry before it.
     ComparesTheFirstEntryOnly,
-    /// A refused batch is kept up to the entry that does not fit.
+    /// The entries of a refused append are kept up to the one that does not fit.
     KeepsSomeOfARefusedBatch,
     /// Goes on after a refused append.
     GoesOnAfterARefusal,
@@ -65,17 +65,17 @@ faults! {
     GoesOnAfterAFailure,
     /// Is read as usual after a failure.
     ReadsWhenPoisoned,
-    /// Does not tell what failed first.
+    /// Does not report what failed first.
     ForgetsWhy,
-    /// A failed batch is kept without its first entry.
+    /// The entries of a failed append are kept without the first one.
     TearsABatch,
-    /// A failed batch arrives after the next process has fenced, with its first append.
+    /// A failed append takes effect after the next process has fenced, with that process's first append.
     WritesLate,
     /// Replay always begins with the first entry.
     ReplaysFromTheBeginning,
     /// Replay begins with the entry that contains the seq, not after it.
     ReplaysFromInsideAnEntry,
-    /// Replay does not stop when told.
+    /// Replay does not stop when `visit` breaks.
     NeverStops,
     /// Replay from beyond the head yields nothing and no error.
     ReplaysBeyondTheHead,
@@ -87,11 +87,11 @@ faults! {
     StopsAtDamage,
     /// A damaged entry is left out.
     SkipsDamage,
-    /// Says that it locks, and does not.
+    /// Says that it excludes by a lock, and does not.
     LocksNobody,
-    /// Says that it fences, and does not.
+    /// Says that it fences former writers, and does not.
     FencesNobody,
-    /// Fences appends only.
+    /// Fences appends only: a former writer still saves snapshots and drops history.
     FencesAppendsOnly,
     /// Each fence has the number of the one before.
     RepeatsItsNumber,
@@ -107,7 +107,7 @@ faults! {
     ForgetsSnapshots,
     /// The oldest snapshot is served instead of the newest.
     ServesAStaleSnapshot,
-    /// The newest snapshot is served, however early it must be.
+    /// The newest snapshot is served, even if an older one was asked for.
     ServesALateSnapshot,
     /// The snapshot that was saved last is served.
     ServesTheLastSaved,
@@ -149,13 +149,13 @@ faults! {
     EvictsTheBase,
     /// A replay of dropped history yields what is left.
     ReplaysWhatIsLeft,
-    /// Without an entry after the base, the log begins anew after a restart.
+    /// Without an entry after the base, the log starts again from nothing after a restart.
     BeginsAnewAfterABase,
     /// The first base stays.
     KeepsTheFirstBase,
     /// An earlier base replaces a later one.
     GoesBackToAnEarlierBase,
-    /// A damaged base is taken for none.
+    /// A damaged base is treated as if there were none.
     IgnoresADamagedBase,
 }
 
@@ -639,7 +639,7 @@ impl EventStore for FaultyStore {
     }
 }
 
-/// Saves snapshots beside a [`FaultyStore`].
+/// Saves snapshots while a [`FaultyStore`] appends.
 struct FaultyWriter {
     disk: FaultyDisk,
     fence: Option<u64>,

@@ -1,6 +1,7 @@
 //! What a store's author writes, and what runs a case.
 
 use std::{
+    fmt,
     sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::Duration,
@@ -10,12 +11,16 @@ use payonce_core::{EventStore, LedgerId, StoreError};
 
 use crate::cases::Case;
 
-/// How the suite gets at a store. One harness serves one case and holds one log.
+/// How the suite reaches a store. One harness serves one case and has one log.
 pub trait Harness {
     /// The store under test.
     type Store: EventStore;
 
-    /// Creates an empty log. Called once, before anything else.
+    /// The hooks that this harness does not have, on purpose. A case that needs one passes then and shows
+    /// nothing.
+    const LEFT_OUT: &'static [Hook] = &[];
+
+    /// Creates an empty log. Called once, before everything else.
     ///
     /// # Errors
     /// Whatever the store says; the case fails.
@@ -34,7 +39,7 @@ pub trait Harness {
         drop(store);
     }
 
-    /// Makes the next append on this handle fail, after any prefix of its batch. Returns `false` if
+    /// Makes the next append on this handle fail, after any prefix of its entries. Returns `false` if
     /// this store's harness cannot do that.
     fn fail_next_append(&mut self, _store: &mut Self::Store) -> bool {
         false
@@ -60,15 +65,40 @@ pub trait Harness {
     }
 }
 
-/// A case that held.
+/// What a [`Harness`] can do beyond creating and opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    /// [`Harness::fail_next_append`].
+    FailNextAppend,
+    /// [`Harness::fail_next_maintenance`].
+    FailNextMaintenance,
+    /// [`Harness::damage_entry`].
+    DamageEntry,
+    /// [`Harness::damage_snapshot`].
+    DamageSnapshot,
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FailNextAppend => "fail_next_append",
+            Self::FailNextMaintenance => "fail_next_maintenance",
+            Self::DamageEntry => "damage_entry",
+            Self::DamageSnapshot => "damage_snapshot",
+        })
+    }
+}
+
+/// The outcome of a case in which no breach was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Shown {
     /// The store does what the sentence says.
     Held,
-    /// Nothing was shown: the harness cannot bring the occasion about, or the store's way to
-    /// exclude a second writer leaves none.
+    /// Nothing was shown: a store of this kind leaves no occasion for it.
     NoOccasion(&'static str),
+    /// Nothing was shown: the harness has no such hook.
+    LeftOut(Hook),
 }
 
 /// How a store breaks the contract.

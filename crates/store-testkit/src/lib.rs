@@ -6,12 +6,19 @@
 //! ```
 //! # mod mine {
 //! use payonce_core::{LedgerId, StoreError};
-//! use payonce_store_testkit::{Harness, faulty::{Fault, FaultyDisk, FaultyStore}};
+//! use payonce_store_testkit::{Harness, Hook, faulty::{Fault, FaultyDisk, FaultyStore}};
 //!
 //! struct Mine(FaultyDisk);
 //!
 //! impl Harness for Mine {
 //!     type Store = FaultyStore;
+//!     // To begin with; then write them, one after the other.
+//!     const LEFT_OUT: &'static [Hook] = &[
+//!         Hook::FailNextAppend,
+//!         Hook::FailNextMaintenance,
+//!         Hook::DamageEntry,
+//!         Hook::DamageSnapshot,
+//!     ];
 //!
 //!     fn create(&mut self, ledger: LedgerId) -> Result<FaultyStore, StoreError> {
 //!         self.0 = FaultyDisk::new(ledger, Fault::None);
@@ -40,4 +47,4 @@ mod harness;
 mod subject;
 
 pub use cases::{Case, all};
-pub use harness::{Breach, Harness, Shown, run};
+pub use harness::{Breach, Harness, Hook, Shown, run};

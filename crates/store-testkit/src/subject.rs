@@ -8,7 +8,7 @@ use payonce_core::{
 
 use crate::harness::Harness;
 
-/// What a case says of a store that breaks the contract.
+/// The result of a case: the error says how the store breaks the contract.
 pub(crate) type Verdict<T = ()> = Result<T, String>;
 
 pub(crate) const LEDGER: LedgerId = LedgerId::from_bytes([0x5a; 32]);
@@ -30,13 +30,13 @@ pub(crate) fn entry(before: Head, epoch: u64, events: u16) -> Entry {
     let event = |nth: u16| {
         let mut hash = [0; 32];
         hash[..2].copy_from_slice(&nth.to_le_bytes());
-        Event::HashBlocked { payment_hash: PaymentHash::from_bytes(hash) }
+        Event::HashBlocked { payment_hash: PaymentHash::from_bytes(hash), engine: "".into() }
     };
     let events: Vec<_> = (0..events).map(event).collect();
     Entry::new(before, epoch, UnixMillis(before.seq), &events).expect("within the limits")
 }
 
-/// Entries that continue `head` and each other, of so many events each.
+/// Entries that continue `head` and each other, of this many events each.
 pub(crate) fn batch(mut head: Head, sizes: &[u16]) -> Vec<Entry> {
     let mut next = |size: &u16| {
         let entry = entry(head, 1, *size);
@@ -46,7 +46,7 @@ pub(crate) fn batch(mut head: Head, sizes: &[u16]) -> Vec<Entry> {
     sizes.iter().map(&mut next).collect()
 }
 
-/// What the store says to a replay.
+/// What the store yields to a replay.
 pub(crate) fn replay(store: &impl EventSource, from: u64) -> Result<Vec<Held>, StoreError> {
     let mut held = Vec::new();
     store.replay(from, &mut |entry| {
@@ -56,17 +56,17 @@ pub(crate) fn replay(store: &impl EventSource, from: u64) -> Result<Vec<Held>, S
     Ok(held)
 }
 
-/// Says what was done when something that must succeed did not.
+/// Turns an error where success is required into a breach that says what was done.
 pub(crate) fn must<T>(what: &str, outcome: Result<T, StoreError>) -> Verdict<T> {
     outcome.map_err(|error| format!("{what} failed: {error}"))
 }
 
-/// Demands that `found` is `expected`.
+/// Checks that `found` is `expected`.
 pub(crate) fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Verdict {
     if found == expected { Ok(()) } else { Err(format!("{what}: {found:?}, not {expected:?}")) }
 }
 
-/// Demands an error that `is_meant` accepts.
+/// Checks that there is an error that `is_meant` accepts.
 pub(crate) fn refused<T: std::fmt::Debug>(
     what: &str,
     outcome: Result<T, StoreError>,
@@ -100,7 +100,7 @@ impl<'a, H: Harness> Subject<'a, H> {
         Ok(Self { harness, store, heads: vec![head], entries: Vec::new() })
     }
 
-    /// A new log of three batches: of one entry, of two, and of seven, some of several events.
+    /// A new log of three appends: of one entry, of two, and of seven, some of several events.
     pub(crate) fn filled(harness: &'a mut H) -> Verdict<Self> {
         let mut subject = Self::new(harness)?;
         subject.append(&[1])?;
@@ -113,7 +113,7 @@ impl<'a, H: Harness> Subject<'a, H> {
         self.heads[self.heads.len() - 1]
     }
 
-    /// Appends a batch, which must be acknowledged.
+    /// Appends entries, which must be acknowledged.
     pub(crate) fn append(&mut self, sizes: &[u16]) -> Verdict {
         let entries = batch(self.head(), sizes);
         must("an append", self.store.append(&entries))?;
@@ -144,7 +144,7 @@ impl<'a, H: Harness> Subject<'a, H> {
         Ok(Self { harness, store, heads, entries })
     }
 
-    /// Demands that the log holds exactly what was acknowledged from `from` on.
+    /// Checks that the log has exactly what was acknowledged from `from` on.
     pub(crate) fn expect_log(&self, from: u64) -> Verdict {
         let held = must("a replay", replay(&self.store, from))?;
         let expected: Vec<_> = self.entries.iter().filter(|(seq, _)| *seq >= from).collect();
@@ -160,12 +160,12 @@ impl<'a, H: Harness> Subject<'a, H> {
         }
     }
 
-    /// Saves a snapshot at a head, which must succeed. Its state tells where it was taken.
+    /// Saves a snapshot at a head, which must succeed. Its state shows where it was taken.
     pub(crate) fn snapshot(&mut self, at: Head) -> Verdict {
         must("saving a snapshot", self.store.save_snapshot(at, &state_at(at)))
     }
 
-    /// Demands that the newest snapshot at or before a seq is the one taken there.
+    /// Checks that the newest snapshot at or before a seq is the one taken there.
     pub(crate) fn expect_snapshot(&self, at_most: u64, at: Option<Head>) -> Verdict {
         let found = must("loading a snapshot", self.store.load_snapshot(at_most))?;
         same("where the newest snapshot was taken", found.as_ref().map(|found| found.at), at)?;
@@ -177,7 +177,7 @@ impl<'a, H: Harness> Subject<'a, H> {
         }
     }
 
-    /// Demands that this is the base.
+    /// Checks that this is the base.
     pub(crate) fn expect_base(&self, at: Option<Head>) -> Verdict {
         let found = must("reading the base", self.store.base())?;
         same("where the base was taken", found.as_ref().map(|found| found.at), at)?;

@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use payonce_core::{LedgerId, StoreError};
 use payonce_store_testkit::{
-    Shown, all,
-    faulty::{Fault, FaultyHarness},
+    Harness, Hook, Shown, all,
+    cases::demand,
+    faulty::{Fault, FaultyDisk, FaultyHarness, FaultyStore},
     run,
 };
 
@@ -374,4 +376,32 @@ fn a_sound_store_with_an_able_harness_shows_every_case() {
         let shown = run(|| FaultyHarness::new(Fault::None), case, limit(Fault::None));
         assert_eq!(shown, Ok(Shown::Held), "{case:?}");
     }
+}
+
+/// A harness that can create and open, and says that it can damage no entry.
+struct Bare(FaultyDisk);
+
+impl Harness for Bare {
+    type Store = FaultyStore;
+    const LEFT_OUT: &'static [Hook] = &[Hook::DamageEntry];
+
+    fn create(&mut self, ledger: LedgerId) -> Result<FaultyStore, StoreError> {
+        self.0 = FaultyDisk::new(ledger, Fault::None);
+        Ok(self.0.open())
+    }
+
+    fn reopen(&mut self) -> Result<FaultyStore, StoreError> {
+        Ok(self.0.open())
+    }
+}
+
+#[test]
+fn a_hook_that_is_left_out_on_purpose_passes() {
+    demand(|| Bare(FaultyDisk::default()), "a_damaged_entry_is_an_error");
+}
+
+#[test]
+#[should_panic(expected = "write Harness::fail_next_append, or name it in Harness::LEFT_OUT")]
+fn a_hook_that_was_forgotten_fails() {
+    demand(|| Bare(FaultyDisk::default()), "a_failed_append_leaves_a_prefix");
 }

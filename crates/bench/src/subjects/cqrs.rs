@@ -4,13 +4,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use cqrs_es::{
-    Aggregate, CqrsFramework, DomainEvent, EventEnvelope, Query,
-    event_sink::EventSink,
-    persist::{PersistedEventStore, QueryReplay},
-};
-use payonce_core::{Command, PaymentId};
-use serde::{Deserialize, Serialize};
+use cqrs_es::{Aggregate, CqrsFramework, DomainEvent, persist::PersistedEventStore};
 use sqlite_es::{SqliteCqrs, SqliteEventRepository};
 use sqlx::{
     Pool, Sqlite,
@@ -18,7 +12,10 @@ use sqlx::{
 };
 use tokio::runtime::Runtime;
 
-use super::{AsyncWriter, Committing, Log, Subject, Writer};
+use super::{
+    AsyncWriter, Committing, Log, Subject, Writer,
+    aggregate::{self, Payment, event_of},
+};
 use crate::{
     Result,
     life::{BEGIN, Planned, Record},
@@ -75,9 +72,6 @@ impl Cqrs {
     }
 
     /// A database with so many events of whole payments.
-    ///
-    /// # Errors
-    /// The database's.
     pub(crate) fn filled(directory: &Path, events: u64) -> Result<Open> {
         let open = Self::create(directory)?;
         open.runtime.block_on(fill(&open.pool, events))?;
@@ -123,16 +117,8 @@ pub(crate) struct Open {
 
 impl Open {
     /// Replays all events into a fold of all payments, as the framework does it; returns how many.
-    ///
-    /// # Errors
-    /// The database's.
     pub(crate) fn replay(&self) -> Result<u64> {
-        let fold = Fold::default();
-        let repository = SqliteEventRepository::new(self.pool.clone());
-        let replay: QueryReplay<_, _, Payment> = QueryReplay::new(repository, fold.clone());
-        self.runtime.block_on(replay.replay_all())?;
-        let folded = fold.0.lock().map_err(|_| "poisoned")?;
-        Ok(folded.events)
+        aggregate::replay(&self.runtime, SqliteEventRepository::new(self.pool.clone()))
     }
 }
 
@@ -175,128 +161,5 @@ impl AsyncWriter for Task {
             let (id, _) = event_of(&record.command)?;
             Ok(self.0.execute(&id, record.command).await?)
         })
-    }
-}
-
-/// One payment as cqrs-es keeps it: what it needs to refuse a step out of order.
-#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Payment {
-    last: Option<Event>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Event {
-    Accepted { payment_hash: String, amount_msat: u64, max_fee_msat: u64, expiry_ms: u64 },
-    Dispatched { part: String, amount_msat: u64, fee_msat: u64 },
-    Claimed { part: String, preimage: String },
-    Finalized { part: String },
-}
-
-/// Says that a step does not follow the one before.
-#[derive(Debug, thiserror::Error)]
-#[error("this step does not follow the last one")]
-pub(crate) struct OutOfOrder;
-
-impl DomainEvent for Event {
-    fn event_type(&self) -> String {
-        match self {
-            Self::Accepted { .. } => "Accepted",
-            Self::Dispatched { .. } => "Dispatched",
-            Self::Claimed { .. } => "Claimed",
-            Self::Finalized { .. } => "Finalized",
-        }
-        .into()
-    }
-
-    fn event_version(&self) -> String {
-        "1".into()
-    }
-}
-
-impl Aggregate for Payment {
-    const TYPE: &'static str = "payment";
-    type Command = Command;
-    type Event = Event;
-    type Error = OutOfOrder;
-    type Services = ();
-
-    async fn handle(
-        &mut self,
-        command: Command,
-        (): &(),
-        sink: &EventSink<Self>,
-    ) -> std::result::Result<(), OutOfOrder> {
-        let (_, event) = event_of(&command).map_err(|_| OutOfOrder)?;
-        let follows = matches!(
-            (&self.last, &event),
-            (None, Event::Accepted { .. })
-                | (Some(Event::Accepted { .. }), Event::Dispatched { .. })
-                | (Some(Event::Dispatched { .. }), Event::Claimed { .. })
-                | (Some(Event::Claimed { .. }), Event::Finalized { .. })
-        );
-        if !follows {
-            return Err(OutOfOrder);
-        }
-        sink.write(event, self).await;
-        Ok(())
-    }
-
-    fn apply(&mut self, event: Event) {
-        self.last = Some(event);
-    }
-}
-
-/// The payment that a command is about, and what cqrs-es records of it.
-fn event_of(command: &Command) -> Result<(String, Event)> {
-    let (id, event): (&PaymentId, _) = match command {
-        Command::Pay(send) => (
-            &send.id,
-            Event::Accepted {
-                payment_hash: send.request.target.payment_hash().ok_or("no hash")?.to_string(),
-                amount_msat: send.request.amount.0,
-                max_fee_msat: send.request.max_fee.limit().map_or(0, |fee| fee.0),
-                expiry_ms: send.request.expiry.map_or(0, |expiry| expiry.0),
-            },
-        ),
-        Command::Dispatch(dispatch) => match &dispatch.parts[..] {
-            [payonce_core::NewPart::Htlc { id, amount, fee, .. }] => (
-                &dispatch.id,
-                Event::Dispatched { part: id.to_string(), amount_msat: amount.0, fee_msat: fee.0 },
-            ),
-            _ => return Err("not one HTLC".into()),
-        },
-        Command::ClaimPart(claim) => (
-            &claim.id,
-            Event::Claimed { part: claim.part.to_string(), preimage: claim.preimage.to_string() },
-        ),
-        Command::FinalizePart(done) => (&done.id, Event::Finalized { part: done.part.to_string() }),
-        _ => return Err("not a step of these payments".into()),
-    };
-    Ok((id.to_string(), event))
-}
-
-/// What a replay folds into: every payment, as payonce's replay does.
-#[derive(Debug, Default, Clone)]
-struct Fold(Arc<std::sync::Mutex<Folded>>);
-
-#[derive(Debug, Default)]
-pub(crate) struct Folded {
-    events: u64,
-    payments: std::collections::HashMap<String, Payment>,
-}
-
-#[async_trait::async_trait]
-impl Query<Payment> for Fold {
-    async fn dispatch(&self, id: &str, events: &[EventEnvelope<Payment>]) {
-        let Ok(mut folded) = self.0.lock() else { return };
-        for event in events {
-            folded.events += 1;
-            if let Some(payment) = folded.payments.get_mut(id) {
-                payment.apply(event.payload.clone());
-            } else {
-                let payment = Payment { last: Some(event.payload.clone()) };
-                folded.payments.insert(id.into(), payment);
-            }
-        }
     }
 }

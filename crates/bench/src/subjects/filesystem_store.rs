@@ -62,9 +62,6 @@ impl BlobStore {
     }
 
     /// Writes the blob.
-    ///
-    /// # Errors
-    /// The file system's.
     pub(crate) fn write(&self, blob: Vec<u8>) -> Result<()> {
         Ok(self.0.write("", "", "manager", blob)?)
     }

@@ -3,8 +3,12 @@
 mod ledger;
 mod shared;
 
+#[cfg(any(feature = "rivals", feature = "postgres"))]
+mod aggregate;
 #[cfg(feature = "rivals")]
 mod cqrs;
+#[cfg(feature = "postgres")]
+mod cqrs_postgres;
 #[cfg(feature = "rivals")]
 mod filesystem_store;
 #[cfg(feature = "rivals")]
@@ -24,6 +28,8 @@ use std::{future::Future, path::Path, pin::Pin};
 
 use crate::{Result, life::Record};
 
+#[cfg(feature = "postgres")]
+pub(crate) use self::cqrs_postgres::CqrsPostgres;
 pub(crate) use self::ledger::{create as create_ledger, opening};
 #[cfg(feature = "rivals")]
 pub(crate) use self::{
@@ -43,18 +49,12 @@ pub(crate) trait Subject {
 
     /// Opens it in an empty directory, as durable as it can be: a commit returns once its records
     /// survive a power cut.
-    ///
-    /// # Errors
-    /// Its own.
     fn open(&self, directory: &Path) -> Result<Box<dyn Log>>;
 }
 
 /// An open subject, shared by many threads. Dropped, it is closed.
 pub(crate) trait Log: Sync {
     /// What one thread writes with.
-    ///
-    /// # Errors
-    /// The subject's own.
     fn writer(&self, lane: usize) -> Result<Box<dyn Writer + Send + '_>>;
 
     /// What one async task writes with, if the subject has an async interface of its own.
@@ -66,15 +66,9 @@ pub(crate) trait Log: Sync {
 /// One thread's way into a log.
 pub(crate) trait Writer {
     /// Makes one record durable.
-    ///
-    /// # Errors
-    /// The subject's own.
     fn commit(&mut self, record: Record) -> Result<()>;
 
     /// Makes several records durable with one commit.
-    ///
-    /// # Errors
-    /// The subject's own.
     fn commit_all(&mut self, records: Vec<Record>) -> Result<()>;
 
     /// Whether [`commit_all`](Self::commit_all) is one commit; else it is not measured.

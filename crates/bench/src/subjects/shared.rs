@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use payonce_core::EventStore;
 use payonce_runtime::{Options, SharedLedger};
 use payonce_store_fs::FsStore;
 
@@ -37,7 +38,7 @@ impl Log for Open {
     }
 }
 
-impl Writer for SharedLedger<FsStore> {
+impl<S: EventStore + Send + 'static> Writer for SharedLedger<S> {
     fn commit(&mut self, record: Record) -> Result<()> {
         self.execute(record.command, BEGIN)?;
         Ok(())

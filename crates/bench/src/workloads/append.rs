@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     name: &'static str,
-    /// Threads.
+    /// How many threads commit at the same time.
     lanes: usize,
     /// Commands of a call; 1 is a commit of one.
     batch: usize,
@@ -100,7 +100,10 @@ fn repeat_of(bench: &Bench, plan: Plan, log: &dyn Log, floor: &mut Floor) -> Res
 }
 
 /// Lets every writer commit its payer's steps, one after the other, until the time is up.
-fn slice(
+///
+/// # Errors
+/// Of the first that fails.
+pub(crate) fn slice(
     writers: &mut [Box<dyn Writer + Send + '_>],
     payers: &mut [Payer],
     batch: usize,

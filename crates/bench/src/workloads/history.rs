@@ -16,18 +16,14 @@ const PAYMENTS_A_TICK: u64 = 500;
 
 /// A ledger that lives fast.
 pub(crate) struct History {
-    /// The ledger.
     pub(crate) ledger: Ledger<FsStore>,
-    /// Its clock.
+    /// What its clock shows; a minute later after each tick.
     pub(crate) now: UnixMillis,
     next: u64,
 }
 
 impl History {
     /// An empty one in this directory.
-    ///
-    /// # Errors
-    /// The ledger's.
     pub(crate) fn begin(directory: &Path) -> Result<Self> {
         Ok(Self { ledger: create_ledger(directory)?, now: BEGIN, next: 0 })
     }
@@ -35,9 +31,6 @@ impl History {
     /// Pays payments of one attempt, acknowledges both notifications of each by a command of its
     /// own, and lets a tick pass, until the log holds so many events. All but the last ticks'
     /// payments are forgotten by then.
-    ///
-    /// # Errors
-    /// The ledger's.
     pub(crate) fn live_until(&mut self, events: u64) -> Result<()> {
         while self.ledger.head().seq < events {
             self.pay(PAYMENTS_A_TICK)?;
@@ -47,9 +40,6 @@ impl History {
     }
 
     /// Pays so many payments, from Pay to the second acknowledgement.
-    ///
-    /// # Errors
-    /// The ledger's.
     pub(crate) fn pay(&mut self, payments: u64) -> Result<()> {
         let now = self.now;
         let planned = self.plan(payments);
@@ -70,9 +60,6 @@ impl History {
     }
 
     /// Sends and dispatches so many payments, and leaves them pending.
-    ///
-    /// # Errors
-    /// The ledger's.
     pub(crate) fn leave_pending(&mut self, payments: u64) -> Result<()> {
         let now = self.now;
         let mut left = payments;
@@ -85,10 +72,7 @@ impl History {
         Ok(())
     }
 
-    /// A minute passes.
-    ///
-    /// # Errors
-    /// The ledger's.
+    /// A minute passes, and all that is due in it is done.
     pub(crate) fn tick(&mut self) -> Result<()> {
         self.now = self.now.plus(60_000);
         while self.ledger.execute(Tick::new(), self.now)?.more {}

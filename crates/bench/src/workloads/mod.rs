@@ -7,6 +7,8 @@ pub(crate) mod history;
 pub(crate) mod memory;
 pub(crate) mod open;
 pub(crate) mod pair;
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
 pub(crate) mod replay;
 pub(crate) mod size;
 pub(crate) mod step;
@@ -21,20 +23,18 @@ use crate::{
     subjects::Subject,
 };
 
-/// The floor's name.
+/// What the least that durability costs is called in reports.
 pub(crate) const FLOOR: &str = "floor";
-/// Our name.
+/// What payonce itself is called in reports.
 pub(crate) const OURS: &str = "payonce";
 
 /// What every workload is given.
 pub(crate) struct Bench {
-    /// Where it runs.
     pub(crate) place: Place,
-    /// Who takes part.
+    /// All that were built in and chosen.
     pub(crate) subjects: Vec<Box<dyn Subject>>,
-    /// The records.
+    /// The records that all of them write.
     pub(crate) entries: Arc<Entries>,
-    /// How much of it.
     pub(crate) scale: Scale,
     /// The names that were chosen; none chooses all.
     pub(crate) chosen_subjects: Vec<String>,
@@ -57,7 +57,7 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// A count, scaled.
+    /// How many of them where a full run has `full`; at least one.
     pub(crate) fn count(&self, full: u64) -> u64 {
         (full / self.divisor).max(1)
     }
@@ -66,7 +66,7 @@ impl Scale {
 type Run = fn(&Bench) -> Result<Vec<Figure>>;
 
 /// Every workload and its name, in the order of the report.
-pub(crate) const ALL: [(&str, Run); 15] = [
+pub(crate) const ALL: &[(&str, Run)] = &[
     ("append-1", append::one),
     ("append-16", append::sixteen),
     ("append-64", append::sixty_four),
@@ -82,6 +82,16 @@ pub(crate) const ALL: [(&str, Run); 15] = [
     ("step-pending", step::run),
     ("bytes", size::run),
     ("memory", memory::run),
+    #[cfg(feature = "postgres")]
+    ("postgres-1", postgres::one),
+    #[cfg(feature = "postgres")]
+    ("postgres-16", postgres::sixteen),
+    #[cfg(feature = "postgres")]
+    ("postgres-64", postgres::sixty_four),
+    #[cfg(feature = "postgres")]
+    ("postgres-replay", postgres::replay),
+    #[cfg(feature = "postgres")]
+    ("postgres-takeover", postgres::take_over),
 ];
 
 /// Runs the chosen workloads; none chooses all.
@@ -91,7 +101,7 @@ pub(crate) const ALL: [(&str, Run); 15] = [
 pub(crate) fn run(bench: &Bench, chosen: &[String]) -> Result<Report> {
     let mut report = Report::default();
     for (name, workload) in ALL {
-        if chosen.is_empty() || chosen.iter().any(|one| one == name) {
+        if chosen.is_empty() || chosen.iter().any(|one| one == *name) {
             eprintln!("{name} ...");
             let figures = workload(bench).map_err(|error| format!("{name}: {error}"))?;
             report.add(figures);

@@ -70,7 +70,7 @@ impl Pair {
 pub(crate) enum Compare {
     /// The medians of the latencies, and the tails too.
     Latency,
-    /// Records a second.
+    /// The medians of the records a second.
     Rate,
 }
 
@@ -79,7 +79,6 @@ pub(crate) enum Compare {
 pub(crate) struct Pairs<'a>(Vec<(&'a str, Vec<Pair>)>);
 
 impl<'a> Pairs<'a> {
-    /// Adds a repeat.
     pub(crate) fn add(&mut self, subject: &'a str, pair: Pair) {
         match self.0.iter_mut().find(|(name, _)| *name == subject) {
             Some((_, pairs)) => pairs.push(pair),

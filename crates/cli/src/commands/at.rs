@@ -1,10 +1,9 @@
 //! `payonce at`: the state as it was.
 
-use std::path::Path;
-
 use payonce::audit::{EventSource, ReplayError, Until};
 
 use crate::{
+    address::Address,
     cli::{ListArgs, Moment},
     commands::{With, list, show, status},
     io::{Failure, Io, Outcome},
@@ -14,7 +13,7 @@ use crate::{
 };
 
 pub(crate) fn run(
-    directory: &Path,
+    address: &Address,
     when: Moment,
     (listed, shown): (bool, Option<&str>),
     with: With<'_>,
@@ -27,7 +26,7 @@ pub(crate) fn run(
     };
     let prefix = shown.map(show::check_prefix).transpose()?;
     let all = ListArgs::default();
-    let (view, rows, found) = reading(directory, |log| {
+    let (view, rows, found) = reading(address, |log| {
         let view = match past(log, until, with.clock)? {
             Ok(view) => view,
             Err(refused) => return Ok(Err(refused)),
@@ -69,7 +68,7 @@ pub(crate) fn past(
     clock: &Clock,
 ) -> Result<Result<View, String>, ReplayError> {
     let head = log.head()?.seq;
-    let base = log.base()?.map_or(0, |base| base.at.seq);
+    let base = log.start()?.seq;
     if let Until::Seq(seq) = until {
         if seq > head {
             return Ok(Err(format!("seq {seq} is beyond the end of the log, seq {head}")));

@@ -9,17 +9,15 @@ use payonce::{
 };
 
 use crate::{
+    address::Address,
     copy::{Copier, OPTIONS, close},
     fresh::FreshDirectory,
     io::{Failure, Io, Outcome},
     log::{Log, reading},
 };
 
-pub(crate) fn run(src: &Path, dst: &Path, io: &mut Io<'_>) -> Outcome {
-    let same = |one: &Path, other: &Path| {
-        one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
-    };
-    if same(src, dst) {
+pub(crate) fn run(src: &Address, dst: &Path, io: &mut Io<'_>) -> Outcome {
+    if src.directory().is_some_and(|src| same(src, dst)) {
         return Err(Failure::refused("a log is no backup of itself: name another directory"));
     }
     let is_there = dst.read_dir().is_ok_and(|mut entries| entries.next().is_some());
@@ -28,8 +26,13 @@ pub(crate) fn run(src: &Path, dst: &Path, io: &mut Io<'_>) -> Outcome {
     Ok(writeln!(io.out, "{what} {entries} entries: {} ends at {head}", dst.display())?)
 }
 
+/// Whether two paths lead to one directory.
+pub(crate) fn same(one: &Path, other: &Path) -> bool {
+    one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
+}
+
 /// A copy where there is none; begun anew where the log changes meanwhile.
-fn create(src: &Path, dst: &Path) -> Result<(Head, u64), Failure> {
+fn create(src: &Address, dst: &Path) -> Result<(Head, u64), Failure> {
     reading(src, |log| turned(copy(log, dst)))?
 }
 
@@ -62,7 +65,7 @@ fn turned(copied: Copied) -> Result<Result<(Head, u64), Failure>, ReplayError> {
 }
 
 /// What is new, into an older copy.
-fn extend(src: &Path, dst: &Path) -> Result<(Head, u64), Failure> {
+fn extend(src: &Address, dst: &Path) -> Result<(Head, u64), Failure> {
     let shown = dst.display();
     let (store, _) = FsStore::open(dst, OPTIONS)
         .map_err(|error| Failure::refused(format!("{shown} is no log to add to: {error}")))?;
@@ -76,9 +79,8 @@ fn extend(src: &Path, dst: &Path) -> Result<(Head, u64), Failure> {
     reading(src, |log| {
         if !continues(log, own)? {
             let text = format!(
-                "{shown} ends at {own}, which {} does not lead to: history was dropped since, or one \
-                 of them was replaced or edited; name a new directory, and compare the two",
-                src.display()
+                "{shown} ends at {own}, which {src} does not lead to: history was dropped since, or one \
+                 of them was replaced or edited; name a new directory, and compare the two"
             );
             return Ok(Err(Failure::Refused(text)));
         }

@@ -1,6 +1,6 @@
 //! `payonce diff`: what changed between two seqs.
 
-use std::{collections::BTreeMap, ops::ControlFlow, path::Path};
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 use payonce::{
     PaymentId, State, Status,
@@ -9,6 +9,7 @@ use payonce::{
 use serde::Serialize;
 
 use crate::{
+    address::Address,
     commands::{With, at::past},
     io::{Failure, Io, Outcome},
     log::{Log, reading},
@@ -50,7 +51,7 @@ impl Row for Change {
 }
 
 pub(crate) fn run(
-    directory: &Path,
+    address: &Address,
     (from, to): (u64, u64),
     with: With<'_>,
     io: &mut Io<'_>,
@@ -60,7 +61,7 @@ pub(crate) fn run(
             "seq {from} is after seq {to}: the earlier one first"
         )));
     }
-    let compared = reading(directory, |log| compare(log, from, to, with.clock))?;
+    let compared = reading(address, |log| compare(log, from, to, with.clock))?;
     let (before, after, touched) = compared.map_err(Failure::refused)?;
     if with.shown.format == Format::Table {
         let counts = |view: &View| {

@@ -15,10 +15,11 @@ use payonce::{
 use serde::Serialize;
 
 use crate::{
+    address::Address,
     cli::{ListArgs, Sort, What},
     commands::{
         With, list,
-        log::{EventJson, EventRow, start},
+        log::{EventJson, EventRow},
     },
     fresh::create_file,
     io::{Failure, Io, Outcome},
@@ -85,7 +86,7 @@ impl<'a> EntryLine<'a> {
 }
 
 pub(crate) fn run(
-    directory: &Path,
+    address: &Address,
     what: What,
     output: Option<&Path>,
     with: With<'_>,
@@ -94,13 +95,13 @@ pub(crate) fn run(
     match output {
         None => {
             let mut out = Once { out: io.out, begun: false };
-            write(directory, what, with, &mut out)
+            write(address, what, with, &mut out)
         }
         Some(path) => {
             // Read first: where there is no log, nothing is written.
-            Log::open(directory)?;
+            Log::open(address)?;
             let mut out = Anew(BufWriter::new(create_file(path)?));
-            let written = write(directory, what, with, &mut out)
+            let written = write(address, what, with, &mut out)
                 .and_then(|()| Ok(out.0.flush()?))
                 .and_then(|()| Ok(out.0.get_ref().sync_all()?));
             if written.is_err() {
@@ -163,8 +164,8 @@ impl Target for Anew {
     }
 }
 
-fn write(directory: &Path, what: What, with: With<'_>, out: &mut dyn Target) -> Outcome {
-    reading(directory, |log| {
+fn write(address: &Address, what: What, with: With<'_>, out: &mut dyn Target) -> Outcome {
+    reading(address, |log| {
         if let Err(refused) = out.begin() {
             return Ok(Err(refused));
         }
@@ -185,7 +186,7 @@ fn walk(
     log: &Log,
     mut each: impl FnMut(&Record, StoredEntry<'_>) -> Outcome,
 ) -> Result<Outcome, ReplayError> {
-    let mut head = start(log)?;
+    let mut head = log.start()?;
     let (mut outcome, mut failed) = (Ok(()), None);
     log.replay(head.seq + 1, &mut |entry| match Record::read(head, entry.bytes) {
         Ok(record) => {

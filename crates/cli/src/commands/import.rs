@@ -7,11 +7,15 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use payonce::{Head, LedgerId, LogHash, Snapshot, audit, store_fs::FsStore};
+use payonce::{Head, LedgerId, audit, audit::Snapshot, machine::LogHash, store_fs::FsStore};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
-    commands::export::{BaseLine, Heading},
+    address::Address,
+    commands::{
+        copy::make,
+        export::{BaseLine, Heading},
+    },
     copy::{Copier, OPTIONS, close},
     fresh::FreshDirectory,
     io::{Failure, Io, Outcome},
@@ -25,16 +29,17 @@ struct EntryLine {
     entry: String,
 }
 
-pub(crate) fn run(file: &Path, dst: &Path, io: &mut Io<'_>) -> Outcome {
-    let head = if file.as_os_str() == "-" {
-        import(&mut *io.input, dst)?
-    } else {
+pub(crate) fn run(file: &Path, dst: &Address, io: &mut Io<'_>) -> Outcome {
+    let head = make(dst, |directory| {
+        if file.as_os_str() == "-" {
+            return import(&mut *io.input, directory);
+        }
         let opened = File::open(file).map_err(|error| {
             Failure::refused(format!("cannot open {}: {error}", file.display()))
         })?;
-        import(&mut BufReader::new(opened), dst)?
-    };
-    Ok(writeln!(io.out, "{} ends at {head}", dst.display())?)
+        import(&mut BufReader::new(opened), directory)
+    })?;
+    Ok(writeln!(io.out, "{dst} ends at {head}")?)
 }
 
 /// The lines of an export, counted.

@@ -1,26 +1,36 @@
 //! `payonce list`: which payments are there?
 
-use std::path::Path;
-
-use payonce::{ListError, Listing, StatusKind, TargetKind, UnixMillis, audit::ReplayError};
+use payonce::{
+    Listing, StatusKind, UnixMillis,
+    audit::ReplayError,
+    machine::{ListError, TargetKind},
+};
 
 use crate::{
+    address::Address,
     cli::{KindArg, ListArgs, Sort, StatusArg},
     commands::With,
     io::{Failure, Io, Outcome},
     log::{Log, reading},
-    payments::{PaymentRow, Traces, every, gone_row, listed_row, traces},
-    rows::Rows,
+    payments::{PaymentRow, Traces, first, gone_row, listed_row, traces},
+    rows::{Format, Rows},
     units::Clock,
     view::View,
 };
 
-pub(crate) fn run(directory: &Path, list: &ListArgs, with: With<'_>, io: &mut Io<'_>) -> Outcome {
-    let rows = reading(directory, |log| {
-        let view = View::newest(log)?;
+pub(crate) fn run(address: &Address, list: &ListArgs, with: With<'_>, io: &mut Io<'_>) -> Outcome {
+    let rows = reading(address, |log| {
+        let view = if is_of_live(list) { View::live(log)? } else { View::newest(log)? };
         rows(log, &view, list, with)
     })??;
-    tell(&rows, with, io)
+    let shown = list.limit.unwrap_or(usize::MAX).min(rows.len());
+    tell(&rows[..shown], with, io)?;
+    if let (Format::Table, Some(last)) = (with.shown.format, rows[..shown].last())
+        && shown < rows.len()
+    {
+        writeln!(io.out, "more: --after {}", last.cursor)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn tell(rows: &[PaymentRow], with: With<'_>, io: &mut Io<'_>) -> Outcome {
@@ -32,7 +42,8 @@ pub(crate) fn tell(rows: &[PaymentRow], with: With<'_>, io: &mut Io<'_>) -> Outc
     Ok(())
 }
 
-/// The rows that are asked for, in order: the ledger's own listing, and what only the log tells.
+/// The rows that are asked for, in order, of a page one more at least if there is: the ledger's own
+/// listing, and what only the log tells.
 pub(crate) fn rows(
     log: &Log,
     view: &View,
@@ -40,8 +51,15 @@ pub(crate) fn rows(
     with: With<'_>,
 ) -> Result<Result<Vec<PaymentRow>, Failure>, ReplayError> {
     let (state, reveal, clock) = (&view.state, with.shown.reveal, with.clock);
-    let asked = listing(list);
-    let listed = match asked.map(|asked| every(log, state, asked)).transpose() {
+    // A cursor of another ledger, or of a log that was longer, is refused whatever is listed.
+    let checked = list.after.map(|after| state.select(&Listing::new(1).after(after)).map(drop));
+    if let Some(Err(refused)) = checked {
+        return Ok(Err(Failure::refused(refused)));
+    }
+    let all =
+        list.limit.filter(|_| is_paged(list)).map_or(usize::MAX, |limit| limit.saturating_add(1));
+    let asked = listing(list, all).map(|asked| first(log, state, asked, all));
+    let listed = match asked.transpose() {
         Ok(listed) => listed.unwrap_or_default(),
         Err(ListError::Log(error)) => return Err(error),
         Err(error) => return Ok(Err(Failure::refused(error))),
@@ -61,18 +79,35 @@ pub(crate) fn rows(
         fits(row, list, clock) && overdue.as_ref().is_none_or(|ids| ids.contains(&row.id))
     });
     sort(&mut rows, list.sort);
-    Ok(page(rows, list))
+    Ok(behind(rows, list))
 }
 
-/// The page that is asked for.
-fn page(mut rows: Vec<PaymentRow>, list: &ListArgs) -> Result<Vec<PaymentRow>, Failure> {
-    if let Some(after) = &list.after {
-        let at = rows.iter().position(|row| row.id.starts_with(&after.to_lowercase()));
-        let missing = || Failure::refused(format!("no payment {after} is in this listing"));
-        rows.drain(..=at.ok_or_else(missing)?);
+/// What comes behind the cursor.
+fn behind(mut rows: Vec<PaymentRow>, list: &ListArgs) -> Result<Vec<PaymentRow>, Failure> {
+    let Some(after) = list.after else { return Ok(rows) };
+    match list.sort {
+        Sort::Newest => rows.retain(|row| row.cursor.seq() < after.seq()),
+        Sort::Oldest => rows.retain(|row| row.cursor.seq() > after.seq()),
+        // Other orders move with what they are made of: only the payment itself tells its place.
+        Sort::Age | Sort::Amount | Sort::Fee => {
+            let at = rows.iter().position(|row| row.cursor == after);
+            let missing = || {
+                Failure::refused(format!(
+                    "the payment of cursor {after} is not in this listing any more: begin without one"
+                ))
+            };
+            rows.drain(..=at.ok_or_else(missing)?);
+        }
     }
-    rows.truncate(list.limit.unwrap_or(usize::MAX));
     Ok(rows)
+}
+
+/// Whether the ledger's own pages are those that are asked for: nothing is added to them, left out of them
+/// or put into another order.
+fn is_paged(list: &ListArgs) -> bool {
+    let is_in_order = matches!(list.sort, Sort::Newest | Sort::Oldest);
+    let is_filtered = list.prefix.is_some() || list.stuck.is_some() || list.overdue.is_some();
+    is_in_order && !is_filtered && (list.live || !asks_forgotten(list))
 }
 
 /// Whether only what the ledger holds in full can be meant.
@@ -81,13 +116,13 @@ fn is_of_live(list: &ListArgs) -> bool {
 }
 
 /// What the ledger is asked; nothing where only forgotten payments are meant.
-fn listing(list: &ListArgs) -> Option<Listing> {
+fn listing(list: &ListArgs, count: usize) -> Option<Listing> {
     let statuses: Vec<_> = list.status.iter().filter_map(|status| kind(*status)).collect();
     if statuses.is_empty() && !list.status.is_empty() {
         return None;
     }
     let unfinished = [StatusKind::AwaitingInvoice, StatusKind::Pending, StatusKind::Abandoned];
-    let mut listing = Listing::new(Listing::MAX_LIMIT);
+    let mut listing = Listing::new(count.min(Listing::MAX_LIMIT));
     listing = match (statuses.is_empty(), list.stuck) {
         (true, Some(_)) => listing.statuses(unfinished),
         (_, _) => listing.statuses(statuses),
@@ -107,6 +142,12 @@ fn listing(list: &ListArgs) -> Option<Listing> {
             KindArg::Spontaneous => TargetKind::Spontaneous,
             KindArg::Offer => TargetKind::Offer,
         });
+    }
+    match (list.sort, list.after) {
+        (Sort::Newest, Some(after)) => listing = listing.after(after),
+        (Sort::Oldest, Some(after)) => listing = listing.oldest_first().after(after),
+        (Sort::Oldest, None) => listing = listing.oldest_first(),
+        _ => {}
     }
     Some(match &list.metadata {
         Some(prefix) => listing.metadata_prefix(prefix),
@@ -161,10 +202,9 @@ fn sort(rows: &mut [PaymentRow], by: Sort) {
     use std::cmp::Reverse;
 
     // Ids break ties: the same log is listed the same.
-    let of = |row: &PaymentRow| (row.accepted_at_ms, row.id.clone());
     match by {
-        Sort::Newest => rows.sort_by_cached_key(|row| Reverse(of(row))),
-        Sort::Oldest => rows.sort_by_cached_key(of),
+        Sort::Newest => rows.sort_by_key(|row| Reverse(row.cursor.seq())),
+        Sort::Oldest => rows.sort_by_key(|row| row.cursor.seq()),
         Sort::Age => rows.sort_by_cached_key(|row| (row.changed_at_ms, row.id.clone())),
         Sort::Amount => rows.sort_by_cached_key(|row| (Reverse(row.amount_msat), row.id.clone())),
         Sort::Fee => rows.sort_by_cached_key(|row| (Reverse(row.fee_msat), row.id.clone())),

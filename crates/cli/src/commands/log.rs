@@ -1,19 +1,20 @@
 //! `payonce log`: the events, one a line.
 
-use std::{ops::ControlFlow, path::Path, thread, time::Duration};
+use std::{ops::ControlFlow, thread, time::Duration};
 
 use payonce::{
-    Event, Head, Preimage, Target, UnixMillis,
-    audit::{EventSource, Found, Record, ReplayError, StoreError, scan},
+    Event, Head, Preimage,
+    audit::{EventSource, Record, ReplayError, StoreError},
+    machine::Target,
 };
 use serde::Serialize;
 
 use crate::{
+    address::Address,
     cli::LogArgs,
-    commands::With,
+    commands::{With, raw},
     io::{Failure, Io, Outcome},
-    log::{Log, reading},
-    payments::hex,
+    log::reading,
     rows::{Format, write_csv, write_json},
     units::{rfc3339, short},
 };
@@ -74,7 +75,7 @@ fn preimage(event: &Event) -> Option<Preimage> {
 
 pub(crate) fn run(arguments: &LogArgs, with: With<'_>, io: &mut Io<'_>) -> Outcome {
     if arguments.raw {
-        return raw(&arguments.dir, arguments, with, io);
+        return raw::run(arguments, with, io);
     }
     let mut printer = Printer { arguments, with, io, printed: 0 };
     let mut at = None;
@@ -84,9 +85,17 @@ pub(crate) fn run(arguments: &LogArgs, with: With<'_>, io: &mut Io<'_>) -> Outco
         if !arguments.follow || printer.is_over(at) {
             return printer.finish();
         }
-        // Reading takes no lock, so a writer of another process has nobody to tell.
-        thread::sleep(Duration::from_millis(200));
+        thread::sleep(pause(&arguments.dir));
     }
+}
+
+/// How long to wait for more: reading takes no lock, so a writer of another process has nobody to tell. A
+/// database is asked anew over the network.
+const fn pause(address: &Address) -> Duration {
+    Duration::from_millis(match address {
+        Address::Directory(_) => 200,
+        Address::Postgres(_) => 1_000,
+    })
 }
 
 struct Printer<'a, 'io> {
@@ -107,7 +116,7 @@ impl Printer<'_, '_> {
         let mut at = from;
         let mut failed = None;
         reading(&self.arguments.dir, |log| {
-            let mut head = at.map_or_else(|| start(log), Ok)?;
+            let mut head = at.map_or_else(|| log.start(), Ok)?;
             let (from, mut wrong, mut stopped) = (head.seq + 1, None, false);
             let replayed = log.replay(from, &mut |entry| {
                 let record = match Record::read(head, entry.bytes) {
@@ -197,11 +206,6 @@ impl Printer<'_, '_> {
     }
 }
 
-/// The head before the first entry that is left.
-pub(crate) fn start(log: &Log) -> Result<Head, ReplayError> {
-    Ok(log.base()?.map_or_else(|| Head::genesis(log.ledger_id()), |base| base.at))
-}
-
 /// What a log is told as whose writer dropped what was not printed yet.
 fn gone(error: StoreError, head: Head) -> ReplayError {
     match error {
@@ -212,102 +216,4 @@ fn gone(error: StoreError, head: Head) -> ReplayError {
         .into(),
         other => other.into(),
     }
-}
-
-/// An entry as it lies on the disk.
-#[derive(Debug, Serialize)]
-struct RawRow<'a> {
-    file: &'a str,
-    offset: u64,
-    bytes: u64,
-    first_seq: u64,
-    last_seq: u64,
-    at_ms: u64,
-    epoch: u64,
-    format: u8,
-    log_hash: Option<String>,
-    /// The entry in hex; it holds preimages.
-    hex: String,
-}
-
-fn raw(directory: &Path, arguments: &LogArgs, with: With<'_>, io: &mut Io<'_>) -> Outcome {
-    let LogArgs { from, to, since, until, .. } = *arguments;
-    let (mut outcome, mut damaged, mut printed) = (Ok(()), false, 0);
-    let scanned = scan(directory, &mut |found| {
-        let told = match found {
-            Found::Entry { place, header, bytes, after } => {
-                let seqs = from.is_none_or(|from| header.last_seq() >= from)
-                    && to.is_none_or(|to| header.first_seq <= to);
-                let times = since.is_none_or(|since| header.now >= since)
-                    && until.is_none_or(|until| header.now < until);
-                if !(seqs && times) {
-                    return ControlFlow::Continue(());
-                }
-                let hex = if with.shown.reveal { hex(bytes) } else { "hidden".into() };
-                let row = RawRow {
-                    file: place.file,
-                    offset: place.offset,
-                    bytes: place.bytes,
-                    first_seq: header.first_seq,
-                    last_seq: header.last_seq(),
-                    at_ms: header.now.0,
-                    epoch: header.epoch,
-                    format: header.format,
-                    log_hash: after.map(|head| head.chain.to_string()),
-                    hex,
-                };
-                printed += 1;
-                raw_row(&row, printed, with, io)
-            }
-            Found::Damage(error) => {
-                damaged = true;
-                writeln!(io.err, "payonce: {error}").map_err(Failure::from)
-            }
-            Found::Torn { place } => {
-                let (file, offset, bytes) = (place.file, place.offset, place.bytes);
-                let torn = "of a write that is under way or was torn";
-                writeln!(io.err, "payonce: {file} byte {offset}: {bytes} bytes {torn}")
-                    .map_err(Failure::from)
-            }
-            _ => Ok(()),
-        };
-        match told {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                outcome = Err(error);
-                ControlFlow::Break(())
-            }
-        }
-    });
-    scanned.map_err(Failure::refused)?;
-    outcome?;
-    if with.shown.format == Format::Json {
-        io.out.write_all(if printed == 0 { b"[]\n" } else { b"\n]\n" })?;
-    }
-    if damaged { Err(Failure::Findings) } else { Ok(()) }
-}
-
-fn raw_row(row: &RawRow<'_>, nth: u64, with: With<'_>, io: &mut Io<'_>) -> Outcome {
-    let out = &mut *io.out;
-    match with.shown.format {
-        Format::Table => {
-            let RawRow { file, offset, bytes, first_seq, last_seq, epoch, hex, .. } = row;
-            let at = with.clock.moment(UnixMillis(row.at_ms));
-            let seqs = format!("{first_seq}-{last_seq}");
-            writeln!(
-                out,
-                "{file} {offset:>9} {bytes:>7} bytes  seq {seqs:<13} {at}  run {epoch}  {hex}"
-            )?;
-        }
-        Format::Json => {
-            out.write_all(if nth == 1 { b"[\n" } else { b",\n" })?;
-            write_json(out, row)?;
-        }
-        Format::Jsonl => {
-            write_json(out, row)?;
-            writeln!(out)?;
-        }
-        Format::Csv => write_csv(out, row, nth == 1)?,
-    }
-    Ok(())
 }

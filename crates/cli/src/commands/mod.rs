@@ -4,6 +4,7 @@ use crate::{cli::Shown, units::Clock};
 
 pub(crate) mod at;
 pub(crate) mod backup;
+pub(crate) mod copy;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod export;
@@ -11,6 +12,7 @@ pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod man;
+pub(crate) mod raw;
 pub(crate) mod report;
 pub(crate) mod resolve;
 pub(crate) mod salvage;

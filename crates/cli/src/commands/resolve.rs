@@ -1,22 +1,24 @@
 //! `payonce resolve`: an operator's word. The only command that writes to a log.
 
-use std::{ops::ControlFlow, path::Path};
+use std::ops::ControlFlow;
 
 use payonce::{
-    Abandon, Answer, Assertion, Config, Event, FactRefusal, FailPart, Failure as PartFailure,
-    FailureReason, Ledger, Machine, MarkPaid, OpenedBy, Opening, PartId, PaymentId, Remember,
-    State,
-    audit::{FsReader, decode_events, history},
+    Abandon, Answer, Config, Event, EventStore, FactRefusal, FailPart, Failure as PartFailure,
+    FailureReason, Head, Ledger, MarkPaid, Opening, PartId, PaymentHash, PaymentId, Remember,
+    State, UnblockHash, UnixMillis,
+    audit::{EventSource, Shown, decode_events, verify},
+    machine::{Assertion, Machine, OpenedBy},
     store_fs::{FsError, FsStore, Options},
 };
 
 use crate::{
-    advice::advise,
+    address::Address,
+    advice::{advise, blocked_for},
     cli::{ResolveArgs, WordArg},
     commands::With,
     copy::close,
     io::{Failure, Io, Outcome},
-    log::{newest_state, seed},
+    log::{Log, newest_state, reading, seed},
     payments::status_name,
     units::short,
 };
@@ -26,32 +28,88 @@ const PROGRAM: &str = concat!("payonce resolve ", env!("CARGO_PKG_VERSION"));
 pub(crate) fn run(arguments: &ResolveArgs, with: With<'_>, io: &mut Io<'_>) -> Outcome {
     let id: PaymentId = arguments.id.parse().map_err(Failure::refused)?;
     let answer = answer(arguments, id)?;
-    let directory = &arguments.dir;
-    let (store, _) = FsStore::open(directory, Options::default())
-        .map_err(|error| locked_or(directory, &error))?;
-    let state = newest_state(&store).map_err(Failure::refused)?;
-    // The log keeps who and why also where the fact itself has no room for it.
-    let holder = format!("{}: {}", arguments.by, arguments.why);
-    describe(&state, id, with, io)?;
-    let events = rehearse(state, answer.clone(), &holder, io)?;
-    let recorded = match events {
-        Ok(events) if events.is_empty() => {
-            return Err(Failure::refused("the ledger knows that already: nothing was recorded"));
+    match &arguments.dir {
+        Address::Directory(directory) => {
+            // Opening a log for writing begins to mend it: a damaged one is left as it is. No word is so
+            // urgent that the log need not be sound.
+            reading(&arguments.dir, |log| verify(log, seed()))?;
+            let (store, _) = FsStore::open(directory, Options::default())
+                .map_err(|error| cannot_open(&arguments.dir, &error))?;
+            Word { arguments, with, id, answer }.give(store, io, close)
         }
-        Ok(events) => events,
-        Err(refusal) => {
-            return Err(Failure::refused(format!("refused, nothing was recorded: {refusal}")));
+        #[cfg(feature = "postgres")]
+        Address::Postgres(text) => {
+            let mut database = crate::postgres::Database::read(&arguments.dir, text)?;
+            // No lock holds a ledger of a database: who opens it shuts its writer out. One that is at work
+            // must stop by itself, or its node learns it in the middle of a payment.
+            database.config = database.config.spare_writer_seen_within(SPARED);
+            let store = database.open()?;
+            Word { arguments, with, id, answer }
+                .give(store, io, |store| store.close().map_err(Failure::refused))
         }
-    };
-    writeln!(io.out, "will be recorded, beside that the log was opened by {PROGRAM} ({holder}):")?;
-    for event in &recorded {
-        let payment = event.payment().map_or(String::new(), |id| format!(" [{}]", short(id)));
-        writeln!(io.out, "  {}{payment}: {}", event.name(), event.words())?;
+        #[cfg(not(feature = "postgres"))]
+        Address::Postgres(_) => Err(crate::log::no_postgres(&arguments.dir)),
     }
-    if !arguments.yes && !confirmed(io)? {
-        return Err(Failure::refused("not confirmed: nothing was recorded"));
+}
+
+/// For how long a writer of a database counts as at work after it was seen: a node ticks once a minute.
+#[cfg(feature = "postgres")]
+const SPARED: std::time::Duration = std::time::Duration::from_secs(180);
+
+/// A word on its way into a log.
+struct Word<'a> {
+    arguments: &'a ResolveArgs,
+    with: With<'a>,
+    id: PaymentId,
+    answer: Answer,
+}
+
+impl Word<'_> {
+    /// Shows what it will record, asks, and records it.
+    fn give<S: EventStore>(
+        self,
+        store: S,
+        io: &mut Io<'_>,
+        close: impl FnOnce(S) -> Outcome,
+    ) -> Outcome {
+        let Self { arguments, with, id, answer } = self;
+        let state = newest_state(&store).map_err(Failure::refused)?;
+        let head = state.head();
+        // The log keeps who and why also where the fact itself has no room for it.
+        let holder = format!("{}: {}", arguments.by, arguments.why);
+        if arguments.word == WordArg::Unblock {
+            describe_hash(&state, hash_of(id), io)?;
+        } else {
+            describe(&state, id, with, io)?;
+        }
+        let recorded = match rehearse(state, answer.clone(), &holder, io)? {
+            Ok(events) if events.is_empty() => {
+                return Err(Failure::refused(
+                    "the ledger knows that already: nothing was recorded",
+                ));
+            }
+            Ok(events) => events,
+            Err(refusal) => {
+                return Err(Failure::refused(format!("refused, nothing was recorded: {refusal}")));
+            }
+        };
+        writeln!(
+            io.out,
+            "will be recorded, beside that the log was opened by {PROGRAM} ({holder}):"
+        )?;
+        for event in &recorded {
+            let payment = event.payment().map_or(String::new(), |id| format!(" [{}]", short(id)));
+            writeln!(io.out, "  {}{payment}: {}", event.name(), event.words())?;
+        }
+        if !arguments.yes && !confirmed(io)? {
+            return Err(Failure::refused("not confirmed: nothing was recorded"));
+        }
+        let head = record(store, (answer, head), &holder, io.now, close)?;
+        Ok(writeln!(
+            io.out,
+            "recorded; the log ends at {head}; the node draws the conclusion at its next start"
+        )?)
     }
-    record(store, answer, &holder, io)
 }
 
 fn answer(arguments: &ResolveArgs, id: PaymentId) -> Result<Answer, Failure> {
@@ -76,34 +134,67 @@ fn answer(arguments: &ResolveArgs, id: PaymentId) -> Result<Answer, Failure> {
             Answer::Paid(part.map_or(paid.clone(), |part| paid.part(part)))
         }
         WordArg::Abandon => Answer::GivenUp(Abandon { id, reason: FailureReason::UserAbandoned }),
+        WordArg::Unblock => {
+            let engine = arguments.engine.as_deref().unwrap_or_default();
+            Answer::Unblocked(UnblockHash::new(hash_of(id)).engine(engine))
+        }
     })
 }
 
-/// What is said where another program holds the log: who, and that it takes the word itself.
-fn locked_or(directory: &Path, error: &FsError) -> Failure {
-    let FsError::Locked { holder, .. } = error else { return Failure::refused(error) };
-    let mut opened = String::new();
-    if let Ok(reader) = FsReader::open(directory) {
-        let _ = history(&reader, |record| {
-            for event in record.events {
-                if let Event::Opened { program, holder, .. } = event {
-                    let shown = payonce::audit::Shown(program.as_str()).to_string();
-                    opened = format!(", opened by {shown}");
-                    if !holder.is_empty() {
-                        let holder = payonce::audit::Shown(holder.as_str()).to_string();
-                        opened = format!("{opened} ({holder})");
-                    }
-                }
-            }
-            ControlFlow::Continue(())
-        });
-    }
+/// Where a hash is told in place of an id: it has as many bytes.
+const fn hash_of(id: PaymentId) -> PaymentHash {
+    PaymentHash::from_bytes(*id.as_bytes())
+}
+
+/// What is said where a log cannot be opened for writing. If another program holds it: who, and that it
+/// takes the word itself; where its operators reach it stands in what the log was opened with.
+fn cannot_open(address: &Address, error: &FsError) -> Failure {
+    let holder = match error {
+        FsError::Locked { holder, .. } => holder,
+        FsError::NotALedger { .. } if Log::open(address).is_ok() => {
+            return Failure::refused(
+                "no lock keeps a second writer out of a key-value store: give your word to the node \
+                 that has it open; nothing was recorded",
+            );
+        }
+        error => return Failure::refused(error),
+    };
     let process = holder.map_or(String::new(), |process| format!(" by process {process}"));
+    let opened = last_opened(address).unwrap_or_default();
     Failure::refused(format!(
         "the log is held{process}{opened}: give your word to that program, at its own endpoint for \
          operators, or stop it first; nothing was recorded, and no file of the log may be deleted to \
          get past this"
     ))
+}
+
+/// With what the log was opened last, in words.
+fn last_opened(address: &Address) -> Option<String> {
+    let log = Log::open(address).ok()?;
+    let (head, first) = (log.head().ok()?.seq, log.start().ok()?.seq + 1);
+    let (mut opened, mut back) = (None, 1 << 8);
+    loop {
+        // Nearly always it is close to the end.
+        let from = head.saturating_sub(back).max(first);
+        log.replay(from, &mut |entry| {
+            let _ = decode_events(entry.bytes, |_, event| {
+                if let Event::Opened { program, holder, .. } = event {
+                    opened = Some((program, holder));
+                }
+            });
+            ControlFlow::Continue(())
+        })
+        .ok()?;
+        if opened.is_some() || from == first {
+            break;
+        }
+        back *= 16;
+    }
+    let (program, holder) = opened?;
+    let (program, holder) =
+        (Shown(program.as_str()).to_string(), Shown(holder.as_str()).to_string());
+    let holder = if holder.is_empty() { holder } else { format!(" ({holder})") };
+    Some(format!(", opened by {program}{holder}"))
 }
 
 /// How the payment stands before.
@@ -117,6 +208,12 @@ fn describe(state: &State, id: PaymentId, with: With<'_>, io: &mut Io<'_>) -> Ou
         writeln!(io.out, "  {}", advice.why)?;
     }
     Ok(())
+}
+
+/// For whom a hash is blocked before.
+fn describe_hash(state: &State, hash: PaymentHash, io: &mut Io<'_>) -> Outcome {
+    let who = blocked_for(state, &hash).unwrap_or_else(|| "nobody".into());
+    Ok(writeln!(io.out, "hash {hash} is blocked for {who}")?)
 }
 
 type Rehearsed = Result<Vec<Event>, FactRefusal>;
@@ -147,19 +244,30 @@ fn confirmed(io: &mut Io<'_>) -> Result<bool, Failure> {
 
 /// Tells that one fact: recovery is begun and not finished, so that the node's next start draws the
 /// conclusions, with its own answers.
-fn record(store: FsStore, answer: Answer, holder: &str, io: &mut Io<'_>) -> Outcome {
+fn record<S: EventStore>(
+    store: S,
+    (answer, shown): (Answer, Head),
+    holder: &str,
+    now: UnixMillis,
+    close: impl FnOnce(S) -> Outcome,
+) -> Result<Head, Failure> {
     let mut opening = Opening::new(Remember::Forever, seed());
     opening.program = PROGRAM.into();
     opening.holder = holder.into();
-    let mut recovery = Ledger::open(store, &opening, io.now).map_err(Failure::refused)?;
-    let replies = recovery.answer([answer], io.now).map_err(Failure::refused)?;
+    let mut recovery = Ledger::open(store, &opening, now).map_err(Failure::refused)?;
+    // Where no lock is held, another writer may have been there since: what was shown was decided on
+    // another log. That it is opened is one event.
+    if recovery.head().seq != shown.seq + 1 {
+        close(recovery.into_store())?;
+        return Err(Failure::refused(
+            "the log went on while you read: nothing of your word was recorded; look at it once more",
+        ));
+    }
+    let replies = recovery.answer([answer], now).map_err(Failure::refused)?;
     let head = recovery.head();
     close(recovery.into_store())?;
     for reply in replies {
         reply.map_err(Failure::refused)?;
     }
-    Ok(writeln!(
-        io.out,
-        "recorded; the log ends at {head}; the node draws the conclusion at its next start"
-    )?)
+    Ok(head)
 }

@@ -8,13 +8,15 @@ use std::{
 };
 
 use payonce::{
-    Head, Ledger, LedgerId, LogHash, Opening, Remember, Snapshot, UnixMillis,
-    audit::{self, Found, Place, Record, Replay, State, StoredEntry, Survey, scan, survey},
+    Head, Ledger, LedgerId, Opening, Remember, State, UnixMillis,
+    audit::{self, Found, Place, Record, Replay, Snapshot, StoredEntry, Survey, scan, survey},
+    machine::LogHash,
     store_fs::{FsError, FsStore},
 };
 use serde::Serialize;
 
 use crate::{
+    address::Address,
     commands::{
         With,
         export::{EntryLine, line},
@@ -41,7 +43,13 @@ struct DamageLine {
     damage: String,
 }
 
-pub(crate) fn run(src: &Path, dst: &Path, with: With<'_>, io: &mut Io<'_>) -> Outcome {
+pub(crate) fn run(from: &Address, dst: &Path, with: With<'_>, io: &mut Io<'_>) -> Outcome {
+    let Some(src) = from.directory() else {
+        return Err(Failure::refused(format!(
+            "{from}: a damaged database is restored from its own backup, or the ledger is taken over from a \
+             standby; `payonce verify` names the damaged row"
+        )));
+    };
     let survey = survey(src).map_err(Failure::refused)?;
     check_damaged(src, &survey)?;
     let good = fold(src, &survey)?;
@@ -90,7 +98,7 @@ pub(crate) fn run(src: &Path, dst: &Path, with: With<'_>, io: &mut Io<'_>) -> Ou
 /// program wrote; one that belongs to another user. Their beginning would be taken for all there is.
 fn check_damaged(src: &Path, survey: &Survey) -> Outcome {
     let shown = src.display();
-    let judged = verify::judge(src, None, false);
+    let judged = verify::judge(&Address::Directory(src.into()), None, false);
     if judged.as_ref().is_ok_and(|judgement| judgement.sound) {
         return Err(Failure::refused(format!("{shown} is sound: `payonce backup` copies it")));
     }

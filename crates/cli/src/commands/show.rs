@@ -1,27 +1,27 @@
 //! `payonce show`: what happened to a payment, and may it be sent again?
 
-use std::{
-    collections::{BTreeSet, HashSet},
-    ops::ControlFlow,
-    path::Path,
-};
+use std::{collections::BTreeSet, ops::ControlFlow, thread};
 
+use lightning_invoice::Bolt11Invoice;
 use payonce::{
-    Event, HashHolder, ListError, Listing, PartId, PartStatus, PaymentHash, PaymentId, State,
-    UnixMillis,
-    audit::{ReplayError, history},
+    Head, LedgerId, Listing, PartId, Payment, PaymentHash, PaymentId, State, UnixMillis,
+    audit::{EventSource, ReplayError, Snapshot, StoreError, StoredEntry},
+    machine::{HashHolder, ListError},
 };
 use serde::Serialize;
 
 use crate::{
+    address::Address,
     advice::{Advice, advise},
     commands::With,
     io::{Failure, Io, Outcome},
     log::{Log, reading},
     payments::{PaymentRow, Trace, every, gone_row, live_row},
+    picture,
     rows::{Format, write_json},
-    story::{Life, Story, StoryEvent, Teller, fate_name},
-    units::{both, short, span},
+    search::{Depth, Hits, Needles, SHOWN, begins, bytes_of, search},
+    story::{Life, Story, StoryEvent, fate_name},
+    units::both,
     view::View,
 };
 
@@ -67,23 +67,70 @@ struct Told<'a> {
     advice: &'a Advice,
 }
 
-pub(crate) fn run(directory: &Path, id: &str, with: With<'_>, io: &mut Io<'_>) -> Outcome {
+pub(crate) fn run(address: &Address, id: &str, with: With<'_>, io: &mut Io<'_>) -> Outcome {
     let prefix = check_prefix(id)?;
-    let (view, found) = reading(directory, |log| {
-        let view = View::newest(log)?;
-        let found = find(log, &view, &prefix)?;
-        Ok((view, found))
-    })?;
+    let (view, found) = reading(address, |log| newest(log, &prefix))?;
     tell(&view, found, &prefix, with, io)
 }
 
-/// A beginning of an id, in the case in which ids are shown.
+/// What is known now. Of the remembered payments only those are read that may be meant, or that have a
+/// hash of the one that is: another one that has paid it forbids to pay it again.
+fn newest(log: &Log, prefix: &str) -> Result<(View, Found), ReplayError> {
+    let mut needles = vec![bytes_of(prefix)];
+    let (view, told) = thread::scope(|scope| {
+        // Most often the id is a hash, and nothing else need be known of it.
+        let view = scope.spawn(|| view_of(log, &needles));
+        let told = search(log, log.head()?.seq, prefix, Depth::Quick)?;
+        let view = view.join().unwrap_or_else(|_| View::newest(log))?;
+        Ok::<_, ReplayError>((view, told))
+    })?;
+    let mut names: Vec<_> = told.ids.iter().map(|id| id.as_bytes().to_vec()).collect();
+    names.extend(told.hashes.iter().map(|hash| hash.as_bytes().to_vec()));
+    let found = among(log, &view, prefix, told)?;
+    match &found {
+        // What names neither its id nor its hash is found thoroughly or not at all.
+        Found::Nothing => {
+            let view = View::newest(log)?;
+            let found = find(log, &view, prefix)?;
+            return Ok((view, found));
+        }
+        Found::Several(_) => return Ok((view, found)),
+        Found::One(id, _) => {
+            names.push(id.as_bytes().to_vec());
+            let hash = view.state.payment(id).and_then(Payment::payment_hash);
+            names.extend(hash.map(|hash| hash.as_bytes().to_vec()));
+        }
+    }
+    // All that begins as what was looked for was read already.
+    names.retain(|name| !name.starts_with(&needles[0]));
+    if names.is_empty() {
+        return Ok((view, found));
+    }
+    needles.extend(names);
+    Ok((view_of(log, &needles)?, found))
+}
+
+fn view_of(log: &Log, needles: &[Vec<u8>]) -> Result<View, ReplayError> {
+    let needles = Needles::new(needles.iter().cloned());
+    View::some(log, |encoded| needles.are_in(encoded))
+}
+
+/// A beginning of an id, in the case in which ids are shown; of an invoice its payment hash, since that is
+/// what a customer has.
 pub(crate) fn check_prefix(text: &str) -> Result<String, Failure> {
-    let lower = text.to_lowercase();
+    let lower = text.trim().to_lowercase();
+    let lower = lower.strip_prefix("lightning:").unwrap_or(&lower).to_owned();
+    if lower.starts_with("lnbc") || lower.starts_with("lntb") {
+        let invoice: Bolt11Invoice = lower.parse().map_err(|error| {
+            Failure::refused(format!("{text:?} is no whole BOLT 11 invoice: {error}"))
+        })?;
+        return Ok(invoice.payment_hash().to_string());
+    }
     let is_hex = lower.bytes().all(|byte| byte.is_ascii_hexdigit());
     if lower.is_empty() || lower.len() > 64 || !is_hex {
         return Err(Failure::refused(format!(
-            "{text:?} is no id: give the hex digits of a payment, its hash or a part, or the first few"
+            "{text:?} is no id: give an invoice, or the hex digits of a payment, its hash or a part, or \
+             the first few"
         )));
     }
     Ok(lower)
@@ -97,31 +144,39 @@ pub(crate) enum Found {
     Several(Vec<PaymentId>),
 }
 
-/// Looks for the payment that is meant, and reads its story.
+/// Looks for the payment that is meant in a log up to a whole state, and reads its story.
 pub(crate) fn find(log: &Log, view: &View, prefix: &str) -> Result<Found, ReplayError> {
     let until = view.state.head().seq;
-    let known = known(&view.state, prefix);
-    let ids = match known {
-        Some(id) => BTreeSet::from([id]),
-        None => matching(log, view, prefix)?,
-    };
-    let mut ids = ids.into_iter();
-    match (ids.next(), ids.next()) {
-        (None, _) => Ok(Found::Nothing),
-        (Some(id), None) => {
-            let mut teller = Teller::of(HashSet::from([id]));
-            history(log, |record| {
-                if record.header.first_seq > until {
-                    return ControlFlow::Break(());
-                }
-                teller.record(&record);
-                ControlFlow::Continue(())
-            })?;
-            let story = teller.into_stories().next().map(|(_, story)| story).unwrap_or_default();
-            Ok(Found::One(id, Box::new(story)))
-        }
-        (Some(one), Some(two)) => Ok(Found::Several([one, two].into_iter().chain(ids).collect())),
+    let told = search(log, until, prefix, Depth::Quick)?;
+    match among(log, view, prefix, told)? {
+        Found::Nothing => among(log, view, prefix, search(log, until, prefix, Depth::Thorough)?),
+        found => Ok(found),
     }
+}
+
+/// The payment that is meant, among those that the log tells of and those that the state knows.
+fn among(log: &Log, view: &View, prefix: &str, told: Hits) -> Result<Found, ReplayError> {
+    let Hits { mut ids, story, .. } = told;
+    if view.base_seq > 0 {
+        ids.extend(held(&view.state, prefix)?);
+    }
+    if let Some(id) = known(&view.state, prefix) {
+        ids = BTreeSet::from([id]);
+    }
+    let mut few = ids.iter();
+    let (id, story) = match (few.next(), few.next()) {
+        (None, _) => return Ok(Found::Nothing),
+        (Some(_), Some(_)) => return Ok(Found::Several(ids.into_iter().collect())),
+        (Some(id), None) => (*id, story.filter(|_| begins(id.as_bytes(), prefix))),
+    };
+    let story = match story {
+        Some(story) => story,
+        None => {
+            let own = search(log, view.state.head().seq, &id.to_string(), Depth::Quick)?;
+            own.story.unwrap_or_default()
+        }
+    };
+    Ok(Found::One(id, Box::new(story)))
 }
 
 /// A payment that the state finds by a whole id.
@@ -138,58 +193,51 @@ fn known(state: &State, text: &str) -> Option<PaymentId> {
     state.owner_of(&part)
 }
 
-/// The payments that the log tells of under this beginning of an id, a hash or a part.
-fn matching(log: &Log, view: &View, prefix: &str) -> Result<BTreeSet<PaymentId>, ReplayError> {
-    let until = view.state.head().seq;
+/// The payments of a state under this beginning of an id, a hash or a part: what a base holds or
+/// remembers was told before the log begins.
+fn held(state: &State, prefix: &str) -> Result<BTreeSet<PaymentId>, ReplayError> {
     let mut ids = BTreeSet::new();
-    // What a base holds or remembers was told before the log begins.
-    let listed = every(log, &view.state, Listing::new(Listing::MAX_LIMIT));
+    let listed = every(&Nowhere(state.ledger_id()), state, Listing::new(Listing::MAX_LIMIT));
     for listed in listed.or_else(|error| match error {
         ListError::Log(error) => Err(error),
         _ => Ok(Vec::new()),
     })? {
         let hash = listed.payment_hash.is_some_and(|hash| begins(hash.as_bytes(), prefix));
-        let parts = view.state.payment(&listed.view.id).map_or(&[][..], payonce::Payment::parts);
+        let parts = state.payment(&listed.view.id).map_or(&[][..], Payment::parts);
         let part = parts.iter().any(|part| begins(part.id.as_bytes(), prefix));
         if hash || part || begins(listed.view.id.as_bytes(), prefix) {
             ids.insert(listed.view.id);
         }
     }
-    history(log, |record| {
-        if record.header.first_seq > until {
-            return ControlFlow::Break(());
-        }
-        for event in &record.events {
-            let Some(id) = event.payment() else { continue };
-            if begins(id.as_bytes(), prefix) || names(event, prefix) {
-                ids.insert(*id);
-            }
-        }
-        ControlFlow::Continue(())
-    })?;
     Ok(ids)
 }
 
-fn begins(bytes: &[u8], prefix: &str) -> bool {
-    let digits = prefix.as_bytes();
-    digits.len() <= bytes.len() * 2
-        && digits.iter().enumerate().all(|(nth, digit)| {
-            let nibble = if nth % 2 == 0 { bytes[nth / 2] >> 4 } else { bytes[nth / 2] & 15 };
-            char::from(*digit).to_digit(16) == Some(nibble.into())
-        })
-}
+/// The log of a listing that nothing is read for.
+struct Nowhere(LedgerId);
 
-fn names(event: &Event, prefix: &str) -> bool {
-    let hash = |hash: Option<PaymentHash>| hash.is_some_and(|hash| begins(hash.as_bytes(), prefix));
-    match event {
-        Event::PaymentAccepted { request, .. } => hash(request.target.payment_hash()),
-        Event::PaymentAdopted { payment_hash, .. } => hash(*payment_hash),
-        Event::InvoiceReceived { invoice, .. } => hash(Some(invoice.payment_hash)),
-        Event::PartsDispatched { parts, .. } => {
-            parts.iter().any(|part| begins(part.id.as_bytes(), prefix))
-        }
-        Event::PartAdopted { part, .. } => begins(part.part.as_bytes(), prefix),
-        _ => false,
+impl EventSource for Nowhere {
+    fn ledger_id(&self) -> LedgerId {
+        self.0
+    }
+
+    fn head(&self) -> Result<Head, StoreError> {
+        Ok(Head::genesis(self.0))
+    }
+
+    fn replay(
+        &self,
+        from: u64,
+        _: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        Err(StoreError::Missing { needed: "history", requested: from })
+    }
+
+    fn load_snapshot(&self, _: u64) -> Result<Option<Snapshot>, StoreError> {
+        Ok(None)
+    }
+
+    fn base(&self) -> Result<Option<Snapshot>, StoreError> {
+        Ok(None)
     }
 }
 
@@ -213,7 +261,7 @@ pub(crate) fn tell(
             return Err(Failure::Findings);
         }
         Found::Several(ids) => {
-            let ids: Vec<_> = ids.iter().take(20).map(|id| format!("\n  {id}")).collect();
+            let ids: Vec<_> = ids.iter().take(SHOWN).map(|id| format!("\n  {id}")).collect();
             let ids = ids.concat();
             return Err(Failure::refused(format!("{prefix} fits several payments:{ids}")));
         }
@@ -291,7 +339,7 @@ fn people(
         writeln!(out, "preimage      {proof}")?;
     }
     let end = view.last_entry.unwrap_or(clock.now);
-    picture(story, end, columns, out)?;
+    picture::draw(story, end, columns, out)?;
     writeln!(out, "\nevents")?;
     if view.base_seq > 0 {
         writeln!(out, "  (history up to seq {} was dropped)", view.base_seq)?;
@@ -303,55 +351,4 @@ fn people(
     let allowed = if advice.retry_allowed { "YES" } else { "NO" };
     writeln!(out, "\nmay it be sent again?  {allowed}: {}", advice.why)?;
     Ok(writeln!(out, "next                   {}", advice.next)?)
-}
-
-/// Attempts and parts over time.
-fn picture(
-    story: &Story,
-    end: UnixMillis,
-    columns: Option<u16>,
-    out: &mut dyn std::io::Write,
-) -> Outcome {
-    if story.lives.is_empty() {
-        return Ok(());
-    }
-    let width = usize::from(columns.unwrap_or(100).clamp(40, 120)).saturating_sub(64).max(12);
-    let first = story.lives.iter().map(|life| life.from.0).min().unwrap_or(0);
-    let ends = story.lives.iter().map(|life| life.to.map_or(end.0, |to| to.0));
-    let length = ends.max().unwrap_or(first).saturating_sub(first).max(1);
-    writeln!(out, "\nparts         over {}", span(length))?;
-    let mut before = None;
-    for life in &story.lives {
-        if before != Some((life.of_try, life.attempt)) {
-            before = Some((life.of_try, life.attempt));
-            let of =
-                if story.tries > 1 { format!(" of try {}", life.of_try) } else { String::new() };
-            match life.attempt {
-                0 => writeln!(out, "  told by the node{of}")?,
-                attempt => writeln!(out, "  attempt {attempt}{of}")?,
-            }
-        }
-        let place = |at: u64| {
-            let at = u128::from(at.saturating_sub(first)) * (width as u128 - 1);
-            usize::try_from(at / u128::from(length)).unwrap_or(0).min(width - 1)
-        };
-        let (from, to) = (place(life.from.0), place(life.to.map_or(end.0, |to| to.0)));
-        let mark = match life.status {
-            PartStatus::InFlight => '>',
-            PartStatus::Claimed => '+',
-            PartStatus::Finalized => '*',
-            PartStatus::Failed => 'x',
-            PartStatus::Withdrawn => 'o',
-        };
-        let mut bar = " ".repeat(from) + &"=".repeat(to.saturating_sub(from));
-        bar.push(mark);
-        let took = life.to.map_or("still out".into(), |to| {
-            format!("after {}", span(to.0.saturating_sub(life.from.0)))
-        });
-        let amount =
-            life.amount.map_or("unknown".into(), |msat| crate::units::sat(payonce::Msat(msat)));
-        let (id, status) = (short(life.id), life.status);
-        writeln!(out, "    {id}  {amount:>18}  {bar:<width$}  {status} {took}")?;
-    }
-    Ok(())
 }

@@ -1,11 +1,13 @@
 //! `payonce status`: is all well?
 
-use std::path::Path;
+use std::collections::BTreeSet;
 
-use payonce::{Counts, NotificationKind, Payment, State, StatusKind, UnixMillis};
+use payonce::{NotificationKind, Payment, State, StatusKind, UnixMillis, machine::Counts};
 use serde::Serialize;
 
 use crate::{
+    address::Address,
+    advice::engine_name,
     commands::With,
     io::{Failure, Io, Outcome},
     log::{Files, files, reading},
@@ -31,6 +33,8 @@ struct Told {
     unresolved_parts: usize,
     foreign_parts: usize,
     blocked_hashes: usize,
+    /// The engines that have them out, by name; `None` if none is named.
+    blocked_by: Option<String>,
     outbox: usize,
     anomalies_unread: usize,
     oldest_unresolved: Option<String>,
@@ -48,9 +52,10 @@ struct Told {
     health: String,
 }
 
-pub(crate) fn run(directory: &Path, with: With<'_>, io: &mut Io<'_>) -> Outcome {
-    let view = reading(directory, View::newest)?;
-    tell(&view, Some(&files(directory)), with, io)
+pub(crate) fn run(address: &Address, with: With<'_>, io: &mut Io<'_>) -> Outcome {
+    let view = reading(address, View::live)?;
+    let files = address.directory().map(files);
+    tell(&view, files.as_ref(), with, io)
 }
 
 /// Tells of a state, now or then; of a past one there are no files.
@@ -81,7 +86,7 @@ fn told(view: &View, files: Option<&Files>, clock: &Clock) -> Told {
         foreign_parts,
         blocked,
         ..
-    } = state.counts();
+    } = view.counts;
     let anomalies =
         state.outbox().filter(|told| matches!(told.kind, NotificationKind::Anomaly { .. }));
     let anomalies_unread = anomalies.count();
@@ -102,6 +107,7 @@ fn told(view: &View, files: Option<&Files>, clock: &Clock) -> Told {
         unresolved_parts,
         foreign_parts,
         blocked_hashes: blocked,
+        blocked_by: blocked_by(state),
         outbox: unread,
         anomalies_unread,
         oldest_unresolved: oldest.map(|payment| payment.id().to_string()),
@@ -118,6 +124,13 @@ fn told(view: &View, files: Option<&Files>, clock: &Clock) -> Told {
         healthy,
         health,
     }
+}
+
+/// The names of the engines that have blocked hashes out.
+fn blocked_by(state: &State) -> Option<String> {
+    let names: BTreeSet<_> = state.blocked_hashes().map(engine_name).collect();
+    let names: Vec<_> = names.into_iter().filter(|name| !name.is_empty()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// The unfinished payment that was accepted first.
@@ -182,8 +195,11 @@ fn people(told: &Told, view: &View, clock: &Clock, io: &mut Io<'_>) -> Outcome {
     writeln!(out, "payments      {}", counts.join(", "))?;
     writeln!(
         out,
-        "out           {} parts, {} foreign parts known, {} hashes blocked",
-        told.unresolved_parts, told.foreign_parts, told.blocked_hashes
+        "out           {} parts, {} foreign parts known, {} hashes blocked{}",
+        told.unresolved_parts,
+        told.foreign_parts,
+        told.blocked_hashes,
+        told.blocked_by.as_ref().map_or(String::new(), |names| format!(" by {names}"))
     )?;
     let oldest = told.oldest_unresolved.as_ref().map_or("none".to_owned(), |id| {
         format!("{} since {}", short(id), moment(told.oldest_unresolved_at_ms))

@@ -1,19 +1,24 @@
 //! `payonce verify`: every byte, every hash, every event, every snapshot.
 
-use std::{cell::Cell, ops::ControlFlow, path::Path};
+use std::{cell::Cell, ops::ControlFlow};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use payonce::{
-    Head, LedgerError, LedgerId, LogHash, StoreError, StoredEntry,
-    audit::{BaseCheck, EventSource, Replay, ReplayError, Snapshot, Survey, replay, survey},
+    Head, LedgerError, LedgerId,
+    audit::{
+        BaseCheck, EventSource, FsReader, Record, Replay, ReplayError, Snapshot, StoreError,
+        StoredEntry, Survey, history, replay, survey,
+    },
+    machine::LogHash,
     store_fs::FsError,
 };
 use serde::Serialize;
 
 use crate::{
+    address::Address,
     commands::With,
     io::{Failure, Io, Outcome},
-    log::{Log, files, is_changing, reading, seed},
+    log::{Log, is_changing, reading, seed, unreadable},
     rows::{Format, write_csv, write_json},
 };
 
@@ -42,13 +47,13 @@ pub(crate) struct Judgement {
 }
 
 pub(crate) fn run(
-    directory: &Path,
+    address: &Address,
     since: Option<&str>,
     with: With<'_>,
     io: &mut Io<'_>,
 ) -> Outcome {
     let since = since.map(parse_head).transpose()?;
-    let conclusion = judge(directory, since, io.shows_progress)?;
+    let conclusion = judge(address, since, io.shows_progress)?;
     match with.shown.format {
         Format::Table => people(&conclusion, since, io)?,
         Format::Json | Format::Jsonl => {
@@ -94,38 +99,52 @@ fn parse_head(text: &str) -> Result<Head, Failure> {
 
 /// Judges a log. What is no log, or cannot be read at all, is no conclusion.
 pub(crate) fn judge(
-    directory: &Path,
+    address: &Address,
     since: Option<Head>,
     progress: bool,
 ) -> Result<Judgement, Failure> {
-    let judged = reading(directory, |log| match sound(log, directory, since, progress) {
+    let judged = reading(address, |log| match sound(log, address, since, progress) {
         // Its writer dropped history meanwhile: no damage, to be read anew.
         Err(error) if is_changing(&error) => Err(error),
         judged => Ok(judged),
     });
     match judged {
         Ok(Ok(conclusion)) => Ok(conclusion),
-        Ok(Err(error)) => damaged(directory, &error.to_string()),
-        Err(Failure::Refused(text)) => match payonce::audit::FsReader::open(directory) {
-            Err(
-                FsError::NotALedger { .. }
-                | FsError::NotADirectory { .. }
-                | FsError::NewerVersion { .. }
-                | FsError::Unreleased { .. }
-                | FsError::Changing { .. }
-                | FsError::Io { .. },
-            )
-            | Ok(_) => Err(Failure::Refused(text)),
-            Err(error) => damaged(directory, &error.to_string()),
+        // Who did not get to read it has not found it damaged.
+        Ok(Err(error)) if is_unread(&error) => Err(unreadable(address, error)),
+        Ok(Err(error)) => damaged(address, &error.to_string()),
+        Err(Failure::Refused(text)) => match address.directory().map(FsReader::open) {
+            None
+            | Some(
+                Err(
+                    FsError::NotALedger { .. }
+                    | FsError::NotADirectory { .. }
+                    | FsError::NewerVersion { .. }
+                    | FsError::Unreleased { .. }
+                    | FsError::Changing { .. }
+                    | FsError::Io { .. },
+                )
+                | Ok(_),
+            ) => Err(Failure::Refused(text)),
+            Some(Err(error)) => damaged(address, &error.to_string()),
         },
         Err(failure) => Err(failure),
     }
 }
 
+/// Whether a store could not be asked: it is neither sound nor damaged.
+fn is_unread(error: &ReplayError) -> bool {
+    let ReplayError::Store(error) = error else { return false };
+    matches!(
+        error,
+        StoreError::Backend(_) | StoreError::Missing { .. } | StoreError::NewerVersion { .. }
+    )
+}
+
 /// The whole log, with its chain, folded, and each snapshot compared with the fold as states.
 fn sound(
     log: &Log,
-    directory: &Path,
+    address: &Address,
     since: Option<Head>,
     progress: bool,
 ) -> Result<Judgement, ReplayError> {
@@ -133,8 +152,8 @@ fn sound(
     let seed = seed();
     let mut fold = Replay::from_beginning(log, seed)?.watch(since);
     let first = fold.state().head().seq + 1;
-    let seqs = files(directory).snapshots;
-    let seqs = seqs.into_iter().filter(|seq| (first - 1..=head.seq).contains(seq));
+    let seqs =
+        log.snapshot_seqs(address)?.into_iter().filter(|seq| (first - 1..=head.seq).contains(seq));
     let bar = bar(head.seq, progress);
     let counted = Counted { log, until: Cell::new(head), entries: Cell::new(0), bar: &bar };
     let (mut equal, mut wrong) = (0, Vec::new());
@@ -232,14 +251,26 @@ impl EventSource for Counted<'_> {
     }
 }
 
+/// How far a log without files is sound.
+fn good(address: &Address) -> Judgement {
+    let (mut entries, mut intact_to_seq) = (0, None);
+    let mut count = |record: Record| {
+        (entries, intact_to_seq) = (entries + 1, Some(record.header.last_seq()));
+        ControlFlow::Continue(())
+    };
+    // That it ends with an error is known.
+    let _ = Log::open(address).map(|log| history(&log, &mut count));
+    Judgement { entries, intact_to_seq, ..Judgement::default() }
+}
+
 /// How much of a damaged log is sound.
-fn damaged(directory: &Path, first: &str) -> Result<Judgement, Failure> {
+fn damaged(address: &Address, first: &str) -> Result<Judgement, Failure> {
     let first_damage = Some(first.to_owned());
-    // A log in a key-value store has no files to survey.
-    let Ok(Survey { intact, before, after, last_seq, damages, damaged, torn_bytes, .. }) =
-        survey(directory)
+    // A log in a key-value store or a database has no files to survey.
+    let Some(Ok(Survey { intact, before, after, last_seq, damages, damaged, torn_bytes, .. })) =
+        address.directory().map(survey)
     else {
-        return Ok(Judgement { first_damage, damages: 1, ..Judgement::default() });
+        return Ok(Judgement { first_damage, damages: 1, ..good(address) });
     };
     let placed = damages.first().map(ToString::to_string);
     Ok(Judgement {

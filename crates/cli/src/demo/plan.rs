@@ -1,7 +1,8 @@
 //! What becomes of each payment of the story.
 
 use payonce::{
-    Assertion, Failure, FailureReason, Msat, PartId, Preimage, ShortChannelId, Target, UnixMillis,
+    Failure, FailureReason, Msat, PartId, Preimage, UnixMillis,
+    machine::{Assertion, ShortChannelId, Target},
 };
 
 use crate::demo::rng::Rng;
@@ -27,7 +28,7 @@ pub(crate) enum Course {
     Offer,
     /// An offer whose invoice never comes.
     OfferUnanswered,
-    /// The payee refuses.
+    /// The payee refuses it, and no other route can help.
     Rejected,
     /// No attempt is left.
     Exhausted,
@@ -146,7 +147,7 @@ impl Plan {
         match self.course {
             Course::Spontaneous => Target::Spontaneous { preimage: self.preimage },
             Course::Offer | Course::OfferUnanswered => Target::Offer {
-                offer_hash: payonce::OfferHash::from_bytes(rng.bytes()),
+                offer_hash: payonce::machine::OfferHash::from_bytes(rng.bytes()),
                 deadline: payonce::Deadline::Ticks(3),
             },
             _ => Target::Invoice { payment_hash: self.preimage.payment_hash() },
@@ -154,7 +155,7 @@ impl Plan {
     }
 }
 
-/// What users buy.
+/// What users buy, as the metadata of their payments.
 const GOODS: [&str; 8] = [
     "coffee",
     "a month of hosting",

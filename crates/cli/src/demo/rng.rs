@@ -1,6 +1,6 @@
 //! Chance, the same for the same seed on every machine.
 
-/// SplitMix64.
+/// SplitMix64: a number of 64 bits makes the whole story.
 #[derive(Debug, Clone)]
 pub(crate) struct Rng(u64);
 

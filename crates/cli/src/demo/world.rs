@@ -4,10 +4,13 @@ use std::{cmp::Reverse, collections::BinaryHeap, fmt::Display, path::Path};
 
 use payonce::{
     Abandon, Acknowledge, AdoptPart, Answer, ClaimPart, Dispatch, FailPart, FinalizePart, Head,
-    Label, Ledger, LedgerId, LogHash, MarkPaid, MaxFee, Msat, NewPart, NodeId, NotificationKind,
-    ObservationKind, ObservePart, Opening, Operation, PartId, PartKind, Pay, PaymentId, Preimage,
-    ReceiveInvoice, Remember, Request, RetryPolicy, SayAgain, Settlement, ShortChannelId, Tick,
-    UnixMillis, WithdrawPart,
+    Ledger, LedgerId, MarkPaid, MaxFee, Msat, NewPart, NodeId, NotificationKind, Opening, PartId,
+    PartKind, PartStatus, Pay, PaymentId, Preimage, ReceiveInvoice, Remember, Request, RetryPolicy,
+    Tick, UnixMillis, UnresolvedPart, WithdrawPart,
+    machine::{
+        Label, LogHash, ObservationKind, ObservePart, Operation, SayAgain, Settlement,
+        ShortChannelId,
+    },
     store_fs::{FsStore, Options},
 };
 
@@ -30,6 +33,7 @@ type Queue = BinaryHeap<Reverse<(u64, u64, u32, usize)>>;
 struct World {
     disk: LazyDisk,
     options: Options,
+    remember: Remember,
     rng: Rng,
     ledger: Option<Ledger<FsStore<LazyDisk>>>,
     plans: Vec<Option<Plan>>,
@@ -39,7 +43,7 @@ struct World {
     next_tick: u64,
 }
 
-/// What was written.
+/// How far the log was written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Written {
     pub(crate) head: Head,
@@ -49,7 +53,12 @@ pub(crate) struct Written {
 ///
 /// # Errors
 /// [`Failure::Refused`].
-pub(crate) fn write(directory: &Path, payments: u32, seed: u64) -> Result<Written, Failure> {
+pub(crate) fn write(
+    directory: &Path,
+    payments: u32,
+    seed: u64,
+    remember: Remember,
+) -> Result<Written, Failure> {
     let mut rng = Rng::new(seed);
     let options = Options { reserve_bytes: 0, ..Options::default() };
     let ledger = LedgerId::from_bytes(rng.bytes());
@@ -59,6 +68,7 @@ pub(crate) fn write(directory: &Path, payments: u32, seed: u64) -> Result<Writte
     let mut world = World {
         disk,
         options,
+        remember,
         rng,
         ledger: None,
         plans: Vec::new(),
@@ -292,17 +302,25 @@ impl World {
     /// The node starts: it opens the log, lists what is out, and goes on.
     fn start(&mut self, lost: bool) -> Result<(), Failure> {
         let (store, _) = FsStore::open_on(self.disk.clone(), self.options).map_err(name)?;
-        let mut opening = Opening::new(Remember::Forever, 7);
+        let mut opening = Opening::new(self.remember, 7);
         opening.program = "payonce demo".into();
         opening.holder = "node-1, process 4711".into();
         if lost {
-            let seq = payonce::EventSource::head(&store).map_err(name)?.seq + 3;
+            let seq = payonce::audit::EventSource::head(&store).map_err(name)?.seq + 3;
             opening.known_head = Some(Head { seq, chain: LogHash::from_bytes(self.rng.bytes()) });
         }
         let now = at(self.now);
         let mut recovery = Ledger::open(store, &opening, now).map_err(name)?;
         let out = recovery.unresolved().map_err(name)?;
-        let listed = out.into_iter().filter(|out| out.payment_hash.is_some()).map(|out| {
+        // What was claimed after the ledger had forgotten it: listed, it would be news from before a gap.
+        let is_forgotten = |out: &UnresolvedPart| {
+            let is_known = out.part.amount.is_some() || out.part.is_of_earlier_try();
+            out.part.status == PartStatus::Claimed
+                && !is_known
+                && out.part.kind != PartKind::Delegated
+        };
+        let is_listed = |out: &UnresolvedPart| out.payment_hash.is_some() && !is_forgotten(out);
+        let listed = out.into_iter().filter(is_listed).map(|out| {
             Answer::Adopted(AdoptPart {
                 id: out.payment,
                 part: out.part.id,

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, ops::ControlFlow};
 
 use payonce::{
-    Event, ListError, ListedPayment, Listing, Payment, PaymentId, State, StoreError, UnixMillis,
-    audit::{EventSource, Record, Replay, ReplayError},
+    Event, ListedPayment, Listing, Payment, PaymentId, State, UnixMillis,
+    audit::{EventSource, Record, Replay, ReplayError, StoreError},
+    machine::ListError,
 };
 use serde::Serialize;
 
@@ -16,17 +17,14 @@ use crate::{
     story::{Life, Story, Teller, status_name_of},
 };
 
-/// The names of the counts that the slider moves.
-const COUNTS: [&str; 8] = [
-    "awaiting_invoice",
-    "pending",
-    "fulfilled",
-    "abandoned",
-    "failed",
-    "remembered",
-    "unresolved_parts",
-    "outbox",
-];
+/// The statuses that a payment has on the page, by their numbers there.
+const STATUSES: [&str; 7] =
+    ["awaiting_invoice", "pending", "fulfilled", "abandoned", "failed", "remembered", "forgotten"];
+
+/// The names of the counts that the slider moves: those of all statuses but the last, and two more.
+fn count_names() -> impl Iterator<Item = &'static str> {
+    STATUSES.into_iter().take(6).chain(["unresolved_parts", "outbox"])
+}
 
 fn counts(state: &State) -> [i64; 8] {
     let counts = state.counts();
@@ -120,12 +118,27 @@ pub(crate) struct Totals {
     pub(crate) last_at: Option<UnixMillis>,
 }
 
+impl Totals {
+    fn count(&mut self, outcome: &str, row: &PaymentRow) {
+        self.payments += 1;
+        match outcome {
+            "fulfilled" => {
+                self.paid += 1;
+                self.sent += row.amount_msat.unwrap_or(0);
+                self.fees += row.fee_msat.unwrap_or(0);
+            }
+            "failed" => self.failed += 1,
+            _ => {}
+        }
+    }
+}
+
 /// Reads the log once: folds it, and tells its stories.
 pub(crate) fn collect(log: &Log, with: With<'_>) -> Result<Data, ReplayError> {
     let mut replay = Replay::from_beginning(log, seed())?;
     let head = log.head()?;
     let base_seq = replay.state().head().seq;
-    let base_counts = COUNTS.into_iter().zip(counts(replay.state())).collect();
+    let base_counts = count_names().zip(counts(replay.state())).collect();
     let mut before = before(log, replay.state())?;
     let mut teller = Teller::default();
     let mut columns: [Deltas; 10] = Default::default();
@@ -133,7 +146,7 @@ pub(crate) fn collect(log: &Log, with: With<'_>) -> Result<Data, ReplayError> {
     log.replay(base_seq + 1, &mut |entry| {
         let told = Record::read(replay.state().head(), entry.bytes).and_then(|record| {
             replay.entry(entry)?;
-            teller.record(&record);
+            teller.entry(&record.header, &record.events);
             note(&record, replay.state(), &mut columns, &mut ticks);
             Ok(())
         });
@@ -159,7 +172,7 @@ pub(crate) fn collect(log: &Log, with: With<'_>) -> Result<Data, ReplayError> {
     let mut payments: Vec<_> =
         stories.map(|(id, story)| shown(&state, &id, &story, &mut totals, with)).collect();
     payments.sort_by_cached_key(|payment| (payment.seq, payment.id.clone()));
-    let names = ["first", "at"].into_iter().chain(COUNTS);
+    let names = ["first", "at"].into_iter().chain(count_names());
     let entries = names.zip(columns).collect();
     Ok(Data {
         base_seq,
@@ -240,16 +253,7 @@ fn story_of(payment: &Payment, base: u64) -> Story {
 
 /// The number of a status on the page.
 fn number_of(status: &str) -> usize {
-    let names = [
-        "awaiting_invoice",
-        "pending",
-        "fulfilled",
-        "abandoned",
-        "failed",
-        "remembered",
-        "forgotten",
-    ];
-    names.iter().position(|name| *name == status).unwrap_or(1)
+    STATUSES.iter().position(|name| *name == status).unwrap_or(1)
 }
 
 fn shown(
@@ -260,27 +264,11 @@ fn shown(
     with: With<'_>,
 ) -> Shown {
     let row = row(state, id, story, with);
-    let ended = story
-        .statuses
-        .iter()
-        .rev()
-        .find(|(_, _, name)| !["remembered", "forgotten"].contains(name));
-    let outcome = ended.map_or("pending", |(_, _, name)| *name);
-    totals.payments += 1;
-    match outcome {
-        "fulfilled" => {
-            totals.paid += 1;
-            totals.sent += row.amount_msat.unwrap_or(0);
-            totals.fees += row.fee_msat.unwrap_or(0);
-        }
-        "failed" => totals.failed += 1,
-        _ => {}
-    }
+    let outcome = outcome(story);
+    totals.count(outcome, &row);
     let advice = advise(state, id, with.clock.now);
     let gone =
         || "the ledger has forgotten it: a repeat under its id would be a new payment".into();
-    let places: BTreeMap<_, _> =
-        story.lives.iter().enumerate().map(|(nth, life)| (life.id, nth)).collect();
     let status = row.reason.as_ref().map_or(row.status.replace('_', " "), |reason| {
         format!("{}: {reason}", row.status.replace('_', " "))
     });
@@ -305,16 +293,25 @@ fn shown(
             .map(|(seq, at, name)| (*seq, at.0, number_of(name)))
             .collect(),
         parts: story.lives.iter().map(part).collect(),
-        events: story
-            .events
-            .iter()
-            .map(|event| {
-                let parts = event.parts.iter().filter_map(|part| places.get(part).copied());
-                let is_read = u8::from(event.event == "acknowledged");
-                (event.seq, event.at_ms, event.words.clone(), is_read, parts.collect())
-            })
-            .collect(),
+        events: events(story),
     }
+}
+
+/// How a payment ended, or where it is, whatever is still kept of it.
+fn outcome(story: &Story) -> &'static str {
+    let mut statuses = story.statuses.iter().rev().map(|(_, _, name)| *name);
+    statuses.find(|name| !["remembered", "forgotten"].contains(name)).unwrap_or("pending")
+}
+
+fn events(story: &Story) -> Vec<ShownEvent> {
+    let places: BTreeMap<_, _> =
+        story.lives.iter().enumerate().map(|(nth, life)| (life.id, nth)).collect();
+    let events = story.events.iter().map(|event| {
+        let parts = event.parts.iter().filter_map(|part| places.get(part).copied());
+        let is_read = u8::from(event.event == "acknowledged");
+        (event.seq, event.at_ms, event.words.clone(), is_read, parts.collect())
+    });
+    events.collect()
 }
 
 fn row(state: &State, id: &PaymentId, story: &Story, with: With<'_>) -> PaymentRow {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Closing, Demo, Program, payonce, skipped};
+use crate::support::{Closing, Demo, Program, payonce};
 
 /// Every command that reads DIR, on this one.
 fn readers(dir: &str) -> Vec<Vec<&str>> {
@@ -84,7 +84,7 @@ fn points_outside_the_log_and_ambiguous_names_are_refused() {
         (vec!["show", dir, "not hex"], 2, "is no id"),
         (vec!["show", dir, &"0".repeat(64)], 1, "no payment, hash or part"),
         (vec!["list", dir, "--stuck", "soon"], 2, "length of time"),
-        (vec!["list", dir, "--after", "ffffffffffff"], 2, "no payment"),
+        (vec!["list", dir, "--after", "ffffffffffff"], 2, "is no cursor"),
         (vec!["verify", dir, "--since", "yesterday"], 2, "is no head"),
         (vec!["frobnicate", dir], 2, "unrecognized subcommand"),
         (vec!["demo", dir], 2, "already"),
@@ -112,21 +112,45 @@ fn an_output_that_is_closed_is_no_error() {
     }
 }
 
+/// The program as a user without rights runs it: root may read everything.
 #[cfg(unix)]
 #[test]
 fn a_directory_without_permission_is_told_so() {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{
+        os::unix::{fs::PermissionsExt, process::CommandExt},
+        process::Command,
+    };
 
     let demo = Demo::of(10);
-    fs::set_permissions(&demo.path, fs::Permissions::from_mode(0o000)).expect("our own");
-    // Whoever may read everything is refused nothing.
-    let may_read = fs::read_dir(&demo.path).is_ok();
-    let ran = payonce(&["status", demo.dir()]);
-    fs::set_permissions(&demo.path, fs::Permissions::from_mode(0o700)).expect("our own");
-    if may_read {
-        skipped("this user may read everything");
-        return;
+    let open = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our own");
+    };
+    open(demo.path.parent().expect("the test's own"), 0o755);
+    // Where everybody may run it.
+    let program = demo.beside("payonce");
+    fs::copy(env!("CARGO_BIN_EXE_payonce"), &program).expect("room");
+    open(program.as_ref(), 0o755);
+    open(&demo.path, 0o000);
+    let is_root = fs::read_dir(&demo.path).is_ok();
+    let out = demo.beside("out");
+    let mut lines = readers(demo.dir());
+    lines.extend([
+        vec!["export", demo.dir(), "-o", &out],
+        vec!["backup", demo.dir(), &out],
+        vec!["salvage", demo.dir(), &out],
+        vec!["report", demo.dir(), "-o", &out],
+    ]);
+    for line in lines {
+        let mut command = Command::new(&program);
+        command.args(&line);
+        if is_root {
+            command.uid(65_534).gid(65_534);
+        }
+        let ran = command.output().expect("it runs");
+        let err = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(2), "{line:?}: {err}");
+        assert!(err.contains("run as the user that owns the directory"), "{line:?}: {err}");
+        assert!(ran.stdout.is_empty() && !std::path::Path::new(&out).exists(), "{line:?}");
     }
-    assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("run as the user that owns the directory"), "{}", ran.err);
+    open(&demo.path, 0o700);
 }

@@ -1,22 +1,22 @@
 //! Every kind of damage: what each command says of it, and that nothing is ever changed by reading.
 
 use std::{
-    collections::BTreeMap,
     fs,
-    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use payonce::{
-    EventSource, EventStore, Head, Ledger, Opening, Remember, UnixMillis,
-    audit::Entry,
+    EventStore, Head, Ledger, Opening, Remember, UnixMillis,
+    audit::EventSource,
     store_fs::{FsReader, FsStore, Options},
+};
+use payonce_store_fs::model::{
+    Image,
+    damage::{self, Damaged},
 };
 use serde_json::Value;
 
-use crate::support::{Demo, payonce};
-
-type Image = BTreeMap<String, Vec<u8>>;
+use crate::support::{Demo, copy_entries, payonce};
 
 /// The demo in segments of a few kilobytes, with two snapshots; on a base if asked for.
 fn log_in_pieces(payments: u32, on_a_base: bool) -> Image {
@@ -25,16 +25,8 @@ fn log_in_pieces(payments: u32, on_a_base: bool) -> Image {
     let options = Options { segment_bytes: 2 << 10, preallocate_bytes: 512, reserve_bytes: 0 };
     let path = PathBuf::from(demo.beside("pieces"));
     let (mut store, _) = FsStore::create(&path, source.ledger_id(), options).expect("new");
-    let mut head = store.fence().expect("new").head;
-    source
-        .replay(1, &mut |stored| {
-            let entry = Entry::from_stored(head, stored.bytes.to_vec()).expect("the next one");
-            head = entry.after();
-            store.append(&[entry]).expect("room");
-            ControlFlow::Continue(())
-        })
-        .expect("sound");
-    let mut at_most = head.seq;
+    copy_entries(&source, &mut store);
+    let mut at_most = source.head().expect("sound").seq;
     let mut snapshots = Vec::new();
     while let Some(snapshot) = source.load_snapshot(at_most).expect("sound") {
         at_most = snapshot.at.seq - 1;
@@ -94,87 +86,68 @@ fn changed(image: &Image, change: impl FnOnce(&mut Image)) -> Image {
     image
 }
 
-fn flipped(image: &Image, name: &str, at: usize) -> Image {
-    changed(image, |image| image.get_mut(name).expect("there")[at] ^= 0x40)
-}
-
-/// Images that no reader may believe: what was done, and the image.
-fn damaged(whole: &Image) -> Vec<(&'static str, Image)> {
-    let logs = named(whole, ".log");
-    assert!(logs.len() > 4, "several segments: {logs:?}");
-    let (first, middle, newest) = (&logs[0], &logs[2], &logs[logs.len() - 1]);
-    let foreign = log_in_pieces(101, false);
-    let mut images = vec![
-        ("a file header", flipped(whole, middle, 40)),
-        ("a frame header", flipped(whole, middle, 516)),
-        ("an entry", flipped(whole, middle, 560)),
-        ("an entry of the newest segment", flipped(whole, newest, 560)),
-        ("a segment in the middle is gone", changed(whole, |image| drop(image.remove(middle)))),
-        ("the newest segment is gone", changed(whole, |image| drop(image.remove(newest)))),
-        (
-            "a segment is cut",
-            changed(whole, |image| image.get_mut(middle).expect("there").truncate(900)),
-        ),
-        (
-            "the newest segment is cut",
-            changed(whole, |image| {
-                image.get_mut(newest).expect("there").truncate(600);
-            }),
-        ),
-        (
-            "a segment is empty",
-            changed(whole, |image| image.get_mut(middle).expect("there").clear()),
-        ),
-        (
-            "bytes after the end",
-            changed(whole, |image| {
-                let bytes = image.get_mut(middle).expect("there");
-                bytes.extend([7; 64]);
-            }),
-        ),
-        (
-            "a segment has another name",
-            changed(whole, |image| {
-                let bytes = image.remove(middle).expect("there");
-                image.insert("00000000000000000999.log".into(), bytes);
-            }),
-        ),
-        (
-            "a copy lies beside",
-            changed(whole, |image| {
-                let bytes = image[middle].clone();
-                image.insert("00000000000000000999.log".into(), bytes);
-            }),
-        ),
-    ];
-    // One of the same name, with other entries: its checksums are right, the chain is not.
-    let other = |name: &&String| {
-        *name != first && foreign.get(*name).is_some_and(|bytes| *bytes != whole[*name])
-    };
-    if let Some(name) = logs.iter().find(other) {
-        let image = changed(whole, |image| drop(image.insert(name.clone(), foreign[name].clone())));
-        images.push(("a segment of another history", image));
+/// What the store's tests do to a log, and a segment of another history.
+fn damaged(whole: &Image) -> Vec<Damaged> {
+    let mut images = damage::of_names(whole);
+    let middle = &damage::segments(whole)[2];
+    for byte in [40, 516, 560] {
+        images.push(damage::flipped(whole, middle, byte, 0x40));
     }
-    if let Some(base) = named(whole, ".base").first() {
-        images.push(("the base", flipped(whole, base, 900)));
-        images.push(("the base is gone", changed(whole, |image| drop(image.remove(base)))));
+    let newest = damage::segments(whole).pop().expect("several");
+    images.push(damage::flipped(whole, &newest, 560, 0x40));
+    images.extend(damage::of_origin(whole).into_iter().filter(|damaged| {
+        // A newer program's log is no damaged one: `bad_input` has it.
+        !damaged.what.contains("newer program")
+    }));
+    if let Some(base) = damage::of_files(whole, ".base", 900).nth(1) {
+        images.push(base);
     }
+    images.extend(damage::older_cut(whole, 4_000));
+    let foreign = of_another_history(whole);
+    assert!(foreign.is_some() || whole.keys().any(|name| name.ends_with(".base")), "in common");
+    images.extend(foreign);
     images
 }
 
+const FOREIGN: &str = "a segment of another history";
+
+/// One of the same name, with other entries: its checksums are right, the chain is not.
+/// Behind a base the two may have no segment of one name.
+fn of_another_history(whole: &Image) -> Option<Damaged> {
+    let foreign = log_in_pieces(101, false);
+    let logs = damage::segments(whole);
+    let other = |name: &&String| foreign.get(*name).is_some_and(|bytes| *bytes != whole[*name]);
+    let name = logs.iter().skip(1).find(other)?;
+    let mut image = whole.clone();
+    image.insert(name.clone(), foreign[name].clone());
+    Some(Damaged { what: FOREIGN.into(), file: name.clone(), image })
+}
+
+/// Every command that has a log, and its exit code on a damaged one; but `salvage`, which is for it.
 fn commands<'a>(dir: &'a str, out: &'a str) -> Vec<(Vec<&'a str>, u8)> {
+    let resolve = ["resolve", dir, NOBODY, "paid", "--by", "Ada", "--why", "a receipt", "--yes"];
     vec![
         (vec!["verify", dir], 1),
         (vec!["status", dir], 2),
         (vec!["list", dir], 2),
+        (vec!["list", dir, "--stuck", "10m"], 2),
         (vec!["show", dir, "00"], 2),
         (vec!["at", dir, "--seq", "999999"], 2),
         (vec!["diff", dir, "1", "500"], 2),
         (vec!["log", dir], 2),
+        (vec!["log", dir, "--raw"], 1),
         (vec!["export", dir, "-o", out], 2),
+        (vec!["export", dir, "--what", "payments", "-o", out], 2),
+        (vec!["export", dir, "--what", "postings", "-o", out], 2),
         (vec!["backup", dir, out], 2),
+        (vec!["report", dir, "-o", out], 2),
+        (vec!["copy", dir, out], 2),
+        (resolve.to_vec(), 2),
     ]
 }
+
+/// The id of no payment.
+const NOBODY: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 #[test]
 fn every_damage_is_told_by_every_command_and_left_as_it_is() {
@@ -186,15 +159,17 @@ fn every_damage_is_told_by_every_command_and_left_as_it_is() {
         lay(&path, &whole);
         let sound = payonce(&["verify", dir, "--format", "json"]);
         assert_eq!(sound.code, 0, "{} {}", sound.out, sound.err);
-        for (what, image) in damaged(&whole) {
+        for Damaged { what, image, .. } in damaged(&whole) {
+            let what = what.as_str();
             lay(&path, &image);
             for (line, code) in commands(dir, out) {
                 let ran = payonce(&line);
                 let said = &ran.err;
-                // What only the chain shows is seen by who reads past it: `status` begins at a snapshot,
-                // `diff` ends where it is told to.
-                let reads_all = !["status", "diff"].contains(&line[0]);
-                let unseen = what == "a segment of another history" && !reads_all;
+                // What only the chain shows is seen by who reads past it: `status` and what is stuck begin
+                // at a snapshot, `diff` ends where it is told to.
+                let begins_late = line[0] == "status" || line.contains(&"--stuck");
+                let reads_all = !begins_late && line[0] != "diff";
+                let unseen = what == FOREIGN && !reads_all;
                 assert!(ran.code == code || unseen, "{what}: {line:?}: {} {said}", ran.code);
                 assert!(!Path::new(out).exists(), "{what}: {line:?}: nothing half done");
             }
@@ -246,7 +221,7 @@ fn what_costs_time_and_no_data_is_told_and_refused_by_nobody() {
         image.remove("newest");
     });
     for (what, image, verify) in [
-        ("a snapshot", flipped(&whole, &snapshots[0], 700), 1),
+        ("a snapshot", damage::flipped(&whole, &snapshots[0], 700, 0x40).image, 1),
         (
             "all snapshots are gone",
             changed(&whole, |image| image.retain(|name, _| !name.ends_with(".snap"))),
@@ -268,6 +243,101 @@ fn what_costs_time_and_no_data_is_told_and_refused_by_nobody() {
         assert_eq!(payonce(&["list", dir]).code, 0, "{what}");
         assert!(read(&path) == image, "{what}: reading changed it");
     }
+}
+
+/// What somebody asks of a log, and what was answered while it was whole.
+struct Asked<'a> {
+    line: Vec<&'a str>,
+    answer: String,
+}
+
+/// Every image that the store's tests walk, of a ledger that lived: no command panics, writes anything or
+/// calls it sound; whoever answers at all, since it reads past the damage, answers as before the damage.
+#[test]
+fn whoever_answers_on_a_damaged_log_answers_what_is_true() {
+    let step = if std::env::var_os("PAYONCE_LONG").is_some() { 31 } else { 701 };
+    let own = tempfile::tempdir().expect("a directory");
+    let (path, out) = (own.path().join("log"), own.path().join("out"));
+    let (dir, out) = (path.to_str().expect("plain"), out.to_str().expect("plain"));
+    for on_a_base in [false, true] {
+        let whole = log_in_pieces(20, on_a_base);
+        lay(&path, &whole);
+        let status: Value =
+            serde_json::from_str(&payonce(&["status", dir, "--format", "json"]).out).expect("JSON");
+        let id = status["oldest_unresolved"].as_str().expect("one is stuck");
+        let head = status["head_seq"].as_u64().expect("a seq");
+        let (from, to) = ((head - 20).to_string(), (head - 3).to_string());
+        let lines = [
+            &["status", dir][..],
+            &["list", dir, "--format", "json"],
+            &["show", dir, id, "--format", "json"],
+            &["at", dir, "--seq", &to, "--format", "json"],
+            &["diff", dir, &from, &to, "--format", "json"],
+            &["log", dir],
+            &["log", dir, "--raw"],
+            &["export", dir],
+            &["export", dir, "--what", "postings"],
+            &["list", dir, "--stuck", "10m"],
+            &["export", dir, "-o", out],
+            &["backup", dir, out],
+            &["report", dir, "-o", out],
+            &["copy", dir, out],
+            &["export", dir, "--what", "payments"],
+        ];
+        let asked = lines.map(|line| {
+            let answer = payonce(line).out;
+            remove(out);
+            Asked { line: line.to_vec(), answer }
+        });
+        let history = damage::of_history(&whole, step)
+            .chain(damage::of_reserved_space(&whole, step))
+            .chain(damage::older_cut(&whole, step));
+        for damaged in history {
+            walk(&path, &damaged, &asked, out, false);
+        }
+        for damaged in damage::of_names(&whole).into_iter().chain(damage::of_origin(&whole)) {
+            walk(&path, &damaged, &asked, out, true);
+        }
+        for damaged in damage::of_files(&whole, ".base", step) {
+            walk(&path, &damaged, &asked, out, true);
+        }
+        for damaged in damage::of_files(&whole, ".snap", step) {
+            walk(&path, &damaged, &asked, out, false);
+        }
+    }
+}
+
+fn remove(out: &str) {
+    let _ = fs::remove_dir_all(out);
+    let _ = fs::remove_file(out);
+}
+
+fn walk(path: &Path, damaged: &Damaged, asked: &[Asked<'_>], out: &str, refused: bool) {
+    let what = &damaged.what;
+    lay(path, &damaged.image);
+    let verified = payonce(&["verify", path.to_str().expect("plain")]);
+    // Space that nothing was written to, or what a base stands for, is no loss; a newer program's log is
+    // told as such.
+    assert!(verified.code > 0 || !refused, "{what}: {}", verified.out);
+    for Asked { line, answer } in asked {
+        let ran = payonce(line);
+        let reads_all = ["log", "export", "backup", "report", "copy"].contains(&line[0]);
+        let is_raw = line.contains(&"--raw");
+        if verified.out.contains("DAMAGED") && reads_all && !is_raw {
+            assert_eq!(ran.code, 2, "{what}: {line:?}: {}", ran.out);
+        }
+        assert!(ran.code < 2 || !ran.err.is_empty(), "{what}: {line:?}");
+        let is_answered = ran.code == 0 || (ran.code == 1 && !is_raw);
+        if is_answered {
+            // These also say what is wrong with a snapshot, and sizes.
+            let tells_of_files = ["report", "status"].contains(&line[0]);
+            assert!(ran.out == *answer || tells_of_files, "{what}: {line:?}: {}", ran.out);
+        } else {
+            assert!(!Path::new(out).exists(), "{what}: {line:?}: nothing half done");
+        }
+        remove(out);
+    }
+    assert!(read(path) == damaged.image, "{what}: reading changed it");
 }
 
 #[test]

@@ -50,11 +50,57 @@ fn the_story_of_each_kind_of_payment() {
 #[test]
 fn a_terminal_of_forty_columns_is_enough() {
     let demo = Demo::of(40);
+    let list = ["list", demo.dir(), "--limit", "20"];
+    let csv = payonce(&["list", demo.dir(), "--limit", "20", "--format", "csv"]).out;
+    for columns in [40, 80, 100] {
+        let ran = Program { columns: Some(columns), colour: true, input: "" }.run(&list);
+        let fits = |line: &str| line.chars().count() <= usize::from(columns);
+        assert!(ran.out.lines().all(fits), "{columns}: {}", ran.out);
+        // Nothing is broken that somebody wants to copy.
+        for id in csv.lines().skip(1).map(|line| &line[..12]) {
+            assert!(
+                ran.out.lines().any(|line| line.starts_with(id)),
+                "{columns}: {id} {}",
+                ran.out
+            );
+        }
+    }
+    let wide = Program { columns: Some(200), colour: true, input: "" }.run(&list).out;
+    assert_eq!(wide, payonce(&list).out, "a table where there is room");
     let narrow = Program { columns: Some(40), colour: true, input: "" };
-    let ran = narrow.run(&["list", demo.dir(), "--limit", "3"]);
-    assert!(ran.out.lines().all(|line| line.chars().count() <= 40), "{}", ran.out);
     assert!(narrow.run(&["status", demo.dir()]).out.contains("\u{1b}["), "colours on a terminal");
     assert!(!payonce(&["status", demo.dir()]).out.contains('\u{1b}'), "and nowhere else");
+}
+
+/// The lines of the picture that `show` draws, and the parts that it has.
+fn picture(demo: &Demo, id: &str, columns: u16) -> (Vec<String>, usize) {
+    let program = Program { columns: Some(columns), colour: false, input: "" };
+    let ran = program.run(&["show", demo.dir(), id]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let lines = ran.out.lines().skip_while(|line| !line.starts_with("parts  "));
+    let lines: Vec<_> = lines.take_while(|line| !line.is_empty()).map(str::to_owned).collect();
+    let is_bar = |word: &str| matches!(word.trim_start_matches('='), ">" | "+" | "*" | "x" | "o");
+    let bars = lines.iter().filter(|line| line.split_whitespace().any(is_bar)).count();
+    (lines, bars)
+}
+
+#[test]
+fn a_picture_fits_every_terminal_and_has_a_bar_a_part() {
+    let demo = Demo::of(40);
+    let listed = payonce(&["list", demo.dir(), "--format", "csv", "--sort", "oldest"]);
+    let ids = listed.out.lines().skip(1).map(|line| line.split(',').next().expect("an id"));
+    for (nth, id) in ids.enumerate() {
+        let story = payonce(&["show", demo.dir(), id, "--format", "json"]);
+        let story: serde_json::Value = serde_json::from_str(&story.out).expect("JSON");
+        let parts = story["parts"].as_array().expect("an array").len();
+        let all = [40, 75, 76, 80, 120];
+        for columns in if nth % 8 == 1 { &all[..] } else { &all[..1] } {
+            let (lines, bars) = picture(&demo, id, *columns);
+            let fits = |line: &String| line.chars().count() <= usize::from(*columns);
+            assert!(lines.iter().all(fits), "{columns}: {}", lines.join("\n"));
+            assert_eq!(bars, parts, "{columns}: {}", lines.join("\n"));
+        }
+    }
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! A log in LDK's `FilesystemStore` is read as one in segment files is.
 
-use std::{ops::ControlFlow, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use lightning_persister::fs_store::FilesystemStore;
-use payonce::{EventSource, EventStore, audit::Entry, store_fs::FsReader};
+use payonce::{audit::EventSource, store_fs::FsReader};
 use payonce_store_kv::{KvStore, Namespace};
 
-use crate::support::{Demo, payonce};
+use crate::support::{Demo, copy_entries, payonce};
 
 #[test]
 fn every_view_is_the_same_from_a_key_value_store() {
@@ -16,15 +16,7 @@ fn every_view_is_the_same_from_a_key_value_store() {
     let kv = Arc::new(FilesystemStore::new(PathBuf::from(&path)));
     let mut store =
         KvStore::create(kv, Namespace::default(), source.ledger_id()).expect("a new one");
-    let mut head = store.fence().expect("new").head;
-    source
-        .replay(1, &mut |stored| {
-            let entry = Entry::from_stored(head, stored.bytes.to_vec()).expect("the next one");
-            head = entry.after();
-            store.append(&[entry]).expect("room");
-            ControlFlow::Continue(())
-        })
-        .expect("sound");
+    copy_entries(&source, &mut store);
     drop(store);
     for view in [
         vec!["list"],
@@ -45,6 +37,10 @@ fn every_view_is_the_same_from_a_key_value_store() {
     }
     let verified = payonce(&["verify", &path]);
     assert!(verified.code == 0 && verified.out.starts_with("SOUND"), "{}", verified.err);
+    // Nobody can be kept out of it: a word is for the node.
+    let id = "0".repeat(64);
+    let ran = payonce(&["resolve", &path, &id, "paid", "--by", "Ada", "--why", "a mail", "--yes"]);
+    assert!(ran.code == 2 && ran.err.contains("no lock keeps a second writer out"), "{}", ran.err);
     let copy = demo.beside("copy");
     assert_eq!(payonce(&["backup", &path, &copy]).code, 0);
     assert_eq!(payonce(&["verify", &copy]).code, 0);

@@ -91,6 +91,35 @@ fn a_backup_of_a_live_log_is_sound() {
     });
 }
 
+/// A copy of what goes on is no move: it says so, and the next one adds what is new.
+#[test]
+fn a_copy_of_a_log_that_goes_on_is_told_as_one() {
+    let demo = Demo::of(40);
+    let (enough, drops) = (AtomicBool::new(false), AtomicU64::new(0));
+    let copy = demo.beside("moved");
+    let says = thread::scope(|scope| {
+        let writer = scope.spawn(|| write(&demo, &enough, &drops));
+        let reads = Enough(&enough);
+        let mut says = String::new();
+        // It may be quick enough to be asked between two entries.
+        while !says.contains("went on to") {
+            let _ = std::fs::remove_dir_all(&copy);
+            let ran = payonce(&["copy", demo.dir(), &copy]);
+            assert!(ran.code < 2, "{}", ran.err);
+            assert!(ran.code == 1 || ran.out.contains("never again"), "{}", ran.out);
+            says = ran.err;
+        }
+        drop(reads);
+        writer.join().expect("it writes");
+        says
+    });
+    assert!(says.contains("copy once more"), "{says}");
+    assert_eq!(payonce(&["verify", &copy]).code, 0, "what was copied is sound");
+    // Its history may have been dropped meanwhile: then a new one is made.
+    let ran = payonce(&["copy", demo.dir(), &copy]);
+    assert!(ran.code == 0 || ran.err.contains("dropped its history"), "{}", ran.err);
+}
+
 #[test]
 fn follow_shows_what_is_written_later() {
     let demo = Demo::of(40);

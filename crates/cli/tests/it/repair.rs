@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use payonce::{
     ClaimPart, Dispatch, Ledger, Msat, NewPart, Opening, PartId, Pay, PaymentHash, PaymentId,
-    Preimage, Remember, Request, UnixMillis, audit,
+    Preimage, Remember, Request, Tick, UnixMillis, audit,
     store_fs::{FsReader, FsStore, Options},
 };
 use serde_json::Value;
@@ -16,6 +16,22 @@ fn head(dir: &str) -> Value {
     let status = payonce(&["status", dir, "--format", "json"]);
     let status: Value = serde_json::from_str(&status.out).expect("JSON");
     Value::Array(vec![status["head_seq"].clone(), status["head_log_hash"].clone()])
+}
+
+/// What holds proofs of payments is its owner's alone: a file, or every file in a directory.
+fn is_private(path: &str) {
+    let path = Path::new(path);
+    let files: Vec<_> = match fs::read_dir(path) {
+        Ok(entries) => entries.map(|entry| entry.expect("read").path()).collect(),
+        Err(_) => vec![path.into()],
+    };
+    assert!(!files.is_empty());
+    #[cfg(unix)]
+    for file in files {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(&file).expect("written").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
 }
 
 fn ok(arguments: &[&str]) -> String {
@@ -57,7 +73,9 @@ fn an_export_comes_back_as_the_same_log() {
         }
         let (file, copy) = (demo.beside("export.jsonl"), demo.beside("copy"));
         ok(&["export", demo.dir(), "--reveal", "-o", &file]);
+        is_private(&file);
         ok(&["import", &file, &copy]);
+        is_private(&copy);
         assert_eq!(head(&copy), head(demo.dir()));
         assert!(ok(&["verify", &copy]).starts_with("SOUND"));
         let twice = demo.beside("twice.jsonl");
@@ -172,6 +190,7 @@ fn a_backup_takes_only_what_is_new_and_refuses_another_log() {
     let said = ok(&["backup", demo.dir(), &copy]);
     assert!(said.starts_with("added 6 entries"), "{said}");
     assert_eq!(head(&copy), head(demo.dir()));
+    is_private(&copy);
     assert!(ok(&["verify", &copy]).contains("seq 1 to"), "the copy keeps what was dropped");
     // The other demo is the same ledger with another story: their chains part.
     let ran = payonce(&["backup", other.dir(), &copy]);
@@ -200,6 +219,8 @@ fn what_is_intact_is_kept_and_opens_as_restored() {
     let (saved, after) = (demo.beside("saved"), demo.beside("saved.after.jsonl"));
     let ran = payonce(&["salvage", demo.dir(), &saved]);
     assert_eq!(ran.code, 1, "{}", ran.err);
+    is_private(&saved);
+    is_private(&after);
     let verdict = payonce(&["verify", demo.dir(), "--format", "json"]);
     let verdict: Value = serde_json::from_str(&verdict.out).expect("JSON");
     let intact = verdict["intact_to_seq"].as_u64().expect("a prefix");
@@ -274,6 +295,7 @@ fn an_operators_word_is_shown_asked_for_and_recorded_alone() {
         assert!(ran.code == 2 && ran.err.contains(&own), "{}", ran.err);
         assert!(ran.err.contains("payonce demo (node-1, process 4711)"), "{}", ran.err);
     }
+    endpoint(&demo, &line);
     let program = Program { columns: None, colour: false, input: "yes\n" };
     let ran = program.run(&line);
     assert_eq!(ran.code, 0, "{}", ran.err);
@@ -283,6 +305,25 @@ fn an_operators_word_is_shown_asked_for_and_recorded_alone() {
         serde_json::from_str(&payonce(&["status", dir, "--format", "json"]).out).expect("JSON");
     assert_eq!(status["recovering"], true, "the node finishes it, not an operator");
     assert_eq!(payonce(&[&line[..], &["--yes"]].concat()).code, 2, "known already");
+}
+
+/// Where the service that holds the log says how its operators reach it, they are told so; also when it
+/// was opened long ago.
+fn endpoint(demo: &Demo, line: &[&str]) {
+    let (store, _) = FsStore::open(&demo.path, Options::default()).expect("free");
+    let mut opening = Opening::new(Remember::Forever, 7);
+    let reached = "node-1; operators: https://node-1.example:9443/operators";
+    (opening.program, opening.holder) = ("payonced 1.2".into(), reached.into());
+    let now = UnixMillis(1_788_739_000_000);
+    let mut ledger = Ledger::open(store, &opening, now).expect("sound").finish(now).expect("sound");
+    for later in [0, 600] {
+        for height in 0..later {
+            ledger.execute(Tick::at_height(990_000 + height), now).expect("a tick");
+        }
+        let ran = payonce(&[line, &["--yes"]].concat());
+        let says = format!("opened by payonced 1.2 ({reached}): give your word to that program");
+        assert!(ran.code == 2 && ran.err.contains(&says), "{}", ran.err);
+    }
 }
 
 #[test]

@@ -13,23 +13,19 @@ fn json(arguments: &[&str]) -> Value {
     serde_json::from_str(&payonce(arguments).out).expect("JSON")
 }
 
-fn report(demo: &Demo) -> String {
+pub(crate) fn report(demo: &Demo) -> String {
     let file = demo.beside("report.html");
     let ran = payonce(&["report", demo.dir(), "-o", &file]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     file
 }
 
-const COUNTS: [&str; 8] = [
-    "awaiting_invoice",
-    "pending",
-    "fulfilled",
-    "abandoned",
-    "failed",
-    "remembered",
-    "unresolved_parts",
-    "outbox",
-];
+/// The counts that the slider moves, those of statuses first.
+fn counts() -> Vec<&'static str> {
+    let names =
+        "awaiting_invoice pending fulfilled abandoned failed remembered unresolved_parts outbox";
+    names.split(' ').collect()
+}
 
 #[test]
 fn the_file_needs_nothing_and_only_its_owner_reads_it() {
@@ -101,11 +97,8 @@ fn slider(browser: &Browser, demo: &Demo) {
     let within = 6;
     for seq in (0..=head).step_by(97).chain([0, 1, within, within + 1, head]) {
         let at = json(&["at", demo.dir(), "--seq", &seq.to_string(), "--format", "json"]);
-        browser.run(&format!(
-            "const slider = document.getElementById('seq'); slider.value = {seq}; \
-             slider.dispatchEvent(new Event('input'))"
-        ));
-        for name in COUNTS {
+        move_to(browser, seq);
+        for name in counts() {
             assert_eq!(
                 browser.text(&format!("count-{name}")),
                 at[name].to_string(),
@@ -113,7 +106,7 @@ fn slider(browser: &Browser, demo: &Demo) {
             );
         }
         // The table tells the same, payment by payment.
-        for status in &COUNTS[..6] {
+        for status in &counts()[..6] {
             let shown = status.replace('_', " ");
             let found = browser.run(&format!(
                 "return data.payments.filter((payment) => STATUS[payment.now] === {shown:?} \
@@ -122,7 +115,39 @@ fn slider(browser: &Browser, demo: &Demo) {
             assert_eq!(found, at[*status], "{status} at {seq}");
         }
     }
+    // Each payment by itself, as it was then.
+    for seq in [0, 50, head / 3, head / 2, head - 9, head] {
+        move_to(browser, seq);
+        let seq = seq.to_string();
+        let listed = match payonce(&["at", demo.dir(), "--seq", &seq, "--list", "--format", "json"])
+        {
+            ran if ran.out.trim() == "[]" => Vec::new(),
+            ran => serde_json::from_str::<Vec<Value>>(&ran.out).expect("JSON"),
+        };
+        let mut then: Vec<_> = listed
+            .iter()
+            .map(|row| {
+                let status = row["status"].as_str().expect("a status").replace('_', " ");
+                let status = if row["remembered"] == true { "remembered".into() } else { status };
+                (row["id"].as_str().expect("an id").to_owned(), status)
+            })
+            .collect();
+        then.sort();
+        let shown = browser.run(
+            "return data.payments.filter((payment) => payment.now >= 0)\
+             .map((payment) => [payment.id, STATUS[payment.now]]).sort()",
+        );
+        let shown: Vec<(String, String)> = serde_json::from_value(shown).expect("pairs");
+        assert_eq!(shown, then, "at {seq}");
+    }
     browser.run("document.getElementById('newest').click()");
+}
+
+fn move_to(browser: &Browser, seq: u64) {
+    browser.run(&format!(
+        "const slider = document.getElementById('seq'); slider.value = {seq}; \
+         slider.dispatchEvent(new Event('input'))"
+    ));
 }
 
 /// What users wrote stays text.
@@ -230,19 +255,4 @@ fn ten_thousand_payments_answer_within_a_second() {
         assert!(took.as_millis() < 1_000, "{what}: {took:?}");
     }
     assert_eq!(browser.console(), Vec::<String>::new());
-}
-
-/// The pictures of the README, made anew where `PAYONCE_PICTURES` names a directory for them.
-#[test]
-fn pictures_of_the_readme() {
-    let Some(directory) = std::env::var_os("PAYONCE_PICTURES") else { return };
-    let Some(browser) = Browser::start() else { return };
-    let demo = Demo::of(500);
-    browser.open(Path::new(&report(&demo)));
-    browser.picture(&Path::new(&directory).join("report.png"));
-    browser.run(
-        "detail(data.payments.find((payment) => payment.parts.length > 3 && payment.attempts > 1)); \
-         document.querySelector('#timeline .bar').focus()",
-    );
-    browser.picture(&Path::new(&directory).join("report-payment.png"));
 }

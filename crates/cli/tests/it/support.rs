@@ -2,10 +2,15 @@
 
 use std::{
     io::{self, Cursor, Write},
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
-use payonce::UnixMillis;
+use payonce::{
+    EventStore, Ledger, Opening, Remember, UnixMillis,
+    audit::{Entry, EventSource, StoredEntry},
+    store_fs::{FsReader, FsStore, Options},
+};
 use payonce_cli::{io::Io, run};
 
 /// When the tests look at the demo: a day after its end.
@@ -80,11 +85,21 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn of(payments: u32) -> Self {
+        Self::with(payments, &[])
+    }
+
+    /// Of a ledger that forgets what is over.
+    pub(crate) fn forgetting(payments: u32) -> Self {
+        Self::with(payments, &["--forget"])
+    }
+
+    fn with(payments: u32, options: &[&str]) -> Self {
         let own = tempfile::tempdir().expect("a directory for temporary files");
         let path = own.path().join("log");
         let payments = payments.to_string();
         let text = path.to_str().expect("plain");
-        let ran = payonce(&["demo", text, "--payments", &payments, "--seed", "7"]);
+        let line = ["demo", text, "--payments", &payments, "--seed", "7"];
+        let ran = payonce(&[&line[..], options].concat());
         assert_eq!(ran.code, 0, "{}", ran.err);
         Self { _own: own, path }
     }
@@ -97,6 +112,35 @@ impl Demo {
     pub(crate) fn beside(&self, name: &str) -> String {
         self.path.with_file_name(name).to_str().expect("plain").to_owned()
     }
+}
+
+/// Appends every entry of a log to a new one, entry by entry.
+pub(crate) fn copy_entries(source: &FsReader, store: &mut impl EventStore) {
+    let mut head = store.fence().expect("new").head;
+    let append = &mut |stored: StoredEntry<'_>| {
+        let entry = Entry::from_stored(head, stored.bytes.to_vec()).expect("the next one");
+        head = entry.after();
+        store.append(&[entry]).expect("room");
+        ControlFlow::Continue(())
+    };
+    source.replay(1, append).expect("sound");
+}
+
+/// The demo, its history dropped up to its oldest snapshot, as a node does.
+pub(crate) fn with_dropped_history(payments: u32) -> Demo {
+    let demo = Demo::of(payments);
+    let (store, _) = FsStore::open(&demo.path, Options::default()).expect("sound");
+    let (mut at_most, mut oldest) = (Some(u64::MAX), None);
+    while let Some(snapshot) = at_most.and_then(|seq| store.load_snapshot(seq).expect("sound")) {
+        at_most = snapshot.at.seq.checked_sub(1);
+        oldest = Some(snapshot.at);
+    }
+    let opening = Opening::new(Remember::Forever, 7);
+    let now = UnixMillis(1_788_739_000_000);
+    let mut ledger = Ledger::open(store, &opening, now).expect("sound").finish(now).expect("sound");
+    ledger.drop_history(oldest.expect("one was saved"), 7).expect("a snapshot is there");
+    ledger.into_store().close().expect("in order");
+    demo
 }
 
 /// An output that somebody closes after so many bytes.

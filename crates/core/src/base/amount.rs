@@ -22,7 +22,7 @@ use crate::base::wire::{layout, optional};
 pub struct Msat(pub u64);
 
 impl Msat {
-    /// Nothing.
+    /// 0 msat: fit for a fee or a remainder, never for an amount to pay.
     pub const ZERO: Self = Self(0);
 
     /// The largest amount that a request, a part or a fee may state: 21 million BTC. Four of them
@@ -108,7 +108,7 @@ impl TryFrom<u64> for Msat {
 }
 
 /// A moment: milliseconds since the Unix epoch, UTC. The core reads no clock; every command brings
-/// its own `now`, which its entry records. A limit in time is past when it is at or before `now`.
+/// its own `now`, which its entry records. A deadline is past when it is at or before `now`.
 #[derive(
     Debug,
     Clone,
@@ -129,13 +129,13 @@ impl UnixMillis {
     /// A moment that never comes.
     pub const NEVER: Self = Self(u64::MAX);
 
-    /// The moment `millis` milliseconds later, or the last one that can be told.
+    /// The moment `millis` milliseconds later, or the last one that fits.
     #[must_use]
     pub const fn plus(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 
-    /// Whether this limit is past at `now`: at or before it.
+    /// Whether this deadline is past at `now`: at or before it.
     #[must_use]
     pub const fn is_past(self, now: Self) -> bool {
         self.0 <= now.0

@@ -1,4 +1,4 @@
-//! Bytes, texts and lists that have a limit, which is checked before room is made for them.
+//! Bytes, texts and lists with a limit, which is checked before memory is allocated for them.
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::fmt;
@@ -8,23 +8,23 @@ use crate::base::{
     wire::{DecodeError, Optional, Sink, Source, Wire},
 };
 
-/// Opaque bytes of at most `MAX`, cheap to clone. More can be made, so that it can be refused with
-/// its size, but not be decoded.
+/// Opaque bytes, at most `MAX`, cheap to clone. A longer value can be made, so that it can be refused
+/// with its size; it is never decoded.
 // One pointer wide: most are empty, and every payment has two.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Blob<const MAX: usize>(Option<Arc<Box<[u8]>>>);
 
 impl<const MAX: usize> Blob<MAX> {
-    /// No bytes.
+    /// No bytes; allocates nothing.
     pub const EMPTY: Self = Self(None);
 
-    /// The bytes.
+    /// All of them, in the order in which they came.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_ref().map_or(&[], |bytes| bytes)
     }
 
-    /// How many bytes.
+    /// How many bytes there are; it may be above `MAX` before the value was checked.
     #[must_use]
     pub fn len(&self) -> usize {
         self.as_bytes().len()
@@ -93,7 +93,7 @@ impl<const MAX: usize> Wire for Blob<MAX> {
     }
 }
 
-/// In a tail the field's length is theirs.
+/// In a tail the length of the field is the length of the bytes.
 impl<const MAX: usize> Optional for Blob<MAX> {
     fn is_default(&self) -> bool {
         self.is_empty()
@@ -109,23 +109,23 @@ impl<const MAX: usize> Optional for Blob<MAX> {
     }
 }
 
-/// UTF-8 of at most `MAX` bytes. Longer ones can be made, so that they can be refused with their
-/// size, but not be decoded.
+/// UTF-8 text of at most `MAX` bytes. A longer value can be made, so that it can be refused with its
+/// size; it is never decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Text<const MAX: usize>(String);
 
 impl<const MAX: usize> Text<MAX> {
-    /// No text.
+    /// The empty text: also the value of a text that was not given.
     pub const EMPTY: Self = Self(String::new());
 
-    /// The text.
+    /// The whole text, also beyond `MAX`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Its length in bytes.
+    /// Its length in bytes of UTF-8.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
@@ -172,7 +172,7 @@ impl<const MAX: usize> Wire for Text<MAX> {
     }
 }
 
-/// In a tail the field's length is its own.
+/// In a tail the length of the field is the length of the text.
 impl<const MAX: usize> Optional for Text<MAX> {
     fn is_default(&self) -> bool {
         self.is_empty()
@@ -192,13 +192,13 @@ impl<const MAX: usize> Optional for Text<MAX> {
 /// A list that facts may make as long as they like.
 pub(crate) type Many<T> = List<T, { u32::MAX as usize }>;
 
-/// A list of at most `MAX` items. Longer ones can be made, but not be decoded.
+/// A list of at most `MAX` items. A longer list can be made; it is never decoded.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct List<T, const MAX: usize>(Vec<T>);
 
 impl<T, const MAX: usize> List<T, MAX> {
-    /// No items.
+    /// A list without items; allocates nothing.
     pub const EMPTY: Self = Self(Vec::new());
 
     /// The items, in order.

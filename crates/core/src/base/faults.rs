@@ -1,9 +1,9 @@
-//! Faults that can be planted, to show that the judge of the tests finds them. Nothing of it is in a
-//! build without `--cfg payonce_faults`: there [`is`] is `false` and what asks it is gone.
+//! Faults that can be planted, to show that the judge of the tests finds them. A build without `--cfg
+//! payonce_faults` contains none: [`is`] is `false` there, and the compiler removes what depends on it.
 
 macro_rules! faults {
     ($($fault:ident: $what:literal,)*) => {
-        /// A fault: one rule about money that is not kept.
+        /// A fault: one rule about money that is broken on purpose.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[cfg_attr(not(payonce_faults), allow(dead_code, reason = "its number is asked for"))]
         pub(crate) enum Fault {
@@ -60,6 +60,9 @@ faults! {
     NamerBeatsId: "who named a hash first has a part that is told under another id which named it",
     ListedStaysOver: "a listing of a part that is over changes nothing",
     RestCutShort: "a failure read on a low clock ends a rest",
+    AnyEngineUnblocks: "what an engine shows ends another's block of a hash",
+    FirstEndUnblocks: "of two engines that block a hash the first end frees it",
+    InvoiceRequestReplaced: "a second invoice request takes the place of the first",
 }
 
 /// Plants the fault with this number, or none with 0.

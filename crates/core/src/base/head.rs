@@ -20,7 +20,7 @@ impl LogHash {
         Self::from_bytes(sha256::Hash::from_engine(engine).to_byte_array())
     }
 
-    /// The first 8 bytes, which tell notifications of two logs apart.
+    /// The first 8 bytes, by which notifications of two logs differ.
     #[must_use]
     pub fn prefix(&self) -> [u8; 8] {
         core::array::from_fn(|at| self.as_bytes()[at])

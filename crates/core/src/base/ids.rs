@@ -9,7 +9,7 @@ use hex_conservative::{DisplayHex, decode_to_array};
 
 use crate::base::{text_form, wire::layout};
 
-/// A text that is not the lower- or upper-case hex of an id of `expected_bytes` bytes.
+/// The text is not the lower- or upper-case hex of an id of `expected_bytes` bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} must be {expected_bytes} bytes written as hex: refused {refused:?}")]
 #[non_exhaustive]
@@ -22,7 +22,7 @@ pub struct ParseIdError {
     pub refused: String,
 }
 
-/// Bytes that are not as many as an id has.
+/// The bytes are more or fewer than an id has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what} has {expected_bytes} bytes: refused {found_bytes}")]
 #[non_exhaustive]
@@ -147,8 +147,8 @@ macro_rules! byte_id {
 
 byte_id! {
     /// The name of a payment: 32 bytes that the caller chooses and stores *before* the first call
-    /// and uses again for every repeat. It is the idempotency key. Who has no id of their own may
-    /// use the payment hash: one invoice, one payment.
+    /// and uses again for every repeat. It is the idempotency key. Callers without an id of their own
+    /// may use the payment hash: one invoice, one payment.
     PaymentId, 32, shown: true
 }
 byte_id! {
@@ -168,8 +168,8 @@ byte_id! {
     NodeId, 33, shown: true
 }
 byte_id! {
-    /// The name of a ledger, given at its creation: 32 random bytes. The first entry's log hash
-    /// covers it, so the entries of two ledgers never fit each other.
+    /// The name of a ledger, chosen when it is created: 32 random bytes. The first entry's log hash
+    /// covers it, so an entry of one ledger never fits another ledger.
     LedgerId, 32, shown: true
 }
 byte_id! {
@@ -221,10 +221,25 @@ pub mod revealed {
 }
 
 impl PaymentId {
-    /// The id of a caller who has none of their own: the payment hash, one payment an invoice.
+    /// The id for callers without an id of their own: the payment hash, so one payment for each invoice.
     #[must_use]
     pub const fn from_payment_hash(hash: PaymentHash) -> Self {
         Self(hash.0)
+    }
+
+    /// The id of a payment that has a name in the caller's own system, an order's number say: the SHA-256 of the
+    /// name. The same name is the same payment for ever, so that it must never be given to another one.
+    ///
+    /// ```
+    /// use payonce_core::PaymentId;
+    ///
+    /// let id = PaymentId::from_name("abc");
+    /// let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    /// assert_eq!(id.to_string(), sha256);
+    /// ```
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        Self(sha256(name.as_bytes()))
     }
 }
 
@@ -253,7 +268,7 @@ impl fmt::Display for ShortChannelId {
     }
 }
 
-/// The SHA-256 of `bytes`.
+/// SHA-256 as FIPS 180-4 has it, with the processor's instructions where there are some.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     sha256::hash(bytes).to_byte_array()
 }

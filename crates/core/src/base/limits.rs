@@ -1,5 +1,5 @@
-//! The numbers that are part of the design. They bind what a caller asks for; a fact about money
-//! is never refused for a limit.
+//! The numbers that are part of the design. They apply to what a caller asks for; a fact about money is
+//! never refused because of a limit.
 
 /// The largest entry, in bytes.
 pub const ENTRY_BYTES: usize = 1 << 20;
@@ -9,7 +9,7 @@ pub const METADATA_BYTES: usize = 1 << 10;
 pub const INSTRUCTIONS_BYTES: usize = 16 << 10;
 /// The most parts in one batch.
 pub const BATCH_PARTS: usize = 256;
-/// The most parts that a payment may have dispatched, whatever became of them.
+/// The most parts that a payment may have dispatched, withdrawn ones not counted.
 pub const PAYMENT_PARTS: usize = 1_024;
 /// The most observations kept on one payment.
 pub const PAYMENT_OBSERVATIONS: usize = 256;
@@ -22,11 +22,11 @@ pub const ACKNOWLEDGE_IDS: usize = 4_096;
 pub const ANOMALIES_UNREAD: usize = 1_024;
 /// The longest name of a program in an Opened event, in bytes of UTF-8.
 pub const PROGRAM_BYTES: usize = 64;
-/// The longest name of who asserts a failure, in bytes of UTF-8.
+/// The longest name of the person who asserts something, in bytes of UTF-8.
 pub const ASSERTED_BY_BYTES: usize = 64;
-/// The longest reason of who asserts a failure, in bytes of UTF-8.
+/// The longest reason for an assertion, in bytes of UTF-8.
 pub const ASSERTED_WHY_BYTES: usize = 512;
-/// How many payments one entry of a tick or of a recovery's conclusions may change.
+/// How many payments one entry of a tick, or of the conclusions after recovery, may change.
 pub const WORK_PAYMENTS: usize = 1_024;
 /// The most live payments that may have one payment hash ([`SameHash::Allow`](crate::SameHash)): one
 /// entry ends them all when it is paid.
@@ -49,7 +49,11 @@ pub const CUSTOM_RECORDS: usize = 64;
 pub const CUSTOM_RECORD_BYTES: usize = 1 << 10;
 /// The longest name of a tenant, in bytes.
 pub const TENANT_BYTES: usize = 64;
-/// The longest name of who opens a ledger, in bytes of UTF-8.
+/// The longest description of who opens a ledger, in bytes of UTF-8.
 pub const HOLDER_BYTES: usize = 128;
 /// The longest invoice that is kept as part of a proof of payment, in bytes.
 pub const PAID_INVOICE_BYTES: usize = 16 << 10;
+/// The longest invoice request that is kept with a part, in bytes: as long as an invoice, which repeats
+/// every field of the request that it answers (BOLT 12). LDK's, with three blinded paths of four hops and a
+/// long note, take 2.6 KB.
+pub const INVOICE_REQUEST_BYTES: usize = PAID_INVOICE_BYTES;

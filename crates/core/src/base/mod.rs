@@ -10,6 +10,7 @@ pub(crate) mod head;
 pub(crate) mod ids;
 pub mod limits;
 pub(crate) mod list;
+mod outside;
 pub(crate) mod slab;
 pub(crate) mod state_digest;
 pub(crate) mod text_form;

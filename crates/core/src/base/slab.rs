@@ -10,10 +10,10 @@ pub(crate) struct Handle(pub(crate) u32);
 /// How many values a chunk holds: what the first change after an image copies. Growing by chunks
 /// never moves a value, so no command pays for those before it.
 const CHUNK: usize = 1 << 5;
-/// How many chunks hang on one branch: taking an image costs a pointer for so many chunks.
+/// How many chunks are on one branch: taking an image copies one pointer for this many chunks.
 const BRANCH: usize = 1 << 6;
 
-/// How many handles there can be: two bits of a handle's 32 say what it is of.
+/// How many handles there can be: two of the 32 bits are used for the kind of the value.
 const MOST: u32 = 1 << 30;
 
 type Chunk<T> = Arc<[Option<T>; CHUNK]>;
@@ -45,7 +45,7 @@ impl<T> Filled<T> {
         (Self { chunk, len }, outcome)
     }
 
-    /// An empty chunk, made where it stays: as an array it would be made elsewhere and moved.
+    /// An empty chunk, made in place: an array would be made on the stack and moved.
     fn empty() -> Chunk<T> {
         let slots: Arc<[Option<T>]> = (0..CHUNK).map(|_| None).collect();
         slots.try_into().unwrap_or_else(|_| unreachable!("it has as many slots as a chunk"))
@@ -69,7 +69,7 @@ impl<T: Clone> Branch<T> {
     }
 }
 
-/// The contents of a slab: cheap to clone, and a clone is not touched by later changes.
+/// The contents of a slab: cheap to clone, and later changes do not affect a clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Contents<T>(Vec<Arc<Branch<T>>>);
 
@@ -78,7 +78,7 @@ impl<T> Contents<T> {
         self.0.get(at / (CHUNK * BRANCH))?.0[at / CHUNK % BRANCH].as_ref()?[at % CHUNK].as_ref()
     }
 
-    /// The values, in no order that means anything.
+    /// The values, in unspecified order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         let chunks = self.0.iter().flat_map(|branch| branch.0.iter().flatten());
         chunks.flat_map(|chunk| chunk.iter().flatten())
@@ -111,7 +111,7 @@ impl<T: Clone> Slab<T> {
         handle
     }
 
-    /// Puts a whole chunk behind those that are there: its values' handles follow one by one.
+    /// Adds a whole chunk at the end: the handles of its values follow one by one.
     ///
     /// # Panics
     /// If the last chunk that is there is not full.

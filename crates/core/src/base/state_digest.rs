@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The SHA-256 of a state's encoding, and the format version of that encoding. Two states with the same
-/// digest are the same; digests of different versions tell nothing about each other.
+/// digest are the same; digests of different versions cannot be compared.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StateDigest {
     /// The format version in which the state was encoded.

@@ -1,12 +1,12 @@
-//! How names and hashes stand in serialized data: hex for people, bytes for machines. Either is read
-//! back wherever it stands.
+//! How names and hashes are serialized: as hex in formats for people, as bytes in formats for machines.
+//! Both are read from any format.
 
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::{fmt, marker::PhantomData, str::FromStr};
 
 use serde::{Deserializer, Serializer, de};
 
-/// Writes a text or the bytes, whichever the format is for.
+/// Writes the text or the bytes, as the format asks.
 pub(crate) fn put<S: Serializer>(
     text: &impl fmt::Display,
     bytes: &[u8],
@@ -19,7 +19,7 @@ pub(crate) fn put<S: Serializer>(
     }
 }
 
-/// What is read from its text, or from its bytes.
+/// Reads a value from its text or from its bytes.
 struct Form<T>(&'static str, PhantomData<T>);
 
 impl<T> de::Visitor<'_> for Form<T>
@@ -55,7 +55,7 @@ where
     }
 }
 
-/// Reads what has a text alone.
+/// Reads a value that has only a text.
 pub(crate) fn take_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,9 +1,9 @@
-//! What the program that wrote something could have said.
+//! What the program that wrote something could have written.
 
 use crate::base::wire::{layout, optional};
 
-/// The newest format version that a writer knew: a field that came later is not missing in what it
-/// wrote, it could not be said.
+/// The newest format version that a writer knew: a field of a later version is absent from what it wrote
+/// because it could not be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Vocabulary(pub(crate) u8);
 

@@ -1,8 +1,8 @@
-//! Bytes on the wire (docs/FORMAT.md): numbers, records and their tails, and which version it takes
-//! to say them. The one module that knows bincode, and nothing of it is public.
+//! Bytes on the wire (docs/FORMAT.md): numbers, records and their tails, and the lowest version that can
+//! express them. The only module that uses bincode, and nothing of bincode is public.
 //!
-//! Every value has one encoding: whatever is read would be written with the same bytes, and is
-//! bounded before room is made for it.
+//! Every value has one encoding: whatever is read would be written as the same bytes, and is checked
+//! against its limit before memory is allocated for it.
 
 use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
 use core::mem;
@@ -32,7 +32,7 @@ const CONFIG: config::Configuration = config::standard();
 
 /// What has a layout.
 pub(crate) trait Wire: Sized {
-    /// Appends the encoding.
+    /// Appends the value's one encoding to the sink.
     fn put(&self, sink: &mut Sink);
 
     /// Reads a value back.
@@ -45,8 +45,8 @@ pub(crate) struct Sink {
     pub(crate) bytes: Vec<u8>,
     /// The lowest version that can say what was put so far.
     version: u8,
-    /// What was longer than it may be read back.
-    over: Option<&'static str>,
+    /// Why what was put could not be read back: the first value beyond its limit.
+    fault: Option<DecodeError>,
     /// The unknown fields of the event that is put next, which has no place for them itself.
     pub(crate) left_over: UnknownFields,
 }
@@ -54,12 +54,16 @@ pub(crate) struct Sink {
 impl Sink {
     pub(crate) fn with_capacity(bytes: usize) -> Self {
         let left_over = UnknownFields::NONE;
-        Self { bytes: Vec::with_capacity(bytes), version: 1, over: None, left_over }
+        Self { bytes: Vec::with_capacity(bytes), version: 1, fault: None, left_over }
     }
 
     /// Appends a number: its shortest form, whatever the width of its type.
     #[inline]
     pub(crate) fn number(&mut self, number: u64) {
+        // bincode's own form of most numbers, without its detour.
+        if let Ok(short @ 0..=250) = u8::try_from(number) {
+            return self.bytes.push(short);
+        }
         bincode::encode_into_writer(number, Append(&mut self.bytes), CONFIG)
             .expect("appending to memory does not fail");
     }
@@ -70,21 +74,33 @@ impl Sink {
         self.number(count as u64);
     }
 
-    /// Notes that what is put would not be read back, if it is above the limit.
-    pub(crate) const fn limit(&mut self, count: usize, limit: usize, inside: &'static str) {
+    /// Notes that what is put could not be read back, if it is above the limit.
+    pub(crate) fn limit(&mut self, count: usize, limit: usize, inside: &'static str) {
         if count > limit {
-            self.over = Some(inside);
+            self.unreadable(DecodeError::OverLimit { inside });
         }
     }
 
-    /// Says something that no version before this one can say.
+    /// Notes that what is put could not be read back. An entry that nobody can read would close its
+    /// ledger for good, so each `put` checks what its `take` will check.
+    #[cold]
+    pub(crate) fn unreadable(&mut self, fault: DecodeError) {
+        self.fault.get_or_insert(fault);
+    }
+
+    /// Notes that this version brought what is being put.
     pub(crate) const fn since(&mut self, version: u8) {
         if self.version < version {
             self.version = version;
         }
     }
 
-    /// Makes room for the version, which is known at the end alone.
+    /// The lowest version that can say what was put so far.
+    pub(crate) const fn version(&self) -> u8 {
+        self.version
+    }
+
+    /// Reserves the byte of the version, which is known only at the end.
     pub(crate) fn version_first(&mut self) {
         self.bytes.push(0);
     }
@@ -92,13 +108,13 @@ impl Sink {
     /// The bytes with the version in the place that was left for it.
     ///
     /// # Errors
-    /// [`DecodeError::OverLimit`] when they would not be read back.
+    /// What reading them back would answer.
     pub(crate) fn with_version(mut self) -> Result<Vec<u8>, DecodeError> {
         if let Some(first) = self.bytes.first_mut() {
             *first = VERSION_MARK | self.version;
         }
-        match self.over {
-            Some(inside) => Err(DecodeError::OverLimit { inside }),
+        match self.fault {
+            Some(fault) => Err(fault),
             None => Ok(self.bytes),
         }
     }
@@ -139,12 +155,12 @@ impl<'a> Source<'a> {
         Ok(Self { rest, inside, stated, version: 1, left_over: Vec::new() })
     }
 
-    /// Goes on with bytes of a version that was stated elsewhere.
+    /// Continues with bytes whose version was stated elsewhere.
     pub(crate) const fn of_version(rest: &'a [u8], inside: &'static str, stated: u8) -> Self {
         Self { rest, inside, stated, version: 1, left_over: Vec::new() }
     }
 
-    /// A number of at most `most`.
+    /// A number of variable length; an error if it is above `most`, or not in its shortest form.
     #[inline]
     pub(crate) fn number(&mut self, most: u64) -> Result<u64, DecodeError> {
         let number = match self.rest {
@@ -169,7 +185,7 @@ impl<'a> Source<'a> {
                 Error::UnexpectedEnd { .. } => DecodeError::Truncated { inside },
                 other => DecodeError::Malformed { inside, what: format!("{other}") },
             })?;
-        // The one way in which numbers could be said in two ways.
+        // Without this check a number would have several encodings.
         let shortest = match number {
             0..=250 => 1,
             251..=0xffff => 3,
@@ -191,7 +207,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// So many bytes.
+    /// Takes the next `count` bytes; an error if fewer are left.
     #[inline]
     pub(crate) fn bytes(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {
         let inside = self.inside;
@@ -201,7 +217,7 @@ impl<'a> Source<'a> {
         Ok(bytes)
     }
 
-    /// All that is left, if it is at most so many bytes.
+    /// All that is left, if that is at most `limit` bytes.
     pub(crate) fn rest_of_at_most(&mut self, limit: usize) -> Result<&'a [u8], DecodeError> {
         if self.rest.len() > limit {
             return Err(DecodeError::OverLimit { inside: self.inside });
@@ -209,7 +225,7 @@ impl<'a> Source<'a> {
         Ok(mem::take(&mut self.rest))
     }
 
-    /// So many bytes.
+    /// Takes the next `N` bytes; an error if fewer are left.
     #[inline]
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let inside = self.inside;
@@ -247,14 +263,14 @@ impl<'a> Source<'a> {
         Ok(value)
     }
 
-    /// Met something that no version before this one can say.
+    /// Notes that this version brought what was taken.
     pub(crate) const fn since(&mut self, version: u8) {
         if self.version < version {
             self.version = version;
         }
     }
 
-    /// That nothing is left over, and that no lower version could have said all of it.
+    /// Checks that nothing is left over, and that no lower version could express all of it.
     pub(crate) fn check_end(&self) -> Result<(), DecodeError> {
         let inside = self.inside;
         match self.rest.len() {
@@ -268,13 +284,13 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// What means nothing.
+    /// The error for bytes that no value is encoded as.
     #[cold]
     pub(crate) fn malformed(&self, what: &str) -> DecodeError {
         DecodeError::Malformed { inside: self.inside, what: what.into() }
     }
 
-    /// A variant that there is not.
+    /// The error for a variant that does not exist.
     #[cold]
     pub(crate) fn no_variant(&self, number: u64) -> DecodeError {
         DecodeError::UnknownVariant { inside: self.inside, number }
@@ -296,6 +312,13 @@ pub(crate) fn stated_version(first: u8) -> Result<u8, DecodeError> {
         }
         (_, found) => Ok(found),
     }
+}
+
+/// Whether the encoding of a value would be read back.
+pub(crate) fn is_readable<T: Wire>(value: &T) -> bool {
+    let mut sink = Sink::with_capacity(64);
+    value.put(&mut sink);
+    sink.fault.is_none()
 }
 
 /// The encoding of a value by itself, for digests.
@@ -328,7 +351,7 @@ mod numbers {
     numbers!(u16, u32, u64);
 }
 
-/// A plain byte.
+/// One byte as it is: the only number that is not of variable length.
 impl Wire for u8 {
     fn put(&self, sink: &mut Sink) {
         sink.bytes.push(*self);

@@ -1,9 +1,13 @@
 //! What the node knows and the log lacks (SEMANTICS 7): parts that are out, and hashes under which
-//! something is out. Facts, never refused for being unexpected.
+//! something is out. These are facts, and never refused for being unexpected.
 
 use alloc::{vec, vec::Vec};
+use core::convert::Infallible;
 
 use crate::{
+    base::bounded::Blob,
+    base::faults,
+    base::faults::Fault,
     base::ids::{PartId, PaymentHash, PaymentId},
     base::limits,
     decide::command::{AdoptPart, BlockHash, ListParts, UnblockHash},
@@ -11,8 +15,9 @@ use crate::{
     decide::draft::Draft,
     decide::others,
     decide::others::News,
-    decide::refusal::{FactRefusal, NeverRefused},
+    decide::refusal::FactRefusal,
     decide::reply::FactReply,
+    event::blocked_hash::BlockedHash,
     event::event::{AdoptedPart, AdoptionSource, Attribution, Delivery, Event},
     event::hash_paid::PaidElsewhere,
     event::notification::Anomaly,
@@ -31,7 +36,7 @@ pub(crate) fn adopt(
     state: &State,
     context: &Context<'_>,
     command: AdoptPart,
-) -> Result<Decision<FactReply>, NeverRefused> {
+) -> Result<Decision<FactReply>, Infallible> {
     let AdoptPart { id, part, payment_hash, amount, fee, kind } = command;
     let adopted = AdoptedPart { part, payment_hash, amount, fee, kind };
     let adoption = Adoption { state, context, id, adopted };
@@ -39,7 +44,7 @@ pub(crate) fn adopt(
         Known::Own(payment, part) => adoption.of_own(payment, part),
         Known::ForeignPart(foreign_part) => adoption.of_foreign_part(foreign_part),
         Known::Former(place, former, _) if former.settled => {
-            // It paid its payment; that its HTLC is still on a channel is no news.
+            // It paid its payment before; that its HTLC is still on a channel changes nothing.
             let id = state.id_at(place).copied();
             let payment = id.and_then(|id| Some((id, state.payment_view(&id)?.status)));
             Decision::nothing(FactReply { changed: false, payment })
@@ -49,7 +54,7 @@ pub(crate) fn adopt(
     })
 }
 
-/// A part that the node lists as out, while it looks for its payment.
+/// A part that the node lists as out, while its payment is looked for.
 struct Adoption<'a> {
     state: &'a State,
     context: &'a Context<'a>,
@@ -58,14 +63,14 @@ struct Adoption<'a> {
 }
 
 impl State {
-    /// Whether that a part is out would be recorded: it is held as over, or was not listed since this
+    /// Whether listing a part would be recorded: it is recorded as over, or was not listed since this
     /// recovery began.
     fn is_new_listing(&self, part: &Part) -> bool {
         let over = matches!(part.status, PartStatus::Failed | PartStatus::Withdrawn);
         over || (part.status.is_unresolved() && !part.is_listed_since(self.recovery_since))
     }
 
-    /// Whether this part is known, and that the node lists it as out would be recorded.
+    /// Whether this part is known, and listing it would be recorded.
     pub(crate) fn is_news_to_list(&self, part: &PartId) -> bool {
         let place = self.part_place(part);
         let out = |place: &PartPlace| self.part_at(*place).status.is_unresolved();
@@ -73,7 +78,7 @@ impl State {
     }
 }
 
-/// What the node's word adds to a part that is recorded.
+/// What the node's report adds to a part that is recorded.
 struct Change {
     /// It is out again, or its terms were not known.
     changes: bool,
@@ -86,10 +91,10 @@ struct Change {
 impl Adoption<'_> {
     fn change(&self, part: &Part, learns_hash: bool) -> Change {
         let mut after = part.clone();
-        // Its listing alone is recorded for many at once.
+        // That it is listed is recorded by another event, for many parts at once.
         let at = At { epoch: part.details.listed_in, ..At::NOWHERE };
         after.readopt(at, &self.adopted, AdoptionSource::Listed);
-        // A dispatched part that is out is no news.
+        // That a dispatched part is out changes nothing.
         let changes = if part.batch > 0 { after.status != part.status } else { after != *part };
         let known = part.batch > 0 || part.adopted || part.details.earlier_try;
         Change {
@@ -99,8 +104,8 @@ impl Adoption<'_> {
         }
     }
 
-    /// That it is listed, if nobody knows yet since this opening: while recovery is not finished
-    /// nothing weaker counts against it.
+    /// Records that it is listed, once in each recovery: until recovery is finished, no weaker fact
+    /// counts against it.
     fn listing(&self, part: &Part) -> Option<Event> {
         let new = part.status.is_unresolved() && self.state.is_new_listing(part);
         new.then(|| Event::PartsListed { parts: vec![part.id].into() })
@@ -109,9 +114,12 @@ impl Adoption<'_> {
     fn of_own(&self, payment: &Payment, part: &Part) -> Decision<FactReply> {
         let own = payment.part_hash(part).copied();
         let told = self.adopted.payment_hash;
+        // It may be recorded as resolved. It is in flight again, so that its amount is not sent a second
+        // time (SEMANTICS 4).
         let change = self.change(part, own.is_none());
         // The node says that this part pays another hash: that one is out as well.
-        let other = own.is_some_and(|own| own != told) && !self.state.blocked.contains(&told);
+        let block = BlockedHash { payment_hash: told, engine: Blob::EMPTY };
+        let other = own.is_some_and(|own| own != told) && !self.state.blocked.has(&block);
         let mut draft = Draft::of(self.state, self.context, payment);
         let news = change.changes || other;
         if change.changes {
@@ -127,11 +135,11 @@ impl Adoption<'_> {
             self.listing(part).into_iter().for_each(|event| draft.note(event));
         }
         if other {
-            draft.note(Event::HashBlocked { payment_hash: told });
+            draft.note(Event::HashBlocked { payment_hash: told, engine: Blob::EMPTY });
         }
         let mut decision = draft.finish();
         if own.is_none() && part.status.is_settled() {
-            // It was paid on a word, and has a hash now: that one is over for everybody.
+            // It was paid on a word and has a hash now: no other payment may pay that hash.
             let by = PaidElsewhere { payer: Some(payment.id), proven: false };
             let done = &[payment.id];
             let news = News { paid: &[(told, by)], proof: None, ending: Ending::Nothing, done };
@@ -155,9 +163,9 @@ impl Adoption<'_> {
             events.extend(self.listing(&foreign_part.part));
         }
         let payment_hash = self.adopted.payment_hash;
-        if payment_hash != foreign_part.payment_hash && !self.state.blocked.contains(&payment_hash)
-        {
-            events.push(Event::HashBlocked { payment_hash });
+        let block = BlockedHash { payment_hash, engine: Blob::EMPTY };
+        if payment_hash != foreign_part.payment_hash && !self.state.blocked.has(&block) {
+            events.push(Event::HashBlocked { payment_hash, engine: Blob::EMPTY });
             news = true;
         }
         if change.out_again {
@@ -174,12 +182,14 @@ impl Adoption<'_> {
         }
     }
 
-    /// A part of an earlier try, or of a remembered payment, is out: under the payment's present hash
-    /// it counts among its parts, under another one it stands beside and holds it.
+    /// A part of an earlier try, or of a remembered payment, is out: under the payment's present hash it
+    /// becomes one of its parts, under another hash a foreign part that blocks it.
     fn of_former(&self, place: Place) -> Decision<FactReply> {
         let draft = Draft::at_place(self.state, self.context, place, Ending::Nothing);
         let mut draft = draft.expect("a part of an earlier try belongs to a payment");
         let id = draft.id();
+        // A part of an earlier try may still be claimed, so the payment counts it before it sends more
+        // (SEMANTICS 3, row 8).
         if draft.payment.takes(&self.adopted.payment_hash) {
             draft.adopt(self.adopted, &id, AdoptionSource::Listed, true);
             self.keep_paid(&mut draft);
@@ -190,15 +200,17 @@ impl Adoption<'_> {
         draft.finish()
     }
 
-    /// Of a part of which the ledger knows nothing: under an id that it knows, that payment's, or a
-    /// foreign part of it; under none the payment's that has its hash. An id that is known by its parts alone
-    /// does not beat a request that names the hash.
+    /// A part that the ledger does not know: under a known id it becomes that payment's, or a foreign
+    /// part of it; under an unknown id it becomes the part of the payment that has its hash. A request
+    /// that names the hash comes before an id that is known by its parts alone.
     fn of_unknown(&self) -> Decision<FactReply> {
         let hash = &self.adopted.payment_hash;
         let known = self.state.place(&self.id);
         let place = known.or_else(|| self.state.owner_of_hash(hash));
         let adopted = place.is_some_and(|place| self.state.is_adopted(place));
         let named = || self.state.namer_of_hash(hash, u64::MAX);
+        // The payment that named the hash gets the part. Otherwise that payment would pay the hash again
+        // (SEMANTICS 4).
         let place = if adopted { named().or(place) } else { place };
         let Some(place) = place else { return self.of_unknown_payment() };
         let draft = Draft::at_place(self.state, self.context, place, Ending::Nothing);
@@ -220,6 +232,7 @@ impl Adoption<'_> {
         let hash = self.adopted.payment_hash;
         let mut draft = Draft::adopted(self.state, self.context, self.id, Some(hash), None);
         draft.adopt(self.adopted, &self.id, AdoptionSource::Listed, false);
+        // Its hash is already paid: this payment must not send more for it (SEMANTICS 4).
         if let Some(by) = self.state.payer_of(&hash, &self.id) {
             draft.paid_elsewhere(&hash, by);
         }
@@ -227,7 +240,7 @@ impl Adoption<'_> {
         self.with_gap(draft.finish(), true)
     }
 
-    /// It is out under a hash that is paid: that stays known while this payment lives.
+    /// If it is out under a paid hash, the hash stays known as paid while this payment lives.
     fn keep_paid(&self, draft: &mut Draft<'_>) {
         let hash = self.adopted.payment_hash;
         if self.state.is_paid(&hash) {
@@ -245,7 +258,7 @@ impl Adoption<'_> {
         }
     }
 
-    /// The log lacks what the node has: it is Restored from here on.
+    /// Records the gap if the log lacked what the node has: the log is Restored from now on.
     fn with_gap(&self, mut decision: Decision<FactReply>, lacked: bool) -> Decision<FactReply> {
         if lacked && !self.state.gap {
             decision.events.push(Event::GapFound);
@@ -255,14 +268,15 @@ impl Adoption<'_> {
 }
 
 impl Decision<FactReply> {
-    /// A mere listing is recorded and is no news.
+    /// The reply says that nothing changed, unless there is news: a mere listing is recorded without
+    /// being news.
     fn news_if(mut self, news: bool) -> Self {
         self.reply.changed &= news;
         self
     }
 }
 
-/// That a part which was recorded as over is out again, if it was.
+/// The anomaly for a part that was recorded as over and is out again; `None` if it was not.
 fn out_again(state: &State, part: &PartId) -> Option<Event> {
     let place = state.part_place(part)?;
     let over = matches!(state.part_at(place).status, PartStatus::Failed | PartStatus::Withdrawn);
@@ -295,6 +309,7 @@ pub(crate) fn list(
             listed.push(part);
         }
     }
+    // Each part once, in a fixed order, so that equal facts give equal events.
     listed.sort_unstable();
     listed.dedup();
     if listed.is_empty() {
@@ -311,25 +326,55 @@ pub(crate) fn block(
     state: &State,
     _context: &Context<'_>,
     command: BlockHash,
-) -> Result<Decision<FactReply>, NeverRefused> {
-    let BlockHash { payment_hash } = command;
-    let blocked = state.blocked.contains(&payment_hash);
-    Ok(apart(if blocked { Vec::new() } else { vec![Event::HashBlocked { payment_hash }] }))
+) -> Result<Decision<FactReply>, FactRefusal> {
+    let BlockHash { payment_hash, engine } = command;
+    check_engine(&engine)?;
+    // Something is out under this hash: any payment that pays it meanwhile may be the second one
+    // (SEMANTICS 7).
+    let block = BlockedHash { payment_hash, engine };
+    let known = state.blocked.has(&block);
+    let BlockedHash { payment_hash, engine } = block;
+    let events = if known { Vec::new() } else { vec![Event::HashBlocked { payment_hash, engine }] };
+    Ok(apart(events))
 }
 
-/// Ends what the node blocked; never what is known as paid.
+/// Ends one block of a hash; a hash that is known as paid stays paid.
 pub(crate) fn unblock(
     state: &State,
     context: &Context<'_>,
     command: UnblockHash,
-) -> Result<Decision<FactReply>, NeverRefused> {
-    let UnblockHash { payment_hash } = command;
-    if !state.blocked.contains(&payment_hash) {
-        return Ok(apart(Vec::new()));
+) -> Result<Decision<FactReply>, FactRefusal> {
+    let UnblockHash { payment_hash, engine } = command;
+    check_engine(&engine)?;
+    let ended = ended_by(state, &BlockedHash { payment_hash, engine });
+    let left = state.blocked.of(&payment_hash).count() - ended.len();
+    let unblocked = |block: &BlockedHash| {
+        let (payment_hash, engine) = (block.payment_hash, block.engine.clone());
+        Event::HashUnblocked { payment_hash, engine }
+    };
+    let mut events: Vec<_> = ended.iter().map(|block| unblocked(block)).collect();
+    if !ended.is_empty() && left == 0 {
+        // Payments that waited for the block may fail now. Earlier, the refund could have come on top of
+        // what was out.
+        conclude_unblocked(state, context, &mut events, &payment_hash);
     }
-    let mut events = vec![Event::HashUnblocked { payment_hash }];
-    conclude_unblocked(state, context, &mut events, &payment_hash);
     Ok(apart(events))
+}
+
+/// The block that ends: this very one, if it is there. Each engine tells of its own try alone; were a hash
+/// freed by what another shows, it would be paid while it is out (SEMANTICS 7).
+fn ended_by<'a>(state: &'a State, block: &BlockedHash) -> Vec<&'a BlockedHash> {
+    let all = state.blocked.of(&block.payment_hash);
+    if faults::is(Fault::FirstEndUnblocks) && state.blocked.has(block) {
+        return all.collect();
+    }
+    let ends = |other: &&BlockedHash| *other == block || faults::is(Fault::AnyEngineUnblocks);
+    all.filter(ends).take(1).collect()
+}
+
+fn check_engine(engine: &Blob<{ limits::LABEL_BYTES }>) -> Result<(), FactRefusal> {
+    let (bytes, limit) = (engine.len(), limits::LABEL_BYTES);
+    if bytes > limit { Err(FactRefusal::TooLong { bytes, limit }) } else { Ok(()) }
 }
 
 fn conclude_unblocked(

@@ -1,4 +1,4 @@
-//! An operator's word: when it is taken.
+//! An operator's word: when it is accepted.
 
 use crate::{
     base::faults::Fault,
@@ -25,8 +25,9 @@ pub(crate) fn check_assertion_text(assertion: Option<&Assertion>) -> Result<(), 
     }
 }
 
-/// From when an operator's word that a part is dead is taken: well after its channel must have told, by
-/// the height that the node told; else long after it was first recorded.
+/// Checks whether an operator's word that a part failed can be accepted yet: well after its channel must
+/// have shown its end, by the height that the node reported; without a CLTV expiry, long after it was
+/// first recorded.
 pub(crate) fn check_assertion(
     state: &State,
     context: &Context<'_>,
@@ -36,16 +37,22 @@ pub(crate) fn check_assertion(
     let Config { assertion_margin_blocks, assertion_delegated_age_ms, .. } = *context.config;
     let listed =
         part.is_listed_since(state.recovery_since) && !faults::is(Fault::AssertedWhileListed);
+    // The node listed it as out. An operator who does not know that would refund a payment that may
+    // still be claimed (SEMANTICS 4).
     if listed && !assertion.although_listed {
         return Err(FactRefusal::ListedAsOut { part: part.id });
     }
     let (early, from) = match part.kind {
         PartKind::Htlc { cltv_expiry: Some(expiry), .. } => {
             let from = expiry.saturating_add(assertion_margin_blocks);
+            // Before that height the claim may still come from the channel, after the user was refunded
+            // (SEMANTICS 4).
             let early = state.height.is_none_or(|height| height < from);
             (early && !faults::is(Fault::AssertedAtAnyHeight), AssertionLimit::Height(from))
         }
         _ => {
+            // No channel of ours shows its end: the engine may still pay it for as long as an HTLC can
+            // be out (SEMANTICS 4).
             let from = part.recorded_at.plus(assertion_delegated_age_ms);
             (!from.is_past(context.now), AssertionLimit::Moment(from))
         }

@@ -1,5 +1,5 @@
-//! Claims (SEMANTICS 4): a true preimage is never refused and never lost. Whatever it was told for, it
-//! proves its hash, and that hash is over for everybody.
+//! Claims (SEMANTICS 4): a true preimage is never refused and never lost. Whatever part it came with, it
+//! proves its hash, and no other payment may pay that hash any more.
 
 use alloc::{vec, vec::Vec};
 
@@ -45,18 +45,18 @@ pub(crate) fn claim(
         Known::Former(place, part, _) => claim.of_former(place, part),
         // The part is known, and had another hash: the bytes do not prove that it was paid.
         Known::Nothing if claim.had_another_hash() => claim.elsewhere(),
-        // The engine says which hash it paid: bytes that fit another do not prove that one.
+        // The engine says which hash it paid: a preimage of another hash does not prove that one.
         Known::Nothing if claim.contradicts() => claim.elsewhere(),
         Known::Nothing => claim.of_unknown(),
     })
 }
 
-/// A claim while it looks for its payment.
+/// A claim, while its payment is looked for.
 struct Claim<'a> {
     state: &'a State,
     context: &'a Context<'a>,
     command: &'a ClaimPart,
-    /// What the preimage proves.
+    /// The hash that the preimage proves.
     hash: PaymentHash,
 }
 
@@ -66,8 +66,8 @@ impl Claim<'_> {
         self.command.payment_hash.is_some_and(|told| told != self.hash)
     }
 
-    /// Whether a payment had this part in an earlier try, with another hash, and the engine does not
-    /// bring this one.
+    /// Whether a payment had this part in an earlier try, with another hash, and no hash came with the
+    /// claim.
     fn had_another_hash(&self) -> bool {
         let ClaimPart { part, payment_hash, .. } = self.command;
         let known = matches!(whose::known(self.state, part, None), Known::Former(..));
@@ -84,7 +84,7 @@ impl Claim<'_> {
             payment_hash,
             settlement: self.command.settlement,
             assertion: None,
-            // A claim is never refused for what it brings beside the preimage.
+            // A claim is never refused because of what comes with the preimage.
             invoice: match self.command.invoice.len() {
                 0..=limits::PAID_INVOICE_BYTES => self.command.invoice.clone(),
                 _ => Blob::EMPTY,
@@ -92,9 +92,12 @@ impl Claim<'_> {
         }
     }
 
-    /// The hash is paid under this payment now: what follows for it and for all others with it.
+    /// Ends the draft of the payment that has paid the hash, and adds what follows for other payments
+    /// with it.
     fn finish(&self, draft: Draft<'_>, ending: Ending<'_>) -> Decision<FactReply> {
         let id = draft.id();
+        // All other payments with this hash are given up because of this: if it were wrong, nobody would pay the invoice.
+        debug_assert!(draft.payment.has_paid(&self.hash), "the payer has paid the hash");
         let mut decision = draft.finish();
         self.follow(&mut decision.events, Some(id), ending);
         decision
@@ -134,10 +137,10 @@ impl Claim<'_> {
         claimed_foreign_part(self.state, self.context, foreign_part, self.proof(None)).1
     }
 
-    /// A part of an earlier try, or of a payment that is remembered, was taken after all.
+    /// A part of an earlier try, or of a remembered payment, was claimed.
     fn of_former(&self, place: Place, former: FormerPart) -> Decision<FactReply> {
         if former.settled || Self::is_hidden(place) {
-            // Its claim is in the books; only its proof may be news.
+            // Its claim is recorded already; only the proof may be new.
             return self.prove(place, true);
         }
         let draft = Draft::at_place(self.state, self.context, place, Ending::Nothing);
@@ -152,9 +155,9 @@ impl Claim<'_> {
         matches!(place, Place::Tombstone(_)) && faults::is(Fault::RememberedSecondPayment)
     }
 
-    /// Of a part of which the ledger knows nothing: under an id that it knows that payment's, if the
-    /// hash can be its own; under none that of the payment which has the hash; else a payment that
-    /// the ledger does not hold was paid.
+    /// The claim of a part that the ledger does not know: under a known id it pays that payment, if the
+    /// hash can be its own; under an unknown id the payment that has the hash; else a payment that the
+    /// ledger does not have was paid.
     fn of_unknown(&self) -> Decision<FactReply> {
         let ClaimPart { id, .. } = self.command;
         let Some(place) = self.state.place(id) else {
@@ -169,6 +172,8 @@ impl Claim<'_> {
             Place::ForeignPart(_) | Place::HashPaid(_) => false,
         };
         let named = self.state.namer_for(id, &self.hash, u64::MAX);
+        // If everything is remembered, the part cannot belong to a forgotten payment. Otherwise it may,
+        // and reporting this one as paid would lose the goods (SEMANTICS 4).
         let forever = self.context.config.remember == Remember::Forever;
         // Bytes that fit nothing known and were not brought with their hash pay nobody; the part was told
         // under this id all the same, and holds it until somebody says whose it was.
@@ -214,7 +219,7 @@ impl Claim<'_> {
         let id = self.command.id;
         let mut draft = Draft::adopted(self.state, self.context, id, Some(self.hash), None);
         draft.adopt(self.adopted(), &id, AdoptionSource::Claimed, false);
-        // PaymentSent itself says that it was not known at all.
+        // PaymentSent is marked as a correction, which says that the payment was not known.
         draft.claim(self.part(), self.proof(None));
         self.finish(draft, Ending::Nothing)
     }
@@ -230,7 +235,7 @@ impl Claim<'_> {
         }
     }
 
-    /// Whether the preimage fits a hash that the ledger holds, or the one that came with it. Any other
+    /// Whether the preimage fits a hash that the ledger knows, or the one that came with it. Any other
     /// bytes prove nothing.
     fn is_true(&self) -> bool {
         self.command.payment_hash == Some(self.hash)
@@ -239,8 +244,8 @@ impl Claim<'_> {
             || faults::is(Fault::AnyBytesProve)
     }
 
-    /// The preimage is not that of the part: the part stays as it is. What it does prove is recorded: a
-    /// hash that somebody holds, one that is blocked, or one that the engine brings with it.
+    /// The preimage is not the part's, and the part stays as it is. What the preimage does prove is
+    /// recorded: a hash that a payment holds, one that is blocked, or one that came with the claim.
     fn elsewhere(&self) -> Decision<FactReply> {
         if let Some(owner) = self.state.owner_of_hash(&self.hash)
             && !faults::is(Fault::TruePreimageLost)
@@ -253,6 +258,7 @@ impl Claim<'_> {
         let blocked = self.state.blocked.contains(&self.hash);
         let brought =
             self.command.payment_hash == Some(self.hash) && !faults::is(Fault::TruePreimageLost);
+        // Any bytes have a hash. If nothing knows that hash, they prove no payment (SEMANTICS 4, Claim).
         if !(out || blocked || brought) {
             let anomaly = Anomaly::FalsePreimage { payment, part, payment_hash };
             let told = self.state.is_told(&anomaly);
@@ -270,8 +276,8 @@ impl Claim<'_> {
         apart(events)
     }
 
-    /// The preimage proves a hash of this payment, by no part that it has now. `by_part`: by the one that
-    /// is told, which paid it before.
+    /// The preimage proves a hash of this payment, by no part that it has now. `by_part`: by the claimed
+    /// part, which paid the payment before.
     fn prove(&self, place: Place, by_part: bool) -> Decision<FactReply> {
         if let Place::Tombstone(handle) = place {
             let tombstone = self.state.tombstones.get(handle);
@@ -289,6 +295,7 @@ impl Claim<'_> {
         let own = PaidElsewhere { payer: Some(id), proven: true };
         let again =
             draft.payment.status == Status::Fulfilled && draft.payment.has_paid_another(&self.hash);
+        // Two parts were claimed under one hash, so money left twice: a human must know (SEMANTICS 4).
         let elsewhere = self.state.payer_of(&self.hash, &id).filter(|_| by_part);
         let second = elsewhere.or(again.then_some(own));
         draft.prove(self.hash, self.command.preimage);

@@ -1,5 +1,5 @@
 //! Which readings of the clock are believed (SEMANTICS 6): one wrong reading must neither end nor extend
-//! anything for good.
+//! anything permanently.
 
 use crate::{
     base::amount::UnixMillis, base::faults, base::faults::Fault, decide::config::Config,
@@ -9,7 +9,8 @@ use crate::{
 /// How far a reading may lie past the last counted tick and still be believed, in milliseconds.
 const BELIEVED_MS: u64 = 3_600_000;
 
-/// How far for ticks that are counted less often than that.
+/// How far a reading may lie past it under this configuration: more, if ticks count less often than once
+/// an hour.
 fn believed_ms(config: &Config) -> u64 {
     BELIEVED_MS.max(config.min_tick_interval_ms.saturating_mul(2))
 }
@@ -41,8 +42,8 @@ pub(crate) fn believes_tick(state: &State, context: &Context<'_>) -> bool {
     believes(state, context) || state.tick_doubted.is_some_and(agrees)
 }
 
-/// Whether this reading is to be kept as the one with which the next must agree: not while it waits for
-/// a reading an interval after the one that is kept.
+/// Whether this reading is to be kept as the one with which the next must agree: not if it agrees with
+/// the one that is kept, which is only not old enough yet.
 pub(crate) fn doubts_anew(state: &State, context: &Context<'_>) -> bool {
     state.tick_doubted.is_none_or(|doubted| is_far_from(doubted, context))
 }

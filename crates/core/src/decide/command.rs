@@ -1,4 +1,4 @@
-//! Commands: what a caller asks for, and the facts that a node tells. Each is a value of its own
+//! Commands: what a caller asks for, and the facts that a node reports. Each is a value of its own
 //! type, with its own reply and its own refusal; [`Command`] holds any of them.
 
 use alloc::{boxed::Box, vec::Vec};
@@ -15,18 +15,15 @@ use crate::{
     event::status::FailureReason,
 };
 
-/// Accepts a request to pay, or answers a repeat.
-///
-/// The name hides the marker trait in a module that imports both: there, import it as
-/// `Pay`.
+/// Asks for a payment: accepts the request, or answers a repeat of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pay {
     /// The payment, named by the caller before the first call.
     pub id: PaymentId,
-    /// What is to be paid.
+    /// What is to be paid, and within which limits.
     pub request: Request,
-    /// The PaymentFailed after which this id is tried anew; without it a failed id answers its
-    /// failure.
+    /// The PaymentFailed after which this id is tried again; without it, a failed id is answered with
+    /// its failure.
     pub again_after: Option<NotificationId>,
 }
 
@@ -48,13 +45,13 @@ impl Pay {
 /// Takes the invoice that came for an offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiveInvoice {
-    /// The payment.
+    /// The offer's payment, in AwaitingInvoice.
     pub id: PaymentId,
-    /// The invoice's hash.
+    /// The hash that the invoice states.
     pub payment_hash: PaymentHash,
-    /// The invoice's amount.
+    /// The invoice's amount in msat, above zero and at most the request's.
     pub amount: Msat,
-    /// The invoice's expiry.
+    /// When the invoice expires; `None` if it does not say.
     pub expiry: Option<UnixMillis>,
 }
 
@@ -62,24 +59,24 @@ pub struct ReceiveInvoice {
 /// [`DispatchReply::Recorded`](crate::DispatchReply::Recorded) is the right to offer the parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dispatch {
-    /// The payment.
+    /// The payment to dispatch for, accepted before.
     pub id: PaymentId,
-    /// The number of the attempt, from 1: the one that [`Remaining`](crate::Remaining) tells.
+    /// The number of the attempt, from 1: the one in [`Remaining`](crate::Remaining).
     pub attempt: u32,
     /// The parts; one alone if it is delegated.
     pub parts: Vec<NewPart>,
 }
 
-/// A part to dispatch.
+/// What the node states of a part before it offers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NewPart {
     /// An HTLC of the node's own.
     Htlc {
         /// The part's name: random, never used before.
         id: PartId,
-        /// What reaches the payee, above zero.
+        /// What reaches the payee, in msat, above zero.
         amount: Msat,
-        /// What the route takes.
+        /// What the route takes in fees, in msat.
         fee: Msat,
         /// The block height at which the first hop's HTLC expires.
         cltv_expiry: u32,
@@ -103,13 +100,13 @@ impl NewPart {
         Self::Htlc { id, amount, fee, cltv_expiry, first_channel: None }
     }
 
-    /// A hand-over to the only engine there is, which shows no marks.
+    /// A hand-over to an engine that is the only one and shows no marks.
     #[must_use]
     pub const fn delegated(id: PartId) -> Self {
         Self::Delegated { id, label: None }
     }
 
-    /// The part's name.
+    /// The id that the node chose for the part.
     #[must_use]
     pub const fn id(&self) -> &PartId {
         match self {
@@ -118,14 +115,14 @@ impl NewPart {
     }
 }
 
-/// Says a hand-over to its engine again, under the same part: for engines that pay one id or one
-/// hash once. Only its reply is the right to say it; from then on the hand-over has failed only when
+/// Gives a hand-over to its engine once more, under the same part: for engines that pay one id or one
+/// hash only once. Call the engine only after the reply; from then on the hand-over has failed only when
 /// every saying is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SayAgain {
-    /// The payment.
+    /// The payment that the hand-over is for.
     pub id: PaymentId,
-    /// The part.
+    /// The delegated part, still in flight.
     pub part: PartId,
 }
 
@@ -134,29 +131,29 @@ pub struct SayAgain {
 /// is a [`FailPart`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WithdrawPart {
-    /// The payment.
+    /// The payment that the node dispatched the part for; the part decides if this is another.
     pub id: PaymentId,
-    /// The part.
+    /// The part that was never sent.
     pub part: PartId,
 }
 
-/// The fact that the payee took a part. Told as soon as the preimage is seen.
+/// The fact that the payee took a part. Report it as soon as the preimage is seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimPart {
-    /// The payment.
+    /// The payment that the node knows the part under; the part decides if this is another.
     pub id: PaymentId,
-    /// The part.
+    /// The part that the payee took.
     pub part: PartId,
-    /// The preimage.
+    /// 32 bytes that prove the claim: their SHA-256 is the part's payment hash.
     pub preimage: Preimage,
-    /// The payment hash that the engine reports, if it does. It must be the preimage's: else the
-    /// preimage proves nothing by itself.
+    /// The payment hash that the engine reports; `None` if it does not. It must be the preimage's hash,
+    /// or the preimage proves nothing.
     pub payment_hash: Option<PaymentHash>,
-    /// What an engine reports to have paid: for a delegated part, or one that the ledger does not
-    /// know.
+    /// What an engine reports to have paid, in msat: for a delegated part, or one that the ledger does
+    /// not know; `None` otherwise.
     pub settlement: Option<Settlement>,
     /// The BOLT 12 invoice that was paid, as it was signed: with the preimage the proof of payment. At
-    /// most [`limits::PAID_INVOICE_BYTES`]; a longer one is not kept, for a claim is never refused.
+    /// most [`limits::PAID_INVOICE_BYTES`]; a longer one is not kept, since a claim is never refused.
     pub invoice: Blob<{ limits::PAID_INVOICE_BYTES }>,
 }
 
@@ -192,9 +189,9 @@ impl ClaimPart {
 /// The fact that a claimed part is irrevocably off the channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinalizePart {
-    /// The payment.
+    /// The payment that the node knows the part under; the part decides if this is another.
     pub id: PaymentId,
-    /// The part.
+    /// The part, claimed before (at a start it need not be).
     pub part: PartId,
 }
 
@@ -202,68 +199,83 @@ pub struct FinalizePart {
 /// the transaction that kills it is buried as deep as the node's reorg limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailPart {
-    /// The payment.
+    /// The payment that the node knows the part under; the part decides if this is another.
     pub id: PaymentId,
-    /// The part.
+    /// The part, in flight until now; a claimed one is merely finalized.
     pub part: PartId,
-    /// Why.
+    /// Why it failed, and whether another route can help.
     pub failure: Failure,
 }
 
 /// An engine's report on a part. Changes no status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservePart {
-    /// The payment.
+    /// The payment that the engine works for.
     pub id: PaymentId,
-    /// The part.
+    /// The part that the engine reports on.
     pub part: PartId,
-    /// What it is about.
+    /// Whether a path succeeded or failed, or a kind of the engine's own.
     pub kind: ObservationKind,
-    /// Opaque; at most [`limits::OBSERVATION_BYTES`].
+    /// The engine's own bytes, at most [`limits::OBSERVATION_BYTES`]; opaque to the ledger.
     pub bytes: Blob<{ limits::OBSERVATION_BYTES }>,
 }
 
-/// The fact that the node has a part out which the log lacks, or holds as failed or withdrawn.
-/// Never refused. If the log lacked it the ledger is Restored from then on.
+/// The fact that a hand-over made an invoice request (BOLT 12; a *refund* in LDK), which whoever is given
+/// it answers with an invoice. Give it out only after the reply: one that the ledger does not keep is lost
+/// with the process, and a second one could be given out in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestInvoice {
+    /// The payment that the hand-over is for; the part decides if this is another.
+    pub id: PaymentId,
+    /// The part that was handed over, still in flight.
+    pub part: PartId,
+    /// The invoice request, as it is sent; from 1 to [`limits::INVOICE_REQUEST_BYTES`] bytes, opaque to the
+    /// ledger.
+    pub invoice_request: Blob<{ limits::INVOICE_REQUEST_BYTES }>,
+}
+
+/// The fact that the node has a part out that the log lacks, or has as failed or withdrawn. Never
+/// refused. If the log lacked it, the ledger is Restored from then on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdoptPart {
-    /// The payment that the node names.
+    /// The payment that the node knows the part under; it need not be the part's payment.
     pub id: PaymentId,
-    /// The part.
+    /// The part that is out.
     pub part: PartId,
-    /// Its payment hash.
+    /// The hash of its HTLC, or of the engine's entry.
     pub payment_hash: PaymentHash,
-    /// What reaches the payee, if the node knows.
+    /// What reaches the payee, in msat; `None` if the node does not know.
     pub amount: Option<Msat>,
-    /// What the route takes, if the node knows.
+    /// What the route takes in fees, in msat; `None` if the node does not know.
     pub fee: Option<Msat>,
-    /// What carries it.
+    /// Whether it is an HTLC of the node's own or is with an engine.
     pub kind: PartKind,
 }
 
-/// The fact that a payment was paid, of which the node has no proof. Pays the payment that it names,
-/// and also the owner of the part or of the hash that it names.
+/// The fact that a payment was paid, without a proof. It pays the payment that it names, and also the
+/// owners of the part and of the hash that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarkPaid {
-    /// The payment. Where an engine has none of our ids, its [hash as an
+    /// The payment. If the engine does not know our ids: its [hash as an
     /// id](PaymentId::from_payment_hash).
     pub id: PaymentId,
-    /// The part that paid it, if the node knows.
+    /// The part that paid it; `None` if the node does not know.
     pub part: Option<PartId>,
-    /// The hash, if the node knows: for a payment that the ledger does not hold.
+    /// The hash that was paid; `None` if the node does not know. For a payment that the ledger does not
+    /// have.
     pub payment_hash: Option<PaymentHash>,
-    /// What was paid, if the node knows.
+    /// The amount and the fee, in msat, each `None` if the node does not know.
     pub settlement: Settlement,
-    /// Who says so and why, where it is an operator's word and not the node's. Of a payment that the
-    /// ledger does not hold it is taken only while the log is Restored.
+    /// Who says so and why, if it is an operator's word; `None` for the node's. For a payment that the
+    /// ledger does not have, an operator's word is taken only while the log is Restored.
     pub assertion: Option<Assertion>,
-    /// The request that was paid, for a payment that the ledger does not hold: what a repeat is
-    /// compared with.
+    /// The request that was paid, for a payment that the ledger does not have: a repeat is compared with
+    /// it.
     pub request: Option<Box<Request>>,
 }
 
 impl MarkPaid {
-    /// The node's word for a payment, of which it knows no more.
+    /// The node's word that a payment was paid, with nothing else known.
     #[must_use]
     pub fn new(id: PaymentId) -> Self {
         Self {
@@ -276,7 +288,7 @@ impl MarkPaid {
         }
     }
 
-    /// With the part that paid it.
+    /// Names the part that paid it, where the node knows.
     #[must_use]
     pub const fn part(mut self, part: PartId) -> Self {
         self.part = Some(part);
@@ -297,7 +309,7 @@ impl MarkPaid {
         self
     }
 
-    /// As an operator's word.
+    /// Makes it an operator's word.
     #[must_use]
     pub fn asserted(mut self, assertion: Assertion) -> Self {
         self.assertion = Some(assertion);
@@ -312,11 +324,11 @@ impl MarkPaid {
     }
 }
 
-/// The operator's word that a part told under a payment's id is not of this payment: it ends what a
-/// claimed one holds up.
+/// An operator's word that a part reported under a payment's id is not of this payment: a claimed
+/// foreign part then no longer blocks the payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisownPart {
-    /// The part.
+    /// The foreign part, claimed and blocking the payment under whose id it was reported.
     pub part: PartId,
     /// Who says so, and why.
     pub assertion: Assertion,
@@ -326,30 +338,66 @@ pub struct DisownPart {
 /// of a known part says, for many at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListParts {
-    /// The parts; at most [`limits::LISTED_PARTS`].
+    /// The ids of the parts, of any payments; at most [`limits::LISTED_PARTS`].
     pub parts: Vec<PartId>,
 }
 
-/// Blocks a hash of which the node knows only that something is out under it.
+/// The fact that something is out under a hash, about which the node knows nothing else. The hash is
+/// blocked, once for each engine that has something out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockHash {
-    /// The hash.
+    /// The payment hash under which something is out.
     pub payment_hash: PaymentHash,
+    /// The engine that has it out, in at most [`limits::LABEL_BYTES`]; empty for none.
+    pub engine: Blob<{ limits::LABEL_BYTES }>,
 }
 
-/// Ends a [`BlockHash`].
+impl BlockHash {
+    /// Something is out, with no engine that is named.
+    #[must_use]
+    pub const fn new(payment_hash: PaymentHash) -> Self {
+        Self { payment_hash, engine: Blob::EMPTY }
+    }
+
+    /// This engine, as in a [`Label`], has it out.
+    #[must_use]
+    pub fn engine(mut self, engine: impl Into<Blob<{ limits::LABEL_BYTES }>>) -> Self {
+        self.engine = engine.into();
+        self
+    }
+}
+
+/// Says that what [`BlockHash`] told of is out no more. It ends the block of one engine, or that of none: what
+/// another has out is out still, and the hash is free only once it has no block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnblockHash {
-    /// The hash.
+    /// The payment hash that was blocked.
     pub payment_hash: PaymentHash,
+    /// The engine that has it out no more, in at most [`limits::LABEL_BYTES`]; empty for the block of none.
+    pub engine: Blob<{ limits::LABEL_BYTES }>,
 }
 
-/// Asks that nothing more is tried. A request, not a result: what is out may still pay.
+impl UnblockHash {
+    /// Ends the block of no engine.
+    #[must_use]
+    pub const fn new(payment_hash: PaymentHash) -> Self {
+        Self { payment_hash, engine: Blob::EMPTY }
+    }
+
+    /// Ends the block of this engine.
+    #[must_use]
+    pub fn engine(mut self, engine: impl Into<Blob<{ limits::LABEL_BYTES }>>) -> Self {
+        self.engine = engine.into();
+        self
+    }
+}
+
+/// Asks that nothing more is tried. This is a request and not a result: parts that are out may still pay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Abandon {
-    /// The payment.
+    /// The payment to give up, open until now.
     pub id: PaymentId,
-    /// Why.
+    /// The reason to record; that of an earlier giving up stays.
     pub reason: FailureReason,
 }
 
@@ -364,13 +412,13 @@ pub struct Acknowledge {
 /// more is due now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tick {
-    /// The block height, where the node has HTLCs of its own: from when an operator's word can fail a
-    /// part whose channel can no longer tell.
+    /// The current block height, if the node has HTLCs of its own; `None` otherwise. An operator's word
+    /// can fail an HTLC only once a tick has brought a height far enough past its CLTV expiry.
     pub height: Option<u32>,
 }
 
 impl Tick {
-    /// Without a height.
+    /// A tick without a block height.
     #[must_use]
     pub const fn new() -> Self {
         Self { height: None }
@@ -383,12 +431,12 @@ impl Tick {
     }
 }
 
-/// Ends recovery: draws the conclusions that it withheld. One call does a bounded amount of work and
+/// Ends recovery: draws the conclusions that were withheld. One call does a bounded amount of work and
 /// says whether more is due. [`Recovery::finish`](crate::Recovery::finish) calls it to the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinishRecovery;
 
-/// Says that the caller has told the payments of the gap in a Restored log. Draws the conclusions
+/// Says that the caller has reported the payments of the gap in a Restored log. Draws the conclusions
 /// that were withheld; one call does a bounded amount of work and says whether more is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloseGap;

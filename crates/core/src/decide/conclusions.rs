@@ -1,12 +1,12 @@
-//! The conclusions that recovery and a gap withhold (SEMANTICS 7): drawn from the union of the facts,
-//! so that their order cannot matter.
+//! The conclusions that recovery and a gap withhold (SEMANTICS 7): drawn from all facts together, so
+//! that the order of the facts cannot matter.
 
 use crate::{
     base::limits,
     decide::command::{CloseGap, FinishRecovery},
     decide::decision::{Context, Decision},
     decide::draft::Draft,
-    decide::refusal::{CloseGapRefusal, FinishRefusal},
+    decide::refusal::PhaseRefusal,
     decide::reply::WorkReply,
     event::event::Event,
     payment::payment::ConclusionDue,
@@ -17,9 +17,9 @@ pub(crate) fn finish_recovery(
     state: &State,
     context: &Context<'_>,
     _command: FinishRecovery,
-) -> Result<Decision<WorkReply>, FinishRefusal> {
+) -> Result<Decision<WorkReply>, PhaseRefusal> {
     if !state.recovering {
-        return Err(FinishRefusal::NotRecovering);
+        return Err(PhaseRefusal::NotRecovering);
     }
     Ok(draw(state, context, Event::Recovered, state.gap))
 }
@@ -28,15 +28,15 @@ pub(crate) fn close_gap(
     state: &State,
     context: &Context<'_>,
     _command: CloseGap,
-) -> Result<Decision<WorkReply>, CloseGapRefusal> {
+) -> Result<Decision<WorkReply>, PhaseRefusal> {
     if !state.gap {
-        return Err(CloseGapRefusal::NotRestored);
+        return Err(PhaseRefusal::NotRestored);
     }
     Ok(draw(state, context, Event::GapClosed, state.recovering))
 }
 
-/// Draws as many conclusions as one entry may hold; the last entry says that all are drawn. Where the
-/// other reason to withhold them still stands, only that.
+/// Draws as many conclusions as fit into one entry; the last entry also records `end`. If they are still
+/// withheld for the other reason, records `end` alone.
 fn draw(
     state: &State,
     context: &Context<'_>,

@@ -17,20 +17,20 @@ use crate::{
 /// What decide may read besides the state.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// The command's time.
+    /// The moment at which the command is decided, as its caller read the clock.
     pub now: UnixMillis,
-    /// The configuration.
+    /// What the ledger may do: allowances, intervals, what it remembers.
     pub config: &'a Config,
     /// The last seq that is durable: what the user can have seen.
     pub durable_seq: u64,
 }
 
-/// What was decided: facts to record, and what to answer once they are durable.
+/// What was decided: events to record, and the reply for when they are durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision<R> {
     /// The events, in order; none if there is nothing to record.
     pub events: Vec<Event>,
-    /// The reply.
+    /// What the caller gets once the events are durable.
     pub reply: R,
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn unchanged(payment: &Payment) -> Decision<FactReply> {
     Decision::nothing(FactReply::unchanged(Some(payment)))
 }
 
-/// An answer about a part without a payment, or of one that is over.
+/// The reply about a part that no payment has, or that is over.
 pub(crate) fn apart(events: Vec<Event>) -> Decision<FactReply> {
     Decision { reply: FactReply { changed: !events.is_empty(), payment: None }, events }
 }
@@ -64,8 +64,8 @@ pub(crate) fn forgotten(id: PaymentId, config: &Config) -> Event {
     Event::PaymentForgotten { id, remembered: config.remember == Remember::Forever }
 }
 
-/// How an anomaly without a payment is told: a repeat is counted on the first that is unread, and
-/// beyond a limit only the number grows. The claim itself is recorded whatever this says.
+/// How an anomaly without a payment is delivered: a repeat is counted on the first unread one, and
+/// beyond a limit only a counter grows. The claim itself is recorded in any case.
 pub(crate) fn deliver(state: &State, anomaly: Anomaly) -> Event {
     let first = anomaly.repeats_by().and_then(|key| state.index.anomalies_unread.get(&key));
     let delivery = match first {

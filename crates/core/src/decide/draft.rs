@@ -1,5 +1,5 @@
-//! One payment while events for it are being decided: each is folded as it is added, so the next rule
-//! sees its effect.
+//! One payment while events for it are being decided: each event is folded when it is added, so the next
+//! rule sees its effect.
 
 use alloc::vec::Vec;
 
@@ -32,20 +32,20 @@ pub(crate) struct Draft<'a> {
     context: &'a Context<'a>,
     pub(crate) payment: Payment,
     pub(crate) events: Vec<Event>,
-    /// What may block it, beside its own parts, and is about to end.
+    /// Something other than its own parts that may block it and is about to end.
     ending: Ending<'a>,
 }
 
-/// By what a part is known to be paid.
+/// Why a part is known to be paid.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Proof {
     /// `None` on somebody's word.
     pub(crate) preimage: Option<Preimage>,
-    /// The hash of a part of which it was not known.
+    /// The hash of a part whose hash was not known.
     pub(crate) payment_hash: Option<PaymentHash>,
     /// What an engine reports.
     pub(crate) settlement: Option<Settlement>,
-    /// Whose word, if it is an operator's.
+    /// The operator's word; `None` if it is not an operator's.
     pub(crate) assertion: Option<Assertion>,
     /// The BOLT 12 invoice that was paid.
     pub(crate) invoice: Blob<{ limits::PAID_INVOICE_BYTES }>,
@@ -68,7 +68,7 @@ impl<'a> Draft<'a> {
         Self { state, context, payment: payment.clone(), events, ending }
     }
 
-    /// Begins with a payment that the ledger does not hold.
+    /// Begins with a payment that the ledger does not have.
     pub(crate) fn adopted(
         state: &'a State,
         context: &'a Context<'a>,
@@ -93,7 +93,7 @@ impl<'a> Draft<'a> {
         Self { state, context, payment, events, ending: Ending::Nothing }
     }
 
-    /// Begins with what the ledger has at this place: nothing but a payment or a tombstone.
+    /// Begins with the payment or the tombstone at this place; `None` for any other place.
     pub(crate) fn at_place(
         state: &'a State,
         context: &'a Context<'a>,
@@ -115,7 +115,7 @@ impl<'a> Draft<'a> {
         self.payment.id
     }
 
-    /// Whether something beside its own parts holds it, as its parts are now.
+    /// Whether something other than its own parts blocks it, as its parts are now.
     fn is_blocked(&self) -> bool {
         self.state.is_blocked(&self.payment, self.ending)
     }
@@ -139,7 +139,7 @@ impl<'a> Draft<'a> {
         Decision { events: self.events, reply }
     }
 
-    /// Takes in a part that the payment does not have, or brings one back.
+    /// Adds a part that the payment does not have, or puts a resolved one back in flight.
     pub(crate) fn adopt(
         &mut self,
         part: AdoptedPart,
@@ -156,7 +156,7 @@ impl<'a> Draft<'a> {
         let before =
             self.payment.part(&part.part).filter(|known| known.status.is_settled()).cloned();
         self.record(Event::PartAdopted { id, part, attribution, source, earlier_try });
-        // One that was paid on a word has a hash now: another may have paid that.
+        // A part that was paid on a word has a hash now, and another payment may have paid that hash.
         if let Some(before) = before.filter(|part| self.payment.part_hash(part).is_none()) {
             self.tell_second_payment(&before, false, None);
         }
@@ -183,15 +183,20 @@ impl<'a> Draft<'a> {
         let news = !before.status.is_settled();
         let revived = matches!(before.status, PartStatus::Failed | PartStatus::Withdrawn)
             || (before.details.earlier_try && news);
+        // Only the first claim: a second PaymentSent would make the user deliver or book twice
+        // (SEMANTICS 4).
         if !was_paid || (news && faults::is(Fault::TwoPaymentsSent)) {
             let sums = self.payment.counted();
             let known = (sums.known_amount(), sums.known_fee());
             self.sent(None, known, assertion, revived);
         }
+        // It was recorded as over, so other parts may have been sent in its place: those may be a second
+        // payment (SEMANTICS 4).
         if revived {
             self.correct(part);
         }
-        // A part that was paid on somebody's word may turn out to have paid what another has.
+        // A part that was paid on somebody's word may turn out to have paid the same hash as another
+        // payment.
         let learns = payment_hash.is_some() && self.payment.part_hash(&before).is_none();
         if news {
             self.tell_more_spent(&before, settlement);
@@ -200,9 +205,11 @@ impl<'a> Draft<'a> {
             self.tell_second_payment(&before, was_paid && news, elsewhere);
         }
         self.tell_settled();
+        // Other payments with the hash are given up because of this (decide/claim.rs, `finish`).
+        debug_assert_eq!(self.payment.status, Status::Fulfilled, "a claim pays its payment");
     }
 
-    /// A preimage proves that a hash of this payment was paid, by no part that is known.
+    /// A preimage proves that a hash of this payment was paid, by a part that is not known.
     pub(crate) fn prove(&mut self, payment_hash: PaymentHash, preimage: Preimage) {
         let id = self.payment.id;
         self.record(Event::PreimageLearned { id, payment_hash, preimage });
@@ -212,14 +219,15 @@ impl<'a> Draft<'a> {
                 part.status == PartStatus::InFlight
                     && self.payment.part_hash(part) == Some(&payment_hash)
             });
+            // Without a part in flight under this hash the sums would be those of another invoice, and wrong in the user's books.
             let known = if any { (sums.known_amount(), sums.known_fee()) } else { (None, None) };
             self.sent(None, known, None, false);
         }
         self.tell_settled();
     }
 
-    /// A word says that this payment paid a hash, of which nothing of it tells: forgotten with whatever
-    /// else tells it, the hash would be free.
+    /// A word says that this payment paid a hash, and nothing else of the payment shows that: without
+    /// this event the hash would be free once its other record is forgotten.
     pub(crate) fn tell_paid(&mut self, payment_hash: PaymentHash) {
         if !self.payment.has_paid(&payment_hash) && !faults::is(Fault::WordTellsNoHash) {
             let payer = Some(self.id());
@@ -235,13 +243,13 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Tells of a part that was over and is paid, and names the others that are out.
+    /// Notes that a part which was over is paid, with the other parts that are out.
     fn correct(&mut self, part: PartId) {
         let in_flight = self.others(&part, |status| status == PartStatus::InFlight);
         self.tell(Anomaly::Correction { payment: self.payment.id, part, in_flight });
     }
 
-    /// Tells of a part that was over and is out again.
+    /// Notes that a part which was over is out again.
     pub(crate) fn tell_out_again(&mut self, part: PartId) {
         let others = self.others(&part, |status| status.is_unresolved() || status.is_settled());
         self.tell(Anomaly::OutAgain { payment: self.payment.id, part, others });
@@ -257,12 +265,12 @@ impl<'a> Draft<'a> {
         others.map(|other| other.id).take(limits::PAYMENT_PARTS).collect()
     }
 
-    /// Tells of a part that the payment did not know and that paid it.
+    /// Notes that a part which the payment did not have paid it.
     pub(crate) fn tell_unknown(&mut self, part: PartId) {
         self.tell(Anomaly::UnknownPart { payment: self.payment.id, part });
     }
 
-    /// Tells that a word which names another payment made this one paid as well.
+    /// Notes that a word about another payment made this one paid as well.
     pub(crate) fn tell_paid_with(&mut self, named: PaymentId) {
         self.tell(Anomaly::PaidWithAnother { payment: self.payment.id, named });
     }
@@ -271,10 +279,11 @@ impl<'a> Draft<'a> {
         self.record(Event::AnomalyNoted { anomaly, delivery: Delivery::Notify });
     }
 
-    /// An engine was given a budget. What it spent beyond is gone, and somebody must look.
+    /// An engine was given a budget. What it spent beyond that is gone, and a human must look at it.
     fn tell_more_spent(&mut self, before: &Part, settlement: Option<Settlement>) {
         let Some(reported) = settlement else { return };
         let silent = faults::is(Fault::MoreIsNotTold);
+        // Only an engine has a budget: an HTLC of the node's own cannot cost more than was recorded.
         if before.kind != PartKind::Delegated || before.batch == 0 || silent {
             return;
         }
@@ -314,14 +323,14 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Tells that a part paid a hash that was paid elsewhere as well.
+    /// Notes that a part paid a hash that was paid elsewhere as well.
     pub(crate) fn tell_second(&mut self, part: PartId, first: PaidElsewhere) {
         let (payment, first_payment) = (self.payment.id, first.payer);
         self.tell(Anomaly::PaidTwice { payment, part, first_payment, first_part: None });
     }
 
-    /// Whether what was claimed now is more than the payment was for. Of a part that was not dispatched
-    /// for what was missing, what is not known counts as everything.
+    /// Whether this claim brings the payee more than the payment was for. If a part was not dispatched
+    /// for what was missing, an unknown amount counts as everything.
     fn is_second(&self, before: &Part, hash: Option<PaymentHash>) -> bool {
         if hash.is_some_and(|hash| self.payment.has_paid_another(&hash)) {
             return true;
@@ -364,8 +373,8 @@ impl<'a> Draft<'a> {
         self.record(Event::PaymentSent { id, payment_hash, amount, fee, correction, assertion });
     }
 
-    /// What the user was told is what was spent: once nothing is in flight any more the sums are final,
-    /// and a proof is told as soon as it is there.
+    /// Keeps what was notified equal to what was spent: once nothing is in flight any more the sums are
+    /// final, and a proof is notified as soon as it is there.
     fn tell_settled(&mut self) {
         let Some(told) = self.payment.details.told else { return };
         if self.payment.status != Status::Fulfilled || faults::is(Fault::SumsStayAsTold) {
@@ -374,6 +383,8 @@ impl<'a> Draft<'a> {
         let settled = self.payment.settled();
         let (amount, fee) = (settled.known_amount(), settled.known_fee());
         let in_flight = self.payment.parts.iter().any(|part| part.status == PartStatus::InFlight);
+        // While anything is in flight the sums may still change: an early correction would be wrong in
+        // the user's books again.
         let other_sums =
             !in_flight && (amount, fee) != (told.settlement.amount, told.settlement.fee);
         let proof = self.payment.preimage().is_some() && !told.proof;
@@ -382,8 +393,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The hash that this payment holds was paid elsewhere: it is over for it. Sending it again would
-    /// pay a settled invoice.
+    /// The hash that this payment holds was paid elsewhere: the payment must not send again, since that
+    /// would pay a settled invoice.
     pub(crate) fn paid_elsewhere(&mut self, payment_hash: &PaymentHash, by: PaidElsewhere) {
         let own = self.payment.hash() == Some(payment_hash);
         let known = self.payment.details.paid_elsewhere.is_some();
@@ -393,17 +404,17 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Draws what follows once a part is resolved, a block has ended or a notification was read, unless
-    /// conclusions are withheld: gives up what cannot be tried again, fails what has nothing out,
-    /// forgets a failure that everybody has seen. `part_failed`: only then is a payment given up that
-    /// still has parts out.
+    /// Draws the conclusions after a part was resolved, a block ended or a notification was
+    /// acknowledged, unless they are withheld: gives a payment up that cannot be tried again, fails it
+    /// if nothing is out, forgets it if its failure was acknowledged. A payment that still has parts out
+    /// is given up only if `part_failed`.
     pub(crate) fn conclude(&mut self, part_failed: bool) {
         if self.payment.status == Status::Fulfilled {
             self.tell_settled();
         } else if !self.state.withholds_conclusions() {
             self.draw_conclusion(part_failed);
         } else if self.payment.is_resolved() && self.offers_paid_hash() {
-            // That a hash is paid stands, whatever else is told: this waits for nothing.
+            // That a hash is paid stays true, whatever else is reported: no need to wait.
             self.record(Event::InvoiceDropped { id: self.payment.id });
         }
     }
@@ -414,6 +425,8 @@ impl<'a> Draft<'a> {
         let over = resolved && !self.is_blocked();
         match self.payment.status {
             Status::AwaitingInvoice | Status::Pending => {
+                // With anything out it is abandoned and not failed: a part may be claimed after the user
+                // was refunded (SEMANTICS 4, Fail).
                 if let Some(reason) = self.gives_up(resolved || part_failed) {
                     self.record(if over {
                         Event::PaymentFailed { id, reason }
@@ -427,12 +440,12 @@ impl<'a> Draft<'a> {
             Status::Abandoned { reason } if over => {
                 self.record(Event::PaymentFailed { id, reason });
             }
-            // Told once, superseded since, and true again: who waits must hear of it.
+            // Notified once, superseded since, and true again: the user who waits must learn of it.
             Status::Failed { reason } if over && self.payment.details.failure_superseded => {
                 if faults::is(Fault::FailureNotRetold) {
                     return;
                 }
-                // It may have been remembered when its hash was paid.
+                // Its hash may have been paid while it was only remembered.
                 if let Some(hash) = self.payment.hash().copied()
                     && let Some(by) = self.state.payer_of(&hash, &id)
                 {
@@ -440,6 +453,8 @@ impl<'a> Draft<'a> {
                 }
                 self.record(Event::PaymentFailed { id, reason });
             }
+            // Only when nothing is out and the failure is acknowledged: a free id can be paid again
+            // (SEMANTICS 5).
             Status::Failed { .. } if over && self.payment.unread == 0 => {
                 self.note(forgotten(id, self.context.config));
             }
@@ -448,13 +463,14 @@ impl<'a> Draft<'a> {
     }
 
     fn gives_up(&self, asked: bool) -> Option<FailureReason> {
+        // Another try would pay a settled invoice. An offer awaits another invoice instead (SEMANTICS 4).
         if self.payment.details.paid_elsewhere.is_some() && !self.payment.is_offer() {
             return Some(FailureReason::PaidElsewhere);
         }
         self.payment.hopeless(clock::time(self.state, self.context)).filter(|_| asked)
     }
 
-    /// Whether an offer awaits its invoice again: its hand-over has failed, or its hash is paid.
+    /// Whether an offer drops its invoice: its hand-over has failed, or its hash is paid.
     fn lets_hash_go(&self) -> bool {
         let payment = &self.payment;
         let fails = payment.drops_invoice() && !faults::is(Fault::OfferKeepsHash);
@@ -470,9 +486,10 @@ impl<'a> Draft<'a> {
             && !faults::is(Fault::OfferKeepsHash)
     }
 
-    /// Asked to end: with nothing out at once.
+    /// The user gives it up: it fails at once if nothing is out, otherwise it is abandoned.
     pub(crate) fn abandon(&mut self, reason: FailureReason) {
         let id = self.payment.id;
+        // Parts that are out may still be claimed. If it failed now, a paid payment could be refunded (SEMANTICS 4, Abandon).
         let over = self.payment.is_resolved() && !self.is_blocked();
         if over && !self.state.withholds_conclusions() {
             self.record(Event::PaymentFailed { id, reason });
@@ -488,8 +505,8 @@ pub(crate) fn with_allowance(amount: Msat, percent: u8) -> Msat {
     amount.saturating_add(Msat(u64::try_from(allowance).unwrap_or(u64::MAX)))
 }
 
-/// Where the event after `ahead` others would stand. Its log hash is not known before the entry
-/// is encoded, and no rule of decide asks for it.
+/// The position of the event after `ahead` others. Its log hash is not known before the entry is
+/// encoded, and no rule of decide needs it.
 fn at(state: &State, context: &Context<'_>, ahead: usize, blocked: bool) -> At {
     At {
         seq: state.head.seq + 1 + ahead as u64,
@@ -501,5 +518,6 @@ fn at(state: &State, context: &Context<'_>, ahead: usize, blocked: bool) -> At {
         reference: state.tick_reference.unwrap_or(state.first_reading),
         blocked,
         vocabulary: state.vocabulary,
+        decided: true,
     }
 }

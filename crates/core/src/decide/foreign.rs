@@ -1,4 +1,4 @@
-//! Parts under a hash of their own: whom they pay, and what only a human can say.
+//! Foreign parts: which payment they pay, and what only a human can say.
 
 use alloc::{vec, vec::Vec};
 use core::slice;
@@ -24,10 +24,12 @@ use crate::{
     state::state::{Ending, State},
 };
 
-/// Whom a foreign part pays for sure: the payment for which it was dispatched, or who asked for its hash before it
-/// was known, first of all the one under whose id it was told.
+/// The payment that a foreign part certainly pays: the one for which it was dispatched, else one that
+/// named its hash before the part was known, first of all the payment under whose id it was reported.
 pub(crate) fn payee(state: &State, foreign_part: &ForeignPart) -> Option<Place> {
     let (hash, before) = (&foreign_part.payment_hash, foreign_part.created_seq);
+    // An operator said that it is not of the payment of its id, so it must not pay that one: it would
+    // look paid and be unpaid (SEMANTICS 4).
     if foreign_part.disowned {
         return state.namer_of_hash(hash, before);
     }
@@ -36,11 +38,11 @@ pub(crate) fn payee(state: &State, foreign_part: &ForeignPart) -> Option<Place> 
     dispatched.or_else(|| state.namer_for(&foreign_part.payment, hash, before))
 }
 
-/// A foreign part was taken. One that was dispatched for its payment pays that. Another pays whoever asked for
-/// its hash before it was known, else the payment under which it was told if the ledger forgets nothing.
-/// Else it may be of an obligation that is forgotten: telling paid would lose the goods, sending again
-/// would pay twice, so it holds up its payment until somebody says. Gives also under which id it stands
-/// then.
+/// A foreign part was claimed. It pays the payment for which it was dispatched; else a payment that
+/// named its hash before the part was known; else, if the ledger forgets nothing, the payment under
+/// whose id it was reported. Otherwise it may belong to an obligation that is forgotten: reporting
+/// *paid* could lose the goods, and sending again could pay twice, so it blocks its payment until
+/// somebody says. Also returns the id of the payment that it belongs to or blocks.
 pub(crate) fn claimed_foreign_part(
     state: &State,
     context: &Context<'_>,
@@ -74,14 +76,15 @@ pub(crate) fn claimed_foreign_part(
     (id, decision)
 }
 
-/// Under which payment a part with another hash was told.
+/// A foreign part, and the payment under whose id it was reported.
 pub(crate) struct Told {
     pub(crate) payment: PaymentId,
     pub(crate) part: PartId,
     pub(crate) payment_hash: PaymentHash,
 }
 
-/// A foreign part that pays nobody as far as is known: its hash is paid, and it blocks its payment.
+/// A claimed foreign part that pays no known payment: its hash is paid, and it blocks the payment of its
+/// id.
 pub(crate) fn of_nobody(
     state: &State,
     context: &Context<'_>,
@@ -110,8 +113,8 @@ pub(crate) fn of_nobody(
     apart(events)
 }
 
-/// A claimed part is not of the payment under which it was told: it holds it up no more. Its hash stays
-/// known as paid.
+/// A claimed foreign part is not of the payment under whose id it was reported, and no longer blocks it.
+/// Its hash stays known as paid.
 pub(crate) fn disown(
     state: &State,
     context: &Context<'_>,
@@ -125,6 +128,7 @@ pub(crate) fn disown(
     if foreign_part.disowned {
         return Ok(apart(vec![]));
     }
+    // It may still be claimed for this payment: without the block the payment would send again (SEMANTICS 4).
     if !foreign_part.part.status.is_settled() {
         return Err(FactRefusal::NotClaimed { part, status: foreign_part.part.status });
     }

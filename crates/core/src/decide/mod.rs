@@ -13,6 +13,7 @@ pub(crate) mod decision;
 pub(crate) mod dispatch;
 mod draft;
 pub(crate) mod foreign;
+pub(crate) mod invoice_request;
 pub(crate) mod operation;
 mod others;
 pub(crate) mod outbox;

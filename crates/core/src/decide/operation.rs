@@ -1,15 +1,17 @@
 //! What can be decided, and what decides it.
 
+use core::convert::Infallible;
+
 use crate::{
     decide::command::{
         Abandon, Acknowledge, AdoptPart, BlockHash, ClaimPart, CloseGap, DisownPart, Dispatch,
         FailPart, FinalizePart, FinishRecovery, ListParts, MarkPaid, ObservePart, Pay,
-        ReceiveInvoice, SayAgain, Tick, UnblockHash, WithdrawPart,
+        ReceiveInvoice, RequestInvoice, SayAgain, Tick, UnblockHash, WithdrawPart,
     },
     decide::decision::{Context, Decision},
     decide::refusal::{
-        AbandonRefusal, AcknowledgeRefusal, CloseGapRefusal, DispatchRefusal, FactRefusal,
-        FinishRefusal, NeverRefused, PayRefusal, ReceiveInvoiceRefusal, Refusal, TickRefusal,
+        AcknowledgeRefusal, DispatchRefusal, FactRefusal, PayRefusal, PhaseRefusal,
+        ReceiveInvoiceRefusal, Refusal,
     },
     decide::reply::{
         AbandonReply, AcknowledgeReply, DispatchReply, FactReply, PayReply, Release, Reply,
@@ -106,15 +108,16 @@ operations! {
     FinalizePart => crate::decide::resolution::finalize, FactReply, FactRefusal;
     FailPart => crate::decide::resolution::fail, FactReply, FactRefusal;
     ObservePart => crate::decide::resolution::observe, FactReply, FactRefusal;
-    AdoptPart => crate::decide::adoption::adopt, FactReply, NeverRefused;
+    RequestInvoice => crate::decide::invoice_request::keep, FactReply, FactRefusal;
+    AdoptPart => crate::decide::adoption::adopt, FactReply, Infallible;
     MarkPaid => crate::decide::paid::mark_paid, FactReply, FactRefusal;
     ListParts => crate::decide::adoption::list, FactReply, FactRefusal;
     DisownPart => crate::decide::foreign::disown, FactReply, FactRefusal;
-    BlockHash => crate::decide::adoption::block, FactReply, NeverRefused;
-    UnblockHash => crate::decide::adoption::unblock, FactReply, NeverRefused;
-    Abandon => crate::decide::resolution::abandon, AbandonReply, AbandonRefusal;
+    BlockHash => crate::decide::adoption::block, FactReply, FactRefusal;
+    UnblockHash => crate::decide::adoption::unblock, FactReply, FactRefusal;
+    Abandon => crate::decide::resolution::abandon, AbandonReply, FactRefusal;
     Acknowledge => crate::decide::outbox::acknowledge, AcknowledgeReply, AcknowledgeRefusal;
-    Tick => crate::decide::tick::tick, TickReply, TickRefusal;
-    FinishRecovery => crate::decide::conclusions::finish_recovery, WorkReply, FinishRefusal;
-    CloseGap => crate::decide::conclusions::close_gap, WorkReply, CloseGapRefusal;
+    Tick => crate::decide::tick::tick, TickReply, PhaseRefusal;
+    FinishRecovery => crate::decide::conclusions::finish_recovery, WorkReply, PhaseRefusal;
+    CloseGap => crate::decide::conclusions::close_gap, WorkReply, PhaseRefusal;
 }

@@ -1,5 +1,5 @@
-//! What a fact about one payment means for others: those that hold the hash that is paid now, and those
-//! whom something blocked that has ended.
+//! What a fact about one payment means for other payments: those that hold a hash that is now paid, and
+//! those that were blocked by something that has ended.
 
 use alloc::vec::Vec;
 
@@ -16,22 +16,22 @@ use crate::{
     state::state::{Ending, State},
 };
 
-/// What has happened to others, and whose events say it already.
+/// What has happened, and which payments' events say so already.
 pub(crate) struct News<'a> {
-    /// Hashes that are paid.
+    /// Each hash that is now paid, and by which payment: no other payment may pay it any more.
     pub(crate) paid: &'a [(PaymentHash, PaidElsewhere)],
-    /// The proof of them, if there is one.
+    /// The preimage that proves it; `None` on a word.
     pub(crate) proof: Option<Preimage>,
     /// Something that may have blocked them has ended.
     pub(crate) ending: Ending<'a>,
-    /// Those that need not be looked at.
+    /// The payments whose own events say it already.
     pub(crate) done: &'a [PaymentId],
 }
 
-/// Adds what follows: a hash that another payment has named stays known as paid for as long as that one
-/// lives, whoever paid it is forgotten; who holds a hash that is paid is given up, since what it would send goes to an
-/// invoice that is settled; who was paid for it on a word has the proof; who is blocked by nothing any more
-/// may end.
+/// Adds what follows for other payments. A hash that another payment has named stays known as paid while
+/// that payment lives, even if the payer is forgotten. A payment that holds a paid hash is given up,
+/// since it would pay a settled invoice. A payment that paid the hash on a word now has the proof. A
+/// payment that nothing blocks any more may end.
 pub(crate) fn follow(
     state: &State,
     context: &Context<'_>,
@@ -60,8 +60,9 @@ pub(crate) fn follow(
     }
 }
 
-/// Records that a hash is paid where a live payment other than its payer holds it, or has named it in any
-/// of its tries: once its payer is forgotten nothing else would say so, and it would be paid again.
+/// Records that a hash is paid, if a live payment other than its payer holds it or has named it in any
+/// of its tries: once the payer is forgotten nothing else would show it, and the hash would be paid
+/// again.
 pub(crate) fn keep_paid(
     state: &State,
     context: &Context<'_>,
@@ -79,8 +80,8 @@ pub(crate) fn keep_paid(
     }
 }
 
-/// All that hold a hash that is paid, or that has been blocked; and the payment under which a foreign part was
-/// told. Each once, oldest first.
+/// The payments that hold a hash which is paid or no longer blocked, and the payment under whose id a
+/// foreign part was reported. Each once, oldest first.
 fn touched(state: &State, news: &News<'_>) -> Vec<Handle> {
     let mut handles = Vec::new();
     for (hash, _) in news.paid {

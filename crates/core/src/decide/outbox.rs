@@ -29,6 +29,7 @@ pub(crate) fn acknowledge(
         .map(|id| Event::Acknowledged { seq: id.seq })
         .collect();
     let acknowledged = events.len();
+    // During recovery and in a gap a failed payment is kept: a fact about it, even that it was paid, may still come (SEMANTICS 7).
     if !state.withholds_conclusions() {
         let over = read_failures(state, &seqs);
         events.extend(over.into_iter().map(|id| forgotten(id, context.config)));
@@ -47,10 +48,13 @@ fn check(
         return Err(AcknowledgeRefusal::TooMany { given: ids.len(), limit });
     }
     for given in ids {
+        // A crash may remove that event, and another one may get its seq: the user would never see that
+        // one (SEMANTICS 5).
         if given.seq > context.durable_seq {
             let durable = context.durable_seq;
             return Err(AcknowledgeRefusal::Future { given: *given, durable });
         }
+        // The id is of another log. If it counted here, a failure that nobody has seen would count as read (SEMANTICS 5).
         if let Some(unread) = state.outbox.get(given.seq)
             && unread.chain != given.chain
         {
@@ -69,6 +73,7 @@ fn read_failures(state: &State, seqs: &BTreeSet<u64>) -> Vec<PaymentId> {
     }
     let over = |id: &PaymentId, count: u32| {
         state.live(id).is_some_and(|(_, payment)| {
+            // If it were forgotten with anything out or unread, the id would be free, and a repeat could be a second payment (SEMANTICS 6).
             matches!(payment.status, Status::Failed { .. })
                 && payment.is_resolved()
                 && !payment.details.failure_superseded

@@ -28,7 +28,7 @@ use crate::{
     state::whose::Known,
 };
 
-/// The payment that is named is paid, and also the owner of the part and that of the hash: whoever is
+/// Pays the payment that is named, and also the owners of the part and of the hash: a payment that is
 /// left out would pay again what somebody says is paid.
 pub(crate) fn mark_paid(
     state: &State,
@@ -44,7 +44,7 @@ pub(crate) fn mark_paid(
     let ids: Vec<_> = paid.iter().filter_map(|one| Some(one.reply.payment?.0)).collect();
     let payment = paid.first().and_then(|first| first.reply.payment);
     let mut events: Vec<_> = paid.into_iter().flat_map(|one| one.events).collect();
-    // Told twice, it says nothing new to anybody.
+    // Reported twice, it changes nothing for other payments.
     if !events.is_empty() {
         word.tell_others(&mut events, &ids, hashes);
     }
@@ -52,15 +52,15 @@ pub(crate) fn mark_paid(
     Ok(Decision { events, reply })
 }
 
-/// Whom a word pays.
+/// A payment that a word pays.
 enum Target {
     /// A payment or a tombstone.
     Known(Place),
-    /// A payment that the ledger does not hold.
+    /// A payment that the ledger does not have.
     New(PaymentId),
 }
 
-/// A word while it looks for its payments.
+/// A word, while the payments that it pays are looked for.
 struct Spoken<'a> {
     state: &'a State,
     context: &'a Context<'a>,
@@ -68,8 +68,8 @@ struct Spoken<'a> {
 }
 
 impl Spoken<'_> {
-    /// An operator's word makes no payment that nobody asked for, unless the log lacks it and the
-    /// word says what was paid.
+    /// An operator's word creates a payment only if the log may lack it (Restored) and the word says
+    /// what was paid.
     fn check(&self) -> Result<(), FactRefusal> {
         let MarkPaid { id, payment_hash, request, assertion, .. } = self.command;
         let known = self.state.place(id).is_some();
@@ -80,12 +80,12 @@ impl Spoken<'_> {
         Err(FactRefusal::UnknownPayment { id: *id })
     }
 
-    /// The hash that the word names, or that of the request which it brings.
+    /// The hash that the word names, or that of the request that comes with it.
     fn named_hash(&self) -> Option<PaymentHash> {
         self.command.payment_hash.or_else(|| self.asked_hash())
     }
 
-    /// The hash of the request that the word brings, where the ledger holds none.
+    /// The hash of the request that comes with the word, if the ledger has no request.
     fn asked_hash(&self) -> Option<PaymentHash> {
         let MarkPaid { id, request, .. } = self.command;
         let place = self.state.place(id);
@@ -93,8 +93,7 @@ impl Spoken<'_> {
         request.as_ref().filter(|_| lacks)?.target.payment_hash()
     }
 
-    /// The hash that is paid, as far as the word tells: the one that it names, or that of a part which
-    /// stands under a hash of its own.
+    /// The hash that is paid, as far as the word says: the one that it names, or that of a foreign part.
     fn hash(&self) -> Option<PaymentHash> {
         let part = self.command.part.as_ref();
         let foreign_part =
@@ -114,12 +113,14 @@ impl Spoken<'_> {
 
     fn targets(&self) -> Vec<Target> {
         let MarkPaid { id, part, payment_hash, .. } = self.command;
+        // The id may be unknown to us: the part and the hash show which payments would otherwise pay
+        // again (SEMANTICS 4).
         let owner = part.and_then(|part| self.owner_of_part(&part));
         let owner = owner.filter(|_| !faults::is(Fault::WordIgnoresPart));
         let named = self.state.place(id);
         let holder = self.hash().and_then(|hash| self.state.owner_of_hash(&hash));
         let holder = holder.filter(|_| !faults::is(Fault::WordIgnoresHash));
-        // Who has none of our ids names the hash as one.
+        // An engine that does not know our ids gives the hash as the id.
         let unnamed = *payment_hash == Some(PaymentHash::from_bytes(*id.as_bytes()));
         let mut places: Vec<Place> = Vec::new();
         for place in named.into_iter().chain(owner).chain(holder) {
@@ -143,8 +144,8 @@ impl Spoken<'_> {
         }
     }
 
-    /// Makes one of them paid, and adds the hashes that it paid. The first is the one that is named, or
-    /// else whose the part or the hash is.
+    /// Makes one of the payments paid, and adds the hashes that it paid. `first`: it is the payment that
+    /// is named, or else the first owner.
     fn pay(
         &self,
         target: &Target,
@@ -166,6 +167,7 @@ impl Spoken<'_> {
         let before = draft.payment.status;
         self.pay_part(&mut draft, first);
         self.take_claimed_foreign_parts(&mut draft);
+        // It is paid although no part shows it. Without this event it would be paid again (SEMANTICS 4).
         if draft.payment.status != Status::Fulfilled {
             let settlement = self.command.settlement;
             let known = (settlement.amount, settlement.fee);
@@ -174,11 +176,12 @@ impl Spoken<'_> {
         for hash in self.paid_by(&draft, first) {
             draft.tell_paid(hash);
             hashes.push(hash);
-            // Its proof may have come before, beside all payments.
+            // Its proof may have come before, and be kept apart from payments.
             if let Some(preimage) = self.state.proof_of(&hash) {
                 draft.prove_word(hash, preimage);
             }
         }
+        // The word was about another payment: a human must see that this one counts as paid too (SEMANTICS 4).
         if !first && before != Status::Fulfilled {
             draft.tell_paid_with(*id);
         }
@@ -189,8 +192,8 @@ impl Spoken<'_> {
         draft.finish()
     }
 
-    /// The hashes that this payment paid. That of a request is the named payment's, and that of who has
-    /// it; that of the part its owner tells by itself.
+    /// The hashes that this payment paid. The hash of a request counts for the named payment and for
+    /// payments that have it; the hash of the part follows from the part for its owner.
     fn paid_by(&self, draft: &Draft<'_>, first: bool) -> impl Iterator<Item = PaymentHash> + use<> {
         let payment = &draft.payment;
         let has = |hash: &PaymentHash| payment.named_since(hash).is_some() || payment.holds(hash);
@@ -201,8 +204,8 @@ impl Spoken<'_> {
         named.into_iter().chain(asked).chain(of_part)
     }
 
-    /// A payment that the ledger does not hold. If its request names a hash that another has paid, that
-    /// stays known while this one lives.
+    /// A payment that the ledger does not have. If its request names a hash that another payment has
+    /// paid, the hash stays known as paid while this one lives.
     fn adopted(&self, id: PaymentId) -> Draft<'_> {
         let MarkPaid { payment_hash, request, .. } = self.command;
         let asked = request.as_ref().and_then(|request| request.target.payment_hash());
@@ -214,7 +217,8 @@ impl Spoken<'_> {
         draft
     }
 
-    /// Of a remembered payment that was paid it is the same fact told again.
+    /// The reply if this is the same fact reported again, about a remembered payment that was paid;
+    /// `None` if it is not.
     fn remembered_as_paid(&self, handle: crate::base::slab::Handle) -> Option<Decision<FactReply>> {
         let tombstone = self.state.tombstones.get(handle);
         let hash = self.command.payment_hash;
@@ -242,13 +246,15 @@ impl Spoken<'_> {
         }
     }
 
-    /// The part that is named, if it is this payment's, or nobody's and this is the first.
+    /// Pays the part that is named, if it is this payment's, or if it is no payment's and this is the
+    /// first.
     fn pay_part(&self, draft: &mut Draft<'_>, first: bool) {
         let MarkPaid { part: Some(part), payment_hash, .. } = self.command else { return };
         match whose::known(self.state, part, payment_hash.as_ref()) {
             Known::Own(payment, known) if payment.id == draft.id() => {
                 let learned = draft.payment.part_hash(known).is_none();
                 let payment_hash = self.hash().filter(|_| learned);
+                // A part that is claimed already must not be claimed again: it would count as a second payment.
                 if !known.status.is_settled() || payment_hash.is_some() {
                     draft.claim(*part, Proof { payment_hash, ..self.proof() });
                 }
@@ -266,6 +272,8 @@ impl Spoken<'_> {
                     self.adopt_and_claim(draft, *part, hash, true);
                 }
             }
+            // The log lacks this part. It is kept, so that its later claim does not count as a second
+            // payment.
             Known::Nothing if first => {
                 let known = self.state.place(&draft.id()).is_some();
                 let hash = self.named_hash().or(draft.payment.hash().copied());
@@ -280,13 +288,15 @@ impl Spoken<'_> {
         }
     }
 
-    /// Whom a foreign part pays on a word: whom its claim would pay, else the payment under which it was told.
+    /// The payment that a foreign part pays on a word: the one that its claim would pay, else the one
+    /// under whose id it was reported.
     fn payee(&self, foreign_part: &ForeignPart) -> Option<Place> {
         let told = || self.state.place(&foreign_part.payment).filter(|_| !foreign_part.disowned);
         payee(self.state, foreign_part).or_else(told)
     }
 
-    /// Whether a foreign part is this payment's: one that is nobody's is that of whom the word names.
+    /// Whether a foreign part is this payment's; if it is no payment's, it is that of the payment that
+    /// the word names.
     fn takes(&self, foreign_part: &ForeignPart, draft: &Draft<'_>, first: bool) -> bool {
         let payee = self.payee(foreign_part).and_then(|place| self.state.id_at(place));
         payee.map_or(first, |id| *id == draft.id())
@@ -306,8 +316,8 @@ impl Spoken<'_> {
         draft.claim(part, self.proof());
     }
 
-    /// A claimed part of it that awaited somebody's word has it now; one about another part says nothing
-    /// of it.
+    /// Takes the claimed foreign parts that waited for a word about this payment; a word that names a
+    /// part says nothing about them.
     fn take_claimed_foreign_parts(&self, draft: &mut Draft<'_>) {
         if self.command.part.is_some() {
             return;

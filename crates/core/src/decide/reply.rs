@@ -1,4 +1,4 @@
-//! Replies: what a decided command answers, once it is durable.
+//! Replies: what the caller of a decided command gets, once it is durable.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -16,17 +16,17 @@ use crate::{
 /// A reply at the moment of its release, when the state may be newer than the one it was decided
 /// on.
 pub trait Release {
-    /// Brings up to date what the reply promises to tell as of its release.
+    /// Updates what the reply promises to report as of its release.
     fn refresh(&mut self, _state: &State) {}
 
-    /// Whether nothing that happened since it was decided changes what it tells: whoever brings
-    /// replies [up to date](Self::refresh) says here which ones.
+    /// Whether nothing that happened since it was decided can change it. A type that implements
+    /// [`refresh`](Self::refresh) says here which of its replies that leaves alone.
     fn stands(&self) -> bool {
         true
     }
 
     /// What must be withdrawn if nobody reads the reply: parts that it gives the right to offer, or
-    /// says to withdraw.
+    /// asks the caller to withdraw.
     fn forfeit(self) -> Vec<WithdrawPart>
     where
         Self: Sized,
@@ -35,7 +35,7 @@ pub trait Release {
     }
 }
 
-/// The answer to [`Pay`](crate::Pay). Both are success.
+/// The reply to [`Pay`](crate::Pay). Both variants are success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayReply {
     /// The request is recorded. Dispatch its parts.
@@ -44,12 +44,12 @@ pub enum PayReply {
     Duplicate(PaymentView),
 }
 
-/// The answer to [`Dispatch`](crate::Dispatch).
+/// The reply to [`Dispatch`](crate::Dispatch).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DispatchReply {
     /// The batch is recorded: the right to offer its parts, once.
     Recorded {
-        /// The payment.
+        /// The payment that the parts pay.
         id: PaymentId,
         /// Its status at the release of this reply: it admits parts.
         status: Status,
@@ -60,7 +60,7 @@ pub enum DispatchReply {
     /// it was abandoned, say, while the batch was being written. Offer nothing, and withdraw the
     /// parts that are still in flight.
     Overtaken {
-        /// The payment.
+        /// The payment that the parts would have paid.
         id: PaymentId,
         /// Its status at the release of this reply; `None` if it is forgotten.
         status: Option<Status>,
@@ -74,17 +74,17 @@ pub enum DispatchReply {
     },
 }
 
-/// The answer to a fact.
+/// The reply to a fact that was recorded, or that changed nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FactReply {
-    /// Whether it was news: a fact told again changes nothing. (That the node lists a part as out is
-    /// recorded once an opening all the same.)
+    /// Whether it changed anything: a fact reported again does not. (That the node lists a part as out
+    /// is recorded once in each opening in any case.)
     pub changed: bool,
-    /// The payment that the fact went to and its status after it; `None` if it touched none.
+    /// The payment that the fact was about and its status after it; `None` if it was about none.
     pub payment: Option<(PaymentId, Status)>,
 }
 
-/// The answer to [`Abandon`](crate::Abandon).
+/// The reply to [`Abandon`](crate::Abandon).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AbandonReply {
     /// Whether anything was recorded.
@@ -93,21 +93,21 @@ pub struct AbandonReply {
     pub status: Status,
 }
 
-/// The answer to [`Acknowledge`](crate::Acknowledge).
+/// The reply to [`Acknowledge`](crate::Acknowledge).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AcknowledgeReply {
     /// How many of the ids were in the outbox.
     pub acknowledged: usize,
-    /// How many failed payments were forgotten with it.
+    /// How many failed payments were forgotten because of it.
     pub forgotten: usize,
 }
 
-/// The answer to [`Tick`](crate::Tick).
+/// The reply to [`Tick`](crate::Tick).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TickReply {
     /// Whether the tick number grew.
     pub counted: bool,
-    /// How many payments failed because their time was up.
+    /// How many payments failed because a deadline was past.
     pub failed: usize,
     /// How many paid payments were forgotten.
     pub forgotten: usize,
@@ -115,7 +115,7 @@ pub struct TickReply {
     pub more: bool,
 }
 
-/// The answer to [`FinishRecovery`](crate::FinishRecovery) and [`CloseGap`](crate::CloseGap).
+/// The reply to [`FinishRecovery`](crate::FinishRecovery) and [`CloseGap`](crate::CloseGap).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkReply {
     /// Whether more is due: call again.
@@ -154,23 +154,23 @@ impl Release for DispatchReply {
     }
 }
 
-/// The answer to any [`Command`](crate::Command).
+/// The reply to any [`Command`](crate::Command).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// To a Pay.
+    /// Accepted now, or known already.
     Pay(PayReply),
-    /// To a Dispatch.
+    /// Whether the parts may be offered.
     Dispatch(DispatchReply),
-    /// To a fact.
+    /// Whether the fact was news, and to which payment.
     Fact(FactReply),
-    /// To an Abandon.
+    /// Whether the payment was given up by it.
     Abandon(AbandonReply),
-    /// To an Acknowledge.
+    /// How many notifications left the outbox.
     Acknowledge(AcknowledgeReply),
-    /// To a Tick.
+    /// What the tick did, and whether to call again.
     Tick(TickReply),
-    /// To a FinishRecovery or a CloseGap.
+    /// Whether to call again: of a FinishRecovery or a CloseGap.
     Work(WorkReply),
 }
 

@@ -1,5 +1,5 @@
-//! Resolution (SEMANTICS 4): what the network tells of parts, accepted in any order in which it can
-//! tell it.
+//! Resolution (SEMANTICS 4): what the network shows about parts, accepted in any order in which it
+//! can show it.
 
 use alloc::{vec, vec::Vec};
 use core::slice;
@@ -7,6 +7,7 @@ use core::slice;
 use crate::{
     base::faults::Fault,
     base::ids::{PartId, PaymentId},
+    base::wire::{UnknownFields, is_readable},
     base::{faults, limits},
     decide::assertion::{check_assertion, check_assertion_text},
     decide::command::{Abandon, FailPart, FinalizePart, MarkPaid, ObservePart, WithdrawPart},
@@ -16,7 +17,7 @@ use crate::{
     decide::others,
     decide::others::News,
     decide::paid::mark_paid,
-    decide::refusal::{AbandonRefusal, FactRefusal},
+    decide::refusal::FactRefusal,
     decide::reply::{AbandonReply, FactReply},
     event::event::Event,
     event::part::{Failure, Observation, PartStatus},
@@ -29,19 +30,23 @@ use crate::{
     state::whose::Known,
 };
 
-/// Where a fact about a part goes, whatever payment is named.
-enum Located<'a> {
-    /// To a part of this payment.
+/// The part that a fact is about, whatever payment is named.
+pub(super) enum Located<'a> {
+    /// A part of a live payment, which need not be the one that was named.
     Own(&'a Payment, &'a Part),
-    /// To a foreign part.
+    /// A foreign part, whichever payment it blocks.
     ForeignPart(&'a ForeignPart),
-    /// To a part of an earlier try of a payment, or of a remembered one: it is over.
+    /// A part of an earlier try of a payment, or of a remembered one: it is over.
     Over { settled: bool },
 }
 
 /// # Errors
-/// Nothing is known to be out under an unknown part.
-fn locate<'a>(state: &'a State, id: &PaymentId, part: &PartId) -> Result<Located<'a>, FactRefusal> {
+/// If the ledger does not know the part.
+pub(super) fn locate<'a>(
+    state: &'a State,
+    id: &PaymentId,
+    part: &PartId,
+) -> Result<Located<'a>, FactRefusal> {
     match whose::known(state, part, None) {
         Known::Own(payment, found) => Ok(Located::Own(payment, found)),
         Known::ForeignPart(foreign_part) => Ok(Located::ForeignPart(foreign_part)),
@@ -70,9 +75,9 @@ impl<'a> Located<'a> {
     }
 }
 
-/// What is recorded of a foreign part that is off its channel with this event, and what follows for those whom
-/// it blocked. A claimed one goes on blocking its own payment: it is settled, and nobody has said whose it
-/// was.
+/// Records that a foreign part leaves its channel with this event, and what follows for the payments
+/// that it blocked. A claimed one still blocks the payment of its id: it is settled, and nobody has said
+/// which payment it was.
 fn of_foreign_part(
     state: &State,
     context: &Context<'_>,
@@ -80,8 +85,8 @@ fn of_foreign_part(
     event: Event,
 ) -> Decision<FactReply> {
     let mut events = vec![event];
-    // One that was claimed goes on blocking its payment until somebody says whose it was; off its channel
-    // it holds nobody else.
+    // If it was claimed, it goes on blocking the payment of its id until somebody says which payment it
+    // was; off its channel it blocks no other.
     let part = slice::from_ref(&foreign_part.part.id);
     let claimed = foreign_part.part.status == PartStatus::Claimed;
     let ending = if claimed { Ending::OnChannel(&part[0]) } else { Ending::ForeignParts(part) };
@@ -90,8 +95,8 @@ fn of_foreign_part(
     apart(events)
 }
 
-/// *Never sent*: the weakest that can be told of a part. It says nothing against what the node has
-/// ever listed as out, nor, at a start, against any resolution.
+/// *Never sent*: the weakest fact about a part. It has no effect on a part that the node has ever listed
+/// as out, nor, at a start, on a resolved one.
 pub(crate) fn withdraw(
     state: &State,
     context: &Context<'_>,
@@ -101,9 +106,10 @@ pub(crate) fn withdraw(
     let located = locate(state, &id, &part)?;
     let Some(found) = located.part() else { return Ok(located.unchanged()) };
     match found.status {
-        // It was out once: no later word makes it never sent.
+        // It was out once: no later report makes it never sent.
         PartStatus::InFlight if found.was_listed() => Ok(located.unchanged()),
-        // The log is older than the channels: its HTLC may be signed for, and its amount would be paid again.
+        // The log is older than the channels: its HTLC may be signed for, and its amount would be paid
+        // again.
         PartStatus::InFlight if state.gap => Err(FactRefusal::Restored),
         PartStatus::InFlight => Ok(match located {
             Located::Own(payment, _) => {
@@ -119,7 +125,7 @@ pub(crate) fn withdraw(
             Located::Over { .. } => apart(Vec::new()),
         }),
         PartStatus::Withdrawn => Ok(located.unchanged()),
-        // At a start the weakest word loses against any other, in whatever order they are told.
+        // At a start the weakest fact loses against any other, in whatever order they come.
         PartStatus::Claimed | PartStatus::Finalized | PartStatus::Failed if state.recovering => {
             Ok(located.unchanged())
         }
@@ -127,8 +133,8 @@ pub(crate) fn withdraw(
     }
 }
 
-/// Off the channel after a claim. At a start the claim may be what the log lacks: then it is paid, and
-/// the proof not known.
+/// Off the channel after a claim. At a start the log may lack the claim: then the part is paid, and the
+/// proof is not known.
 pub(crate) fn finalize(
     state: &State,
     context: &Context<'_>,
@@ -137,10 +143,10 @@ pub(crate) fn finalize(
     let FinalizePart { id, part } = command;
     let located = match locate(state, &id, &part) {
         Err(_) | Ok(Located::Over { settled: false }) if state.recovering => {
-            // The part decides: it is the payment's that had it, whatever is named.
+            // The part decides: it belongs to the payment that had it, whatever payment is named.
             let id = state.owner_of(&part).unwrap_or(id);
             let mut decision = mark_paid(state, context, MarkPaid::new(id).part(part))?;
-            // It is off its channel as well: told twice, the second says nothing new.
+            // It is off its channel as well: then a second report changes nothing.
             let claimed = decision.events.iter().find_map(|event| match event {
                 Event::PartClaimed { id, part: of, .. } if *of == part => Some(*id),
                 _ => None,
@@ -160,6 +166,8 @@ pub(crate) fn finalize(
         PartStatus::InFlight | PartStatus::Failed | PartStatus::Withdrawn if state.recovering => {
             gone(state, context, &located, part)
         }
+        // A part that left its channel without a claim may be paid or failed. A wrong guess would lose
+        // the goods or the refund (SEMANTICS 4).
         status => Err(FactRefusal::NotClaimed { part, status }),
     }
 }
@@ -186,7 +194,8 @@ fn finalized(
     }
 }
 
-/// Gone, and the log lacks its claim: paid on the node's word. A foreign part pays whom its claim would pay.
+/// Gone, and the log lacks its claim: paid on the node's word. A foreign part pays the payment that its
+/// claim would pay.
 fn gone(
     state: &State,
     context: &Context<'_>,
@@ -219,21 +228,28 @@ pub(crate) fn fail(
     context: &Context<'_>,
     command: FailPart,
 ) -> Result<Decision<FactReply>, FactRefusal> {
-    let FailPart { id, part, failure } = command;
+    let FailPart { id, part, mut failure } = command;
     let located = locate(state, &id, &part)?;
     let Some(found) = located.part() else { return Ok(located.unchanged()) };
     check_assertion_text(failure.assertion.as_ref())?;
+    // The failure is a fact, with or without fields that nobody knows; recorded with ones that are not read
+    // back, it would close the log for good.
+    if !failure.unknown.is_empty() && !is_readable(&failure) {
+        failure.unknown = UnknownFields::NONE;
+    }
     match found.status {
         // The payee has it: no failure takes that back.
         PartStatus::Finalized | PartStatus::Failed => return Ok(located.unchanged()),
         PartStatus::InFlight | PartStatus::Withdrawn => {
             let asserted = failure.assertion.is_some();
-            // What is listed at this start stays out, in whatever order the two are told.
+            // What is listed at this start stays out, in whatever order listing and failure come.
             let listed = found.is_listed_since(state.recovery_since)
                 && !faults::is(Fault::ListedFailsAtStart);
             if state.recovering && listed && !asserted {
                 return Ok(located.unchanged());
             }
+            // A failure frees the amount to be sent again, so it is refused while the part may still be
+            // claimed (SEMANTICS 4, Fail).
             check_failure(state, context, found, &failure)?;
         }
         PartStatus::Claimed => {}
@@ -258,6 +274,7 @@ fn failed(
 ) -> Decision<FactReply> {
     let in_flight = part.status != PartStatus::Claimed;
     let unpaid = payment.status != Status::Fulfilled;
+    // If the payment is paid, no part failure is notified: the user might send the amount again (SEMANTICS 4, Fail).
     let notify = context.config.notify_parts && in_flight && unpaid;
     let backoff =
         || payment.request().map_or(0, |request| request.backoff.after(payment.attempts()));
@@ -270,7 +287,7 @@ fn failed(
     draft.finish()
 }
 
-/// What an end must bring to end this part.
+/// Checks that a reported failure is that of this part.
 fn check_failure(
     state: &State,
     context: &Context<'_>,
@@ -328,12 +345,13 @@ pub(crate) fn abandon(
     state: &State,
     context: &Context<'_>,
     command: Abandon,
-) -> Result<Decision<AbandonReply>, AbandonRefusal> {
+) -> Result<Decision<AbandonReply>, FactRefusal> {
     let Abandon { id, reason } = command;
     let Some(view) = state.payment_view(&id) else {
-        return Err(AbandonRefusal::UnknownPayment { id });
+        return Err(FactRefusal::UnknownPayment { id });
     };
     let status = view.status;
+    // It is over, or was abandoned before: nothing changes, and the first reason stays (SEMANTICS 4, Abandon).
     let Some((_, payment)) = state.live(&id).filter(|_| status.is_open()) else {
         return Ok(Decision::nothing(AbandonReply { changed: false, status }));
     };

@@ -1,5 +1,5 @@
-//! Tick (SEMANTICS 6): the only place where time fires. Its work is recorded as events, bounded, and
-//! costs what it changes.
+//! Tick (SEMANTICS 6): the only place where deadlines act by themselves. Its work is recorded as events,
+//! is bounded, and costs what it changes.
 
 use alloc::vec::Vec;
 
@@ -12,7 +12,7 @@ use crate::{
     decide::command::Tick,
     decide::config::Remember,
     decide::decision::{Context, Decision, forgotten},
-    decide::refusal::TickRefusal,
+    decide::refusal::PhaseRefusal,
     decide::reply::TickReply,
     event::event::Event,
     event::status::FailureReason,
@@ -25,9 +25,11 @@ pub(crate) fn tick(
     state: &State,
     context: &Context<'_>,
     command: Tick,
-) -> Result<Decision<TickReply>, TickRefusal> {
+) -> Result<Decision<TickReply>, PhaseRefusal> {
+    // Before the node has reported what is out, a payment that fails at its deadline may be a paid one
+    // (SEMANTICS 7).
     if state.recovering {
-        return Err(TickRefusal::Recovering);
+        return Err(PhaseRefusal::Recovering);
     }
     let clock = Clock::read(state, context);
     let work = Work::due(state, context, clock.time());
@@ -36,9 +38,9 @@ pub(crate) fn tick(
         events.push(Event::HeightTold { height });
     }
     if !clock.believed {
-        // Nothing is concluded from it: one wrong clock would fail every open payment, and forget those that
-        // are paid, whose repeats would then pay again (SEMANTICS 6). It is kept only where somebody waits: the next reading that
-        // agrees with it is believed.
+        // Nothing is concluded from it: one wrong clock would fail every open payment, and forget those
+        // that are paid, whose repeats would then pay again (SEMANTICS 6). It is kept only where
+        // somebody waits: the next reading that agrees with it is believed.
         let waits = state.waits_by_ticks() || !work.is_empty();
         if waits && clock::doubts_anew(state, context) {
             let (tick, reference) =
@@ -68,7 +70,7 @@ pub(crate) fn tick(
     Ok(Decision { events, reply })
 }
 
-/// A height matters once a part is at or past its own; each one is recorded once.
+/// A height is recorded once a part is at or past its CLTV expiry, and each height only once.
 fn tells_height(state: &State, height: u32) -> bool {
     let higher = state.height.is_none_or(|known| height > known);
     higher && state.is_overdue(height)
@@ -82,17 +84,19 @@ struct Clock {
     believed: bool,
     counts: bool,
     /// The reference moves although the tick does not count: back to a clock that is right again, or
-    /// on to a reading that a second one confirmed.
+    /// forward to a reading that a second one confirmed.
     moves: bool,
 }
 
 impl Clock {
     fn read(state: &State, context: &Context<'_>) -> Self {
         let now = context.now;
-        // A call that only goes on with unfinished work counts nothing: a restart loop would shorten the time for
-        // which a paid id is known.
+        // A call that only continues unfinished work does not count as a tick: a restart loop would
+        // shorten the time for which a paid id is known.
         let asked = state.waits_by_ticks() && !state.tick_unfinished;
         let believed = clock::believes_tick(state, context);
+        // If the clock was set back, the reference moves back too: otherwise no tick would count until
+        // the clock has caught up.
         let moves_back = asked && state.tick_reference.is_some_and(|reference| now < reference);
         let confirmed = believed && !clock::believes(state, context);
         let interval = context.config.min_tick_interval_ms;
@@ -133,17 +137,23 @@ impl Work {
         let keeps = u64::from(context.config.idempotency_ticks);
         let at_once = faults::is(Fault::ForgetsAtOnce);
         let long_since = |tick: u64| time.tick - tick > keeps || at_once;
-        // Until nobody can still tell something about it, and its user has read how it ended.
+        // Only after nothing more can be reported about it, and its user has acknowledged how it ended.
         let idle_enough =
             |payment: &&Payment| payment.idle().is_some_and(|idle| long_since(idle.tick));
         let mut idle = state.idle().take_while(idle_enough);
         work.forgotten =
             idle.by_ref().take(limits::WORK_PAYMENTS).map(|payment| payment.id).collect();
         work.more = idle.next().is_some();
+        // `Payment::review` makes sure of this after every event: nothing that is unread or out is
+        // forgotten.
+        let over = |id| state.live(id).is_some_and(|(_, payment)| payment.is_over());
+        debug_assert!(work.forgotten.iter().all(over), "idle is only what is over");
         if context.config.remember == Remember::Window {
             let idle = state.idle_hashes().take_while(|(since, ..)| long_since(*since));
             let hashes = idle.map(|(.., paid)| paid.payment_hash);
             let unneeded = hashes.filter(|hash| {
+                // A payment may still send under this hash. If the hash were forgotten, it would be paid
+                // again (SEMANTICS 4).
                 let needed =
                     state.is_needed_beside(hash, &work.forgotten) || state.is_foreign_hash(hash);
                 !needed && !state.blocked.contains(hash)
@@ -160,6 +170,12 @@ impl Work {
         let taken = lapsed.by_ref().take(room);
         work.lapsed =
             taken.filter_map(|payment| Some((payment.id, payment.lapse(time)?))).collect();
+        // `Payment::lapse` makes sure of this: a part that is out may still be claimed.
+        let resolved = |id| state.live(id).is_some_and(|(_, payment)| payment.is_resolved());
+        debug_assert!(
+            work.lapsed.iter().all(|(id, _)| resolved(id)),
+            "nothing is out of what fails"
+        );
         work.more |= lapsed.next().is_some();
         work
     }

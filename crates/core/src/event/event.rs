@@ -1,4 +1,4 @@
-//! Events: the facts that the log holds. Past tense, and complete: folding them needs no
+//! Events: what the log records. Past tense, and complete: folding them needs no
 //! configuration and no clock.
 //!
 //! The table at the end is their layout (docs/FORMAT.md).
@@ -23,64 +23,64 @@ use crate::{
 /// The invoice that came for an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Invoice {
-    /// Its payment hash.
+    /// The payment hash that the invoice states, and that the payment has from now on.
     pub payment_hash: PaymentHash,
-    /// Its amount: at most the request's.
+    /// The invoice's amount in msat, above zero and at most the request's.
     pub amount: Msat,
-    /// Its expiry.
+    /// When the invoice expires; `None` if it has none.
     pub expiry: Option<UnixMillis>,
 }
 
-/// A part that the node has and the log has not, or holds as failed or withdrawn.
+/// A part that the node has out and that the log lacks, or has as failed or withdrawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct AdoptedPart {
-    /// Its name.
+    /// The part's id: the one that the node gave it.
     pub part: PartId,
-    /// Its payment hash.
+    /// The hash of the HTLC, which need not be that of the payment that the node named.
     pub payment_hash: PaymentHash,
-    /// What reaches the payee, if the node knows.
+    /// What reaches the payee, in msat; `None` if the node does not know.
     pub amount: Option<Msat>,
-    /// What the route takes, if the node knows.
+    /// What the route takes in fees, in msat; `None` if the node does not know.
     pub fee: Option<Msat>,
-    /// What carries it.
+    /// Whether it is an HTLC of the node's own or is with an engine.
     pub kind: PartKind,
 }
 
-/// Where an adopted part went.
+/// What an adopted part became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Attribution {
-    /// To the payment named in the event.
+    /// A part of the payment named in the event, which is the one that the node named.
     Payment,
-    /// To the payment named in the event, which holds its hash; the node names this other one.
+    /// A part of the payment named in the event, which holds the part's hash; the node named another one.
     HashHolder {
-        /// The payment under which the node knows the part.
+        /// The payment that the node named.
         named_id: PaymentId,
     },
-    /// To none: a foreign part under its own hash.
+    /// A foreign part, under its own hash.
     ForeignPart,
 }
 
-/// On whose word a part was adopted.
+/// Why a part was adopted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AdoptionSource {
-    /// The node listed it as out.
+    /// The node listed the part as out.
     Listed,
-    /// Its claim arrived.
+    /// The node reported the part's claim, and the log had no such part.
     Claimed,
 }
 
-/// What an engine reports of a part that it paid.
+/// What an engine reports about a part that it paid.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Settlement {
-    /// What reached the payee.
+    /// What reached the payee, in msat; `None` if the engine does not say.
     pub amount: Option<Msat>,
-    /// What the routes took.
+    /// What the routes took in fees, in msat; `None` if the engine does not say.
     pub fee: Option<Msat>,
 }
 
-/// How an anomaly reaches the user.
+/// How the user learns of an anomaly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
@@ -88,7 +88,7 @@ pub enum Delivery {
     Notify,
     /// Counted on the notification with this seq.
     Repeat(u64),
-    /// Only counted: too many are unread.
+    /// Only by a counter: too many anomalies are unread.
     Folded,
 }
 
@@ -99,7 +99,7 @@ layout! { enum AdoptionSource "a source" { 0 Listed, 1 Claimed } }
 layout! { record Settlement "a settlement" { amount, fee } }
 layout! { enum Delivery "a delivery" { 0 Notify, 1 Repeat(seq), 2 Folded } }
 
-/// A fact.
+/// One thing that happened, complete: folding it needs no configuration and no clock.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -112,21 +112,22 @@ pub enum Event {
         restored: bool,
         /// The writer's name and version.
         program: Text<{ limits::PROGRAM_BYTES }>,
-        /// The newest format version that the writer knows: what it could have said.
+        /// The newest format version that the writer knows.
         format: u8,
-        /// Who opened it: a host and a process, say. Empty where nobody said.
+        /// Who opened it: a host and a process, say. Empty if that was not given.
         holder: Text<{ limits::HOLDER_BYTES }>,
-        /// The store's own number of this taking-over, where the store counts them: a writer with a
-        /// lower one is shut out.
+        /// The store's own number of this fence, if the store counts them: a writer with a lower number
+        /// is shut out.
         fence: Option<u64>,
     },
-    /// Recovery is finished: every unresolved part has its answer or waits for one.
+    /// Recovery is finished: every unresolved part has its answer, or stays in flight without one.
     Recovered,
-    /// The log turned out to lack something that the node did: it is Restored.
+    /// The log turned out to lack something that the node knows: it is Restored from now on.
     GapFound,
-    /// The caller has told the payments of the gap.
+    /// The caller has reported the payments of the gap: the log is no longer Restored.
     GapClosed,
-    /// The timer ticked.
+    /// A tick counted, moved the reference back, left work for the next call or finished it, or read a
+    /// clock that is not believed. A tick that changes nothing records no event.
     Ticked {
         /// The tick number from now on: one more than before if the tick counts.
         tick: u64,
@@ -134,104 +135,105 @@ pub enum Event {
         reference: UnixMillis,
         /// Whether more is due at this tick than its entry holds.
         unfinished: bool,
-        /// A reading that was not believed, because it lies more than an hour past the reference:
-        /// the next one that agrees with it is.
+        /// A reading that was not believed, because it is more than an hour past the reference; the next
+        /// reading that agrees with it is believed.
         doubted: Option<UnixMillis>,
     },
-    /// The node told the block height, where parts are at or past theirs.
+    /// The node reported the block height while parts were at or past their CLTV expiry.
     HeightTold {
-        /// The height.
+        /// The height in blocks, as the node's tick brought it.
         height: u32,
     },
     /// A request was accepted.
     PaymentAccepted {
-        /// The payment.
+        /// The id that the caller chose; known already if this is a new try.
         id: PaymentId,
         /// What is to be paid.
         request: Request,
         /// The failure that it follows, for a new try of a failed id.
         again_after: Option<NotificationId>,
     },
-    /// The ledger learnt of a payment that it does not hold.
+    /// The node reported a payment that the ledger did not have.
     PaymentAdopted {
-        /// The payment.
+        /// The id that the node named: new to the ledger.
         id: PaymentId,
-        /// Its hash, if known.
+        /// Its hash; `None` if the node did not know it.
         payment_hash: Option<PaymentHash>,
         /// The request, where an operator names it.
         request: Option<Box<Request>>,
     },
     /// A remembered payment came back with its outcome.
     PaymentRecalled {
-        /// The payment.
+        /// The id of the tombstone that is a live payment again.
         id: PaymentId,
     },
     /// The invoice for an offer came.
     InvoiceReceived {
-        /// The payment.
+        /// The offer's payment; it becomes Pending.
         id: PaymentId,
-        /// The invoice.
+        /// The invoice's hash, amount and expiry as the caller stated them.
         invoice: Invoice,
     },
-    /// An offer let its hash go, after its hand-over failed or the hash was paid elsewhere: it awaits
+    /// An offer dropped its hash, after its hand-over failed or the hash was paid elsewhere: it awaits
     /// an invoice again.
     InvoiceDropped {
-        /// The payment.
+        /// The offer's payment; it becomes AwaitingInvoice.
         id: PaymentId,
     },
     /// A batch was dispatched. Recorded before anything is offered.
     PartsDispatched {
-        /// The payment.
+        /// The payment that the parts pay: Pending, or AwaitingInvoice for a delegated part.
         id: PaymentId,
         /// The attempt's number, from 1.
         attempt: u32,
-        /// The parts.
+        /// The terms of each part, in the order of the command; a delegated one is alone.
         parts: List<PartTerms, { limits::BATCH_PARTS }>,
     },
-    /// A hand-over is said to its engine again. Recorded before it is.
+    /// A hand-over is given to its engine once more. Recorded before the engine is called.
     PartSaidAgain {
-        /// The payment.
+        /// The payment that the hand-over is for.
         id: PaymentId,
-        /// The part.
+        /// The delegated part, under the id that the engine had got before.
         part: PartId,
     },
     /// The node listed known parts as out.
     PartsListed {
-        /// The parts.
+        /// The ids of the parts, of one payment or of several.
         parts: List<PartId, { limits::LISTED_PARTS }>,
     },
     /// A part was never sent.
     PartWithdrawn {
-        /// The payment.
+        /// The payment that the part would have paid; for a foreign part the one under whose id it was
+        /// reported.
         id: PaymentId,
-        /// The part.
+        /// The part, in flight until now; it counts nowhere any more.
         part: PartId,
     },
-    /// The node has a part that the log lacked or held as over.
+    /// The node has a part out that the log lacked, or had as resolved.
     PartAdopted {
-        /// The payment it belongs to; for a foreign part the one that the node named.
+        /// The payment that it belongs to; for a foreign part the one that the node named.
         id: PaymentId,
-        /// The part.
+        /// What the node knows of the part.
         part: AdoptedPart,
-        /// Where it went.
+        /// Whether it is the payment's own part or a foreign part.
         attribution: Attribution,
-        /// On whose word.
+        /// Whether the node listed it as out or reported its claim.
         source: AdoptionSource,
         /// Whether it was dispatched in an earlier try of the payment.
         earlier_try: bool,
     },
-    /// A part that stood under a hash of its own turned out to be this payment's: its claim pays it.
+    /// A foreign part turned out to be this payment's part: its claim pays the payment.
     PartMoved {
-        /// The payment.
+        /// The payment that has the part from now on.
         id: PaymentId,
-        /// The part.
+        /// The part, a foreign part until now.
         part: PartId,
     },
-    /// An operator said that a part is not of the payment under which it was told.
+    /// An operator said that a foreign part is not of the payment under whose id it was reported.
     PartDisowned {
-        /// The payment under which it was told.
+        /// The payment under whose id it was reported.
         id: PaymentId,
-        /// The part.
+        /// The claimed foreign part; it blocks that payment no more.
         part: PartId,
         /// Who says so, and why.
         assertion: Assertion,
@@ -240,7 +242,7 @@ pub enum Event {
     PartClaimed {
         /// The payment; for a foreign part the one that was named.
         id: PaymentId,
-        /// The part.
+        /// The part that the payee took, the payment's own or a foreign part.
         part: PartId,
         /// The preimage; `None` when the node knows only that it was paid.
         preimage: Option<Preimage>,
@@ -254,20 +256,20 @@ pub enum Event {
     },
     /// A claimed part is irrevocably off the channel.
     PartFinalized {
-        /// The payment.
+        /// The payment that the part paid; for a foreign part the one under whose id it was reported.
         id: PaymentId,
-        /// The part.
+        /// The part, claimed until now.
         part: PartId,
         /// Whether it is a notification.
         notify: bool,
     },
     /// A part failed irrevocably.
     PartFailed {
-        /// The payment.
+        /// The payment that the part was of; for a foreign part the one under whose id it was reported.
         id: PaymentId,
-        /// The part.
+        /// The part, which is failed now; if it was claimed, it is finalized.
         part: PartId,
-        /// Why.
+        /// Why it failed, and whether another route can help.
         failure: Failure,
         /// Whether it is a notification.
         notify: bool,
@@ -276,124 +278,140 @@ pub enum Event {
     },
     /// An engine reported on a part.
     PartObserved {
-        /// The payment.
+        /// The payment whose part the report is about.
         id: PaymentId,
-        /// What it reported.
+        /// The part, the kind of the report, and the report's bytes.
         observation: Observation,
     },
-    /// The proof of a payment's hash became known, without a part that it claims.
+    /// The proof of a payment's hash became known, without a part that was claimed with it.
     PreimageLearned {
-        /// The payment.
+        /// The payment that has paid this hash.
         id: PaymentId,
         /// The hash: the payment's own, or that of an earlier try.
         payment_hash: PaymentHash,
-        /// The proof.
+        /// 32 bytes whose SHA-256 is that hash.
         preimage: Preimage,
     },
     /// The payment is paid. A notification.
     PaymentSent {
-        /// The payment.
+        /// The payment; it becomes Fulfilled.
         id: PaymentId,
-        /// The hash, where the node told it of a payment that had none.
+        /// The hash, if the node reported it for a payment that had none; otherwise `None`.
         payment_hash: Option<PaymentHash>,
-        /// What was in flight and claimed at that moment; `None` when it is not known.
+        /// What was in flight and settled at that moment, in msat; `None` when it is not known.
         amount: Option<Msat>,
-        /// The fees of the same parts; `None` when they are not known.
+        /// The fees of the same parts, in msat; `None` when they are not known.
         fee: Option<Msat>,
-        /// Whether it corrects what was said before: a failure, or nothing at all.
+        /// Whether it corrects an earlier notification of failure, or the ledger knew nothing of the
+        /// payment before.
         correction: bool,
         /// Who says so, where it is an operator's word.
         assertion: Option<Assertion>,
     },
-    /// What was told of a paid payment has changed: the final sums, or the proof. A notification.
+    /// What was notified about a paid payment has changed: the final sums, or the proof. A notification.
     PaymentSettled {
-        /// The payment.
+        /// The payment, which is Fulfilled.
         id: PaymentId,
-        /// What reached the payee; `None` when it is not known.
+        /// What reached the payee, in msat; `None` when it is not known.
         amount: Option<Msat>,
-        /// What the routes took; `None` when it is not known.
+        /// What the routes took, in msat; `None` when it is not known.
         fee: Option<Msat>,
     },
-    /// The hash that a payment holds was paid elsewhere.
+    /// The hash that a payment holds was paid by another payment or outside the ledger.
     PaidElsewhere {
         /// The payment that holds the hash.
         id: PaymentId,
         /// By whom, and on what evidence.
         by: PaidElsewhere,
     },
-    /// No new parts; the payment waits for the last one.
+    /// The payment is given up and dispatches no new parts; it ends when the last one resolves.
     PaymentAbandoned {
-        /// The payment.
+        /// The payment; it becomes Abandoned.
         id: PaymentId,
-        /// Why.
+        /// Why it was given up; no later reason replaces this one.
         reason: FailureReason,
     },
     /// The payment is over, unpaid. A notification.
     PaymentFailed {
-        /// The payment.
+        /// The payment; it becomes Failed, or was superseded and is so again.
         id: PaymentId,
-        /// Why.
+        /// Why it was given up: the first reason, if there were several.
         reason: FailureReason,
     },
     /// The payment left the ledger.
     PaymentForgotten {
-        /// The payment.
+        /// The id; it is free again, unless it is remembered.
         id: PaymentId,
         /// Whether a tombstone with its outcome stays.
         remembered: bool,
     },
+    /// A hand-over made an invoice request (BOLT 12), which whoever is given it answers with an invoice.
+    /// Recorded before anybody is given it.
+    InvoiceRequested {
+        /// The payment that the hand-over is for, AwaitingInvoice or Pending.
+        id: PaymentId,
+        /// The part, in flight, of which no other invoice request is kept.
+        part: PartId,
+        /// The invoice request, as it is sent; never empty.
+        invoice_request: Blob<{ limits::INVOICE_REQUEST_BYTES }>,
+    },
     /// A hash is blocked: something is out under it.
     HashBlocked {
-        /// The hash.
+        /// The hash under which something is out, of which the node knows no more.
         payment_hash: PaymentHash,
+        /// The engine that has it out; empty where none was named.
+        engine: Blob<{ limits::LABEL_BYTES }>,
     },
-    /// A blocked hash is free again.
+    /// A block of a hash has ended.
     HashUnblocked {
-        /// The hash.
+        /// The hash. If this was its last block, a payment with it may be dispatched again, if nothing else
+        /// forbids that.
         payment_hash: PaymentHash,
+        /// The engine whose block it was; empty for the block of none.
+        engine: Blob<{ limits::LABEL_BYTES }>,
     },
-    /// A hash is known as paid, which no part says.
+    /// A hash is known as paid although no part shows it.
     HashPaid {
-        /// The hash.
+        /// The hash that nobody may pay any more.
         payment_hash: PaymentHash,
         /// The proof, if known.
         preimage: Option<Preimage>,
-        /// The payment that somebody's word says paid it: it tells the hash from here on. Without one the
-        /// hash is kept by itself.
+        /// The payment that paid it according to somebody's word; the paid hash is kept with that
+        /// payment. `None` if it is kept apart from payments.
         payer: Option<PaymentId>,
     },
-    /// A hash that is paid is needed no more.
+    /// A paid hash is no longer needed, and no longer kept.
     HashForgotten {
-        /// The hash.
+        /// The hash; from now on the ledger does not know that it was paid.
         payment_hash: PaymentHash,
     },
     /// Something happened that should not have.
     AnomalyNoted {
-        /// What.
+        /// What happened, and to which part, payment or hash.
         anomaly: Anomaly,
         /// How the user learns of it.
         delivery: Delivery,
     },
-    /// History up to a head is about to be dropped: its state, as these bytes, is the log's base from
-    /// then on. Recorded first, so that the chain covers what stands for what it no longer holds.
+    /// History up to a head is about to be dropped: a snapshot with this digest is the log's base from
+    /// then on. Recorded first, so that the chain covers what stands for the dropped history.
     HistoryDropped {
         /// The head up to which the base stands for the log.
         base: Head,
         /// The digest of the base's bytes as they are kept.
         digest: StateDigest,
-        /// The seq of the base before, where there was one: it is the base still if the drop was cut
-        /// short.
+        /// The seq of the previous base, if there was one: it is still the base if the drop was
+        /// interrupted.
         replaces: Option<u64>,
     },
-    /// The user has handled a notification.
+    /// The user has acknowledged a notification.
     Acknowledged {
         /// The seq of the notification.
         seq: u64,
     },
-    /// An event of a version that there is not.
+    /// An event of a made-up format version, for the tests of upgrades.
     #[cfg(payonce_format_2)]
     Remarked {
-        /// The payment.
+        /// The payment that is remarked on.
         id: PaymentId,
     },
 }
@@ -432,6 +450,7 @@ impl Event {
             Self::PaymentAbandoned { .. } => "payment_abandoned",
             Self::PaymentFailed { .. } => "payment_failed",
             Self::PaymentForgotten { .. } => "payment_forgotten",
+            Self::InvoiceRequested { .. } => "invoice_requested",
             Self::HashBlocked { .. } => "hash_blocked",
             Self::HashUnblocked { .. } => "hash_unblocked",
             Self::HashPaid { .. } => "hash_paid",
@@ -466,6 +485,7 @@ impl Event {
             | Self::PartFinalized { id, .. }
             | Self::PartFailed { id, .. }
             | Self::PartObserved { id, .. }
+            | Self::InvoiceRequested { id, .. }
             | Self::PaymentSent { id, .. }
             | Self::PaymentAbandoned { id, .. }
             | Self::PaymentFailed { id, .. }
@@ -523,14 +543,15 @@ layout! {
         26 "payment_abandoned" PaymentAbandoned { id, reason; }
         27 "payment_failed" PaymentFailed { id, reason; }
         28 "payment_forgotten" PaymentForgotten { id; 2 remembered }
-        29 "hash_blocked" HashBlocked { payment_hash; }
-        30 "hash_unblocked" HashUnblocked { payment_hash; }
+        29 "hash_blocked" HashBlocked { payment_hash; 2 engine }
+        30 "hash_unblocked" HashUnblocked { payment_hash; 2 engine }
         31 "hash_paid" HashPaid { payment_hash; 2 preimage, 4 payer }
         32 "hash_forgotten" HashForgotten { payment_hash; }
         33 "history_dropped" HistoryDropped { base, digest; 2 replaces }
         34 "anomaly_noted" AnomalyNoted { anomaly, delivery; }
         35 "acknowledged" Acknowledged { seq; }
+        36 "invoice_requested" InvoiceRequested { id, part, invoice_request; }
         #[cfg(payonce_format_2)]
-        36 @ 2 "remarked" Remarked { id; }
+        37 @ 2 "remarked" Remarked { id; }
     }
 }

@@ -1,33 +1,32 @@
-//! Hashes that are known as paid although no payment of the ledger tells so: nobody may pay them
-//! again.
+//! Hashes that are known as paid although no payment of the ledger shows it: nobody may pay them again.
 
 use crate::{
     base::ids::{PaymentHash, PaymentId, Preimage},
     base::wire::{UnknownFields, layout},
 };
 
-/// A payment hash that is paid, beside the payments that tell of theirs by themselves.
+/// A payment hash that is paid although no payment of the ledger shows it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct HashPaid {
-    /// The seq of the event that made it known.
+    /// The seq of the event that made it known, and so its age.
     pub created_seq: u64,
-    /// The hash.
+    /// The hash that nobody may pay any more.
     pub payment_hash: PaymentHash,
-    /// The proof, if known.
+    /// Its preimage; `None` where only somebody's word says that it is paid.
     pub preimage: Option<Preimage>,
-    /// Since which tick nobody needs it any more.
+    /// The tick number since which nobody needs it any more; `None` while somebody does.
     pub(crate) idle_since: Option<u64>,
     /// Fields that a newer program wrote and this one keeps.
     #[serde(skip_serializing_if = "UnknownFields::is_empty")]
     pub(crate) unknown: UnknownFields,
 }
 
-/// Who has paid a hash instead of the payment that holds it.
+/// Which payment has paid a hash, instead of the one that holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PaidElsewhere {
-    /// The payment; `None` if it is none of the ledger.
+    /// The payment that paid it; `None` if it is none of this ledger's.
     pub payer: Option<PaymentId>,
-    /// Whether a preimage proves it; else it is somebody's word.
+    /// Whether a preimage proves it; if not, it rests on somebody's word.
     pub proven: bool,
 }
 

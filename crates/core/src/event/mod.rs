@@ -1,5 +1,8 @@
 //! What happened: events and what they are made of.
 
+pub(crate) mod blocked_hash;
+#[cfg(feature = "lightning-invoice")]
+pub(crate) mod bolt11;
 pub(crate) mod event;
 pub(crate) mod hash_paid;
 pub(crate) mod notification;

@@ -17,8 +17,8 @@ use crate::{
     event::status::FailureReason,
 };
 
-/// The name of a notification, the same at every delivery: the seq of its event, and the first 8
-/// bytes of its entry's log hash, which tell it apart from that of another log.
+/// The name of a notification, the same at every delivery: the seq of its event, and the first 8 bytes
+/// of its entry's log hash, so that it differs from one of another log.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NotificationId {
     /// The seq of the event.
@@ -68,9 +68,9 @@ impl<'de> serde::Deserialize<'de> for NotificationId {
 /// acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Notification {
-    /// Its name.
+    /// The id to acknowledge it with: the same at every delivery.
     pub id: NotificationId,
-    /// What it says.
+    /// What happened, and to which payment.
     pub kind: NotificationKind,
 }
 
@@ -81,77 +81,78 @@ pub struct Notification {
 pub enum NotificationKind {
     /// The payment is paid. Final.
     PaymentSent {
-        /// The payment.
+        /// The payment that is paid.
         payment: PaymentId,
-        /// Its hash, if known.
+        /// The hash that was paid; `None` if it is not known.
         payment_hash: Option<PaymentHash>,
-        /// The proof, if known.
+        /// The preimage of that hash; `None` until it is known.
         #[serde(with = "crate::base::ids::revealed")]
         preimage: Option<Preimage>,
-        /// What was in flight and claimed at the first claim; `None` when it is not known.
+        /// What was in flight and settled at the first claim, in msat; `None` when it is not known.
         amount: Option<Msat>,
-        /// The fees of the same parts; `None` when they are not known.
+        /// The fees of the same parts, in msat; `None` when they are not known.
         fee: Option<Msat>,
-        /// Whether it corrects what was said before: a failure, or nothing at all.
+        /// Whether it corrects an earlier notification of failure, or the ledger knew nothing of the
+        /// payment before.
         correction: bool,
     },
-    /// What PaymentSent told has changed since: everything is resolved and other sums settled, or the
-    /// proof came after the payment was told paid without one.
+    /// What PaymentSent said has changed since: nothing is in flight any more and other sums settled, or
+    /// the proof came after the payment was reported paid without one.
     PaymentSettled {
-        /// The payment.
+        /// The payment, for which PaymentSent was notified before.
         payment: PaymentId,
-        /// The hash that the proof proves, if known.
+        /// The hash that the proof proves; `None` if it is not known.
         payment_hash: Option<PaymentHash>,
-        /// The proof, if known.
+        /// The preimage; `None` until it is known.
         #[serde(with = "crate::base::ids::revealed")]
         preimage: Option<Preimage>,
-        /// What reached the payee; `None` when it is not known.
+        /// What reached the payee, in msat; `None` when it is not known.
         amount: Option<Msat>,
-        /// What the routes took; `None` when it is not known.
+        /// What the routes took, in msat; `None` when it is not known.
         fee: Option<Msat>,
     },
     /// The payment is over, unpaid.
     PaymentFailed {
-        /// The payment.
+        /// The payment that failed.
         payment: PaymentId,
-        /// Its hash, if it ever had one.
+        /// Its hash; `None` for an offer whose invoice never came.
         payment_hash: Option<PaymentHash>,
-        /// Why.
+        /// Why it was given up: the first reason, if there were several.
         reason: FailureReason,
         /// Whether it is no longer true: the payment is paid, a part of it is out again, or a new
         /// try followed.
         superseded: bool,
-        /// Who has paid the hash instead, if somebody did: no money went out under this id, but the
+        /// Which payment has paid the hash instead, if one has: no money went out under this id, but the
         /// invoice itself is settled.
         paid_elsewhere: Option<PaidElsewhere>,
     },
     /// A part is paid and off its channel.
     PartSucceeded {
-        /// The payment.
+        /// The payment that the part paid.
         payment: PaymentId,
-        /// The part.
+        /// The part, irrevocably off its channel.
         part: PartId,
     },
-    /// A part failed.
+    /// A part failed irrevocably; the payment may go on with others.
     PartFailed {
-        /// The payment.
+        /// The payment that the part was of.
         payment: PaymentId,
-        /// The part.
+        /// The part, irrevocably off its channel or its engine.
         part: PartId,
-        /// Why.
+        /// Why it failed, and whether another route can help.
         failure: Failure,
     },
     /// Something happened that should not have.
     Anomaly {
-        /// What.
+        /// What happened, and to which part, payment or hash.
         anomaly: Anomaly,
-        /// How often it was told again.
+        /// How often it happened again while unread; 0 at first.
         repeats: u32,
     },
 }
 
 impl NotificationKind {
-    /// The payment that it is about, or that was named to the ledger.
+    /// The payment that it is about, or that the node named.
     #[must_use]
     pub fn payment(&self) -> &PaymentId {
         match self {
@@ -165,16 +166,16 @@ impl NotificationKind {
     }
 }
 
-/// Something that should not have happened, for a human to look at.
+/// Something that should not have happened; a human should look at it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "anomaly", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Anomaly {
-    /// A part that was recorded as failed or withdrawn was claimed after all.
+    /// A part that was recorded as failed or withdrawn was claimed in spite of that.
     Correction {
-        /// The payment.
+        /// The payment, which is paid now.
         payment: PaymentId,
-        /// The part.
+        /// The part that was recorded as over and is claimed.
         part: PartId,
         /// The other parts in flight at that moment: money that may leave a second time. At most
         /// as many as a payment may dispatch.
@@ -182,9 +183,9 @@ pub enum Anomaly {
     },
     /// A part that the payment did not know was claimed with its preimage.
     UnknownPart {
-        /// The payment.
+        /// The payment, which is paid now.
         payment: PaymentId,
-        /// The part.
+        /// The part that the ledger lacked: it is adopted and claimed.
         part: PartId,
     },
     /// A part was claimed with a preimage that is not its payment's: money left under a hash that
@@ -192,25 +193,25 @@ pub enum Anomaly {
     ForeignClaim {
         /// The payment that the node named.
         payment: PaymentId,
-        /// The part.
+        /// The part that was claimed.
         part: PartId,
         /// The hash that was paid.
         payment_hash: PaymentHash,
     },
-    /// The node has a part out under a payment whose hash it is not.
+    /// The node has a part out under a payment's id, with another hash than the payment's.
     ForeignPart {
         /// The payment that the node named.
         payment: PaymentId,
-        /// The part.
+        /// The part that is out.
         part: PartId,
-        /// The part's hash.
+        /// The hash under which the part is out: not the payment's.
         payment_hash: PaymentHash,
     },
     /// A part that was recorded as failed or withdrawn is out again.
     OutAgain {
-        /// The payment.
+        /// The payment; if its failure was notified, that is superseded.
         payment: PaymentId,
-        /// The part.
+        /// The part that was recorded as over and is in flight.
         part: PartId,
         /// The other parts that are out or settled at that moment: money that may leave, or has left,
         /// a second time.
@@ -218,7 +219,7 @@ pub enum Anomaly {
     },
     /// Money left a second time for one payment or for one hash.
     PaidTwice {
-        /// The payment.
+        /// The payment that paid the second time.
         payment: PaymentId,
         /// The part that was claimed after the payment, or its hash, was paid.
         part: PartId,
@@ -229,29 +230,30 @@ pub enum Anomaly {
     },
     /// An engine reports to have spent more than it was allowed to.
     SpentMore {
-        /// The payment.
+        /// The payment whose budget was exceeded.
         payment: PaymentId,
-        /// The part.
+        /// The delegated part whose engine spent it.
         part: PartId,
-        /// What it reports to have brought to the payee, if that.
+        /// What it reports to have brought to the payee, in msat; `None` if it does not say.
         amount: Option<Msat>,
-        /// What it reports to have paid in fees, if that.
+        /// What it reports to have paid in fees, in msat; `None` if it does not say.
         fee: Option<Msat>,
     },
-    /// A word that names another payment made this one paid as well: its part or its hash was named.
+    /// A word about another payment made this one paid as well, since it named a part or the hash of
+    /// this one.
     PaidWithAnother {
-        /// The payment.
+        /// The payment that is paid as well, although another was named.
         payment: PaymentId,
         /// The payment that was named.
         named: PaymentId,
     },
-    /// Bytes were told as a preimage that fit no hash known. They prove nothing.
+    /// The bytes that came as a preimage fit no known hash. They prove nothing.
     FalsePreimage {
         /// The payment that was named.
         payment: PaymentId,
-        /// The part.
+        /// The part whose claim brought them.
         part: PartId,
-        /// The SHA-256 of the bytes.
+        /// The SHA-256 of the bytes: the hash that they would have proved.
         payment_hash: PaymentHash,
     },
 }
@@ -273,7 +275,7 @@ impl Anomaly {
         }
     }
 
-    /// The part that it is about, if it is about one.
+    /// The part that it is about; `None` if it is not about a part.
     #[must_use]
     pub fn part(&self) -> Option<&PartId> {
         match self {
@@ -289,7 +291,8 @@ impl Anomaly {
         }
     }
 
-    /// What makes a repeat of an anomaly that belongs to no payment: the same kind and hash.
+    /// When an anomaly that belongs to no payment is a repeat: the kind and the hash that must be the
+    /// same.
     pub(crate) fn repeats_by(&self) -> Option<(u8, PaymentHash)> {
         match self {
             Self::ForeignClaim { payment_hash, .. } => Some((0, *payment_hash)),
@@ -299,14 +302,15 @@ impl Anomaly {
         }
     }
 
-    /// Whether it belongs to a payment of the ledger, which then waits for its acknowledgement.
+    /// Whether it belongs to a payment of the ledger, which is then not forgotten before it is
+    /// acknowledged.
     pub(crate) fn is_of_payment(&self) -> bool {
         self.repeats_by().is_none()
     }
 }
 
-/// An unacknowledged notification as the state keeps it. What its payment knows anyway is left
-/// out; a payment stays in the ledger while it has unread notifications.
+/// An unacknowledged notification as the state keeps it, without what its payment has anyway; a payment
+/// stays in the ledger while it has unread notifications.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unread {
     pub(crate) chain: [u8; 8],
@@ -349,7 +353,7 @@ pub(crate) enum UnreadContent {
 }
 
 impl UnreadContent {
-    /// The anomaly that it tells, if it does.
+    /// The anomaly; `None` for other notifications.
     pub(crate) fn anomaly(&self) -> Option<&Anomaly> {
         match self {
             Self::Anomaly { anomaly, .. } => Some(anomaly),
@@ -357,7 +361,7 @@ impl UnreadContent {
         }
     }
 
-    /// The payment of the ledger that waits for the acknowledgement.
+    /// The payment of the ledger that is not forgotten before the acknowledgement.
     pub(crate) fn owner(&self) -> Option<&PaymentId> {
         match self {
             Self::Sent { payment, .. }

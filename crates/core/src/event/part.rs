@@ -1,4 +1,4 @@
-//! What is told of a part: what it is, why it failed, what an engine reports of it.
+//! What is known about a part: what it is, why it failed, what an engine reports about it.
 
 use core::fmt;
 
@@ -10,7 +10,7 @@ use crate::{
     base::wire::{UnknownFields, layout},
 };
 
-/// What carries a part.
+/// Whether a part is an HTLC of the node's own or was handed to an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PartKind {
@@ -24,7 +24,7 @@ pub enum PartKind {
     /// An engine (LDK's outbound payments, say) that got the whole missing amount and the
     /// remaining fee budget under this part's id.
     Delegated,
-    /// A kind of a version that there is not.
+    /// A kind of a made-up format version, for the tests of upgrades.
     #[cfg(payonce_format_2)]
     Hosted,
 }
@@ -32,14 +32,14 @@ pub enum PartKind {
 /// The kind of a part of which only its claim is known.
 pub(crate) const UNKNOWN_KIND: PartKind = PartKind::Htlc { cltv_expiry: None, first_channel: None };
 
-/// What an engine is told apart by, recorded with a hand-over before it is said. Not compared in a
-/// repeat of the dispatch: the first one stands.
+/// Which engine gets a hand-over, recorded before the engine is called. Not compared in a repeat of the
+/// dispatch: the first label stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Label {
     /// Opaque to the ledger: which engine got it, where there are several.
     pub engine: Blob<{ limits::LABEL_BYTES }>,
     /// The last mark that this engine showed for the hash before the hand-over. Only an end with a
-    /// later one ends this hand-over: an engine that knows the hash alone still shows the end of an
+    /// higher mark ends this hand-over: an engine that knows only the hash still shows the end of an
     /// earlier try.
     pub mark: Option<u64>,
 }
@@ -47,15 +47,15 @@ pub struct Label {
 /// A part as it is dispatched.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct PartTerms {
-    /// The part's name.
+    /// 32 random bytes that the node chose, never used before.
     pub id: PartId,
-    /// What reaches the payee through this part.
+    /// What reaches the payee through this part, in msat.
     pub amount: Msat,
-    /// What the route takes on top.
+    /// What the route takes on top, in msat.
     pub fee: Msat,
-    /// What carries it.
+    /// Whether it is an HTLC of the node's own or is handed to an engine.
     pub kind: PartKind,
-    /// Of a hand-over: which engine got it.
+    /// Of a delegated part: which engine got it, and its last mark; `None` where nobody said.
     pub label: Option<Label>,
     /// Fields that a newer program wrote and this one keeps.
     #[serde(default, skip_serializing_if = "UnknownFields::is_empty")]
@@ -74,7 +74,7 @@ pub enum PartStatus {
     Claimed,
     /// Off the channel after a claim. Resolved.
     Finalized,
-    /// Irrevocably failed. Resolved.
+    /// It failed irrevocably: nobody can take it any more. Resolved.
     Failed,
     /// Never sent. Resolved, and counted nowhere.
     Withdrawn,
@@ -93,40 +93,41 @@ impl fmt::Display for PartStatus {
 }
 
 impl PartStatus {
-    /// In flight or claimed: money may still move.
+    /// Whether it is in flight or claimed: money may still move.
     #[must_use]
     pub const fn is_unresolved(self) -> bool {
         matches!(self, Self::InFlight | Self::Claimed)
     }
 
-    /// Claimed, on the channel or off it.
+    /// Whether it was claimed, on the channel or off it.
     #[must_use]
     pub const fn is_settled(self) -> bool {
         matches!(self, Self::Claimed | Self::Finalized)
     }
 }
 
-/// Why a part failed. Told only when it is irrevocable: the HTLC is in neither side's unrevoked
+/// Why a part failed. To be reported only when it is irrevocable: the HTLC is in neither side's unrevoked
 /// commitment, or the transaction that kills it is buried as deep as the node's reorg limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Failure {
     /// The payee refused: no other route can help.
     pub permanent: bool,
-    /// The channel that failed it.
+    /// The channel that failed it; `None` where the node does not know.
     pub channel: Option<ShortChannelId>,
-    /// The failure code (BOLT 4).
+    /// The failure code of BOLT 4; `None` if there was none.
     pub code: Option<u16>,
-    /// What went to fees all the same: a dust HTLC lost on chain.
+    /// What went to fees all the same, in msat: a dust HTLC lost on chain.
     pub lost: Option<Msat>,
-    /// The engine's mark of the try that ended. A hand-over whose [`Label`] tells a mark ends with a
-    /// later one alone.
+    /// The engine's mark of the try that ended. A hand-over whose [`Label`] has a mark ends only with a
+    /// higher one.
     pub mark: Option<u64>,
-    /// How many sayings of the hand-over this answers, or can no longer be read; 0 means one. A
+    /// How many sayings of the hand-over have failed or can no longer reach the engine; 0 means one. A
     /// hand-over that was said again has failed only when every saying is over.
     pub sayings: u32,
-    /// How long to rest before the next attempt, in milliseconds, where the engine says so itself.
+    /// How long to rest before the next attempt, in milliseconds, if the engine says so itself; `None`
+    /// leaves it to the request's backoff.
     pub retry_after_ms: Option<u64>,
-    /// An operator's word in place of the channel's.
+    /// An operator's word, where the channel or the engine cannot tell; `None` for the node's own report.
     pub assertion: Option<Assertion>,
     /// Fields that a newer program wrote and this one keeps.
     #[serde(default, skip_serializing_if = "UnknownFields::is_empty")]
@@ -134,7 +135,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The payee refused.
+    /// The payee refused: no other route can help, so the payment is given up.
     #[must_use]
     pub fn permanent() -> Self {
         Self { permanent: true, ..Self::default() }
@@ -147,15 +148,15 @@ impl Failure {
     }
 }
 
-/// An operator's word: that a part is dead whose channel can no longer tell, that a payment is paid,
-/// that a part is not of a payment.
+/// An operator's word: that a part failed whose channel can no longer tell, that a payment is paid, or
+/// that a part is not a payment's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Assertion {
-    /// Who says so.
+    /// The person who says so, in at most [`limits::ASSERTED_BY_BYTES`] of UTF-8.
     pub by: Text<{ limits::ASSERTED_BY_BYTES }>,
-    /// Why.
+    /// The reason, for whoever reads the log, in at most [`limits::ASSERTED_WHY_BYTES`] of UTF-8.
     pub why: Text<{ limits::ASSERTED_WHY_BYTES }>,
-    /// Of a part that the node has listed as out since this opening: that it failed all the same.
+    /// Set it if the node has listed the part as out since this opening and it failed in spite of that.
     pub although_listed: bool,
 }
 
@@ -175,18 +176,18 @@ pub enum ObservationKind {
     PathSucceeded,
     /// A path of the part failed.
     PathFailed,
-    /// The engine's own kinds.
+    /// A kind of the engine's own; opaque to the ledger.
     Other(u8),
 }
 
 /// A report on a delegated part that changes no status.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Observation {
-    /// The part.
+    /// The part that the engine reports on.
     pub part: PartId,
     /// What it is about.
     pub kind: ObservationKind,
-    /// Opaque to the ledger.
+    /// The engine's own bytes, at most [`limits::OBSERVATION_BYTES`]; opaque to the ledger.
     pub bytes: Blob<{ limits::OBSERVATION_BYTES }>,
 }
 

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// What is paid.
+/// An invoice, a spontaneous payment, or an offer whose invoice comes later.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
@@ -72,13 +72,13 @@ impl Target {
     }
 }
 
-/// How long a payment waits for its invoice.
+/// The invoice deadline: how long an offer waits for its invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deadline {
-    /// So many ticks: past when the tick number exceeds that at acceptance by more than this.
+    /// A number of ticks: past when the tick number exceeds the one at acceptance by more than this.
     Ticks(u32),
-    /// Until this moment.
+    /// Until this moment, by the clock.
     At(UnixMillis),
 }
 
@@ -88,29 +88,29 @@ pub enum Deadline {
 pub enum RetryPolicy {
     /// The caller decides: dispatches again, or abandons.
     Manual,
-    /// So many batches after the first one.
+    /// This many further batches after the first one.
     Attempts(u32),
-    /// As long as this many milliseconds since acceptance have not passed, by the clock or by
-    /// ticks. The first batch may come later.
+    /// Until the retry deadline, this many milliseconds after the acceptance, by the clock or by ticks.
+    /// The first batch may come later.
     Until(u64),
 }
 
-/// How long a payment rests between a failure and its next attempt, unless the engine says so
-/// itself: twice as long after each attempt, up to a limit. It refuses no Dispatch; it says from
-/// when [`State::due`](crate::State::due) lists the payment.
+/// How long a payment rests between a failure and its next attempt, unless the engine says so itself:
+/// twice as long after each attempt, up to a limit. No Dispatch is refused because of it; it decides
+/// from when [`State::due`](crate::State::due) lists the payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Backoff {
-    /// After the first attempt, in milliseconds.
+    /// The rest after the first attempt, in milliseconds.
     pub first_ms: u64,
-    /// At most, in milliseconds.
+    /// The longest rest, in milliseconds.
     pub max_ms: u64,
 }
 
 impl Backoff {
-    /// None: due again at once.
+    /// No rest: due again at once.
     pub const NONE: Self = Self { first_ms: 0, max_ms: 0 };
 
-    /// How long to rest after so many attempts, in milliseconds.
+    /// How long to rest after this many attempts, in milliseconds.
     #[must_use]
     pub const fn after(self, attempts: u32) -> u64 {
         let doublings = attempts.saturating_sub(1);
@@ -136,14 +136,14 @@ impl Default for Backoff {
     }
 }
 
-/// The most that may be paid in fees, all parts of a payment together. A choice without a default:
-/// a limit that nobody set must not be a limit that nobody has.
+/// The most that may be paid in fees, all parts of a payment together. There is no default: without a
+/// choice there would be either no limit or one that nobody asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MaxFee {
-    /// Whatever the routes take.
+    /// No limit: whatever the routes take.
     Unlimited,
-    /// At most this.
+    /// No more than this, in msat.
     AtMost(Msat),
 }
 
@@ -154,7 +154,7 @@ impl From<Msat> for MaxFee {
 }
 
 impl MaxFee {
-    /// The limit, if there is one.
+    /// The limit in msat; `None` without one.
     #[must_use]
     pub const fn limit(self) -> Option<Msat> {
         match self {
@@ -177,37 +177,38 @@ pub struct CustomRecord {
 /// One obligation to pay. The same request under the same id is a repeat; any difference is a
 /// conflict.
 ///
-/// A later version may bring fields: make it with [`new`](Self::new) or [`invoice`](Self::invoice) and
-/// the methods that set the others.
+/// A later version may add fields: make it with [`new`](Self::new) or [`invoice`](Self::invoice) and the
+/// methods that set the others.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Request {
-    /// What is paid.
+    /// An invoice, a spontaneous payment, or an offer: whose hash is paid, and how it becomes known.
     pub target: Target,
-    /// The amount that the payee must receive, above zero.
+    /// The amount that the payee must receive, in msat, above zero.
     pub amount: Msat,
-    /// The payee's key, if it is known.
+    /// The payee's key; `None` if it is not known. A HashInUse refusal says
+    /// with it whether the other payment is to the same payee.
     pub payee: Option<NodeId>,
-    /// The most that may be paid in fees, all parts together.
+    /// The most that may be paid in fees, in msat, all parts together.
     pub max_fee: MaxFee,
     /// Whether and how long to try again.
     pub retry: RetryPolicy,
     /// How long to rest before the next attempt; compared with the retry policy.
     pub backoff: Backoff,
-    /// When the payment must not be tried any more: the invoice's expiry.
+    /// From when the payment must not be tried any more: the invoice's expiry. `None` for never.
     pub expiry: Option<UnixMillis>,
     /// The invoice or the offer itself, at most [`limits::INSTRUCTIONS_BYTES`], so that a payment
     /// can be resumed after a crash. Compared by digest; dropped from state once the payment is
     /// over.
     pub instructions: Blob<{ limits::INSTRUCTIONS_BYTES }>,
-    /// The caller's own, at most [`limits::METADATA_BYTES`].
+    /// The caller's own bytes, at most [`limits::METADATA_BYTES`]; opaque to the ledger.
     pub metadata: Blob<{ limits::METADATA_BYTES }>,
-    /// What few requests have: its fields are read as if they stood here.
+    /// Fields that few requests have; they can be read as if they were fields of the request.
     #[serde(flatten)]
     pub details: RequestDetails,
 }
 
-/// What few requests say beside the rest, kept so that the others pay nothing for it.
+/// Fields that few requests have, kept apart so that other requests need no memory for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -220,15 +221,15 @@ pub struct RequestDetail {
     /// A note that the payee gets (BOLT 12, `invreq_payer_note`), at most
     /// [`limits::PAYER_NOTE_BYTES`].
     pub payer_note: Text<{ limits::PAYER_NOTE_BYTES }>,
-    /// What travels with the payment beside it, by rising tag.
+    /// Custom records that go to the payee with the payment, by rising tag.
     pub custom_records: List<CustomRecord, { limits::CUSTOM_RECORDS }>,
     /// Whose payment it is, where one ledger serves several: opaque, at most
     /// [`limits::TENANT_BYTES`].
     pub tenant: Blob<{ limits::TENANT_BYTES }>,
-    /// A field of a version that there is not: how urgent it is.
+    /// A field of a made-up format version, for the tests of upgrades: how urgent it is.
     #[cfg(payonce_format_2)]
     pub urgency: Option<u32>,
-    /// A field of a version that there is not, which is not compared.
+    /// A field of a made-up format version, for the tests of upgrades, which is not compared.
     #[cfg(payonce_format_2)]
     pub remark: Text<{ limits::PAYER_NOTE_BYTES }>,
     /// Fields that a newer program wrote and this one keeps. A request that has some is not the same
@@ -252,7 +253,7 @@ impl RequestDetail {
     };
 }
 
-/// A [`RequestDetail`], of which nothing is kept while there is nothing in it.
+/// A [`RequestDetail`] that takes no memory while all its fields are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestDetails(Option<Box<RequestDetail>>);
 
@@ -272,7 +273,7 @@ impl From<RequestDetail> for RequestDetails {
 }
 
 impl RequestDetails {
-    /// Changes them; they are kept afterwards only if there is something in them.
+    /// Changes them; afterwards they take memory only if a field is not empty.
     pub fn change(&mut self, change: impl FnOnce(&mut RequestDetail)) {
         let mut detail = self.0.take().map_or(RequestDetail::NOTHING, |kept| *kept);
         change(&mut detail);
@@ -280,7 +281,7 @@ impl RequestDetails {
     }
 }
 
-/// All of them, also where there are none.
+/// Writes all fields, also empty ones.
 impl serde::Serialize for RequestDetails {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (**self).serialize(serializer)
@@ -476,7 +477,7 @@ macro_rules! compared {
         #[non_exhaustive]
         pub enum RequestField {
             $($(#[doc = $doc])* $(#[cfg($cfg)])? $name,)*
-            /// One that this program does not know ([`RequestDetail::unknown`]).
+            /// A field that this program does not know ([`RequestDetail::unknown`]).
             Unknown,
         }
 
@@ -601,9 +602,8 @@ const PAYEE: u64 = 8;
 /// The number of the instructions among the digests.
 const INSTRUCTIONS: u64 = 14;
 
-/// The first 8 bytes of the SHA-256 of an encoded field or a part id. Who could find a second
-/// field with the same digest gains an answer "already known" instead of "conflict": never a
-/// second payment.
+/// The first 8 bytes of the SHA-256 of an encoded field or a part id. Somebody who finds a second field
+/// with the same digest gets the reply Duplicate instead of Conflict: never a second payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ShortDigest([u8; 8]);
 
@@ -667,7 +667,7 @@ impl RequestDigests {
         Self::sorted(digests)
     }
 
-    /// As [`Request::first_difference`].
+    /// The first field whose digests differ, as [`Request::first_difference`] compares whole requests.
     pub(crate) fn first_difference(&self, other: &Self, vocabulary: u8) -> Option<RequestField> {
         let numbers = self.0.iter().chain(other.0.iter()).map(|(number, _)| *number);
         let differing = numbers.filter(|number| self.of(*number) != other.of(*number));

@@ -13,13 +13,13 @@ use crate::base::wire::layout;
 pub enum FailureReason {
     /// The user asked for it.
     UserAbandoned,
-    /// The payee refused.
+    /// The payee refused: it does not know the payment, or no longer wants it.
     RecipientRejected,
-    /// No attempt, no time or no room for parts is left.
+    /// No attempt or no room for parts is left, or the retry deadline is past.
     RetriesExhausted,
-    /// The expiry passed.
+    /// The expiry of the request or of the invoice is past.
     PaymentExpired,
-    /// No invoice came for the offer before the deadline.
+    /// No invoice came for the offer before its invoice deadline.
     InvoiceRequestExpired,
     /// The node found no route.
     RouteNotFound,
@@ -27,7 +27,8 @@ pub enum FailureReason {
     UnexpectedError,
     /// The ledger holds no request for it: the node had a part of it that the log lacked.
     Adopted,
-    /// Its hash was paid elsewhere: no money went out under this id, but the invoice is settled.
+    /// Its hash was paid by another payment or outside the ledger: no money went out under this id, but
+    /// the invoice is settled.
     PaidElsewhere,
 }
 
@@ -41,16 +42,16 @@ pub enum Status {
     AwaitingInvoice,
     /// Parts may be dispatched.
     Pending,
-    /// Paid. Final.
+    /// Paid: the payee has it, and no later event takes that back.
     Fulfilled,
-    /// No new parts; waits for the last one.
+    /// Given up: no new parts, and the last one is still unresolved.
     Abandoned {
         /// Why: the first reason stays.
         reason: FailureReason,
     },
-    /// Over, unpaid. Only a preimage can change it.
+    /// Over, unpaid. Only a claim, or a word that it was paid, can change it.
     Failed {
-        /// Why.
+        /// Why it was given up: the first reason, if there were several.
         reason: FailureReason,
     },
 }

@@ -1,10 +1,13 @@
 //! Events in words: one line each, for people who read a log.
 
+use alloc::string::String;
 use core::fmt::{self, Display, Formatter, Write};
 
 use crate::{
     base::amount::Msat,
+    base::bounded::Blob,
     base::ids::PartId,
+    base::limits,
     event::event::{AdoptionSource, Attribution, Delivery, Event, Invoice},
     event::hash_paid::PaidElsewhere,
     event::notification::Anomaly,
@@ -12,8 +15,8 @@ use crate::{
     event::request::{Request, RetryPolicy, Target},
 };
 
-/// A text from outside, shown on one line of a terminal: what could move the cursor, hide or turn what
-/// stands beside it (control characters, marks of direction) is written as its number.
+/// A text from outside, shown on one line of a terminal: characters that could move the cursor, or hide
+/// or reverse other text (control characters, direction marks), are written as their numbers.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a>(pub &'a str);
 
@@ -67,7 +70,8 @@ impl Display for Words<'_> {
             | Event::PartClaimed { .. }
             | Event::PartFinalized { .. }
             | Event::PartFailed { .. }
-            | Event::PartObserved { .. } => part(self.0, f),
+            | Event::PartObserved { .. }
+            | Event::InvoiceRequested { .. } => part(self.0, f),
             other => payment(other, f),
         }
     }
@@ -103,7 +107,7 @@ fn ledger(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// Events of one part.
+/// What happened to a part, whichever payment it is of.
 fn part(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
     match event {
         Event::PartsDispatched { attempt, parts, .. } => {
@@ -149,7 +153,7 @@ fn part(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
             f.write_str(if preimage.is_none() { "; the proof is not known" } else { "" })
         }
         Event::PartFinalized { part, .. } => {
-            write!(f, "{} is paid and off its channel", Short(part))
+            write!(f, "{} is paid, and nothing of it is out", Short(part))
         }
         Event::PartFailed { part, failure, .. } => failed(part, failure, f),
         Event::PartObserved { observation, .. } => {
@@ -159,6 +163,10 @@ fn part(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
                 ObservationKind::Other(_) => "a report of the engine",
             };
             write!(f, "{}: {what}", Short(&observation.part))
+        }
+        Event::InvoiceRequested { part, invoice_request, .. } => {
+            let bytes = invoice_request.len();
+            write!(f, "{}: an invoice is requested, in {bytes} bytes", Short(part))
         }
         _ => Ok(()),
     }
@@ -202,8 +210,12 @@ fn payment(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
         } else {
             "over and forgotten: the id is free again"
         }),
-        Event::HashBlocked { payment_hash } => write!(f, "hash {payment_hash} is blocked"),
-        Event::HashUnblocked { payment_hash } => write!(f, "hash {payment_hash} is free again"),
+        Event::HashBlocked { payment_hash, engine } => {
+            write!(f, "hash {payment_hash} is blocked: something is out{}", With(engine))
+        }
+        Event::HashUnblocked { payment_hash, engine } => {
+            write!(f, "hash {payment_hash}: what was out{} has ended", With(engine))
+        }
         Event::HashPaid { payment_hash, payer, .. } => {
             write!(f, "hash {payment_hash} is known as paid")?;
             payer.map_or(Ok(()), |payer| write!(f, ", by payment {payer}"))
@@ -223,6 +235,16 @@ fn payment(event: &Event, f: &mut Formatter<'_>) -> fmt::Result {
     }
 }
 
+/// The engine of a block.
+struct With<'a>(&'a Blob<{ limits::LABEL_BYTES }>);
+
+impl Display for With<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let name = String::from_utf8_lossy(self.0.as_bytes());
+        if name.is_empty() { Ok(()) } else { write!(f, " with engine {}", Shown(&name)) }
+    }
+}
+
 fn accepted(request: &Request, f: &mut Formatter<'_>) -> fmt::Result {
     let target = match request.target {
         Target::Invoice { .. } => "an invoice",
@@ -236,6 +258,8 @@ fn accepted(request: &Request, f: &mut Formatter<'_>) -> fmt::Result {
     }
     match request.retry {
         RetryPolicy::Manual => f.write_str("retries by hand"),
+        RetryPolicy::Attempts(0) => f.write_str("no retries"),
+        RetryPolicy::Attempts(1) => f.write_str("one retry"),
         RetryPolicy::Attempts(retries) => write!(f, "{retries} retries"),
         RetryPolicy::Until(millis) => write!(f, "retries for {} s", millis / 1_000),
     }
@@ -374,7 +398,7 @@ impl Display for Known {
     }
 }
 
-/// An operator's word.
+/// The person who asserts something, and why, as the end of a line.
 struct Says<'a>(&'a Assertion);
 
 impl Display for Says<'_> {
@@ -410,6 +434,9 @@ mod tests {
             invoice: crate::base::bounded::Blob::EMPTY,
         };
         assert_eq!(claimed.words().to_string(), "part abababab: the payee took it");
+        let requested = Event::InvoiceRequested { id, part, invoice_request: (&[7; 412]).into() };
+        let expected = "part abababab: an invoice is requested, in 412 bytes";
+        assert_eq!(requested.words().to_string(), expected);
         let kind = PartKind::Htlc { cltv_expiry: Some(900_000), first_channel: None };
         let terms = PartTerms {
             id: part,

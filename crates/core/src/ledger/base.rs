@@ -1,14 +1,13 @@
 //! The snapshot that becomes the base of a log.
 
 use alloc::vec::Vec;
-use core::ops::ControlFlow;
+use core::{convert::Infallible, ops::ControlFlow};
 
 use crate::{
     base::head::Head,
     base::state_digest::StateDigest,
     decide::decision::{Context, Decision},
     decide::operation::{Operation, sealed},
-    decide::refusal::NeverRefused,
     decide::reply::FactReply,
     event::event::Event,
     ledger::ledger_error::LedgerError,
@@ -54,9 +53,9 @@ pub fn check_base(
     base.finish().ok_or(LedgerError::SnapshotDiffers { at })
 }
 
-/// A snapshot on its way to become a base: whether it is the state of the log at its head. A snapshot
-/// that an older program wrote may be encoded otherwise and be the same state all the same, so states
-/// are compared: as this program encodes them both.
+/// Checks whether a snapshot is the state of the log at its head, before it becomes a base. An older
+/// program may have encoded the same state differently, so states are compared, both as this program
+/// encodes them.
 #[derive(Debug)]
 pub struct BaseCheck {
     base: CheckedBase,
@@ -97,7 +96,7 @@ impl BaseCheck {
 }
 
 /// A snapshot that is the state of its log and may become its base. It is an operation: its decision
-/// records that, which must be durable before the store drops what it stands for.
+/// records the base, and that must be durable before the store drops the history that it stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckedBase {
     at: Head,
@@ -106,7 +105,7 @@ pub struct CheckedBase {
 }
 
 impl CheckedBase {
-    /// Its head.
+    /// The head of the snapshot: history up to here can be dropped.
     #[must_use]
     pub const fn at(&self) -> Head {
         self.at
@@ -117,13 +116,13 @@ impl sealed::Sealed for CheckedBase {}
 
 impl Operation for CheckedBase {
     type Reply = FactReply;
-    type Refusal = NeverRefused;
+    type Refusal = Infallible;
 
     fn decide(
         self,
         state: &State,
         _context: &Context<'_>,
-    ) -> Result<Decision<FactReply>, NeverRefused> {
+    ) -> Result<Decision<FactReply>, Infallible> {
         let Self { at: base, digest, replaces } = self;
         let known = state.dropped.contains(&Dropped { base, digest });
         let event = Event::HistoryDropped { base, digest, replaces };

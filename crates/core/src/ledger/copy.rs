@@ -11,14 +11,14 @@ use crate::{
     log::store::{EventSource, EventStore, StoreError},
 };
 
-/// How many bytes of entries are held at a time, an entry more at most.
+/// How many bytes of entries are in memory at a time, plus at most one entry.
 const BATCH_BYTES: usize = 1 << 20;
 
 /// Why a ledger was not copied, or not to its end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CopyError {
-    /// The target is of another ledger: it must be created with the id of the source.
+    /// The target is another ledger: create it with the ledger id of the source.
     #[error("the target is of ledger {found}, not of {expected}: create it with that id")]
     OtherLedger {
         /// The ledger of the target.
@@ -26,7 +26,7 @@ pub enum CopyError {
         /// The ledger of the source.
         expected: LedgerId,
     },
-    /// The target is not at an entry's end of the source: it is no earlier part of the same log.
+    /// The target's head is not the end of an entry of the source: it is not a beginning of the same log.
     #[error(
         "the target ends at {at}, which is no entry's end of the source: copy into an empty one"
     )]
@@ -35,7 +35,10 @@ pub enum CopyError {
         at: Head,
     },
     /// The source no longer has what the target lacks.
-    #[error("the source has dropped its history up to seq {base}, and the target ends at {at}")]
+    #[error(
+        "the source has dropped its history up to seq {base}, and the target ends at {at}: create the \
+         target from the base of the source (create_from)"
+    )]
     Dropped {
         /// The seq of the base of the source.
         base: u64,
@@ -47,10 +50,10 @@ pub enum CopyError {
     Entry {
         /// The end of the entry before.
         after: Head,
-        /// What is wrong.
+        /// What is wrong with the bytes of the entry after it.
         error: DecodeError,
     },
-    /// The source ended elsewhere than where it says that it ends.
+    /// The entries of the source do not end at the head that it reports.
     #[error("the entries lead to {copied}, but the source ends at {expected}")]
     HeadDiffers {
         /// The head of the target.
@@ -58,17 +61,16 @@ pub enum CopyError {
         /// The head of the source.
         expected: Head,
     },
-    /// A store failed. What was appended to the target is an earlier part of the source: the copy can
-    /// be taken up once the target was opened again.
+    /// A store failed. What was appended to the target is a beginning of the source: the copy can be
+    /// continued once the target was opened again.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Appends to the target what the source has and the target lacks, byte for byte, and gives their
-/// common head. The target was created with the source's ledger id, and is empty or an earlier part of
-/// the same log: so a copy that was interrupted is taken up where it was left. It is fenced first. The
-/// source must not be written to any more, or the copy is of its beginning alone; from here on one of
-/// the two is the ledger and the other one is not.
+/// Appends to the target what the source has and the target lacks, byte for byte, and returns their
+/// common head. The target was created with the source's ledger id, and is empty or a beginning of the
+/// same log, so an interrupted copy can be continued. The target is fenced first. Nothing may write to
+/// the source any more, or the copy lacks its end. Afterwards use only one of the two.
 ///
 /// # Errors
 /// [`CopyError`]; the source is as it was.
@@ -133,8 +135,8 @@ impl Batch {
     }
 }
 
-/// Demands that the source's log leads through this head: an empty target is where it begins, any
-/// other must end where an entry of it ends, with the same chain.
+/// Checks that this head is in the source's log: at its beginning, or at the end of an entry with the
+/// same log hash.
 fn check_prefix(source: &(impl EventSource + ?Sized), at: Head) -> Result<(), CopyError> {
     let base = source.base()?.map_or_else(|| Head::genesis(source.ledger_id()), |base| base.at);
     if at.seq < base.seq {

@@ -18,31 +18,32 @@ use crate::{
     state::state::State,
 };
 
-/// Why a command has no reply: two cases by nature.
+/// Why a command has no reply: it was refused (`R`), or the ledger does not answer (`U`, of a
+/// [`Ledger`] its [`LedgerError`], of a shared handle `Unavailable`).
 #[derive(Debug, thiserror::Error)]
-pub enum ExecuteError<R: core::error::Error> {
+pub enum ExecuteError<R: core::error::Error, U: core::error::Error = LedgerError> {
     /// It was refused; nothing was recorded.
     #[error(transparent)]
     Refused(R),
-    /// The ledger answers nothing.
+    /// The ledger does not answer; the error says what is known of the command.
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Unavailable(#[from] U),
 }
 
-/// What each of several commands answers, in their order.
-pub type Answers<O> = Vec<Result<<O as Operation>::Reply, <O as Operation>::Refusal>>;
+/// What each of several commands gets, in their order.
+pub type Replies<O> = Vec<Result<<O as Operation>::Reply, <O as Operation>::Refusal>>;
 
-/// A machine on a blocking store: every call returns once what it answers is durable.
+/// A machine on a blocking store: every call returns once its reply is durable.
 ///
 /// The methods, in the order in which a reader needs them: [`open`](Self::open) gives a
-/// [`Recovery`](crate::Recovery), which gives a ledger; [`execute`](Self::execute) takes commands and facts;
-/// [`query`](Self::query) asks; [`save_snapshot`](Self::save_snapshot) and
+/// [`Recovery`](crate::Recovery), which gives a ledger; [`execute`](Self::execute) takes commands and
+/// facts; [`query`](Self::query) asks; [`save_snapshot`](Self::save_snapshot) and
 /// [`drop_history`](Self::drop_history) keep the log short.
 #[derive(Debug)]
 pub struct Ledger<S> {
     machine: Machine,
     store: S,
-    /// What the failure said that poisoned the machine.
+    /// The text of the failure that poisoned the machine.
     cause: Option<Arc<str>>,
 }
 
@@ -52,10 +53,10 @@ impl<S: EventStore> Ledger<S> {
         Self { machine, store, cause: None }
     }
 
-    /// Decides a command or a fact, makes it durable, and answers.
+    /// Decides a command or a fact, makes it durable, and returns the reply.
     ///
     /// # Errors
-    /// [`ExecuteError::Refused`] with nothing recorded, or [`ExecuteError::Ledger`] when the store
+    /// [`ExecuteError::Refused`] with nothing recorded, or [`ExecuteError::Unavailable`] when the store
     /// failed: then the outcome is unknown and the ledger is poisoned.
     pub fn execute<O: Operation>(
         &mut self,
@@ -67,17 +68,17 @@ impl<S: EventStore> Ledger<S> {
         self.release(step.ticket)?.map_err(ExecuteError::Refused)
     }
 
-    /// Decides several commands and makes them durable with one append: each is decided against
-    /// the state after those before it, and each has its own answer.
+    /// Decides several commands and makes them durable with one append: each is decided on the state
+    /// after those before it, and each has its own reply.
     ///
     /// # Errors
-    /// [`LedgerError`] when the store failed: of all of them the outcome is unknown, at most the
-    /// first ones took effect, and the ledger is poisoned.
+    /// [`LedgerError`] when the store failed: the outcome of all of them is unknown, at most the first
+    /// ones took effect, and the ledger is poisoned.
     pub fn execute_all<O: Operation>(
         &mut self,
         operations: impl IntoIterator<Item = O>,
         now: UnixMillis,
-    ) -> Result<Answers<O>, LedgerError> {
+    ) -> Result<Replies<O>, LedgerError> {
         let steps = operations.into_iter().map(|operation| self.machine.submit(operation, now));
         let (entries, tickets): (Vec<_>, Vec<_>) =
             steps.map(|step| (step.entry, step.ticket)).unzip();
@@ -85,7 +86,7 @@ impl<S: EventStore> Ledger<S> {
         tickets.into_iter().map(|ticket| self.release(ticket)).collect()
     }
 
-    /// Asks the state.
+    /// Runs a query on the state.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger is poisoned or another writer has taken the log over.
@@ -117,13 +118,13 @@ impl<S: EventStore> Ledger<S> {
         self.machine.durable()
     }
 
-    /// The machine.
+    /// The machine, to read its configuration and heads.
     #[must_use]
     pub const fn machine(&self) -> &Machine {
         &self.machine
     }
 
-    /// The store.
+    /// The store in which the log is, for reading it directly.
     #[must_use]
     pub const fn store(&self) -> &S {
         &self.store
@@ -135,8 +136,8 @@ impl<S: EventStore> Ledger<S> {
         self.store
     }
 
-    /// Takes the ledger apart, for runtimes of their own: from here on the machine's two-step form
-    /// says what is appended and when a reply may be read.
+    /// Takes the ledger apart, for a runtime of your own: use the machine's two-step form to append
+    /// entries and to read replies.
     #[must_use]
     pub fn into_parts(self) -> (Machine, S) {
         (self.machine, self.store)
@@ -179,11 +180,11 @@ impl<S: EventStore> Ledger<S> {
     }
 
     /// Replays the whole log and compares it with the present state, the whole of it: nothing was
-    /// edited, nothing is missing, and no snapshot that it was opened from told anything else.
+    /// edited, nothing is missing, and the snapshot that it was opened from was right.
     ///
     /// # Errors
     /// [`LedgerError::Replay`] with the place of the first damage; [`LedgerError::StateDiffers`] when
-    /// the log is sound and the state is not its fold.
+    /// the log is sound but does not fold to the present state.
     pub fn verify(&self, seed: u64) -> Result<(), LedgerError> {
         let state = verify(&self.store, seed)?;
         let (replayed, stored) = (state.head(), self.head());
@@ -198,7 +199,7 @@ impl<S: EventStore> Ledger<S> {
         }
     }
 
-    /// Appends what was recorded, or makes sure that this is still the writer.
+    /// Appends what was recorded; without entries, confirms that this is still the writer.
     fn settle(&mut self, entries: impl IntoIterator<Item = Entry>) -> Result<(), LedgerError> {
         let entries: Vec<Entry> = entries.into_iter().collect();
         if self.machine.is_poisoned() {

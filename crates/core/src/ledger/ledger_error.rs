@@ -8,7 +8,7 @@ use crate::{
     log::store::StoreError,
 };
 
-/// Why the ledger answers nothing, or this question not.
+/// Why the ledger cannot do this, or answers nothing at all.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {
@@ -31,24 +31,24 @@ pub enum LedgerError {
     /// The head given is not in this log.
     #[error("the log does not contain {head}")]
     UnknownHead {
-        /// The head given.
+        /// The head that the caller gave.
         head: Head,
     },
-    /// The state in memory is not the fold of its log: a snapshot that it was opened from lied.
+    /// The log does not fold to the state in memory: the snapshot that it was opened from was wrong.
     #[error("the state at {at} is not what the log says: delete its snapshots and open it again")]
     StateDiffers {
-        /// The head.
+        /// The head up to which the log was folded again.
         at: Head,
     },
     /// A snapshot is not the state of the log at its head.
     #[error("the snapshot at {at} is not the state of the log there; nothing was dropped")]
     SnapshotDiffers {
-        /// The snapshot's head.
+        /// The head at which the snapshot says that it was taken.
         at: Head,
     },
 }
 
-/// The ledger is poisoned, and what the first failure said, if it was the store's.
+/// The ledger is poisoned, with the text of the first failure if it was the store's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoisonedBy {
     /// What the store's first failure said.

@@ -1,4 +1,5 @@
-//! Completes a listing from the log: requests of remembered payments, instructions of those that are over.
+//! Completes a listing from the log: requests of remembered payments, instructions of payments that are
+//! over.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::ops::ControlFlow;
@@ -12,8 +13,8 @@ use crate::{
     state::listing::{Listing, ListingCursor, ListingRefusal, Page, Selection},
 };
 
-/// How many seqs apart two requests may lie to be read in one go: a store that begins anew reads as much
-/// to find its place.
+/// How many seqs two requests may be apart to be read in one replay: a new replay reads about as much to
+/// find its place.
 const FAR: u64 = 10_000;
 
 /// Why there is no page.
@@ -28,11 +29,11 @@ pub enum ListError {
     Log(#[from] ReplayError),
 }
 
-/// Fills a page: asks again behind what was found until the page is full or nothing is left. `ask` selects
-/// in a state, and completes that from the log behind it.
+/// Fills a page: asks again after what was found, until the page is full or nothing is left. `ask`
+/// selects from a state, and completes the selection from that state's log.
 ///
 /// # Errors
-/// What `ask` says.
+/// The error of `ask`.
 pub fn list<E>(
     listing: &Listing,
     mut ask: impl FnMut(&Listing) -> Result<Page, E>,
@@ -51,9 +52,9 @@ pub fn list<E>(
 }
 
 impl Selection {
-    /// Reads from the log what the state had no more, drops what does not fit the listing then, and
-    /// makes a page of it: shorter than was asked for, with a place to go on, where little fits.
-    /// What the log no longer has because its history was dropped stays unknown.
+    /// Reads from the log what the state no longer had, removes payments that do not pass the filters,
+    /// and makes a page of the rest. If few pass, the page is shorter than asked for and has a cursor to
+    /// continue from. What is missing from the log because its history was dropped stays unknown.
     ///
     /// # Errors
     /// [`ReplayError`] if the log is damaged where it is read.
@@ -110,14 +111,15 @@ fn read_requests(
             if damage.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         match read {
-            // Before the base, which may have moved since the state was asked: it is no more there.
+            // It is before the base, which may have moved since the state was asked: the log no longer
+            // has it.
             Err(StoreError::Missing { .. }) => {}
             other => other?,
         }
         if let Some(error) = damage {
             return Err(error);
         }
-        // Nothing begins there: it stands inside an entry, or is gone.
+        // No entry begins there: the seq is inside an entry, or gone.
         wanted.next_if_eq(&begin);
     }
     Ok(requests)

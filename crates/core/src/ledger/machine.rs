@@ -11,7 +11,7 @@ use crate::{
     log::loss::LossAlarm, log::store::Snapshot, state::state::State,
 };
 
-/// The core in its two-step form, for runtimes of their own; several entries may be in flight.
+/// The core in its two-step form, for a runtime of your own; several entries may be in flight.
 ///
 /// The order of calls, for each command:
 ///
@@ -21,24 +21,24 @@ use crate::{
 ///    For a step without an entry ask the store to `confirm_owner`.
 /// 3. [`confirmed`](Self::confirmed) with the entries, or [`poison`](Self::poison) if the store
 ///    failed.
-/// 4. [`release`](Self::release) the tickets; or give [`receipt`](Self::receipt)s to those who hold
-///    them, who [`redeem`](Ticket::redeem) them by themselves.
+/// 4. [`release`](Self::release) the tickets; or give [`receipt`](Self::receipt)s to the threads that
+///    have the tickets, which [`redeem`](Ticket::redeem) them by themselves.
 ///
 /// An entry that is dropped, skipped or confirmed out of order poisons the machine: only opening
-/// the log again tells what happened.
+/// the log again shows what happened.
 #[derive(Debug)]
 pub struct Machine {
     state: State,
     config: Config,
     durable: Head,
-    /// When the last entry was decided: for what has no time of its own.
+    /// The `now` of the last entry: for operations that have none of their own.
     last_now: UnixMillis,
     in_flight: VecDeque<Head>,
     poisoned: bool,
     lost: Arc<AtomicBool>,
 }
 
-/// One command decided.
+/// One command decided: what to append, and the sealed reply.
 #[derive(Debug)]
 #[must_use = "an entry must be persisted and confirmed"]
 pub struct Step<T> {
@@ -54,13 +54,13 @@ pub struct Ticket<T> {
     reply: T,
     seq: u64,
     refresh: fn(&mut T, &State),
-    /// Whether there is nothing to refresh.
+    /// Whether nothing that happens until its release can change the reply.
     stands: bool,
     machine: Arc<AtomicBool>,
 }
 
-/// Proof that everything up to a seq is durable: reads most replies away from the machine, where
-/// many wait for it.
+/// Proof that everything up to a seq is durable: with it most replies can be read without the machine,
+/// when many threads wait for it.
 #[derive(Debug, Clone)]
 pub struct Receipt {
     seq: u64,
@@ -83,8 +83,8 @@ impl<T> Ticket<T> {
     /// Reads the reply, as [`Machine::release`] would have done when the receipt was given.
     ///
     /// # Errors
-    /// The ticket, if only its machine can release it: the receipt does not reach as far, is of
-    /// another machine, or the reply tells how things stand at its release.
+    /// The ticket, if only its machine can release it: the receipt is for an earlier seq or of another
+    /// machine, or the reply must be updated at its release.
     pub fn redeem(self, receipt: &Receipt) -> Result<T, Self> {
         let covered = self.seq <= receipt.seq && Arc::ptr_eq(&self.machine, &receipt.machine);
         if covered && self.stands { Ok(self.reply) } else { Err(self) }
@@ -101,12 +101,12 @@ pub enum ReleaseError<T> {
     /// The ticket is of another machine. It is handed back.
     #[error("the ticket is of another machine")]
     OtherMachine(Ticket<T>),
-    /// The machine is poisoned: it answers nothing any more.
+    /// The machine is poisoned and releases no reply any more.
     #[error(transparent)]
     Poisoned(#[from] Poisoned),
 }
 
-/// The outcome of an earlier entry is unknown; only opening the log again tells.
+/// The outcome of an earlier entry is unknown; only opening the log again shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the ledger is poisoned: open the log again to learn what happened")]
 #[non_exhaustive]
@@ -119,7 +119,7 @@ pub enum SnapshotError {
     /// Entries are in flight: the state runs ahead of the log.
     #[error("{entries} entries are in flight: take the snapshot once they are durable")]
     InFlight {
-        /// How many.
+        /// How many entries are not confirmed.
         entries: usize,
     },
     /// The machine is poisoned.
@@ -139,7 +139,7 @@ pub struct OpenedBy<'a> {
 }
 
 impl<'a> From<&'a str> for OpenedBy<'a> {
-    /// By a program of which no more is said.
+    /// A program with nothing else known about it.
     fn from(program: &'a str) -> Self {
         Self { program, ..Self::default() }
     }
@@ -182,7 +182,7 @@ impl Machine {
         (machine, entry)
     }
 
-    /// How it decides.
+    /// The configuration with which the machine was opened.
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.config
@@ -194,7 +194,8 @@ impl Machine {
         self.durable
     }
 
-    /// When the last entry was decided: the time of what has none of its own, as dropping history.
+    /// The `now` of the last entry: the time of operations that have none of their own, such as dropping
+    /// history.
     #[must_use]
     pub const fn last_now(&self) -> UnixMillis {
         self.last_now
@@ -206,17 +207,28 @@ impl Machine {
         self.in_flight.len()
     }
 
-    /// Whether it answers nothing any more.
+    /// Whether it is poisoned: then it releases no reply any more.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
         self.poisoned || self.lost.load(Ordering::Acquire)
     }
 
-    /// Decides a command against the newest state, durable or not.
+    /// Decides a command on the newest state, durable or not.
     pub fn submit<O: Operation>(
         &mut self,
         operation: O,
         now: UnixMillis,
+    ) -> Step<Result<O::Reply, O::Refusal>> {
+        self.submit_seen(operation, now, |_| {})
+    }
+
+    /// As [`submit`](Self::submit), and shows each event that was decided, in order, before it is known to
+    /// be durable: to a runtime that keeps a note of whom to wake once it is.
+    pub fn submit_seen<O: Operation>(
+        &mut self,
+        operation: O,
+        now: UnixMillis,
+        see: impl FnMut(&Event),
     ) -> Step<Result<O::Reply, O::Refusal>> {
         let context = Context { now, config: &self.config, durable_seq: self.durable.seq };
         match operation.decide(&self.state, &context) {
@@ -228,6 +240,7 @@ impl Machine {
                 Step { entry: None, ticket: self.answer(Ok(decision.reply)) }
             }
             Ok(decision) => {
+                decision.events.iter().for_each(see);
                 let entry = self.record(now, self.state.epoch, &decision.events);
                 Step { entry: Some(entry), ticket: self.answer(Ok(decision.reply)) }
             }
@@ -235,7 +248,8 @@ impl Machine {
         }
     }
 
-    /// Asks the newest state. The answer is a reply like any other: it waits for the head it saw.
+    /// Runs a query on the newest state. The result is a reply like any other: it waits until the head
+    /// that it saw is durable.
     pub fn query<T>(&self, ask: impl FnOnce(&State) -> T) -> Ticket<T> {
         self.ticket(ask(&self.state), |_, _| {}, true)
     }
@@ -267,7 +281,7 @@ impl Machine {
         self.poisoned = true;
     }
 
-    /// Proof of what is durable now, for who reads replies elsewhere.
+    /// Proof of what is durable now, for threads that read their replies themselves.
     ///
     /// # Errors
     /// [`Poisoned`].
@@ -292,11 +306,12 @@ impl Machine {
         if ticket.seq > self.durable.seq {
             return Err(ReleaseError::NotDurable(ticket));
         }
+        debug_assert!(self.durable.seq <= self.state.head.seq, "what is durable was decided");
         (ticket.refresh)(&mut ticket.reply, &self.state);
         Ok(ticket.reply)
     }
 
-    /// The newest state, durable or not: for deciding, never for answering.
+    /// The newest state, durable or not: for deciding, never for replies.
     pub(crate) const fn state(&self) -> &State {
         &self.state
     }
@@ -324,10 +339,10 @@ impl Machine {
         Ok(Snapshot { at: state.head, bytes: state.encode() })
     }
 
-    /// What must be withdrawn because nobody will ever read this reply (a caller that gave up): the
-    /// parts of a Dispatch's batch, nothing otherwise. A ticket that was never released is proof
-    /// that nobody was given the right to offer them, whether or not their entry is durable yet. A
-    /// ticket of another machine gives nothing.
+    /// What must be withdrawn because nobody will ever read this reply (the caller gave up): the parts
+    /// of a Dispatch, otherwise nothing. A ticket that was never released proves that nobody got the
+    /// right to offer them, whether or not their entry is durable yet. Empty for a ticket of another
+    /// machine.
     #[must_use = "parts that nobody withdraws stay in flight"]
     pub fn forfeit<T: Release, E>(&self, ticket: Ticket<Result<T, E>>) -> Vec<WithdrawPart> {
         match ticket.reply {
@@ -354,9 +369,12 @@ impl Machine {
     fn record(&mut self, now: UnixMillis, epoch: u64, events: &[Event]) -> Entry {
         let (header, mut entry) = Entry::encoded(self.state.head, epoch, now, events)
             .expect("the limits of commands keep every entry readable and below its limit");
-        self.state.fold(&header, entry.after, events);
+        self.state.fold_decided(&header, entry.after, events);
         assert_eq!(self.state.inconsistent, None, "decide proposes only events that fit");
         self.last_now = now;
+        // Replies wait for their head: if a head did not rise, its reply would be released too early (`release`).
+        let before = self.in_flight.back().unwrap_or(&self.durable).seq;
+        debug_assert!(before < entry.after.seq, "each entry ends after the one before it");
         self.in_flight.push_back(entry.after);
         entry.loss = LossAlarm::of(&self.lost);
         entry

@@ -7,6 +7,7 @@ pub(crate) mod ledger_error;
 pub(crate) mod listing;
 pub(crate) mod machine;
 pub(crate) mod opening;
+pub(crate) mod outline;
 pub(crate) mod past;
 pub(crate) mod records;
 pub(crate) mod recovery;

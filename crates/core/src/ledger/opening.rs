@@ -15,7 +15,6 @@ use crate::{
     ledger::replay_error::ReplayError,
     log::entry::EntryHeader,
     log::store::{EventSource, EventStore, Exclusion, Fence, Snapshot, StoreError},
-    state::relay::{Relay, in_turn},
     state::state::State,
 };
 
@@ -28,10 +27,12 @@ pub struct Opening {
     /// The writer's name and version, recorded; cut at
     /// [`limits::PROGRAM_BYTES`](crate::limits::PROGRAM_BYTES).
     pub program: String,
-    /// Who opens it: a host and a process, say, recorded for whoever finds the log taken over; cut at
+    /// Who opens it, and where its operators reach it: a host, a process, an address of the service.
+    /// Recorded so that a writer whose log was taken over can see by whom, and that a person who finds
+    /// the log held (`payonce resolve`) knows where to turn; cut at
     /// [`limits::HOLDER_BYTES`](crate::limits::HOLDER_BYTES).
     pub holder: String,
-    /// Random and secret: keys the hash tables, since payees choose payment hashes.
+    /// A random and secret key for the hash tables, since payees choose payment hashes.
     pub seed: u64,
     /// The last head that the node knows durable, kept with its channel state. A log that does not
     /// contain it is opened as Restored.
@@ -42,7 +43,7 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// With the choice that has no default, and a seed for the hash tables.
+    /// An opening with the one choice that has no default, and a seed for the hash tables.
     #[must_use]
     pub fn new(remember: Remember, seed: u64) -> Self {
         Self {
@@ -67,7 +68,8 @@ impl Opening {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The store cannot keep a second writer out, and the caller has not vouched for it.
+    /// The store cannot keep a second writer out, and the caller has not said that there is none
+    /// ([`Opening::single_writer`]).
     #[error("the store cannot keep a second writer out: vouch for it with `single_writer`")]
     NoExclusion,
     /// The log cannot be replayed.
@@ -81,7 +83,7 @@ impl From<StoreError> for OpenError {
     }
 }
 
-/// Becomes the writer, if nobody else can be one.
+/// Becomes the writer, if the store or the caller excludes a second one.
 fn fence(store: &mut impl EventStore, opening: &Opening) -> Result<Fence, OpenError> {
     if store.exclusion() == Exclusion::None && !opening.single_writer {
         return Err(OpenError::NoExclusion);
@@ -89,8 +91,8 @@ fn fence(store: &mut impl EventStore, opening: &Opening) -> Result<Fence, OpenEr
     Ok(store.fence()?)
 }
 
-/// Whether a log leads from one head to a later one: their chain alone is computed. A head that lies
-/// before the base is not known to be of the log.
+/// Whether a log leads from one head to a later one, by its chain alone. For a head before the base this
+/// cannot be known, and the answer is no.
 fn leads_to(store: &(impl EventSource + ?Sized), from: Head, to: Head) -> Result<bool, StoreError> {
     let mut head = from;
     let walked = store.replay(from.seq + 1, &mut |entry| {
@@ -108,17 +110,17 @@ fn leads_to(store: &(impl EventSource + ?Sized), from: Head, to: Head) -> Result
 }
 
 impl<S: EventStore> Ledger<S> {
-    /// Opens a log for writing: fences it, replays it, records the opening, and asks for what
-    /// became of everything that is out.
+    /// Opens a log for writing: fences it, replays it, records the opening, and returns the recovery,
+    /// which asks what became of everything that is out.
     ///
     /// # Errors
     /// [`OpenError`] when the log is damaged or the store fails.
     pub fn open(store: S, opening: &Opening, now: UnixMillis) -> Result<Recovery<S>, OpenError> {
-        Self::open_by(store, opening, now, in_turn, Replay::run)
+        Self::open_by(store, opening, now, Replay::run)
     }
 
-    /// As [`open`](Self::open), for runtimes of their own: `relay` does what [`in_turn`] does with a
-    /// snapshot's payments, and `run` what [`Replay::run`] does, on several threads, say.
+    /// As [`open`](Self::open), for a runtime of your own: `run` does what [`Replay::run`] does, on two
+    /// threads, say.
     ///
     /// # Errors
     /// [`OpenError`] when the log is damaged or the store fails.
@@ -126,21 +128,19 @@ impl<S: EventStore> Ledger<S> {
         mut store: S,
         opening: &Opening,
         now: UnixMillis,
-        relay: Relay,
         run: impl FnOnce(&mut Replay, &S, Head) -> Result<(), ReplayError>,
     ) -> Result<Recovery<S>, OpenError> {
         let fence = fence(&mut store, opening)?;
         let stored = fence.head;
-        let mut replay = Self::nearest(&store, opening, relay)?.watch(opening.known_head);
+        let mut replay = Self::nearest(&store, opening)?.watch(opening.known_head);
         run(&mut replay, &store, stored)?;
         let restored = !replay.contains_known();
         Self::opened(store, replay, fence, restored, opening, now)
     }
 
-    /// As [`open`](Self::open), from a fold that was kept warm: a follower's, which has read nearly
-    /// all that there is, so that taking over costs what follows alone. A fold that is not of the
-    /// store's log, or ahead of it (of a primary whose end was lost), is not used: then this is
-    /// [`open`](Self::open).
+    /// As [`open`](Self::open), but continues a fold that was kept up to date by a standby, so that a
+    /// takeover reads only the last entries. If the fold is not of the store's log, or is ahead of it
+    /// (its primary's last entries were lost), it is not used, and this is [`open`](Self::open).
     ///
     /// # Errors
     /// [`OpenError`] when the log is damaged or the store fails.
@@ -161,7 +161,7 @@ impl<S: EventStore> Ledger<S> {
             // What lies before the fold is looked for in the log, what follows by the fold.
             warm.watch(known.filter(|known| known.seq >= at.seq))
         } else {
-            Self::nearest(&store, opening, in_turn)?.watch(known)
+            Self::nearest(&store, opening)?.watch(known)
         };
         replay.run(&store, stored)?;
         let mut restored = !replay.contains_known();
@@ -194,12 +194,12 @@ impl<S: EventStore> Ledger<S> {
         Ok(Recovery::of(ledger, restored))
     }
 
-    /// The fold to begin with: the newest snapshot that can be read and is not behind the head to
-    /// look for; else the beginning of history.
-    fn nearest(store: &S, opening: &Opening, relay: Relay) -> Result<Replay, ReplayError> {
+    /// The fold to begin with: the newest readable snapshot at or before the head to look for; else the
+    /// beginning of history.
+    fn nearest(store: &S, opening: &Opening) -> Result<Replay, ReplayError> {
         let mut at_most = opening.known_head.map_or(u64::MAX, |head| head.seq);
         while let Some(Snapshot { at, bytes }) = store.load_snapshot(at_most)? {
-            match State::decode_by(&bytes, opening.seed, relay) {
+            match State::decode(&bytes, opening.seed) {
                 Ok(state) if state.head() == at && state.ledger_id() == store.ledger_id() => {
                     return Ok(Replay::from_state(state));
                 }

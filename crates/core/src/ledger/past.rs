@@ -22,11 +22,11 @@ pub enum Until {
 }
 
 /// The state of a log as it was, from the nearest snapshot before that is readable. `seed` keys the hash
-/// tables ([`State::new`]). What is checked is what is read: the entries from that snapshot on; who wants
-/// all of it checked asks [`verify`](crate::verify).
+/// tables ([`State::new`]). Only what is read is checked: the entries after that snapshot. To check the
+/// whole log use [`verify`](crate::verify).
 ///
 /// # Errors
-/// [`StoreError::Missing`] for a seq beyond the head, or before what is left of the history; else
+/// [`StoreError::Missing`] for a seq beyond the head, or before what is left of the history; otherwise
 /// [`ReplayError`] with the place of the first damage.
 pub fn state_at(
     source: &(impl EventSource + ?Sized),
@@ -42,7 +42,7 @@ pub fn state_at(
     }
     let mut replay = match until {
         Until::Seq(seq) => nearest(source, seq, seed)?,
-        // Only the entries tell their times.
+        // Times are only in the entries.
         Until::Time(_) => Replay::from_beginning(source, seed)?,
     };
     let mut failed = None;

@@ -1,4 +1,5 @@
-//! Entries on their way from whoever reads a log to whoever folds it, for a replay on two threads.
+//! Entries on their way from the thread that reads a log to the thread that folds it, for a replay on
+//! two threads.
 
 use alloc::vec::Vec;
 
@@ -11,13 +12,13 @@ use crate::{
     log::store::StoredEntry,
 };
 
-/// Entries in a row, in the place that the chain gives them: what a [`Linker`] makes and
-/// [`Replay::fold`](crate::Replay::fold) takes. Their events are decoded by either side, whichever
-/// has the time. Made once and filled again and again.
+/// Consecutive entries with their chain computed: made by a [`Linker`] and taken by
+/// [`Replay::fold`](crate::Replay::fold). Either thread may decode their events, whichever has time.
+/// Made once, then cleared and filled again.
 #[derive(Debug, Default)]
 pub struct Records {
     linked: Vec<Linked>,
-    /// The encoded events of all entries, one behind the other.
+    /// The encoded events of all entries, one after the other.
     bytes: Vec<u8>,
     /// The events of the first entries, as many as [`decode`](Self::decode) decoded.
     events: Vec<Event>,
@@ -34,7 +35,7 @@ struct Linked {
 }
 
 impl Records {
-    /// How many entries.
+    /// How many entries there are since they were last cleared.
     #[must_use]
     pub const fn entries(&self) -> usize {
         self.linked.len()
@@ -66,8 +67,8 @@ impl Records {
         }
     }
 
-    /// Gives each entry with its events, in order; those that are not decoded yet by way of `spare`,
-    /// whole before they are given.
+    /// Calls `each` with every entry and its events, in order; events that are not decoded yet are
+    /// decoded into `spare` first, a whole entry at a time.
     pub(crate) fn each(
         &self,
         spare: &mut Vec<Event>,
@@ -89,7 +90,7 @@ impl Records {
         Ok(())
     }
 
-    /// Makes room for others.
+    /// Removes all entries, so that it can be filled again.
     pub fn clear(&mut self) {
         self.linked.clear();
         self.bytes.clear();
@@ -103,8 +104,8 @@ impl Records {
     }
 }
 
-/// Takes the entries of a log one after the other and computes their chain: the half of a replay
-/// that needs no state, for a thread of its own.
+/// Takes the entries of a log one after the other and computes their chain: the half of a replay that
+/// needs no state and can have its own thread.
 #[derive(Debug)]
 pub struct Linker {
     head: Head,
@@ -117,7 +118,7 @@ impl Linker {
         Self { head }
     }
 
-    /// Takes the next entry. Its events are not looked at yet.
+    /// Takes the next entry. Its events are not decoded yet.
     ///
     /// # Errors
     /// [`ReplayError`] when it is not the next one, or does not begin with a header; nothing is

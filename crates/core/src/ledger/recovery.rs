@@ -13,7 +13,7 @@ use crate::{
     },
     decide::decision::{Context, Decision},
     decide::operation::{Operation, sealed},
-    decide::refusal::{AbandonRefusal, FactRefusal},
+    decide::refusal::FactRefusal,
     decide::reply::{AbandonReply, FactReply, WorkReply},
     ledger::ledger::{ExecuteError, Ledger},
     ledger::ledger_error::LedgerError,
@@ -23,51 +23,51 @@ use crate::{
     state::state::State,
 };
 
-/// What the node answers for a part, or tells of one that the log lacks.
+/// What the node answers for a part, or reports about one that the log lacks.
 ///
 /// *Never sent* is [`WithdrawPart`], and may be given only when nobody else can still act on the
-/// recorded dispatch: the process that recorded it is dead or fenced off from the channels; all
-/// channel state is loaded and is the latest that any signature was based on; the log is not older
-/// than the channel state; and every resolution that an engine still holds undelivered has been
-/// told first. So it is given last, and refused while the log is Restored, which an adoption may
-/// make it. *Still in flight* needs no answer: a part without one stays in flight. Unknown is
-/// never resent and never refunded.
+/// recorded dispatch: the process that recorded it is dead or fenced off from the channels; all channel
+/// state is loaded and is the latest that any signature was based on; the log is not older than the
+/// channel state; and every resolution that an engine has not delivered yet has been reported first. So
+/// give it last; it is refused while the log is Restored, which an adoption may cause. *Still in flight*
+/// needs no answer: a part without one stays in flight. What is unknown is never sent again and never
+/// refunded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {
-    /// Still in flight: records nothing.
+    /// Still in flight: records nothing, as no answer would.
     StillInFlight,
-    /// Never sent.
+    /// It was never sent, and nobody can send it any more.
     NeverSent(WithdrawPart),
     /// The payee took it.
     Claimed(ClaimPart),
     /// Off the channel after a claim.
     Gone(FinalizePart),
-    /// Failed irrevocably.
+    /// It failed irrevocably; a listing in the same recovery outweighs that.
     Failed(FailPart),
-    /// Paid, proof unknown.
+    /// The payment is paid, as the engine says, and the proof not known.
     Paid(MarkPaid),
-    /// Given up by an engine, and why: told before its last part is failed.
+    /// An engine gave the payment up, and why: answer it before the failure of its last part.
     GivenUp(Abandon),
-    /// An engine's report.
+    /// An engine's report on a part; it changes no status.
     Observed(ObservePart),
-    /// The node has a part that the log lacks, or holds as over.
+    /// The node has a part out that the log lacks, or has as resolved.
     Adopted(AdoptPart),
     /// The node has these known parts out.
     Listed(ListParts),
-    /// A part is not of the payment under which it was told.
+    /// A foreign part is not of the payment under whose id it was reported.
     NotOfPayment(DisownPart),
-    /// Something is out under a hash of which no more is known.
+    /// Something is out under a hash about which nothing else is known.
     Blocked(BlockHash),
-    /// A blocked hash is free.
-    Released(UnblockHash),
+    /// Nothing is out any more under a blocked hash.
+    Unblocked(UnblockHash),
 }
 
 impl Answer {
-    /// A batch of answers with what it merely lists (adoptions of known parts that are out) put first,
-    /// for many parts at once: a start then records one event for them, and the adoptions themselves
-    /// have nothing to add. In a recovery the order of the two does not matter. Gives how many answers
-    /// were put in front; their replies are nobody's.
+    /// Adds answers in front that list all known parts which the others merely adopt as out: then one
+    /// event records many of them, and their own adoptions record nothing. The order does not matter in
+    /// a recovery. Also returns how many answers were added; their replies come first and belong to no
+    /// answer of the caller.
     #[must_use]
     pub fn listed_first(answers: Vec<Self>, state: &State) -> (Vec<Self>, usize) {
         let listed = answers.iter().filter_map(|answer| match answer {
@@ -100,25 +100,24 @@ impl Operation for Answer {
         state: &State,
         context: &Context<'_>,
     ) -> Result<Decision<FactReply>, FactRefusal> {
-        let never_refused = match self {
+        match self {
             Self::StillInFlight => {
                 let reply = FactReply { changed: false, payment: None };
-                return Ok(Decision::nothing(reply));
+                Ok(Decision::nothing(reply))
             }
-            Self::NeverSent(fact) => return fact.decide(state, context),
-            Self::Claimed(fact) => return fact.decide(state, context),
-            Self::Gone(fact) => return fact.decide(state, context),
-            Self::Failed(fact) => return fact.decide(state, context),
-            Self::Paid(fact) => return fact.decide(state, context),
-            Self::Listed(fact) => return fact.decide(state, context),
-            Self::NotOfPayment(word) => return word.decide(state, context),
-            Self::Observed(fact) => return fact.decide(state, context),
-            Self::GivenUp(command) => return given_up(command, state, context),
-            Self::Adopted(fact) => fact.decide(state, context),
+            Self::NeverSent(fact) => fact.decide(state, context),
+            Self::Claimed(fact) => fact.decide(state, context),
+            Self::Gone(fact) => fact.decide(state, context),
+            Self::Failed(fact) => fact.decide(state, context),
+            Self::Paid(fact) => fact.decide(state, context),
+            Self::Listed(fact) => fact.decide(state, context),
+            Self::NotOfPayment(word) => word.decide(state, context),
+            Self::Observed(fact) => fact.decide(state, context),
+            Self::GivenUp(command) => given_up(command, state, context),
+            Self::Adopted(fact) => fact.decide(state, context).map_err(|never| match never {}),
             Self::Blocked(fact) => fact.decide(state, context),
-            Self::Released(fact) => fact.decide(state, context),
-        };
-        never_refused.map_err(|never| match never {})
+            Self::Unblocked(fact) => fact.decide(state, context),
+        }
     }
 }
 
@@ -128,20 +127,16 @@ fn given_up(
     context: &Context<'_>,
 ) -> Result<Decision<FactReply>, FactRefusal> {
     let id = command.id;
-    match command.decide(state, context) {
-        Ok(decision) => Ok(decision.map(|AbandonReply { changed, status }| FactReply {
-            changed,
-            payment: Some((id, status)),
-        })),
-        Err(AbandonRefusal::UnknownPayment { id }) => Err(FactRefusal::UnknownPayment { id }),
-    }
+    let decision = command.decide(state, context)?;
+    Ok(decision
+        .map(|AbandonReply { changed, status }| FactReply { changed, payment: Some((id, status)) }))
 }
 
-/// A log that was opened and not yet vouched for: it lists what is out and takes the node's answers.
+/// A log that was opened, before the node has reported: it lists what is out and takes the node's answers.
 ///
-/// Answers are durable when the call returns. What [`finish`](Self::finish) postpones is the
-/// conclusion: until then no payment becomes Failed and nothing is retried, and the order of the
-/// answers does not matter.
+/// Answers are durable when the call returns. Conclusions are drawn only by [`finish`](Self::finish):
+/// until then no payment becomes Failed and nothing is retried, and the order of the answers does not
+/// matter.
 #[derive(Debug)]
 #[must_use = "a ledger is had by finishing its recovery"]
 pub struct Recovery<S> {
@@ -177,12 +172,12 @@ impl<S: EventStore> Recovery<S> {
         self.ledger.query(State::is_restored)
     }
 
-    /// Takes a batch of answers, durable with one append when the call returns. Each has its own
-    /// reply; a refused one records nothing.
+    /// Takes answers and makes them durable with one append. Each has its own reply; a refused one
+    /// records nothing.
     ///
     /// # Errors
-    /// [`LedgerError`] when the store failed: the outcome of the batch is unknown, at most its
-    /// first answers took effect, and the ledger is poisoned.
+    /// [`LedgerError`] when the store failed: the outcome is unknown, at most the first answers took
+    /// effect, and the ledger is poisoned.
     pub fn answer(
         &mut self,
         answers: impl IntoIterator<Item = Answer>,
@@ -194,7 +189,7 @@ impl<S: EventStore> Recovery<S> {
         Ok(replies.split_off(ahead))
     }
 
-    /// Says that the user has handled notifications, as on a ledger.
+    /// Acknowledges notifications, as on a ledger.
     ///
     /// # Errors
     /// As [`Ledger::execute`].
@@ -209,7 +204,7 @@ impl<S: EventStore> Recovery<S> {
         self.ledger.execute(command, now)
     }
 
-    /// Asks the state.
+    /// Runs a query on the state.
     ///
     /// # Errors
     /// [`LedgerError`] when the ledger is poisoned or another writer has taken the log over.
@@ -232,7 +227,7 @@ impl<S: EventStore> Recovery<S> {
         Ok(self.ledger)
     }
 
-    /// Takes the recovery apart, for runtimes of their own: the machine, the store, and whether the
+    /// Takes the recovery apart, for a runtime of your own: the machine, the store, and whether the
     /// log lacks the head given at this opening. The runtime submits the [`Answer`]s, and
     /// [`FinishRecovery`] until nothing more is due.
     #[must_use]
@@ -241,7 +236,7 @@ impl<S: EventStore> Recovery<S> {
         (machine, store, self.restored)
     }
 
-    /// Hands the store back without finishing: the next opening begins anew.
+    /// Returns the store without finishing: the next opening begins the recovery again.
     #[must_use]
     pub fn into_store(self) -> S {
         self.ledger.into_store()
@@ -258,12 +253,12 @@ impl<S: EventStore> Ledger<S> {
                 Ok(WorkReply { more: true }) => {}
                 // Refused only where there is nothing to work off.
                 Ok(WorkReply { more: false }) | Err(ExecuteError::Refused(_)) => return Ok(()),
-                Err(ExecuteError::Ledger(error)) => return Err(error),
+                Err(ExecuteError::Unavailable(error)) => return Err(error),
             }
         }
     }
 
-    /// Says that the caller has told the payments of the gap in a Restored log, and draws the
+    /// Says that the caller has reported the payments of the gap in a Restored log, and draws the
     /// conclusions that were withheld.
     ///
     /// # Errors

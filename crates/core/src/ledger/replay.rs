@@ -1,4 +1,4 @@
-//! Replay: folding a stored log back into the state it says.
+//! Replay: folding a stored log into the state.
 
 use alloc::vec::Vec;
 use core::{mem, ops::ControlFlow};
@@ -39,8 +39,7 @@ impl Replay {
         Self { state, known: None, contains_known: false, spare: Vec::new() }
     }
 
-    /// Watches for a head: [`contains_known`](Self::contains_known) tells whether an entry ended
-    /// there.
+    /// Looks for a head: [`contains_known`](Self::contains_known) tells whether an entry ended there.
     #[must_use]
     pub fn watch(mut self, known: Option<Head>) -> Self {
         self.known = known;
@@ -48,7 +47,7 @@ impl Replay {
         self
     }
 
-    /// Whether an entry ended at the head that is watched for; true if none is.
+    /// Whether an entry ended at the head that is looked for; true if none is looked for.
     #[must_use]
     pub const fn contains_known(&self) -> bool {
         self.known.is_none() || self.contains_known
@@ -60,7 +59,7 @@ impl Replay {
         &self.state
     }
 
-    /// The state so far, once no more is to be folded.
+    /// The state so far; ends the fold.
     #[must_use]
     pub fn into_state(self) -> State {
         self.state
@@ -73,14 +72,14 @@ impl Replay {
     pub fn entry(&mut self, stored: StoredEntry<'_>) -> Result<(), ReplayError> {
         let (header, bytes, after) = next_entry(self.state.head, stored)?;
         self.with_spare(|replay, events| {
-            // Whole before any of it is folded.
+            // The whole entry is decoded before any event of it is folded.
             events.clear();
             decode(&header, bytes, events)?;
             replay.fold_entry(&header, after, events)
         })
     }
 
-    /// Folds entries that a [`Linker`](crate::Linker) linked, beginning where this fold stands.
+    /// Folds entries that a [`Linker`](crate::Linker) made, which continue this fold.
     ///
     /// # Errors
     /// [`ReplayError`] when an event does not decode or does not fit, or when the entries are not
@@ -136,10 +135,10 @@ impl Replay {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Folds every entry of a store after the present head, and demands that they lead to `stored`.
+    /// Folds every entry of a store after the present head, and checks that they lead to `stored`.
     ///
     /// # Errors
-    /// [`ReplayError`] with the place of the first damage, as far as the store can tell it.
+    /// [`ReplayError`] with the place of the first damage, as far as the store can find it.
     pub fn run(
         &mut self,
         store: &(impl EventSource + ?Sized),
@@ -151,7 +150,7 @@ impl Replay {
             .map_err(|error| error.placed(store, from))
     }
 
-    /// Demands that the entries so far lead to the head that the store told.
+    /// Checks that the entries so far lead to the head that the store reported.
     ///
     /// # Errors
     /// [`ReplayError::HeadDiffers`] when they do not.
@@ -163,7 +162,7 @@ impl Replay {
     /// The state at the end.
     ///
     /// # Errors
-    /// [`ReplayError::HeadDiffers`] when the entries do not lead to the head that the store told.
+    /// [`ReplayError::HeadDiffers`] when the entries do not lead to the head that the store reported.
     pub fn finish(self, stored: Head) -> Result<State, ReplayError> {
         self.check_end(stored).map(|()| self.state)
     }
@@ -191,7 +190,9 @@ impl Replay {
     }
 }
 
-/// Replays a whole log from its beginning, trusting no snapshot but its base: what an auditor does.
+/// Replays a whole log from its beginning, trusting no snapshot but its base: what an auditor does. It checks
+/// the chain and what the events mean; what a store keeps beside them (checksums, snapshots) the store's own
+/// `verify` checks. `seed` keys hash tables: any number will do, and none changes the result.
 ///
 /// # Errors
 /// [`ReplayError`] with the place of the first damage.
@@ -205,11 +206,11 @@ pub fn verify(source: &(impl EventSource + ?Sized), seed: u64) -> Result<State, 
 }
 
 impl State {
-    /// Checks that the base of its log is the one that the log names: the chain covers entries and no
-    /// states, so a base that lies would open as if all were well.
+    /// Checks that the base of its log is the one that the log names: the chain covers entries and not
+    /// states, so a wrong base would otherwise open without an error.
     ///
     /// # Errors
-    /// [`ReplayError::BaseDiffers`], or what the store says.
+    /// [`ReplayError::BaseDiffers`], or the store's error.
     pub fn check_base(&self, source: &(impl EventSource + ?Sized)) -> Result<(), ReplayError> {
         let Some(Snapshot { at, bytes }) = source.base()? else { return Ok(()) };
         let digest =
@@ -224,7 +225,7 @@ impl State {
 pub struct Record {
     /// When, by which writer, from which seq.
     pub header: EntryHeader,
-    /// The head after it.
+    /// The seq and the log hash at the entry's end.
     pub after: Head,
     /// Its events, in order.
     pub events: Vec<Event>,
@@ -238,7 +239,7 @@ impl Record {
     /// Reads one entry, which must be the one after `before`. Folds nothing.
     ///
     /// # Errors
-    /// [`ReplayError`] when it does not decode or does not stand there.
+    /// [`ReplayError`] when it does not decode or is not the next one.
     pub fn read(before: Head, entry: &[u8]) -> Result<Self, ReplayError> {
         record(before, StoredEntry { first_seq: before.seq + 1, bytes: entry })
     }

@@ -16,9 +16,9 @@ pub enum ReplayError {
     /// An entry does not decode.
     #[error("the entry at seq {seq} cannot be read: {error}")]
     Entry {
-        /// Its first seq.
+        /// The seq of the entry's first event.
         seq: u64,
-        /// Why.
+        /// What is wrong with the entry's bytes.
         error: DecodeError,
     },
     /// An entry is missing: the next one starts elsewhere.
@@ -26,7 +26,7 @@ pub enum ReplayError {
     Missing {
         /// The last seq before the hole.
         after: u64,
-        /// The first seq behind it.
+        /// The first seq after it.
         found: u64,
     },
     /// The log's base does not decode.
@@ -34,36 +34,36 @@ pub enum ReplayError {
     Base {
         /// The seq at which it was taken.
         seq: u64,
-        /// Why.
+        /// What is wrong with the base's bytes.
         error: DecodeError,
     },
-    /// The log's base is not the one with which it says that its history was dropped: somebody put
-    /// another one in its place.
+    /// The log's base is not the one that the log recorded when its history was dropped: somebody
+    /// replaced it.
     #[error("the log does not vouch for its base at {at}: put back the base that it was kept with")]
     BaseDiffers {
-        /// The base's head.
+        /// The head at which the base was taken.
         at: Head,
     },
-    /// The entries do not add up to the head that the store tells: the log was edited, cut, or put
-    /// together from two.
+    /// The entries do not lead to the head that the store reports: the log was edited or cut, or two
+    /// logs were mixed.
     #[error("the log ends at {replayed}, but the store says {stored}")]
     HeadDiffers {
         /// The head of the entries.
         replayed: Head,
-        /// The store's.
+        /// The head that the store reports.
         stored: Head,
     },
     /// An event does not fit the state before it.
     #[error("the event at seq {seq} does not fit what was before it")]
     Inconsistent {
-        /// Its seq.
+        /// The seq of the event.
         seq: u64,
     },
 }
 
 impl ReplayError {
-    /// The place in the store of what only the chain has shown, if the store finds it among the
-    /// entries from `from` on.
+    /// Replaces a difference that only the chain has shown by the store's error with its place, if the
+    /// store finds it among the entries from `from` on.
     #[must_use]
     pub fn placed(self, store: &(impl EventSource + ?Sized), from: u64) -> Self {
         match self {

@@ -11,8 +11,8 @@ use crate::{
     log::loss::LossAlarm,
 };
 
-/// One entry as it is kept: the events of one command, encoded once and never re-encoded. The unit
-/// of atomicity: a store has all of it or nothing.
+/// One entry: the events of one command, encoded once and never again. The unit of atomicity: a store
+/// has all of it or nothing.
 ///
 /// A machine makes entries; [`Machine::confirmed`](crate::Machine::confirmed) takes them back once
 /// they are durable.
@@ -22,7 +22,7 @@ pub struct Entry {
     pub(crate) before: Head,
     pub(crate) after: Head,
     pub(crate) bytes: Vec<u8>,
-    /// Told when the entry is dropped before it was confirmed.
+    /// Poisons the machine if the entry is dropped before it was confirmed.
     pub(crate) loss: LossAlarm,
 }
 
@@ -39,12 +39,12 @@ pub enum EncodeError {
         /// Its size in bytes.
         bytes: usize,
     },
-    /// The entry reads back differently: a field is above its limit.
-    #[error("the entry does not read back: {0}")]
+    /// The entry would not be read back: a field is above its limit, or there is no such seq.
+    #[error("the entry would not be read back: {0}")]
     Unreadable(#[from] DecodeError),
 }
 
-/// What stands before an entry's events.
+/// The header of an entry, before its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct EntryHeader {
     /// The format version of the entry: the lowest that can say its events.
@@ -62,7 +62,7 @@ pub struct EntryHeader {
 const HEADER: &str = "an entry's header";
 
 impl EntryHeader {
-    /// Reads the header of an entry and leaves its events alone: what a store needs to know.
+    /// Reads the header of an entry without decoding its events: all that a store needs.
     ///
     /// # Errors
     /// [`DecodeError`] when the bytes do not start with a header of a known version, in its one
@@ -79,12 +79,17 @@ impl EntryHeader {
             epoch: Wire::take(source)?,
             events: Wire::take(source)?,
         };
-        let overflows = header.first_seq.checked_add(u64::from(header.events)).is_none();
-        if header.events == 0 || header.first_seq == 0 || overflows {
-            let what = format!("{} events from seq {}", header.events, header.first_seq);
-            return Err(source.malformed(&what));
+        header.checked(source.inside)
+    }
+
+    /// Refuses places that no log has.
+    fn checked(self, inside: &'static str) -> Result<Self, DecodeError> {
+        let overflows = self.first_seq.checked_add(u64::from(self.events)).is_none();
+        if self.events == 0 || self.first_seq == 0 || overflows {
+            let what = format!("{} events from seq {}", self.events, self.first_seq);
+            return Err(DecodeError::Malformed { inside, what });
         }
-        Ok(header)
+        Ok(self)
     }
 
     /// The seq of the entry's last event.
@@ -113,7 +118,9 @@ impl Entry {
         self.before.seq + 1
     }
 
-    /// The bytes to keep, as docs/FORMAT.md lays them out. At most [`limits::ENTRY_BYTES`].
+    /// The bytes to keep, as specified in [FORMAT]. At most [`limits::ENTRY_BYTES`].
+    ///
+    /// [FORMAT]: https://github.com/payonce/payonce/blob/main/docs/FORMAT.md
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -134,7 +141,7 @@ impl Entry {
     }
 
     /// As [`new`](Self::new), for events some of which have fields that this program does not know, as
-    /// [`Record::unknown`](crate::Record::unknown) tells them: for tools that take a log apart and put
+    /// [`Record::unknown`](crate::Record::unknown) lists them: for tools that take a log apart and put
     /// it together again.
     ///
     /// # Errors
@@ -171,13 +178,15 @@ impl Entry {
         events: &[Event],
         unknown: impl Fn(usize) -> Option<UnknownFields>,
     ) -> Result<(EntryHeader, Self), EncodeError> {
-        let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
-        if count == 0 {
+        if events.is_empty() {
             return Err(EncodeError::Empty);
         }
+        let count = u32::try_from(events.len()).unwrap_or(u32::MAX);
+        // Beyond the largest seq there is no next one.
+        let first_seq = before.seq.checked_add(1).unwrap_or(0);
         let mut sink = Sink::with_capacity(64 + 128 * events.len());
         sink.version_first();
-        (before.seq + 1).put(&mut sink);
+        first_seq.put(&mut sink);
         now.put(&mut sink);
         epoch.put(&mut sink);
         count.put(&mut sink);
@@ -185,11 +194,14 @@ impl Entry {
             sink.left_over = unknown(nth).unwrap_or_default();
             event.put(&mut sink);
         }
+        let format = sink.version();
         let bytes = sink.with_version()?;
         if bytes.len() > limits::ENTRY_BYTES {
             return Err(EncodeError::TooLarge { bytes: bytes.len() });
         }
-        let header = check_readable(events, &bytes)?;
+        let header = EntryHeader { format, first_seq, now, epoch, events: count };
+        let header = header.checked(HEADER)?;
+        debug_assert_eq!(read_back(events, &bytes), Ok(header), "what is put is what is taken");
         Ok((header, Self::sealed(before, &header, bytes)))
     }
 
@@ -211,10 +223,11 @@ impl Entry {
     }
 }
 
-/// What could not be read back must never reach a store: an entry is decoded again before it is given
-/// away. The bytes are the encoding of what is compared, so they are the one encoding of what reads
-/// back the same.
-fn check_readable(events: &[Event], bytes: &[u8]) -> Result<EntryHeader, DecodeError> {
+/// An entry that could not be read back must never reach a store: the ledger would not open any more, with
+/// payments out. `put` refuses what `take` would refuse, and both are made from one table; every program
+/// with debug assertions, the tests and the fuzzers among them, reads each entry back as well. That takes a
+/// fifth of a command's time, so a release does not.
+fn read_back(events: &[Event], bytes: &[u8]) -> Result<EntryHeader, DecodeError> {
     let mut written = events.iter();
     let mut same = true;
     let header = decode_events(bytes, |_, event| same &= written.next() == Some(&event))?;
@@ -225,7 +238,7 @@ fn check_readable(events: &[Event], bytes: &[u8]) -> Result<EntryHeader, DecodeE
     }
 }
 
-/// Decodes an entry event by event: never as one container, whose claimed size nothing bounds.
+/// Decodes an entry event by event, and never as one container, whose size could be any number.
 ///
 /// # Errors
 /// [`DecodeError`]; `each` may have been called for the events before the damage.

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-/// Tells the machine when an entry is dropped before it was confirmed.
+/// Poisons the machine when an entry is dropped before it was confirmed.
 #[derive(Debug, Default)]
 pub(crate) struct LossAlarm(Option<Arc<AtomicBool>>);
 

@@ -17,7 +17,7 @@ pub enum Exclusion {
     /// Ownership is checked in the same atomic step as every write (a database transaction): a
     /// writer that was taken over can never write again.
     Atomic,
-    /// A lock is held for the life of the handle; while it is held no second writer can open.
+    /// A lock lasts for the life of the handle; meanwhile no second writer can open.
     Lock,
     /// Not at all. Opening asks for the caller's explicit word that there is only one writer.
     None,
@@ -41,10 +41,10 @@ pub struct Snapshot {
     pub bytes: Vec<u8>,
 }
 
-/// Who has taken a log over, as the store knows it.
+/// Which writer has taken a log over, as far as the store knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenOver {
-    /// A host and a process, say.
+    /// A description: a host and a process, say.
     pub holder: Arc<str>,
     /// When, by the store's own clock.
     pub at: UnixMillis,
@@ -65,7 +65,7 @@ pub struct Fence {
 }
 
 impl From<Head> for Fence {
-    /// Of a store that does not count.
+    /// The fence of a store that does not count them.
     fn from(head: Head) -> Self {
         Self { head, number: None }
     }
@@ -90,7 +90,7 @@ pub enum StoreError {
     /// Another writer has taken the log over. Nothing was written.
     #[error("another writer has taken this log over{}: open it again to take it back", told(by.as_ref()))]
     Fenced {
-        /// Who, and when, if the store can tell.
+        /// Which writer, and when; `None` if the store does not know.
         by: Option<TakenOver>,
     },
     /// Another writer holds the log, and the store excludes a second one by a lock.
@@ -118,12 +118,12 @@ pub enum StoreError {
     NewerVersion {
         /// Where the version is stated.
         place: String,
-        /// The version found.
+        /// The version that is stated there.
         found: u32,
         /// The newest version that this program reads.
         known: u32,
     },
-    /// Written by a program before the first release, whose formats are read by nobody any more.
+    /// Written by a program before the first release, whose formats no program reads any more.
     #[error(
         "{place} was written before the first release, in a format that is read by nobody any more: \
          start a new ledger once nothing of this one is unresolved"
@@ -147,7 +147,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// What this failure leaves as the cause of a poisoning: what the first one said.
+    /// The cause that a poisoned store reports after this failure: what the first failure said.
     #[must_use]
     pub fn cause(&self) -> Arc<str> {
         match self {
@@ -157,8 +157,8 @@ impl StoreError {
     }
 }
 
-/// Where a log can be read: what an auditor needs, and half of every store. A read-only handle is
-/// this and no more.
+/// Reading a log: what an auditor needs, and half of every store. A read-only handle implements this
+/// trait alone.
 pub trait EventSource {
     /// The id given when the log was created.
     fn ledger_id(&self) -> LedgerId;
@@ -170,8 +170,8 @@ pub trait EventSource {
     fn head(&self) -> Result<Head, StoreError>;
 
     /// Yields the entries whose first seq is `from` or above, in order, until `visit` breaks. From
-    /// the head's seq plus one there are none. Their chain need not be computed: whoever reads them
-    /// does that, and asks [`find_damage`](Self::find_damage) for the place where it differs.
+    /// the head's seq plus one there are none. The store need not compute their chain: the reader does
+    /// that, and asks [`find_damage`](Self::find_damage) for the place where it differs.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when `from` lies at or before the base's end, or beyond the head
@@ -182,8 +182,9 @@ pub trait EventSource {
         visit: &mut dyn FnMut(StoredEntry<'_>) -> ControlFlow<()>,
     ) -> Result<(), StoreError>;
 
-    /// Looks for the place of a damage that nothing but the chain shows, in the entries from `from` on:
-    /// one that was edited and sealed anew. A store that cannot tell leaves it out.
+    /// Looks for the place of a damage that only the chain shows, in the entries from `from` on: an
+    /// entry that was edited and whose checksum was made right again. A store that cannot find it does
+    /// not override this.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] with the place; others as [`replay`](Self::replay).
@@ -207,8 +208,7 @@ pub trait EventSource {
     fn base(&self) -> Result<Option<Snapshot>, StoreError>;
 }
 
-/// Where the log is kept. Small and blocking; a local file and a replicated database are its two
-/// ends.
+/// Where the log is kept. Small and blocking; it suits both a local file and a replicated database.
 ///
 /// A handle is opened by the store's own constructor and becomes the writer with
 /// [`fence`](Self::fence). The contract, each sentence backed by a case of the conformance suite
@@ -216,27 +216,27 @@ pub trait EventSource {
 ///
 /// 1. **A store moves bytes.** An entry comes back exactly as it was appended. The core encodes,
 ///    hashes and chains.
-/// 2. **`append` is all or nothing per entry, prefix-ordered over a batch, and durable when it
-///    returns `Ok`.** It refuses entries that do not continue the head, and each other.
+/// 2. **`append` is all or nothing per entry, prefix-ordered over the entries of one call, and durable
+///    when it returns `Ok`.** It refuses entries that do not continue the head, or each other.
 /// 3. **After any error of `append` or `fence` the outcome is unknown** and every later call
-///    answers [`StoreError::Poisoned`], with what the first failure said (or
+///    answers [`StoreError::Poisoned`], with the text of the first failure (or
 ///    [`StoreError::Fenced`], if that was the error), until the store is opened again. A failed sync
 ///    is never tried again. **A failed `save_snapshot` or `drop_history` is an error of that call
 ///    alone**: the log goes on, and the call can be made again. If it leaves the log itself unknown
 ///    (its directory, say), it poisons like an append.
-/// 4. **`replay` yields all acknowledged entries** and at most a prefix of the batch whose outcome
-///    was unknown, in order. Anything else that is damaged is an error that names the place. Never
+/// 4. **`replay` yields all acknowledged entries** and at most a prefix of the append whose outcome was
+///    unknown, in order. Anything else that is damaged is an error that names the place. Never
 ///    fewer entries and `Ok`.
 /// 5. **One writer.** [`exclusion`](Self::exclusion) says how. Where a writer can be taken over,
 ///    `fence` shuts the former one out first and reads the head after; from then on its `append`,
-///    `save_snapshot`, `drop_history` and `confirm_owner` answer [`StoreError::Fenced`]. Once
-///    `fence` has returned, nothing that an earlier handle asked for can take effect any more,
-///    calls still on their way included: the head is definite. Where the store counts its fences,
-///    each has a higher number than all before.
+///    `save_snapshot`, `drop_history` and `confirm_owner` answer [`StoreError::Fenced`]. Once `fence`
+///    has returned, nothing that an earlier handle asked for can take effect any more, including calls that
+///    are still on their way: the head is final. If the store counts its fences, each has a higher number
+///    than all before.
 /// 6. **A snapshot is an accelerator, never the truth.** Missing or damaged, it costs time, not
 ///    data; it never replaces a newer one. The two newest are kept. A
-///    [`snapshot_writer`](Self::snapshot_writer) saves them beside appends under the same rules,
-///    disturbs nothing that is appended meanwhile, and answers [`StoreError::Fenced`], with nothing
+///    [`snapshot_writer`](Self::snapshot_writer) saves them while appends go on, under the same rules,
+///    does not affect what is appended meanwhile, and answers [`StoreError::Fenced`], with nothing
 ///    written, once its store's handle is closed (where a lock excludes) or another writer has
 ///    fenced.
 /// 7. **A base is history.** [`drop_history`](Self::drop_history) turns a snapshot into the log's
@@ -246,20 +246,21 @@ pub trait EventStore: EventSource {
     /// How a second writer is kept out.
     fn exclusion(&self) -> Exclusion;
 
-    /// Takes the log over as its only writer and returns its head, read after the former writer
-    /// was shut out, with the number of this taking-over where the store counts them. Called once, before the other calls of this trait but
-    /// [`exclusion`](Self::exclusion). A store excluded by a lock already holds it.
+    /// Takes the log over as its only writer and returns its head, read after the former writer was shut
+    /// out, with the number of this fence if the store counts them. Called once, before all other calls
+    /// of this trait except [`exclusion`](Self::exclusion). A store that excludes by a lock has the lock
+    /// already.
     ///
     /// # Errors
     /// Any [`StoreError`]; the log is unchanged.
     fn fence(&mut self) -> Result<Fence, StoreError>;
 
-    /// Appends entries that continue the head and each other, durably. An empty batch is `Ok` and
+    /// Appends entries that continue the head and each other, durably. Without entries it is `Ok` and
     /// does nothing.
     ///
     /// # Errors
-    /// [`StoreError::NotNext`] and [`StoreError::Fenced`] when nothing was written; any other with
-    /// the outcome unknown: at most a prefix of the batch.
+    /// [`StoreError::NotNext`] and [`StoreError::Fenced`] when nothing was written; any other with the
+    /// outcome unknown: at most a prefix of the entries is there.
     fn append(&mut self, entries: &[Entry]) -> Result<(), StoreError>;
 
     /// Confirms that this handle is still the writer, asked before a reply without events is
@@ -273,12 +274,12 @@ pub trait EventStore: EventSource {
     /// Keeps a snapshot, durably. `at` is the end of an entry of this log.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] when no entry of this log ends there; nothing is written then. After
-    /// any other the snapshot may be there or not, and the log is as it was.
+    /// [`StoreError::Missing`] when no entry of this log ends there; nothing is written then. After any
+    /// other error the snapshot may be there or not, and the log is as it was.
     fn save_snapshot(&mut self, at: Head, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// A writer that saves snapshots while this handle goes on appending, for another thread; `None`
-    /// if the store has no such way. There may be several; they and this handle save one at a time.
+    /// A writer that saves snapshots on another thread while this handle goes on appending; `None` if
+    /// the store does not support that. There may be several; they and this handle save one at a time.
     fn snapshot_writer(&self) -> Option<Box<dyn SnapshotWriter + Send>> {
         None
     }
@@ -289,12 +290,12 @@ pub trait EventStore: EventSource {
     ///
     /// # Errors
     /// [`StoreError::Missing`] when there is no readable snapshot with exactly this head, or it
-    /// lies before the present base; nothing is dropped then. After any other the base may be this
-    /// one or the former, and any of what it stands for may be left.
+    /// lies before the present base; nothing is dropped then. After any other error the base may be this
+    /// one or the former, and any part of the history that it stands for may be left.
     fn drop_history(&mut self, base: Head) -> Result<(), StoreError>;
 }
 
-/// Saves snapshots beside a store that appends: [`EventStore::snapshot_writer`].
+/// Saves snapshots while a store appends: [`EventStore::snapshot_writer`].
 pub trait SnapshotWriter {
     /// Keeps a snapshot, durably, as [`EventStore::save_snapshot`] does. `at` is the end of an entry
     /// that the store has appended and acknowledged.

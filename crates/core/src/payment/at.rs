@@ -1,6 +1,10 @@
 //! Where an event stands while it is folded.
 
-use crate::{base::amount::UnixMillis, base::vocabulary::Vocabulary};
+use crate::{
+    base::amount::UnixMillis,
+    base::ids::{PaymentHash, Preimage},
+    base::vocabulary::Vocabulary,
+};
 
 /// Where an event stands: all that evolve may know besides the event and the state.
 #[derive(Debug, Clone, Copy)]
@@ -15,14 +19,17 @@ pub(crate) struct At {
     /// The reading of the last counted tick, or of the first opening, below which no other reading is
     /// believed.
     pub(crate) reference: UnixMillis,
-    /// Something beside the payment's own parts holds it: a foreign part of it, a blocked hash.
+    /// Something other than the payment's own parts blocks it: a foreign part, a blocked hash.
     pub(crate) blocked: bool,
-    /// What the writer's program can say.
+    /// The newest format version that the writer's program knows.
     pub(crate) vocabulary: Vocabulary,
+    /// Decided by this program just now. Every preimage comes with a ClaimPart, and decide/claim.rs has
+    /// hashed it: no other command brings one.
+    pub(crate) decided: bool,
 }
 
 impl At {
-    /// For asking what a change would do: the beginning of an empty log.
+    /// The beginning of an empty log: for trying out what a change would do.
     pub(crate) const NOWHERE: Self = Self {
         seq: 0,
         now: UnixMillis(0),
@@ -33,7 +40,18 @@ impl At {
         reference: UnixMillis(0),
         blocked: false,
         vocabulary: Vocabulary(1),
+        decided: false,
     };
+
+    /// Whether a preimage is that of a hash. What a log says is hashed; what was decided just now has
+    /// been, and is not hashed twice more.
+    pub(crate) fn proves(&self, preimage: &Preimage, payment_hash: &PaymentHash) -> bool {
+        if self.decided {
+            debug_assert_eq!(preimage.payment_hash(), *payment_hash, "decide records true proofs");
+            return true;
+        }
+        preimage.payment_hash() == *payment_hash
+    }
 }
 
 /// An event that does not fit the state it is folded into.

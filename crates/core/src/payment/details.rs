@@ -1,5 +1,5 @@
-//! What few payments have, or only once they are over: kept beside the payment, so that one that is
-//! pending costs nothing for it.
+//! Fields that few payments have, or only once they are over: kept apart from the payment, so that a
+//! pending one needs no memory for them.
 
 use alloc::boxed::Box;
 use core::ops::Deref;
@@ -18,7 +18,7 @@ use crate::{
     payment::former::FormerTry,
 };
 
-/// Each field of it is nothing in an ordinary pending payment.
+/// All fields are empty in an ordinary pending payment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Detail {
     /// The payment hash, where the request does not state it. Of an offer: its invoice's.
@@ -27,35 +27,35 @@ pub(crate) struct Detail {
     pub(crate) preimage: Option<Preimage>,
     /// The hash that the preimage proves, where that is not the payment's own.
     pub(crate) proven_hash: Option<PaymentHash>,
-    /// Whether the payment's own hash is known as paid although no part of it tells so.
+    /// Whether the payment's own hash is known as paid although no part of it shows it.
     pub(crate) own_hash_paid: bool,
     /// The digest of the instructions, once they are dropped.
     pub(crate) instructions: Option<ShortDigest>,
-    /// Of an offer: until when it waits for its invoice. Counts on while it has one.
+    /// Of an offer: its invoice deadline. It stays the same while the offer has an invoice.
     pub(crate) waits_until: Option<WaitsUntil>,
     pub(crate) invoice: Option<Invoice>,
     /// The parts of earlier tries, and those of a payment that came back from its tombstone.
     pub(crate) former: Many<FormerTry>,
     pub(crate) failed_notification: Option<NotificationId>,
-    /// Whether its failure was told and is no longer true: a part is out again.
+    /// Whether its failure was notified and is no longer true: a part is out again.
     pub(crate) failure_superseded: bool,
     pub(crate) idle: Option<Idle>,
     pub(crate) observations: Many<Observation>,
-    /// What was paid on somebody's word, where no part tells.
+    /// What was paid on somebody's word, if no part shows it.
     pub(crate) reported: Option<Settlement>,
-    /// What it was remembered with as paid, beside the parts that it has since it came back.
+    /// What its tombstone said was paid, not counting the parts that it has since it came back.
     pub(crate) remembered: Option<Settlement>,
-    /// What the user was last told of what was paid.
+    /// The sums and the proof that were last notified.
     pub(crate) told: Option<Told>,
-    /// Who said that it is paid, where that was an operator.
+    /// The operator's word that it is paid, if that is why it is paid.
     pub(crate) asserted: Option<Assertion>,
-    /// Who has paid its hash instead.
+    /// Which payment has paid its hash instead.
     pub(crate) paid_elsewhere: Option<PaidElsewhere>,
-    /// From when the time for retries counts.
+    /// From when the duration of the retry policy `Until` counts.
     pub(crate) retries_since: Option<Since>,
     /// When the next attempt may be made.
     pub(crate) rests_until: Option<Rest>,
-    /// What the program that accepted it could say.
+    /// The newest format version that the program which accepted it knew.
     pub(crate) vocabulary: Vocabulary,
     /// Fields that a newer program wrote and this one keeps.
     pub(crate) unknown: UnknownFields,
@@ -68,7 +68,7 @@ pub(crate) struct Told {
     pub(crate) proof: bool,
 }
 
-/// A moment by the clock and by ticks: a duration is past by either.
+/// A moment by the clock and by ticks: a duration counts from both and is past by either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Since {
     pub(crate) at: UnixMillis,
@@ -82,7 +82,7 @@ pub(crate) struct Rest {
     pub(crate) tick: u64,
 }
 
-/// When an offer's wait ends.
+/// The invoice deadline of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitsUntil {
@@ -131,7 +131,7 @@ static NOTHING: Detail = Detail {
     unknown: UnknownFields::NONE,
 };
 
-/// A [`Detail`], of which nothing is kept while there is nothing in it.
+/// A [`Detail`] that takes no memory while all its fields are empty.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Details(Option<Box<Detail>>);
 
@@ -144,12 +144,12 @@ impl Deref for Details {
 }
 
 impl Details {
-    /// To change it; from now on it is kept.
+    /// The detail, to be changed; from now on it takes memory.
     pub(crate) fn kept(&mut self) -> &mut Detail {
         self.0.get_or_insert_default()
     }
 
-    /// Changes it if there is anything in it: for what only takes away.
+    /// Changes it if it is there: for changes that only remove something.
     pub(crate) fn if_kept(&mut self, change: impl FnOnce(&mut Detail)) {
         if let Some(detail) = &mut self.0 {
             change(detail);

@@ -53,15 +53,21 @@ impl Payment {
                 Status::AwaitingInvoice
             }
             Target::Spontaneous { preimage } => {
+                // We chose this preimage ourselves, so it proves nothing: only a claim shows that the
+                // payee has the money (SEMANTICS 4).
                 details.kept().payment_hash = Some(preimage.payment_hash());
                 Status::Pending
             }
             Target::Invoice { .. } => Status::Pending,
         };
         if matches!(request.retry, RetryPolicy::Until(_)) {
+            // No earlier than the last counted tick: otherwise a clock that was behind at the acceptance
+            // would end the retries at once (SEMANTICS 6).
             let since = Since { at: at.now.max(at.reference), tick: at.tick };
             details.kept().retries_since = Some(since);
         }
+        // A repeat is compared only by what this writer could say: a false Conflict would drive the
+        // caller to a new id, which pays again (SEMANTICS 2).
         if at.vocabulary > Vocabulary::default() {
             details.kept().vocabulary = at.vocabulary;
         }
@@ -74,6 +80,8 @@ impl Payment {
         payment_hash: Option<PaymentHash>,
         request: Option<&Request>,
     ) -> Self {
+        // Nobody asked this ledger for the payment, so it must not send anything more for it (SEMANTICS
+        // 7).
         let status = Status::Abandoned { reason: FailureReason::Adopted };
         let detail = Detail { payment_hash, ..Detail::default() };
         let mut payment = Self::blank(at, id, status, Terms::None, detail.into());
@@ -104,6 +112,8 @@ impl Payment {
                 let settlement = Settlement { amount, fee };
                 detail.preimage = preimage;
                 detail.proven_hash = proven_hash;
+                // It counts as settled. Otherwise another part that is claimed now would not be noticed
+                // as a second payment (SEMANTICS 4).
                 detail.remembered = Some(settlement);
                 detail.told = Some(Told { settlement, proof: preimage.is_some() });
                 Status::Fulfilled
@@ -122,8 +132,9 @@ impl Payment {
         Self { created_seq: at.seq, ..payment }
     }
 
-    /// A new try in place of one that failed: what was told under the id goes on belonging to it.
+    /// A new try in place of one that failed: what was reported under the id still belongs to it.
     pub(crate) fn follows(&mut self, old: &Self) {
+        // Unread notifications of the old try also keep the id from being forgotten, or nobody would see them (SEMANTICS 6).
         self.unread = old.unread;
         let detail = self.details.kept();
         detail.former = old.tries();
@@ -142,7 +153,7 @@ impl Payment {
                 self.on_adopted(at, part, (*attribution, *source, *earlier_try));
             }
             Event::PartClaimed { part, preimage, payment_hash, settlement, invoice, .. } => {
-                self.on_claimed(part, (*preimage, *payment_hash), *settlement)?;
+                self.on_claimed(at, part, (*preimage, *payment_hash), *settlement)?;
                 if !invoice.is_empty() {
                     let details = &mut self.part_mut(part)?.details;
                     details.change(|detail| detail.invoice = invoice.clone());
@@ -155,8 +166,13 @@ impl Payment {
             Event::PartObserved { observation, .. } => {
                 self.details.kept().observations.push(observation.clone());
             }
+            Event::InvoiceRequested { part, invoice_request, .. } => {
+                // A payment that is over or given up would be paid by whoever was given it now (SEMANTICS 4).
+                self.status.is_open().then_some(()).ok_or(Inconsistent)?;
+                self.part_mut(part)?.request_invoice(invoice_request)?;
+            }
             Event::PreimageLearned { payment_hash, preimage, .. } => {
-                self.on_preimage(*payment_hash, *preimage)?;
+                self.on_preimage(at, *payment_hash, *preimage)?;
             }
             Event::HashPaid { payment_hash, .. } => self.on_hash_paid(*payment_hash)?,
             Event::PaymentSent { payment_hash, amount, fee, assertion, .. } => {
@@ -169,6 +185,8 @@ impl Payment {
             Event::PaidElsewhere { by, .. } => self.on_paid_elsewhere(at, *by)?,
             Event::PaymentAbandoned { reason, .. } => self.on_abandoned(at, *reason)?,
             Event::PaymentFailed { reason, .. } => self.on_failed(at, *reason)?,
+            // An unread anomaly keeps its payment from being forgotten: otherwise nobody could look for
+            // the money (SEMANTICS 5).
             Event::AnomalyNoted { .. } => self.unread += 1,
             _ => return Err(Inconsistent),
         }
@@ -186,18 +204,22 @@ impl Payment {
         Ok(())
     }
 
-    /// What follows from what is out, beside it and of it. A failure that was told is superseded once
-    /// anything is out again: who believed it would pay a second time.
+    /// Updates what depends on what is out or blocked. A failure that was notified is superseded once
+    /// anything is out again: whoever believed it would pay a second time.
     pub(crate) fn review(&mut self, at: At) {
         let over = self.is_resolved() && !at.blocked;
         let stands = faults::is(Fault::FailureStands);
         if matches!(self.status, Status::Failed { .. }) && !over && !stands {
             self.details.kept().failure_superseded = true;
         }
+        // Idle time starts again after anything was out or unread. Otherwise the id would be free too
+        // early, and a late repeat would pay again (SEMANTICS 6).
         let idle = self.status == Status::Fulfilled && self.unread == 0 && over;
         if idle != self.details.idle.is_some() {
             self.details.kept().idle = idle.then_some(Idle { tick: at.tick, seq: at.seq });
         }
+        // A tick that forgets the payment relies on it (decide/tick.rs).
+        debug_assert!(self.idle().is_none() || self.is_over(), "idle is only what is over");
     }
 
     fn enter(&mut self, at: At, status: Status) {
@@ -218,6 +240,7 @@ impl Payment {
     }
 
     fn on_invoice(&mut self, at: At, invoice: Invoice) -> Result<(), Inconsistent> {
+        // A second invoice, while the first may still be paid, would be a second payment (SEMANTICS 2).
         if self.status != Status::AwaitingInvoice {
             return Err(Inconsistent);
         }
@@ -229,6 +252,8 @@ impl Payment {
     }
 
     fn on_invoice_dropped(&mut self, at: At) -> Result<(), Inconsistent> {
+        // If the hash were dropped while anything is out under it, another payment could pay it too
+        // (SEMANTICS 4, An offer).
         if self.status != Status::Pending || !self.is_offer() || !self.is_resolved() {
             return Err(Inconsistent);
         }
@@ -245,9 +270,12 @@ impl Payment {
     }
 
     fn on_dispatched(&mut self, at: At, parts: &[PartTerms]) -> Result<(), Inconsistent> {
+        // A new part of a payment that is over would pay a second time, or after the refund (SEMANTICS 3, row 6).
         if !self.status.is_open() || parts.is_empty() {
             return Err(Inconsistent);
         }
+        // This number is never used again, not even after a withdrawal: otherwise two workers could
+        // dispatch the same missing amount (SEMANTICS 3, row 12).
         self.batches += 1;
         // An offer may let its hash go: its parts keep theirs.
         let own_hash = self.hash().copied().filter(|_| self.is_offer());
@@ -267,11 +295,13 @@ impl Payment {
         if part.status != PartStatus::InFlight {
             return Err(Inconsistent);
         }
+        // Every saying is counted: until each has its end, the hand-over may still be paid (SEMANTICS 4,
+        // Fail).
         part.details.change(|detail| detail.said_again = detail.said_again.saturating_add(1));
         Ok(())
     }
 
-    /// Something that may end the payment happened: where conclusions are withheld, one is due.
+    /// Something happened that may end the payment: if conclusions are withheld, one is now due.
     pub(crate) fn mark_conclusion(&mut self, at: At, why: ConclusionDue) {
         if at.withheld && self.status != Status::Fulfilled {
             self.conclusion_due = self.conclusion_due.max(why);
@@ -279,6 +309,7 @@ impl Payment {
     }
 
     fn on_withdrawn(&mut self, at: At, part: &PartId) -> Result<(), Inconsistent> {
+        // From here on its amount may be sent again, so this is only for parts that were never sent (SEMANTICS 4).
         self.part_mut(part)?.withdraw(at)?;
         self.mark_conclusion(at, ConclusionDue::Yes);
         Ok(())
@@ -307,13 +338,15 @@ impl Payment {
             self.parts.push(part);
         }
         self.learn_part_hash(&adopted.part, adopted.payment_hash);
+        // A part for one of its invoices is out. If it went on waiting, it would take a second invoice
+        // and pay both (SEMANTICS 1).
         if self.status == Status::AwaitingInvoice {
             self.enter(at, Status::Pending);
         }
     }
 
-    /// A part whose hash was not known has one; it keeps it by itself where the payment may have
-    /// another.
+    /// Records the hash of a part whose hash was not known; the part keeps it if the payment's own hash
+    /// may be another.
     fn learn_part_hash(&mut self, part: &PartId, payment_hash: PaymentHash) {
         let own = self.is_offer() || self.hash() != Some(&payment_hash);
         if let Ok(part) = self.part_mut(part)
@@ -340,6 +373,7 @@ impl Payment {
             }
         });
         self.parts.push(part);
+        // The payment keeps its first proof; the part keeps this one in any case, so no proof is lost.
         if foreign_part.preimage.is_some() && self.details.preimage.is_none() {
             let detail = self.details.kept();
             detail.preimage = foreign_part.preimage;
@@ -350,6 +384,7 @@ impl Payment {
 
     fn on_claimed(
         &mut self,
+        at: At,
         part: &PartId,
         (preimage, told_hash): (Option<Preimage>, Option<PaymentHash>),
         settlement: Option<Settlement>,
@@ -369,7 +404,7 @@ impl Payment {
         let hash = self.part_hash(&self.parts[index]).copied();
         if let Some(preimage) = preimage {
             // What is folded as proof is one: a log that says otherwise is not ours.
-            if hash != Some(preimage.payment_hash()) {
+            if hash.is_none_or(|hash| !at.proves(&preimage, &hash)) {
                 return Err(Inconsistent);
             }
             if self.details.preimage.is_none() {
@@ -390,10 +425,12 @@ impl Payment {
 
     fn on_preimage(
         &mut self,
+        at: At,
         payment_hash: PaymentHash,
         preimage: Preimage,
     ) -> Result<(), Inconsistent> {
-        if preimage.payment_hash() != payment_hash {
+        // With a false proof an unpaid payment would look paid, and the user would lose the goods (SEMANTICS 4, Claim).
+        if !at.proves(&preimage, &payment_hash) {
             return Err(Inconsistent);
         }
         let own = self.hash() == Some(&payment_hash);
@@ -403,6 +440,7 @@ impl Payment {
             detail.proven_hash = (!own).then_some(payment_hash);
         }
         let first = detail.preimage == Some(preimage);
+        // The hash is known as paid although no part shows it. Without this mark it could be dispatched again and paid twice (SEMANTICS 4).
         detail.own_hash_paid |= own;
         // The first proof is the payment's; a second one stands beside its hash.
         if !own || !first {
@@ -415,6 +453,8 @@ impl Payment {
 
     fn on_finalized(&mut self, part: &PartId, notify: bool) -> Result<(), Inconsistent> {
         let part = self.part_mut(part)?;
+        // A part that left its channel without a claim may be paid or failed. A wrong guess would lose
+        // the goods or the refund (SEMANTICS 4).
         if part.status != PartStatus::Claimed {
             return Err(Inconsistent);
         }
@@ -453,6 +493,7 @@ impl Payment {
         settlement: Settlement,
         assertion: Option<&Assertion>,
     ) -> Result<(), Inconsistent> {
+        // A second PaymentSent would make the user deliver or book twice (SEMANTICS 5).
         if self.status == Status::Fulfilled && !faults::is(Fault::TwoPaymentsSent) {
             return Err(Inconsistent);
         }
@@ -473,6 +514,7 @@ impl Payment {
             None => detail.own_hash_paid = true,
             told => former::group(&mut detail.former, told).paid = true,
         }
+        // Kept, so that PaymentSettled can correct the sums in the user's books or add the proof (SEMANTICS 4).
         detail.told = Some(Told { settlement, proof: detail.preimage.is_some() });
         detail.asserted = assertion.cloned();
         detail.failure_superseded = false;
@@ -482,8 +524,10 @@ impl Payment {
         Ok(())
     }
 
-    /// A word says that it paid a hash of which nothing of it tells.
+    /// A word says that it paid a hash, and nothing else of the payment shows that.
     fn on_hash_paid(&mut self, payment_hash: PaymentHash) -> Result<(), Inconsistent> {
+        // From here on this payment shows that the hash is paid. Otherwise the hash could be paid again
+        // once its earlier record is forgotten (SEMANTICS 4).
         if self.status != Status::Fulfilled || self.has_paid(&payment_hash) {
             return Err(Inconsistent);
         }
@@ -514,6 +558,8 @@ impl Payment {
         if self.status == Status::Fulfilled {
             return Err(Inconsistent);
         }
+        // The payment must send nothing more: the invoice is settled, and the payee would keep a second
+        // payment (SEMANTICS 4).
         self.details.kept().paid_elsewhere = Some(by);
         self.mark_conclusion(at, ConclusionDue::Yes);
         Ok(())
@@ -523,6 +569,8 @@ impl Payment {
         if !self.status.is_open() {
             return Err(Inconsistent);
         }
+        // Not failed yet: a part that is out may still be claimed after the user was refunded (SEMANTICS
+        // 4, Fail).
         self.enter(at, Status::Abandoned { reason });
         self.rest_no_more();
         self.mark_conclusion(at, ConclusionDue::Yes);
@@ -532,6 +580,7 @@ impl Payment {
     fn on_failed(&mut self, at: At, reason: FailureReason) -> Result<(), Inconsistent> {
         let again = matches!(self.status, Status::Failed { .. }) && self.details.failure_superseded;
         let undecided = self.status.is_open() || matches!(self.status, Status::Abandoned { .. });
+        // If a payment failed while a part may still be claimed, the user would be refunded for a paid payment (SEMANTICS 1).
         if !(undecided || again) || !self.is_resolved() || at.blocked {
             return Err(Inconsistent);
         }
@@ -544,13 +593,14 @@ impl Payment {
         Ok(())
     }
 
-    /// The payment is over: nothing waits any more, and nobody resumes it.
+    /// The payment is over: its deadlines and its instructions are no longer needed.
     fn close(&mut self) {
         self.conclusion_due = ConclusionDue::No;
         self.rest_no_more();
         if let Terms::Full(request) = &mut self.terms
             && !request.instructions.is_empty()
         {
+            // The digest is kept, so that a repeat with another invoice is a Conflict and is not answered as paid (SEMANTICS 2).
             self.details.kept().instructions = ShortDigest::of_instructions(request);
             request.instructions = Blob::EMPTY;
         }
@@ -571,7 +621,7 @@ impl Payment {
         self.review(at);
     }
 
-    /// Takes back each *never sent* that is not known any more; whether there was one.
+    /// Takes back each *never sent* that the gap makes doubtful; tells whether there was one.
     pub(crate) fn take_back_never_sent(&mut self, at: At, since: u64) -> bool {
         let mut taken = false;
         self.each_part(|part| taken |= part.take_back_never_sent(since));

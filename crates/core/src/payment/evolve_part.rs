@@ -2,8 +2,10 @@
 
 use crate::{
     base::amount::Msat,
+    base::bounded::Blob,
     base::faults,
     base::faults::Fault,
+    base::limits,
     event::event::{AdoptedPart, AdoptionSource, Settlement},
     event::part::{Failure, PartKind, PartStatus, PartTerms, UNKNOWN_KIND},
     payment::at::{At, Inconsistent},
@@ -25,6 +27,8 @@ impl Part {
             amount: Some(terms.amount),
             fee: Some(terms.fee),
             kind: terms.kind,
+            // In flight from the moment it is recorded, offered or not: what may have been sent must not
+            // be sent again (SEMANTICS 3).
             status: PartStatus::InFlight,
             batch,
             epoch: at.epoch,
@@ -56,9 +60,11 @@ impl Part {
         part
     }
 
-    /// The node lists it as out: it is, although it was recorded as over.
+    /// The node lists it as out: so it is out, even if it was recorded as over.
     pub(crate) fn list(&mut self, at: At) {
         self.status = match self.status {
+            // It is out and may be claimed. If it stayed resolved, its amount would be sent again
+            // (SEMANTICS 4, AdoptPart).
             PartStatus::Failed | PartStatus::Withdrawn if !faults::is(Fault::ListedStaysOver) => {
                 PartStatus::InFlight
             }
@@ -83,13 +89,13 @@ impl Part {
         self.details.listed_in >= epoch
     }
 
-    /// The payee took it. A part recorded as failed stays off the channel, and lost nothing. `whole`:
-    /// it was to bring a known amount, of which an engine that reports less has forgotten a path.
+    /// The payee took it. A part recorded as failed stays off the channel. `whole`: it was for a known
+    /// amount, so an engine that reports less has forgotten a path.
     pub(crate) fn claim(&mut self, settlement: Option<Settlement>, whole: bool) {
         let reported = settlement.unwrap_or_default();
         if self.kind == PartKind::Delegated && !self.status.is_settled() {
             // What was counted of fees was a budget: only the engine knows what was spent.
-            // Of one that was listed its listing told what it brings.
+            // For a listed part the listing said what it brings.
             let listed = |own: Option<Msat>| own.filter(|_| self.batch == 0);
             let less = reported.amount.is_none_or(|amount| Some(amount) < self.amount);
             if whole && self.amount.is_some() && less && !faults::is(Fault::LessIsBelieved) {
@@ -103,6 +109,7 @@ impl Part {
             self.amount = self.amount.or(reported.amount);
             self.fee = self.fee.or(reported.fee);
         }
+        // The money has left, so a claim counts more than an earlier failure (SEMANTICS 4).
         if self.status == PartStatus::Failed {
             self.corrected = true;
             self.details.if_kept(|detail| detail.failure = None);
@@ -115,8 +122,8 @@ impl Part {
         };
     }
 
-    /// It failed; a failure of a claimed part takes it off the channel. One of a part that was told
-    /// never sent takes that back: it was out, and its attempt counts.
+    /// It failed; a failure of a claimed part takes it off the channel. A failure of a part that was
+    /// reported never sent takes that back: it was out, and its attempt counts.
     pub(crate) fn fail(&mut self, failure: &Failure) -> Result<(), Inconsistent> {
         match self.status {
             PartStatus::InFlight | PartStatus::Withdrawn => {
@@ -128,6 +135,8 @@ impl Part {
                 Ok(())
             }
             PartStatus::Claimed => {
+                // The payee has the preimage and the money: a failure after that brings nothing back
+                // (SEMANTICS 4).
                 self.status = PartStatus::Finalized;
                 Ok(())
             }
@@ -137,6 +146,8 @@ impl Part {
 
     /// It was never sent.
     pub(crate) fn withdraw(&mut self, at: At) -> Result<(), Inconsistent> {
+        // *Never sent* must not replace another end: it would free an amount that has left (SEMANTICS
+        // 4).
         if self.status != PartStatus::InFlight {
             return Err(Inconsistent);
         }
@@ -145,9 +156,24 @@ impl Part {
         Ok(())
     }
 
-    /// The log turned out to lack something: a *never sent* told since `epoch`, about a part that an
-    /// earlier writer dispatched, is not known any more. Left standing, its money could leave a second
-    /// time.
+    /// Its hand-over made an invoice request, which somebody will be given.
+    pub(crate) fn request_invoice(
+        &mut self,
+        invoice_request: &Blob<{ limits::INVOICE_REQUEST_BYTES }>,
+    ) -> Result<(), Inconsistent> {
+        let other =
+            !self.details.invoice_request.is_empty() && !faults::is(Fault::InvoiceRequestReplaced);
+        // Whoever holds the first one must find it honoured, and nobody may get a second one beside it
+        // (SEMANTICS 4).
+        if self.status != PartStatus::InFlight || invoice_request.is_empty() || other {
+            return Err(Inconsistent);
+        }
+        self.details.change(|detail| detail.invoice_request = invoice_request.clone());
+        Ok(())
+    }
+
+    /// The log turned out to lack something, so a *never sent* reported since `epoch`, about a part that
+    /// an earlier writer dispatched, is doubtful. If it stood, its money could leave a second time.
     pub(crate) fn take_back_never_sent(&mut self, epoch: u64) -> bool {
         let taken = self.status == PartStatus::Withdrawn
             && !faults::is(Fault::NeverSentStandsInGap)
@@ -160,8 +186,8 @@ impl Part {
         taken
     }
 
-    /// The node tells of it again: terms that were not known, and, if it lists it as out, that it
-    /// is on its channel although it was recorded as over.
+    /// The node reports it again: this adds terms that were not known, and if the node lists it as out,
+    /// it is out even if it was recorded as over.
     pub(crate) fn readopt(&mut self, at: At, adopted: &AdoptedPart, source: AdoptionSource) {
         if self.batch == 0 && self.kind == UNKNOWN_KIND {
             self.kind = adopted.kind;

@@ -1,5 +1,5 @@
 //! A part that is out under a hash which is not its payment's: on its own, under its own hash. It
-//! holds the payment under which it was told, and everybody with its hash, until it is resolved.
+//! blocks the payment under whose id it was reported, and all others with its hash, until it is resolved.
 
 use crate::{
     base::faults,
@@ -12,18 +12,18 @@ use crate::{
     payment::part::Part,
 };
 
-/// A part beside the payment under which it was told.
+/// A part that the node reported under a payment's id and that has another hash than that payment.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ForeignPart {
     /// The seq of the event that made it known.
     pub created_seq: u64,
-    /// The payment under which it was told.
+    /// The payment under whose id it was reported.
     pub payment: PaymentId,
-    /// Its own hash.
+    /// The hash under which it is out or was claimed: not its payment's when it was reported.
     pub payment_hash: PaymentHash,
     /// The preimage, once it was claimed.
     pub preimage: Option<Preimage>,
-    /// The part itself.
+    /// Its amounts, kind and status.
     pub part: Part,
     /// Whether an operator said that it is not of that payment.
     pub disowned: bool,
@@ -59,8 +59,9 @@ impl ForeignPart {
         }
     }
 
-    /// Whether its payment must neither dispatch nor fail nor be forgotten: it is out, or it was paid
-    /// and nobody has said whether that was this payment. Sending again before would pay twice.
+    /// Whether it blocks its payment, which then neither dispatches nor fails nor is forgotten: it is
+    /// out, or it was paid and nobody has said whether it was this payment's. Sending again before that
+    /// could pay twice.
     pub(crate) fn holds_payment(&self) -> bool {
         self.blocks_hash() && !self.disowned && !faults::is(Fault::ForeignPartsBlockNothing)
     }
@@ -70,7 +71,7 @@ impl ForeignPart {
         self.part.status.is_unresolved() || self.part.status.is_settled()
     }
 
-    /// Whether it was claimed and awaits somebody's word.
+    /// Whether it was claimed and waits for somebody's word.
     pub(crate) const fn awaits_word(&self) -> bool {
         self.part.status.is_settled() && !self.disowned
     }

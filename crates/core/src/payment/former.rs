@@ -26,11 +26,12 @@ pub(crate) struct FormerTry {
     pub(crate) unknown: UnknownFields,
 }
 
-/// One of them.
+/// One part of an earlier try: its digest, and whether it settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FormerPart {
     pub(crate) digest: ShortDigest,
-    /// Whether it was claimed: its claim told again is no news, that of another is a second payment.
+    /// Whether it was claimed: its claim, reported again, changes nothing; the claim of any other part
+    /// is a second payment.
     pub(crate) settled: bool,
 }
 
@@ -68,7 +69,7 @@ impl FormerTry {
     }
 }
 
-/// The part with this digest among several tries: the latest with it, where no hash is told.
+/// The part with this digest among several tries: the latest try with it, if no hash is given.
 pub(crate) fn find(
     tries: &[FormerTry],
     part: &PartId,
@@ -84,7 +85,7 @@ pub(crate) fn find(
         .find_map(|of| of.part(digest, payment_hash).map(|part| (*part, of.payment_hash)))
 }
 
-/// Adds a part to those with its hash.
+/// Adds what is remembered of a part to the try with its hash, which is made if there is none.
 pub(crate) fn add(tries: &mut Many<FormerTry>, payment_hash: Option<PaymentHash>, part: &Part) {
     let settled = part.status.is_settled();
     let one = FormerPart { digest: ShortDigest::of(&part.id), settled };

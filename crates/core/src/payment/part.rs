@@ -15,15 +15,15 @@ use crate::{
 /// One part of a payment, as the events so far leave it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Part {
-    /// Its name.
+    /// The id that the node chose for it; for a delegated part also the id in its engine.
     pub id: PartId,
     /// What reaches the payee; `None` when only its claim is known.
     pub amount: Option<Msat>,
     /// What the route takes; `None` when it is not known (an engine that reported none).
     pub fee: Option<Msat>,
-    /// What carries it.
+    /// Whether it is an HTLC of the node's own or is with an engine.
     pub kind: PartKind,
-    /// Where it stands.
+    /// Whether it may be out, was taken, or is resolved.
     pub status: PartStatus,
     /// The batch with which it was dispatched, counted from 1 with the withdrawn ones; 0 for a
     /// part that was adopted.
@@ -60,7 +60,7 @@ pub(crate) struct PartDetail {
     pub(crate) earlier_try: bool,
     /// The epoch in which the node last listed it as out; 0 if never.
     pub(crate) listed_in: u64,
-    /// The epoch in which it was told never sent; 0 if it was not.
+    /// The epoch in which it was reported never sent; 0 if it was not.
     pub(crate) withdrawn_in: u64,
     /// Which engine has it.
     pub(crate) label: Option<Label>,
@@ -68,6 +68,8 @@ pub(crate) struct PartDetail {
     pub(crate) said_again: u32,
     /// The BOLT 12 invoice that it paid.
     pub(crate) invoice: Blob<{ limits::PAID_INVOICE_BYTES }>,
+    /// What its hand-over made for the payee to answer.
+    pub(crate) invoice_request: Blob<{ limits::INVOICE_REQUEST_BYTES }>,
     /// Fields that a newer program wrote and this one keeps.
     #[serde(skip_serializing_if = "UnknownFields::is_empty")]
     pub(crate) unknown: UnknownFields,
@@ -85,6 +87,7 @@ impl PartDetail {
         label: None,
         said_again: 0,
         invoice: Blob::EMPTY,
+        invoice_request: Blob::EMPTY,
         unknown: UnknownFields::NONE,
     };
 }
@@ -151,10 +154,17 @@ impl Part {
         self.details.earlier_try
     }
 
-    /// The BOLT 12 invoice that it paid, as it was signed; empty where none was told.
+    /// The BOLT 12 invoice that it paid, as it was signed; empty if none came with the claim.
     #[must_use]
     pub fn paid_invoice(&self) -> &[u8] {
         self.details.invoice.as_bytes()
+    }
+
+    /// The invoice request that its hand-over made (BOLT 12; a *refund* in LDK); empty if it made none.
+    /// Whoever has it can be paid while the part is in flight.
+    #[must_use]
+    pub fn invoice_request(&self) -> &[u8] {
+        self.details.invoice_request.as_bytes()
     }
 
     /// How often its hand-over was said; 1 for a part that was offered once.
@@ -184,6 +194,7 @@ layout! {
             24 label,
             26 said_again,
             28 invoice,
+            30 invoice_request,
         }
     }
 }

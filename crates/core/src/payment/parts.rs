@@ -1,4 +1,4 @@
-//! The parts of one payment: nearly always one, which then lies in the payment itself.
+//! The parts of one payment: nearly always one, which is then kept in the payment itself.
 
 use alloc::{vec, vec::Vec};
 use core::{ops::Deref, slice};
@@ -58,7 +58,7 @@ impl PartialEq for Parts {
 
 impl Eq for Parts {}
 
-/// As a list.
+/// Encoded as a list of parts, however they lie in memory.
 impl Wire for Parts {
     fn put(&self, sink: &mut Sink) {
         sink.number(self.len() as u64);

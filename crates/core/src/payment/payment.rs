@@ -1,4 +1,4 @@
-//! One payment's state: what it is, what it lacks, how a repeat of its request compares.
+//! One payment's state: what it is, what is missing, and how a repeat of its request compares.
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -25,13 +25,14 @@ use crate::{
 pub(crate) enum Terms {
     /// All of it; once the payment is over its instructions are a digest.
     Full(Request),
-    /// A digest a field: the payment came back from its tombstone.
+    /// A digest of each field: the payment came back from its tombstone.
     Digests(Box<RequestDigests>),
     /// Nothing: the payment was adopted.
     None,
 }
 
-/// Sums over parts. An unknown amount counts as nothing in `amount` and is told by `complete`.
+/// Sums over parts, in msat. An unknown amount or fee counts as 0, and `amount_complete` or
+/// `fee_complete` is then false.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Sums {
     /// What reaches the payee.
@@ -66,13 +67,13 @@ impl Sums {
         }
     }
 
-    /// The amount, unless a part's is unknown.
+    /// The amount in msat; `None` if a part's is unknown.
     #[must_use]
     pub fn known_amount(&self) -> Option<Msat> {
         self.amount_complete.then_some(self.amount)
     }
 
-    /// The fee, unless a part's is unknown.
+    /// The fee in msat; `None` if a part's is unknown.
     #[must_use]
     pub fn known_fee(&self) -> Option<Msat> {
         self.fee_complete.then_some(self.fee)
@@ -115,19 +116,19 @@ impl Payment {
         &self.id
     }
 
-    /// Where it stands.
+    /// The status that the events so far gave it.
     #[must_use]
     pub const fn status(&self) -> Status {
         self.status
     }
 
-    /// The seq of the event that brought it to its status.
+    /// The seq of the event that gave it its status.
     #[must_use]
     pub const fn status_seq(&self) -> u64 {
         self.status_seq
     }
 
-    /// When it came to its status.
+    /// When it got its status: the `now` of that command.
     #[must_use]
     pub const fn status_at(&self) -> UnixMillis {
         self.status_at
@@ -139,14 +140,14 @@ impl Payment {
         self.created_seq
     }
 
-    /// When it became known.
+    /// When it became known: the `now` of that command.
     #[must_use]
     pub const fn created_at(&self) -> UnixMillis {
         self.created_at
     }
 
-    /// The request, where the ledger holds it: not of adopted payments, nor of remembered ones
-    /// that came back. Its instructions are empty once the payment is over.
+    /// The request; `None` for adopted payments, and for remembered ones that came back. Its
+    /// instructions are empty once the payment is over.
     #[must_use]
     pub fn request(&self) -> Option<&Request> {
         match &self.terms {
@@ -155,7 +156,7 @@ impl Payment {
         }
     }
 
-    /// Whether the ledger learnt of it from a part that it had not recorded.
+    /// Whether the node reported it, without a request in the log.
     #[must_use]
     pub const fn is_adopted(&self) -> bool {
         matches!(self.terms, Terms::None)
@@ -167,7 +168,7 @@ impl Payment {
         self.request().is_some_and(|request| matches!(request.target, Target::Offer { .. }))
     }
 
-    /// Its payment hash, once known: the request's or the invoice's; of an offer without its invoice
+    /// Its payment hash, once known: the request's or the invoice's; for an offer without its invoice,
     /// that of a hand-over which is settled or out.
     #[must_use]
     pub fn payment_hash(&self) -> Option<PaymentHash> {
@@ -234,7 +235,8 @@ impl Payment {
             || settled.any(|part| differs(self.part_hash(part)))
     }
 
-    /// Since which seq a request of it, or its invoice, has named this hash, in any of its tries.
+    /// The seq from which a request of it, or its invoice, has named this hash, in any of its tries;
+    /// `None` if none has.
     pub(crate) fn named_since(&self, payment_hash: &PaymentHash) -> Option<u64> {
         let former =
             self.details.former.iter().find(|of| {
@@ -244,8 +246,8 @@ impl Payment {
         former.and_then(|of| of.named_seq).or(own)
     }
 
-    /// Whether the request of this try, or its invoice, names this hash. Of a request that is known by
-    /// its digests alone the earlier tries tell.
+    /// Whether the request of this try, or its invoice, names this hash. If only the digests of the
+    /// request are known, the earlier tries show it.
     pub(crate) fn names(&self, payment_hash: &PaymentHash) -> bool {
         let invoiced = || self.invoice().map(|invoice| invoice.payment_hash);
         let named = match &self.terms {
@@ -255,7 +257,7 @@ impl Payment {
         named.as_ref() == Some(payment_hash)
     }
 
-    /// The hashes of it beside its own, each once: of its parts and of its earlier tries.
+    /// Its other hashes, each once: those of its parts and of its earlier tries.
     pub(crate) fn other_hashes(&self) -> Vec<PaymentHash> {
         let parts = self.parts.iter().filter_map(|part| part.details.payment_hash);
         let former = self.details.former.iter().filter_map(|of| of.payment_hash);
@@ -266,7 +268,7 @@ impl Payment {
         hashes
     }
 
-    /// Whether it has only its own hash: nearly always.
+    /// Whether it has only its own hash, as nearly all payments.
     pub(crate) fn has_one_hash(&self) -> bool {
         self.details.former.is_empty() && self.parts.iter().all(|part| part.details.is_empty())
     }
@@ -298,27 +300,28 @@ impl Payment {
         first.or_else(of_part).or_else(of_former)
     }
 
-    /// Who has paid its hash instead, if somebody did.
+    /// Which payment has paid its hash instead; `None` if none has.
     #[must_use]
     pub fn paid_elsewhere(&self) -> Option<PaidElsewhere> {
         self.details.paid_elsewhere
     }
 
-    /// Who said that it is paid, where that was an operator.
+    /// The operator's word that it is paid; `None` if it was not an operator's.
     #[must_use]
     pub fn paid_asserted(&self) -> Option<&Assertion> {
         self.details.asserted.as_ref()
     }
 
-    /// What must reach the payee: the request's amount, or the invoice's where that is less.
-    /// Unknown for payments without a request.
+    /// What must reach the payee, in msat: the request's amount, or the invoice's if that is less.
+    /// `None` for payments without a request.
     #[must_use]
     pub fn amount(&self) -> Option<Msat> {
         let requested = || self.request().map(|request| request.amount);
         self.invoice().map(|invoice| invoice.amount).or_else(requested)
     }
 
-    /// When it must not be tried any more: the earlier of the request's and the invoice's expiry.
+    /// The earlier of the request's and the invoice's expiry: from then on it is not tried any more.
+    /// `None` if neither has one.
     #[must_use]
     pub fn expiry(&self) -> Option<UnixMillis> {
         let requested = self.request().and_then(|request| request.expiry);
@@ -341,7 +344,7 @@ impl Payment {
         &self.parts
     }
 
-    /// One of its parts.
+    /// The part with this id; `None` if it is of another payment or of an earlier try.
     #[must_use]
     pub fn part(&self, id: &PartId) -> Option<&Part> {
         self.parts.iter().find(|part| part.id == *id)
@@ -359,19 +362,24 @@ impl Payment {
         self.unread
     }
 
-    /// Since when it is idle, if it is.
+    /// Since when it is idle; `None` if it is not.
     #[must_use]
     pub fn idle(&self) -> Option<Idle> {
         self.details.idle
     }
 
-    /// The notification that said that it failed.
+    /// Whether it is paid, with nothing unresolved and nothing unread: what may be forgotten.
+    pub(crate) fn is_over(&self) -> bool {
+        self.status == Status::Fulfilled && self.is_resolved() && self.unread == 0
+    }
+
+    /// The id of its latest PaymentFailed; `None` if there was none.
     #[must_use]
     pub fn failed_notification(&self) -> Option<NotificationId> {
         self.details.failed_notification
     }
 
-    /// What went to fees without paying anything: dust HTLCs lost on chain.
+    /// What went to fees without paying anything, in msat: dust HTLCs lost on chain.
     #[must_use]
     pub fn lost(&self) -> Msat {
         let failures = self.parts.iter().filter_map(Part::failure);
@@ -395,8 +403,8 @@ impl Payment {
         self.sums(|status| status == PartStatus::InFlight)
     }
 
-    /// The sums of what was paid: of the parts claimed, on their channels or off them, with what a
-    /// payment that came back had paid before; without such parts, what it was said to have paid.
+    /// The sums of what was paid: the settled parts, with what a payment that came back had paid before;
+    /// without settled parts, what it was said to have paid.
     #[must_use]
     pub fn settled(&self) -> Sums {
         let sums = match self.details.reported {
@@ -410,7 +418,7 @@ impl Payment {
         self.parts.iter().any(|part| part.status.is_settled())
     }
 
-    /// The sums of the parts in flight and claimed.
+    /// The sums of the parts in flight and settled.
     pub(crate) fn counted(&self) -> Sums {
         self.sums(|status| status == PartStatus::InFlight || status.is_settled())
     }
@@ -423,15 +431,16 @@ impl Payment {
         self.parts.iter().filter(|part| counts(part)).fold(Sums::NOTHING, Sums::plus)
     }
 
-    /// The number to state with the next batch: that of the batches of this try so far, withdrawn ones
-    /// with them, plus one. Two workers that saw the same gap cannot both fill it.
+    /// The number to state with the next batch: the number of batches of this try so far, including
+    /// withdrawn ones, plus one. So two workers that saw the same remaining amount cannot both dispatch
+    /// it.
     #[must_use]
     pub const fn next_attempt(&self) -> u32 {
         self.batches.saturating_add(1)
     }
 
-    /// How many batches count as attempts: those not wholly withdrawn. Adopted parts of this try were
-    /// dispatched as well: together they count as one.
+    /// How many batches count as attempts: those with a part that is not withdrawn. Adopted parts of
+    /// this try were dispatched as well: all together count as one.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         let out = || self.parts.iter().filter(|part| part.status != PartStatus::Withdrawn);
@@ -447,11 +456,11 @@ impl Payment {
         counted
     }
 
-    /// What is not yet in flight nor settled, while parts may be dispatched; else nothing.
+    /// What is neither in flight nor settled, in msat, while parts may be dispatched; otherwise 0.
     #[must_use]
     pub fn remaining_amount(&self) -> Msat {
         let counted = self.counted();
-        // The invoice for which an offer's hand-over is out is not known: it may be paid whole.
+        // A hand-over of the offer is out for an invoice that is not known: it may pay all of it.
         let handed = self.is_offer()
             && self.details.invoice.is_none()
             && self
@@ -467,7 +476,7 @@ impl Payment {
         }
     }
 
-    /// What may still be spent on fees; `None` without a limit.
+    /// What may still be spent on fees, in msat; `None` without a limit.
     #[must_use]
     pub fn fee_budget(&self) -> Option<Msat> {
         let limit = self.request()?.max_fee.limit()?;
@@ -492,8 +501,8 @@ impl Payment {
         self.request().map_or(RetryPolicy::Manual, |request| request.retry)
     }
 
-    /// What is left of a part of an earlier try, or of before it was remembered. With a hash told, a
-    /// part that had another one is not meant.
+    /// What is kept of a part of an earlier try, or of a part from before the payment was remembered. If
+    /// a hash is given, a part with another hash does not count.
     pub(crate) fn former(
         &self,
         part: &PartId,
@@ -502,8 +511,8 @@ impl Payment {
         former::find(&self.details.former, part, payment_hash)
     }
 
-    /// Whether a part with this hash can be one of this payment's own: its hash is that one, or it is
-    /// an offer's, each of whose hand-overs has its own.
+    /// Whether a part with this hash can be this payment's own: the payment has this hash, or it pays an
+    /// offer, whose hand-overs each have a hash of their own.
     pub(crate) fn takes(&self, payment_hash: &PaymentHash) -> bool {
         self.hash().is_none_or(|own| own == payment_hash)
     }
@@ -517,7 +526,7 @@ impl Payment {
         }
     }
 
-    /// How a request under this id differs from the one known: `None` if it is a repeat.
+    /// The first field in which a request differs from the known one; `None` if it is a repeat.
     pub(crate) fn difference(&self, request: &Request) -> Option<RequestField> {
         match &self.terms {
             Terms::Full(own) => {
@@ -571,7 +580,7 @@ optional! { [] ConclusionDue; }
 layout! { enum Terms "terms" { 0 Full(request), 1 Digests(digests), 2 None } }
 
 impl Payment {
-    /// The hash that the request or the invoice tells, which is not written beside them.
+    /// The hash that follows from the request or the invoice, and is therefore not encoded.
     fn told_hash(terms: &Terms, invoice: Option<&Invoice>) -> Option<PaymentHash> {
         let invoiced = invoice.map(|invoice| invoice.payment_hash);
         match terms {
@@ -580,14 +589,14 @@ impl Payment {
         }
     }
 
-    /// The hash as it is kept, which is not kept where the request itself is asked for it.
+    /// The hash as it is kept in memory: not at all if the request has it.
     fn kept_hash(terms: &Terms, told: Option<PaymentHash>) -> Option<PaymentHash> {
         let asked = |request: &Request| matches!(request.target, Target::Invoice { .. });
         told.filter(|_| !matches!(terms, Terms::Full(request) if asked(request)))
     }
 }
 
-/// The layout of docs/FORMAT.md: what an ordinary pending payment lacks stands in the tail.
+/// The layout of docs/FORMAT.md: fields that an ordinary pending payment lacks are in the tail.
 impl Wire for Payment {
     fn put(&self, sink: &mut Sink) {
         self.id.put(sink);
@@ -600,7 +609,7 @@ impl Wire for Payment {
         let detail = &*self.details;
         let told = Self::told_hash(&self.terms, detail.invoice.as_ref());
         let hash = detail.payment_hash.filter(|_| told.is_none());
-        layout!(@put sink, detail.unknown.as_slice();
+        layout!(@put sink, "a payment", detail.unknown.as_slice();
             2 () &hash,
             4 () &detail.preimage,
             6 () &detail.proven_hash,

@@ -1,5 +1,5 @@
-//! The timeout rules: what forbids another attempt, and when. Nothing here fires; a tick and the
-//! commands of SEMANTICS 6 compare.
+//! The deadlines of a payment: what forbids another attempt, and from when. Nothing happens here by
+//! itself; a tick and the commands of SEMANTICS 6 compare.
 
 use crate::{
     base::amount::UnixMillis,
@@ -13,7 +13,7 @@ use crate::{
     payment::payment::Payment,
 };
 
-/// What a tick stands for where a duration is counted in them, in milliseconds.
+/// How many milliseconds one tick stands for, where a duration is counted in ticks.
 const TICK_MS: u64 = 30_000;
 
 /// How many counted ticks bound a duration, whatever one wrong reading of the clock says.
@@ -36,7 +36,7 @@ impl Since {
         self.at.plus(duration_ms)
     }
 
-    /// The last tick number at which it has not ended.
+    /// The last tick number at which a duration since then has not ended.
     const fn last_tick(self, duration_ms: u64) -> u64 {
         self.tick.saturating_add(ticks_of(duration_ms)).saturating_sub(1)
     }
@@ -52,7 +52,8 @@ impl Payment {
         }
     }
 
-    /// For how long retries may be made, and since when: only a first batch may come later.
+    /// The duration in which retries may be made, in milliseconds, and its beginning; only a first batch
+    /// may come later.
     fn retry_time(&self) -> Option<(Since, u64)> {
         match self.retry() {
             RetryPolicy::Until(millis) if self.attempts() > 0 => {
@@ -62,26 +63,26 @@ impl Payment {
         }
     }
 
-    /// The moment from which no retry may be made.
+    /// The retry deadline, by the clock; `None` without one.
     pub(crate) fn retry_limit(&self) -> Option<UnixMillis> {
         self.retry_time().map(|(since, millis)| since.end(millis))
     }
 
-    /// The last tick at which a retry may be made.
+    /// The retry deadline, by ticks: the last tick number at which a retry may be made.
     fn retry_last_tick(&self) -> Option<u64> {
         let time = self.retry_time().filter(|_| !faults::is(Fault::NoTicksForDurations));
         time.map(|(since, millis)| since.last_tick(millis))
     }
 
-    /// By the clock or by ticks: a wrong clock at acceptance must not allow retries for years, nor
-    /// one at a tick end them.
+    /// Whether the retry deadline is past, by the clock or by ticks: a wrong clock at the acceptance
+    /// must not allow retries for years, nor a wrong clock at a tick end them.
     pub(crate) fn retry_time_past(&self, now: UnixMillis, tick: u64) -> bool {
         self.retry_limit().is_some_and(|until| until.is_past(now))
             || self.retry_last_tick().is_some_and(|last| tick > last)
     }
 
-    /// The moment from which nothing may be dispatched: the expiry, and for an offer without its
-    /// invoice also an absolute deadline.
+    /// The moment from which nothing may be dispatched: the expiry, and for an offer without its invoice
+    /// also an invoice deadline that is a moment.
     pub(crate) fn expires(&self) -> Option<UnixMillis> {
         let deadline = match self.waits() {
             Some(WaitsUntil::At(moment)) => Some(moment),
@@ -93,7 +94,7 @@ impl Payment {
         }
     }
 
-    /// Until when an offer waits for its invoice, while it does.
+    /// The invoice deadline of an offer that waits for its invoice; `None` otherwise.
     fn waits(&self) -> Option<WaitsUntil> {
         self.details.waits_until.filter(|_| self.status == Status::AwaitingInvoice)
     }
@@ -107,16 +108,17 @@ impl Payment {
         self.counted_parts() < limits::PAYMENT_PARTS
     }
 
-    /// Whether time forbids a dispatch.
+    /// Whether a deadline that forbids a dispatch is past.
     pub(crate) fn is_past(&self, now: UnixMillis, tick: u64) -> bool {
         self.expires().is_some_and(|limit| limit.is_past(now)) || self.retry_time_past(now, tick)
     }
 
-    /// Why nothing more can be tried, if nothing can. Room counts only once nothing is unresolved; an
-    /// offer's deadline acts at a tick alone.
+    /// Why nothing more can be tried; `None` if something can. Missing room for parts counts only once
+    /// nothing is unresolved; an invoice deadline acts only at a tick.
     pub(crate) fn hopeless(&self, time: Time) -> Option<FailureReason> {
-        // While an engine has it in hand, no deadline acts.
+        // While an engine may still be paying it, no deadline acts.
         let timed = time.believed && !self.is_delegated();
+        // The payee refused: it could take the money of another try and deliver nothing (SEMANTICS 4, Fail).
         if self.is_rejected() {
             Some(FailureReason::RecipientRejected)
         } else if timed && self.expiry().is_some_and(|expiry| expiry.is_past(time.now)) {
@@ -131,8 +133,8 @@ impl Payment {
         }
     }
 
-    /// Whether an offer lets its hash go, once nothing of it is unresolved: its invoice's hand-over
-    /// has failed, or it has no invoice.
+    /// Whether an offer drops its invoice, once nothing of it is unresolved: the hand-over of its
+    /// invoice has failed, or it has no invoice.
     pub(crate) fn drops_invoice(&self) -> bool {
         let failed_under = |own| {
             let mut failed = self.parts.iter().filter(|part| part.status == PartStatus::Failed);
@@ -154,7 +156,7 @@ impl Payment {
         self.parts.iter().any(Part::is_rejected)
     }
 
-    /// Whether, time and other payments aside, another batch may be dispatched.
+    /// Whether another batch may be dispatched, apart from deadlines and other payments.
     pub(crate) fn admits_batch(&self) -> bool {
         self.status.is_open()
             && self.remaining_amount().0 > 0
@@ -166,9 +168,9 @@ impl Payment {
 
 /// What a tick compares.
 impl Payment {
-    /// The moment at which a tick fails it, as long as nothing of it is unresolved. An offer
-    /// without its invoice waits for its deadline; once it was handed over it lapses like any
-    /// other.
+    /// The earliest deadline, by the clock, after which a tick fails it; `None` while something of it is
+    /// unresolved. For an offer without its invoice that is the invoice deadline; once the offer was
+    /// handed over, the other deadlines count too.
     pub(crate) fn lapses_at(&self) -> Option<UnixMillis> {
         if !self.status.is_open() || !self.is_resolved() {
             return None;
@@ -182,7 +184,8 @@ impl Payment {
         limits.into_iter().flatten().min()
     }
 
-    /// The tick number above which a tick fails it, as long as nothing of it is unresolved.
+    /// The earliest deadline, as a tick number, after which a tick fails it; `None` while something of
+    /// it is unresolved.
     pub(crate) fn lapses_above_tick(&self) -> Option<u64> {
         if !self.status.is_open() || !self.is_resolved() {
             return None;
@@ -191,7 +194,7 @@ impl Payment {
         limits.into_iter().flatten().min()
     }
 
-    /// The last tick number at which it waits for its invoice.
+    /// The invoice deadline, if it is a tick number: the last tick at which it waits.
     fn deadline_tick(&self) -> Option<u64> {
         match self.waits() {
             Some(WaitsUntil::Tick(tick)) => Some(tick),
@@ -200,7 +203,7 @@ impl Payment {
     }
 
     /// Whether it waits for the tick number to grow: for a deadline in ticks, or for a duration, which
-    /// ticks bound as well.
+    /// is also past by ticks.
     pub(crate) fn waits_by_ticks(&self) -> bool {
         let duration = matches!(self.retry(), RetryPolicy::Until(_)) && self.attempts() > 0;
         let tick_deadline = matches!(self.details.waits_until, Some(WaitsUntil::Tick(_)));
@@ -211,6 +214,8 @@ impl Payment {
     pub(crate) fn lapse(&self, time: Time) -> Option<FailureReason> {
         let due = self.lapses_at().is_some_and(|moment| moment.is_past(time.now))
             || self.lapses_above_tick().is_some_and(|limit| time.tick > limit);
+        // A tick that fails the payment relies on it (decide/tick.rs).
+        debug_assert!(!due || self.is_resolved(), "nothing lapses while a part is out");
         let deadline_past = match self.waits() {
             Some(WaitsUntil::At(moment)) => moment.is_past(time.now),
             Some(WaitsUntil::Tick(limit)) => time.tick > limit,

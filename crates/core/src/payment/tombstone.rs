@@ -7,7 +7,7 @@ use crate::{
     base::bounded::Many,
     base::ids::{PartId, PaymentHash, PaymentId, Preimage},
     base::vocabulary::Vocabulary,
-    base::wire::{UnknownFields, layout},
+    base::wire::{DecodeError, Source, UnknownFields, Wire, known_fields, layout},
     event::hash_paid::PaidElsewhere,
     event::notification::NotificationId,
     event::part::Assertion,
@@ -36,7 +36,7 @@ pub(crate) enum Outcome {
     },
 }
 
-/// A forgotten payment's outcome, and enough to tell a repeat from a conflict.
+/// The outcome of a forgotten payment, and enough to tell a repeat apart from a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tombstone {
     pub(crate) id: PaymentId,
@@ -50,9 +50,9 @@ pub(crate) struct Tombstone {
     /// None for a payment that was adopted.
     pub(crate) request: Option<Box<RequestDigests>>,
     pub(crate) tries: Many<FormerTry>,
-    /// Who said that it is paid, where that was an operator.
+    /// The operator's word that it is paid, if that is why it was paid.
     pub(crate) asserted: Option<Assertion>,
-    /// What the program that accepted it could say.
+    /// The newest format version that the program which accepted it knew.
     pub(crate) vocabulary: Vocabulary,
     /// Fields that a newer program wrote and this one keeps.
     pub(crate) unknown: UnknownFields,
@@ -73,6 +73,18 @@ layout! {
 }
 
 impl Tombstone {
+    /// Passes over an encoded one, without looking into its tail, and gives its id.
+    pub(crate) fn pass_over(source: &mut Source<'_>) -> Result<PaymentId, DecodeError> {
+        source.record("a remembered payment", |source| {
+            let id = PaymentId::take(source)?;
+            u64::take(source)?;
+            let _: (UnixMillis, UnixMillis) = Wire::take(source)?;
+            Outcome::take(source)?;
+            known_fields(source, |_, _, _| Ok(true))?;
+            Ok(id)
+        })
+    }
+
     /// How a payment ended; `None` while it has not.
     pub(crate) fn outcome(payment: &Payment) -> Option<Outcome> {
         match payment.status {
@@ -94,8 +106,8 @@ impl Tombstone {
         }
     }
 
-    /// The tombstone of a payment that ended so, with the parts that were told under its id and had
-    /// another hash.
+    /// The tombstone of a payment with this outcome, with the foreign parts that were reported under its
+    /// id.
     pub(crate) fn of(payment: &Payment, outcome: Outcome, foreign_parts: &[ForeignPart]) -> Self {
         let mut tries = payment.tries();
         for foreign_part in foreign_parts {
@@ -158,7 +170,7 @@ impl Tombstone {
         former::find(&self.tries, part, payment_hash)
     }
 
-    /// Every hash under which it is to be found, each once.
+    /// Every hash that leads to it, each once.
     pub(crate) fn hashes(&self) -> Vec<PaymentHash> {
         let tries = self.tries.iter().filter_map(|of| of.payment_hash);
         let mut hashes: Vec<_> = tries.chain(self.payment_hash).collect();

@@ -1,4 +1,4 @@
-//! Changes of a state: every one of a payment goes through here, so that no index is forgotten.
+//! Changes of a state: every change of a payment goes through here, so that no index is forgotten.
 
 use alloc::vec::Vec;
 
@@ -21,7 +21,7 @@ use crate::{
 
 /// Many payments at once, into a state without any payment, tombstone or foreign part.
 impl State {
-    /// Makes room for so many payments; what is gathered of them belongs to this state.
+    /// Makes room for this many payments; what is gathered of them belongs to this state.
     pub(crate) fn expect_payments(&mut self, count: usize) -> Gathered {
         for table in [&mut self.index.by_id, &mut self.index.by_hash, &mut self.index.by_part] {
             table.reserve(count);
@@ -47,7 +47,7 @@ impl State {
     /// once. They are in the slab, and no two parts of one payment have the same id.
     ///
     /// # Errors
-    /// What two have in common; the state is of no use then.
+    /// What two of them have in common; the state must not be used then.
     pub(crate) fn enter_payments(&mut self, hashed: Hashed) -> Result<(), Double> {
         let Self { index, payments, .. } = self;
         let other = |at: Place| match at {
@@ -99,7 +99,7 @@ impl State {
     }
 }
 
-/// Changes, each leaving the indexes true.
+/// Changes, each of which keeps the indexes correct.
 impl State {
     pub(crate) fn insert_payment(&mut self, payment: Payment) -> Handle {
         let id = payment.id;
@@ -116,15 +116,15 @@ impl State {
         self.payments.remove(handle)
     }
 
-    /// Puts another payment in the place of this one, under the same id.
+    /// Replaces a payment by another one under the same id.
     pub(crate) fn replace_payment(&mut self, handle: Handle, payment: Payment) {
         self.unindex_payment(handle);
         *self.payments.get_mut(handle) = payment;
         self.index_payment(handle);
     }
 
-    /// Applies a change to one payment. `touched` is the part of it whose standing it may change;
-    /// parts it adds are found by themselves.
+    /// Applies a change to one payment. `touched` is the part whose status or terms it may change; parts
+    /// that it adds are found without it.
     pub(crate) fn change_payment<R>(
         &mut self,
         handle: Handle,
@@ -318,7 +318,7 @@ impl State {
         IndexedPart { unresolved: part.status.is_unresolved(), overdue_at: overdue_at(part) }
     }
 
-    /// A part that stood otherwise before may have changed.
+    /// Updates the indexes after a part may have changed.
     fn restand(&mut self, place: PartPlace, before: IndexedPart) {
         let now = self.indexed_at(place);
         if now != before {
@@ -350,7 +350,7 @@ impl State {
     }
 }
 
-/// The hashes under which a payment is found beside its own.
+/// The other hashes under which a payment is found.
 fn other_hashes(payment: &Payment) -> Vec<PaymentHash> {
     if payment.has_one_hash() { Vec::new() } else { payment.other_hashes() }
 }
@@ -362,7 +362,6 @@ struct IndexedPart {
     overdue_at: Option<u32>,
 }
 
-/// The height at which an unresolved part expires.
 impl PartPlace {
     const fn owner(self) -> Place {
         match self {
@@ -386,8 +385,8 @@ impl State {
         self.index.unresolved_parts
     }
 
-    /// Open payments with something missing that neither time nor rest forbids to dispatch, in
-    /// unspecified order. Those that time does forbid cost as much, until a tick fails them.
+    /// Open payments with something missing for which no deadline is past and no rest lasts, in
+    /// unspecified order. Payments that are past a deadline cost as much, until a tick fails them.
     pub(crate) fn dispatchable(&self, now: UnixMillis) -> impl Iterator<Item = &Payment> {
         let tick = self.tick;
         let due = self.index.waiting.iter(DUE);
@@ -445,7 +444,7 @@ impl State {
         own.map(|(_, handle)| (*handle, self.foreign_parts.get(*handle)))
     }
 
-    /// Paid hashes that nobody has needed for long enough, longest first.
+    /// Paid hashes that are not needed any more, the one that has been so longest first.
     pub(crate) fn idle_hashes(&self) -> impl Iterator<Item = (u64, Handle, &HashPaid)> {
         let set = self.index.idle_hashes.iter();
         set.map(|(tick, handle)| (*tick, *handle, self.hashes_paid.get(*handle)))

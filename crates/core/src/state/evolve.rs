@@ -1,5 +1,5 @@
-//! Evolve: state + event -> state. Total: an event that does not fit marks the state inconsistent with its
-//! seq, which opening and verifying refuse; it is never dropped in silence.
+//! Evolve: state + event -> state. Total: an event that does not fit marks the state inconsistent at its
+//! seq, and opening and verifying refuse such a log; no event is dropped in silence.
 
 use alloc::sync::Arc;
 
@@ -10,32 +10,31 @@ use crate::{
     base::head::Head,
     base::ids::{PartId, PaymentHash, PaymentId, Preimage},
     base::slab::Handle,
-    base::vocabulary::Vocabulary,
     base::wire::UnknownFields,
+    event::blocked_hash::BlockedHash,
     event::event::{AdoptedPart, AdoptionSource, Attribution, Delivery, Event, Settlement},
     event::hash_paid::HashPaid,
     event::notification::{Anomaly, NotificationId, Unread, UnreadContent},
-    event::part::{Failure, PartStatus, PartTerms},
+    event::part::{Failure, PartTerms},
     event::request::Request,
     event::status::Status,
     log::entry::EntryHeader,
     payment::at::{At, Inconsistent},
     payment::foreign_part::ForeignPart,
-    payment::part::Part,
     payment::payment::{ConclusionDue, Payment},
     payment::tombstone::Tombstone,
     state::place::{PartPlace, Place},
-    state::state::{Dropped, Ending, State},
+    state::state::{Ending, State},
 };
 
 /// Where an event stands in its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// Its seq.
+    /// The event's number in the log, from 1.
     pub seq: u64,
-    /// When its command was decided.
+    /// When its command was decided, as its entry states.
     pub now: UnixMillis,
-    /// The epoch of its writer.
+    /// The epoch of the writer that recorded it.
     pub epoch: u64,
     /// The first 8 bytes of the log hash of its entry.
     pub chain: [u8; 8],
@@ -45,9 +44,14 @@ impl State {
     /// Folds one event. The state's head does not move: an entry's end does that
     /// ([`State::fold`]).
     pub fn evolve(&mut self, position: &Position, event: &Event) {
-        let at = self.at(position);
+        self.evolve_at(self.at(position), event);
+    }
+
+    fn evolve_at(&mut self, at: At, event: &Event) {
         if self.try_evolve(at, event).is_err() {
-            self.inconsistent = self.inconsistent.or(Some(position.seq));
+            // If a claim that does not fit were skipped, a paid payment would look unpaid. So the log
+            // does not open (SEMANTICS 8).
+            self.inconsistent = self.inconsistent.or(Some(at.seq));
         }
     }
 
@@ -55,15 +59,26 @@ impl State {
     /// the one that opened the log last does not fit: two writers' entries must not merge into one
     /// sound log.
     pub fn fold(&mut self, header: &EntryHeader, after: Head, events: &[Event]) {
+        self.fold_entry(header, after, events, false);
+    }
+
+    /// As [`fold`](Self::fold), for events that were decided on this very state.
+    pub(crate) fn fold_decided(&mut self, header: &EntryHeader, after: Head, events: &[Event]) {
+        self.fold_entry(header, after, events, true);
+    }
+
+    fn fold_entry(&mut self, header: &EntryHeader, after: Head, events: &[Event], decided: bool) {
         let opens = matches!(events.first(), Some(Event::Opened { .. }));
         let epoch = if opens { self.epoch.checked_add(1) } else { Some(self.epoch) };
         if epoch != Some(header.epoch) && !faults::is(Fault::OtherEpochFolds) {
+            // Two writers do not see each other's dispatches. If both wrote to one log, both could pay
+            // the same invoice (SEMANTICS 7).
             self.inconsistent = self.inconsistent.or(Some(header.first_seq));
         }
         for (seq, event) in (header.first_seq..).zip(events) {
             let position =
                 Position { seq, now: header.now, epoch: header.epoch, chain: after.chain.prefix() };
-            self.evolve(&position, event);
+            self.evolve_at(At { decided, ..self.at(&position) }, event);
         }
         self.head = after;
     }
@@ -79,30 +94,7 @@ impl State {
             reference: self.tick_reference.unwrap_or(self.first_reading),
             blocked: false,
             vocabulary: self.vocabulary,
-        }
-    }
-
-    /// Folds an event of the log itself, which is of no payment.
-    fn try_evolve_log(&mut self, at: At, event: &Event) -> Result<(), Inconsistent> {
-        match event {
-            Event::Opened { epoch, restored, format, .. } => {
-                self.vocabulary = Vocabulary(*format);
-                self.on_opened(at, *epoch, *restored)
-            }
-            Event::HistoryDropped { base, digest, replaces } => {
-                self.on_history_dropped(at, Dropped { base: *base, digest: *digest }, *replaces)
-            }
-            Event::Recovered => self.on_recovered(),
-            Event::GapFound => self.on_gap_found(at),
-            Event::GapClosed => self.on_gap_closed(),
-            Event::Ticked { tick, reference, unfinished, doubted } => {
-                self.on_ticked((*tick, *reference), *unfinished, *doubted)
-            }
-            Event::HeightTold { height } => {
-                self.height = Some(*height);
-                Ok(())
-            }
-            _ => Err(Inconsistent),
+            decided: false,
         }
     }
 
@@ -147,7 +139,7 @@ impl State {
                 }
                 own => self.change(at, id, own, event).map(drop),
             },
-            Event::PartSaidAgain { id, part } => {
+            Event::PartSaidAgain { id, part } | Event::InvoiceRequested { id, part, .. } => {
                 self.change(at, id, self.part_place(part), event).map(drop)
             }
             Event::PartClaimed { id, part, preimage, settlement, .. } => {
@@ -170,14 +162,18 @@ impl State {
             | Event::HashPaid { payer: Some(id), .. }
             | Event::PartObserved { id, .. } => self.change(at, id, None, event).map(drop),
             Event::PaymentForgotten { id, remembered } => self.on_forgotten(id, *remembered),
-            Event::HashBlocked { payment_hash } => {
-                fits(self.blocked.insert(*payment_hash))?;
-                self.review_holders(at, payment_hash);
+            Event::HashBlocked { payment_hash, engine } => {
+                // Something is out under this hash. If a payment that holds it failed or dispatched now,
+                // the money could leave twice (SEMANTICS 7).
+                let (payment_hash, engine) = (*payment_hash, engine.clone());
+                fits(self.blocked.insert(BlockedHash { payment_hash, engine }))?;
+                self.review_holders(at, &payment_hash);
                 Ok(())
             }
-            Event::HashUnblocked { payment_hash } => {
-                fits(self.blocked.remove(payment_hash))?;
-                self.review_holders(at, payment_hash);
+            Event::HashUnblocked { payment_hash, engine } => {
+                let (payment_hash, engine) = (*payment_hash, engine.clone());
+                fits(self.blocked.remove(&BlockedHash { payment_hash, engine }))?;
+                self.review_holders(at, &payment_hash);
                 Ok(())
             }
             Event::HashPaid { payment_hash, preimage, payer: None } => {
@@ -192,13 +188,15 @@ impl State {
         }
     }
 
-    /// Folds what a payment came to, and puts it into the outbox.
+    /// Folds an outcome of a payment, and puts its notification into the outbox.
     fn on_outcome(&mut self, at: At, event: &Event) -> Result<(), Inconsistent> {
         match event {
             Event::PaymentSent { id, amount, fee, correction, .. } => {
                 let (amount, fee, correction) = (*amount, *fee, *correction);
                 self.change(at, id, None, event)?;
                 self.supersede_failure(id);
+                // An earlier failure may still be unread. If the user acted on it now, a paid payment
+                // would be refunded (SEMANTICS 4).
                 let payment = *id;
                 self.post(at, UnreadContent::Sent { payment, amount, fee, correction })
             }
@@ -211,6 +209,8 @@ impl State {
                 let handle = self.change(at, id, None, event)?;
                 let known = self.payments.get(handle);
                 let (payment, hash) = (*id, known.payment_hash());
+                // Copied into the notification, since a new try clears it: before a refund the user must
+                // know that the invoice itself is settled.
                 let (reason, paid_elsewhere) = (*reason, known.details.paid_elsewhere);
                 let superseded = false;
                 self.post(
@@ -222,8 +222,8 @@ impl State {
         }
     }
 
-    /// Folds an event into the payment that it names; `touched` is where the part that it names is
-    /// known, if it is.
+    /// Folds an event into the payment that it names; `touched` is the place of the part that it names,
+    /// if that is known.
     fn change(
         &mut self,
         at: At,
@@ -234,6 +234,8 @@ impl State {
         let (handle, part) = match touched {
             None => (self.live(id).ok_or(Inconsistent)?.0, None),
             Some(PartPlace::Payment(owner, index)) => {
+                // The part decides which payment it belongs to (SEMANTICS 4). Otherwise its money would
+                // be counted for another payment.
                 fits(self.payments.get(owner).id == *id)?;
                 (owner, Some(index))
             }
@@ -244,7 +246,7 @@ impl State {
         self.change_payment(handle, part, |payment| payment.evolve(own, event))?;
         let now = self.at_payment(at, handle);
         if now.blocked != own.blocked {
-            // With its last part under a hash that is blocked it holds that hash no more.
+            // If its last part under a blocked hash resolved, it no longer holds that hash.
             self.change_payment(handle, None, |payment| payment.review(now));
         }
         if !superseded && self.payments.get(handle).details.failure_superseded {
@@ -253,12 +255,12 @@ impl State {
         Ok(handle)
     }
 
-    /// The same place, for one payment: whether something beside its parts holds it.
-    fn at_payment(&self, at: At, handle: Handle) -> At {
+    /// The same position, with whether something other than its own parts blocks this payment.
+    pub(super) fn at_payment(&self, at: At, handle: Handle) -> At {
         At { blocked: self.is_blocked(self.payments.get(handle), Ending::Nothing), ..at }
     }
 
-    /// Something that holds this payment, beside its parts, began or ended.
+    /// Something other than its own parts began or ceased to block this payment.
     fn review(&mut self, at: At, handle: Handle) {
         let at = self.at_payment(at, handle);
         let superseded = self.payments.get(handle).details.failure_superseded;
@@ -280,8 +282,8 @@ impl State {
         }
     }
 
-    /// Changes a foreign part, and tells those whom it holds.
-    fn change_foreign_part_at(
+    /// Changes a foreign part, and reviews the payments that it blocks.
+    pub(super) fn change_foreign_part_at(
         &mut self,
         at: At,
         handle: Handle,
@@ -315,112 +317,6 @@ impl State {
         fits(self.outbox.push(at.seq, Unread { chain: at.chain, content }))
     }
 
-    fn on_opened(&mut self, at: At, epoch: u64, restored: bool) -> Result<(), Inconsistent> {
-        fits(self.epoch.checked_add(1) == Some(epoch))?;
-        self.epoch = epoch;
-        // One that died before it finished its recovery leaves it to the next.
-        if !self.recovering {
-            self.recovery_since = epoch;
-        }
-        self.recovering = true;
-        self.gap |= restored;
-        let first = if epoch == 1 { at.now } else { self.first_reading };
-        self.first_reading = first.min(at.now);
-        Ok(())
-    }
-
-    fn on_recovered(&mut self) -> Result<(), Inconsistent> {
-        fits(self.recovering)?;
-        self.recovering = false;
-        self.clear_conclusions();
-        Ok(())
-    }
-
-    /// What the log lacks may have happened to any part that an earlier writer dispatched: *never
-    /// sent* is not known of it any more. Only those of this opening are taken back.
-    fn on_gap_found(&mut self, at: At) -> Result<(), Inconsistent> {
-        fits(!self.gap)?;
-        self.gap = true;
-        let (at, since) = (At { withheld: true, ..at }, self.recovery_since);
-        let doubtful = |part: &Part| {
-            part.status == PartStatus::Withdrawn && part.details.withdrawn_in >= since
-        };
-        let places = self
-            .payments
-            .handles()
-            .filter(|handle| self.payments.get(*handle).parts.iter().any(doubtful));
-        let foreign_parts = self.foreign_parts.handles();
-        let foreign_parts =
-            foreign_parts.filter(|handle| doubtful(&self.foreign_parts.get(*handle).part));
-        let foreign_parts: alloc::vec::Vec<_> = foreign_parts.collect();
-        for handle in places.collect::<alloc::vec::Vec<_>>() {
-            let at = self.at_payment(at, handle);
-            let id = self.payments.get(handle).id;
-            let taken =
-                self.change_parts(handle, |payment| payment.take_back_never_sent(at, since));
-            if taken && self.payments.get(handle).details.failure_superseded {
-                self.supersede_failure(&id);
-            }
-        }
-        for handle in foreign_parts {
-            self.change_foreign_part_at(at, handle, |foreign_part| {
-                foreign_part.part.take_back_never_sent(since);
-                Ok(())
-            })?;
-        }
-        Ok(())
-    }
-
-    /// The base that it replaces stands for the log until the drop is done, and if it is cut short.
-    fn on_history_dropped(
-        &mut self,
-        at: At,
-        dropped: Dropped,
-        replaces: Option<u64>,
-    ) -> Result<(), Inconsistent> {
-        let known = self.dropped.iter().any(|known| Some(known.base.seq) == replaces);
-        let rises = dropped.base.seq < at.seq && replaces.is_none_or(|seq| seq <= dropped.base.seq);
-        if !rises || replaces.is_some() != known {
-            return Err(Inconsistent);
-        }
-        self.dropped.items_mut().retain(|known| Some(known.base.seq) == replaces);
-        self.dropped.push(dropped);
-        Ok(())
-    }
-
-    fn on_gap_closed(&mut self) -> Result<(), Inconsistent> {
-        fits(self.gap)?;
-        self.gap = false;
-        self.clear_conclusions();
-        Ok(())
-    }
-
-    /// Once conclusions are no longer withheld, those that were due have been drawn.
-    fn clear_conclusions(&mut self) {
-        if self.withholds_conclusions() {
-            return;
-        }
-        let drawn: alloc::vec::Vec<_> =
-            self.undecided().filter_map(|payment| self.live(&payment.id)).map(|at| at.0).collect();
-        for handle in drawn {
-            self.change_payment(handle, None, |payment| payment.conclusion_due = ConclusionDue::No);
-        }
-    }
-
-    fn on_ticked(
-        &mut self,
-        (tick, reference): (u64, UnixMillis),
-        unfinished: bool,
-        doubted: Option<UnixMillis>,
-    ) -> Result<(), Inconsistent> {
-        fits(tick == self.tick || Some(tick) == self.tick.checked_add(1))?;
-        self.tick = tick;
-        self.tick_reference = Some(reference);
-        self.tick_unfinished = unfinished;
-        self.tick_doubted = doubted;
-        Ok(())
-    }
-
     fn on_accepted(
         &mut self,
         at: At,
@@ -434,15 +330,21 @@ impl State {
             }
             Some(Place::Payment(handle)) => {
                 let old = self.payments.get(handle);
+                // A part of the earlier try that is out may still be claimed: then a new try would be a
+                // second payment (SEMANTICS 2).
                 let over = old.is_resolved() && !self.is_blocked(old, Ending::Nothing);
                 fits(matches!(old.status, Status::Failed { .. }) && over)?;
+                // Parts of the earlier try stay this payment's: if one is claimed late, the user learns that it was paid twice (SEMANTICS 4).
                 payment.follows(old);
                 self.supersede_failure(id);
                 self.replace_payment(handle, payment);
             }
             Some(Place::Tombstone(handle)) => {
                 let old = self.tombstones.get(handle);
+                // A remembered payment that was paid must not be tried again: that would be a second payment (SEMANTICS 1).
                 fits(!old.is_paid() && !self.is_hash_blocked(old.payment_hash.as_ref()))?;
+                // So a late claim of a part from before still finds this payment, and a second payment
+                // is noticed (SEMANTICS 4).
                 payment.details.kept().former = self.remove_tombstone(handle).tries;
                 self.insert_payment(payment);
             }
@@ -467,6 +369,8 @@ impl State {
         event: &Event,
     ) -> Result<(), Inconsistent> {
         let known = |part: &PartTerms| self.part_place(&part.id).is_some();
+        // If two HTLCs had one part id, the failure of one would free the amount of the other, which is
+        // out (SEMANTICS 3, row 4).
         fits(!parts.iter().any(known) && !has_doubles(parts.iter().map(|part| part.id)))?;
         self.change(at, id, None, event).map(drop)
     }
@@ -480,6 +384,8 @@ impl State {
     ) -> Result<(), Inconsistent> {
         match self.part_place(&part.part) {
             None => {
+                // It blocks the payment of its id and all payments with its hash from now on: they could
+                // pay a second time (SEMANTICS 3, row 8).
                 self.insert_foreign_part(ForeignPart::adopted(at, *id, part, source, earlier_try));
                 self.review_blocked_by_foreign_part(at, id, &part.payment_hash);
                 Ok(())
@@ -523,6 +429,7 @@ impl State {
             return Err(Inconsistent);
         };
         let (owner, _) = self.live(id).ok_or(Inconsistent)?;
+        // The part moves and is not copied: counted in two places, the sums would show money that never left.
         let foreign_part = self.remove_foreign_part(handle);
         let own = self.at_payment(at, owner);
         self.change_payment(owner, None, |payment| payment.take_foreign_part(own, &foreign_part));
@@ -534,6 +441,7 @@ impl State {
         let Some(PartPlace::ForeignPart(handle)) = self.part_place(part) else {
             return Err(Inconsistent);
         };
+        // The part is not this payment's, but its hash is paid: it must not be paid again under any id (SEMANTICS 4).
         self.change_foreign_part_at(at, handle, ForeignPart::disown)?;
         let foreign_part = self.foreign_parts.get(handle);
         let (payment_hash, preimage) = (foreign_part.payment_hash, foreign_part.preimage);
@@ -541,14 +449,16 @@ impl State {
         Ok(())
     }
 
-    /// A hash is paid of which no payment tells, or not for as long as it must be known. Known once; a
-    /// proof is filled in.
+    /// A hash is paid and no payment shows it, or not for as long as it must be known. It is kept once;
+    /// a later proof is filled in.
     fn on_hash_paid(&mut self, at: At, payment_hash: &PaymentHash, preimage: Option<Preimage>) {
         // It is needed until its anomaly has been read for long enough.
         let told = self.index.anomalies_unread.contains_key(&(0, *payment_hash));
         let idle_since = (!told).then_some(at.tick);
         if let Some(handle) = self.hash_paid(payment_hash) {
             self.change_hash_paid(handle, |paid| {
+                // A proof is added and never replaced: without it nothing shows that the payee got the
+                // money.
                 paid.preimage = paid.preimage.or(preimage);
                 paid.idle_since = idle_since;
             });
@@ -567,6 +477,8 @@ impl State {
     fn on_hash_forgotten(&mut self, payment_hash: &PaymentHash) -> Result<(), Inconsistent> {
         let handle = self.hash_paid(payment_hash).ok_or(Inconsistent)?;
         self.remove_hash_paid(handle);
+        // Disowned parts were kept only because of this hash. Parts that are out or wait for a word
+        // stay, or their money would be forgotten.
         let disowned = self.places_of(payment_hash).filter_map(|place| match place {
             Place::ForeignPart(handle) if self.foreign_parts.get(handle).disowned => Some(handle),
             _ => None,
@@ -590,7 +502,9 @@ impl State {
             own => return self.change(at, id, own, event).map(drop),
         };
         let own = self.foreign_parts.get(handle).payment_hash;
-        fits(preimage.is_none_or(|preimage| preimage.payment_hash() == own))?;
+        // A preimage of another hash must not mark this hash as paid: the user would deliver goods that
+        // are not paid (SEMANTICS 4).
+        fits(preimage.is_none_or(|preimage| at.proves(&preimage, &own)))?;
         self.change_foreign_part_at(at, handle, |foreign_part| {
             foreign_part.claim(preimage, settlement);
             Ok(())
@@ -639,8 +553,9 @@ impl State {
         Ok(())
     }
 
-    /// A failure that the user has not read is no longer true.
-    fn supersede_failure(&mut self, id: &PaymentId) {
+    /// Marks an unread failure as no longer true: acted on now, it would refund what is paid or may
+    /// still be.
+    pub(super) fn supersede_failure(&mut self, id: &PaymentId) {
         let notification = self.live(id).and_then(|(_, payment)| payment.failed_notification());
         if let Some(NotificationId { seq, .. }) = notification
             && let Some(Unread { content: UnreadContent::Failed { superseded, .. }, .. }) =
@@ -653,9 +568,11 @@ impl State {
     fn on_forgotten(&mut self, id: &PaymentId, remembered: bool) -> Result<(), Inconsistent> {
         let (handle, payment) = self.live(id).ok_or(Inconsistent)?;
         let over = payment.is_resolved() && !self.is_blocked(payment, Ending::Nothing);
+        // If it were forgotten while anything is out or unread, the id would be free too early: a repeat
+        // would pay again, or the user would never learn the outcome (SEMANTICS 6).
         fits(over && payment.unread == 0)?;
         let outcome = Tombstone::outcome(payment).ok_or(Inconsistent)?;
-        // What was told under its id and failed goes with it.
+        // Foreign parts that were reported under its id and failed are forgotten with it.
         let gone =
             self.foreign_parts_of(id).filter(|(_, foreign_part)| !foreign_part.blocks_hash());
         let gone: alloc::vec::Vec<_> = gone.map(|(handle, _)| handle).collect();
@@ -663,6 +580,8 @@ impl State {
             gone.into_iter().map(|handle| self.remove_foreign_part(handle)).collect();
         foreign_parts.sort_by_key(|foreign_part| foreign_part.created_seq);
         let payment = self.remove_payment(handle);
+        // With a tombstone a late repeat gets the outcome. Without one (`Window`) it pays again from
+        // here on (SEMANTICS 6).
         if remembered {
             self.insert_tombstone(Tombstone::of(&payment, outcome, &foreign_parts));
         }
@@ -679,6 +598,8 @@ impl State {
         match delivery {
             Delivery::Notify => {
                 match anomaly.repeats_by() {
+                    // It keeps its payment from being forgotten until it is acknowledged: otherwise
+                    // nobody could look for the money (SEMANTICS 5).
                     None => drop(self.change(at, anomaly.payment(), None, event)?),
                     Some(key) => {
                         self.anomalies_unread += 1;
@@ -695,12 +616,13 @@ impl State {
                 }
                 _ => return Err(Inconsistent),
             },
+            // The claim itself has an event of its own: only the number of notifications is limited, never what is recorded (SEMANTICS 9).
             Delivery::Folded => self.anomalies_folded += 1,
         }
         Ok(())
     }
 
-    /// A paid hash of which an anomaly is unread stays known.
+    /// Keeps a paid hash known while an anomaly about it is unread.
     fn needs_hash(&mut self, (_, payment_hash): &(u8, PaymentHash)) {
         if let Some(handle) = self.hash_paid(payment_hash) {
             self.change_hash_paid(handle, |paid| paid.idle_since = None);
@@ -708,6 +630,8 @@ impl State {
     }
 
     fn on_acknowledged(&mut self, at: At, seq: u64) -> Result<(), Inconsistent> {
+        // Only once: if it were counted twice, another unread notification of the payment would count as
+        // read, and nobody would see it (SEMANTICS 5).
         let unread = self.outbox.remove(seq).ok_or(Inconsistent)?;
         match &unread.content {
             UnreadContent::Anomaly { anomaly, .. } if !anomaly.is_of_payment() => {
@@ -731,7 +655,7 @@ impl State {
     }
 }
 
-fn fits(does: bool) -> Result<(), Inconsistent> {
+pub(super) fn fits(does: bool) -> Result<(), Inconsistent> {
     if does { Ok(()) } else { Err(Inconsistent) }
 }
 

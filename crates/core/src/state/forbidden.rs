@@ -1,4 +1,4 @@
-//! What forbids to dispatch, apart from time.
+//! What forbids a dispatch, apart from deadlines.
 
 use crate::{
     base::ids::PartId,
@@ -6,8 +6,8 @@ use crate::{
     state::state::{HashHolder, State},
 };
 
-/// What forbids to dispatch for an open payment, apart from time: money that is out or was paid for the
-/// same invoice or under the same id.
+/// What forbids a dispatch for an open payment, apart from deadlines: money that is out or was paid for
+/// the same invoice or under the same id.
 pub(crate) enum Forbids {
     Hash(HashHolder),
     Part(PartId),

@@ -1,4 +1,4 @@
-//! An image: the state as it was at one moment, to be encoded elsewhere while the state goes on.
+//! An image: the state as it was at one moment, to be encoded on another thread while the state changes.
 
 use alloc::vec::Vec;
 
@@ -6,11 +6,12 @@ use crate::{
     base::amount::UnixMillis,
     base::bounded::Many,
     base::head::Head,
-    base::ids::{LedgerId, PaymentHash},
+    base::ids::LedgerId,
     base::slab::Contents,
     base::state_digest::StateDigest,
     base::vocabulary::Vocabulary,
     base::wire::{Sink, UnknownFields, Wire, layout},
+    event::blocked_hash::BlockedHash,
     event::hash_paid::HashPaid,
     event::notification::Unread,
     payment::foreign_part::ForeignPart,
@@ -19,7 +20,7 @@ use crate::{
     state::state::{Dropped, State},
 };
 
-/// A state as it was when the image was taken: all that is encoded of it, and no index.
+/// A state as it was when the image was taken: everything that is encoded, and no index.
 ///
 /// Taking one costs microseconds and a few bytes for every thousand payments, so it can be taken
 /// between two commands and encoded on another thread; later commands copy what they change while
@@ -31,11 +32,11 @@ pub struct Image {
     tombstones: Contents<Tombstone>,
     foreign_parts: Contents<ForeignPart>,
     hashes_paid: Contents<HashPaid>,
-    blocked: Contents<PaymentHash>,
+    blocked: Contents<BlockedHash>,
     outbox: Contents<(u64, Unread)>,
 }
 
-/// What stands before the lists.
+/// The fields that come before the lists in a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Prelude {
     pub(crate) ledger: LedgerId,
@@ -54,6 +55,8 @@ pub(crate) struct Prelude {
     pub(crate) anomalies_folded: u64,
     pub(crate) dropped: Many<Dropped>,
     pub(crate) vocabulary: Vocabulary,
+    /// Of the blocked hashes those whose engine was named, in their order.
+    pub(crate) blocked_by_engines: Many<BlockedHash>,
     pub(crate) unknown: UnknownFields,
 }
 
@@ -72,15 +75,16 @@ layout! {
         20 anomalies_unread,
         22 anomalies_folded,
         24 dropped,
-        26 vocabulary;
+        26 vocabulary,
+        28 blocked_by_engines;
         .. unknown
     }
 }
 
 impl State {
     /// The state as it is now. A runtime asks for it with
-    /// [`Machine::query`](crate::Machine::query), whose ticket gives it once its head is durable,
-    /// and encodes it where nobody waits.
+    /// [`Machine::query`](crate::Machine::query), whose ticket gives it once its head is durable, and
+    /// encodes it on a thread that nobody waits for.
     #[must_use]
     pub fn image(&self) -> Image {
         Image {
@@ -112,6 +116,8 @@ impl State {
             anomalies_folded: self.anomalies_folded,
             dropped: self.dropped.clone(),
             vocabulary: self.vocabulary,
+            // Sorted only once they are encoded.
+            blocked_by_engines: Many::new(),
             unknown: self.unknown.clone(),
         }
     }
@@ -136,17 +142,25 @@ impl Image {
     /// What [`State::encode`] would have given at that moment.
     ///
     /// # Panics
-    /// Never: what a state holds was read from entries, or is as bounded as they are.
+    /// Never: what a state contains was read from entries, or has the same limits.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut sink = Sink::with_capacity(256);
         sink.version_first();
-        self.prelude.put(&mut sink);
+        let mut blocked: Vec<_> = self.blocked.iter().collect();
+        blocked.sort_unstable();
+        let (blocked, by_engines): (Vec<_>, Vec<_>) =
+            blocked.into_iter().partition(|block| block.engine.is_empty());
+        let blocked_by_engines = by_engines.into_iter().cloned().collect();
+        Prelude { blocked_by_engines, ..self.prelude.clone() }.put(&mut sink);
         put_sorted(&self.payments, |payment| payment.created_seq, &mut sink);
         put_sorted(&self.tombstones, |tombstone| tombstone.id, &mut sink);
         put_sorted(&self.foreign_parts, |foreign_part| foreign_part.created_seq, &mut sink);
         put_sorted(&self.hashes_paid, |paid| paid.payment_hash, &mut sink);
-        put_sorted(&self.blocked, |payment_hash| *payment_hash, &mut sink);
+        sink.number(blocked.len() as u64);
+        for block in blocked {
+            block.payment_hash.put(&mut sink);
+        }
         put_sorted(&self.outbox, |(seq, _)| *seq, &mut sink);
         sink.with_version().expect("a state holds nothing that is too long")
     }

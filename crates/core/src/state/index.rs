@@ -1,4 +1,4 @@
-//! The indexes of a state: what leads to what, at the cost of what is found.
+//! The indexes of a state: they find things at the cost of what is found.
 
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -25,40 +25,42 @@ use crate::{
     state::table::{Packed, Table},
 };
 
-/// What leads to what. Everything here follows from the rest of the state, holds handles and not
-/// keys, and orders what it yields by seq, never by handle or by hash.
+/// The indexes. Everything here follows from the rest of the state, contains handles and not keys, and
+/// is ordered by seq, never by handle or by hash.
 #[derive(Debug, Clone)]
 pub(crate) struct Index {
     pub(crate) seed: Seed,
     pub(crate) by_id: Table,
     pub(crate) by_hash: Table,
     pub(crate) by_part: Table,
-    /// Parts of earlier tries and of remembered payments, and whose they are.
+    /// Parts of earlier tries and of remembered payments, and the payments that they belong to.
     pub(crate) former: BTreeSet<(ShortDigest, Packed)>,
-    /// The foreign parts of each payment.
+    /// By payment, so that all that was reported under an id is found without looking at every foreign
+    /// part.
     pub(crate) foreign_parts_of: BTreeSet<(PaymentId, Handle)>,
-    /// The unread anomalies without a payment, by what makes a repeat.
+    /// The unread anomalies without a payment, by the key that makes another one a repeat.
     pub(crate) anomalies_unread: BTreeMap<(u8, PaymentHash), u64>,
-    /// Paid hashes that nobody needs, by the tick since which that is so.
+    /// Paid hashes that are not needed any more, by the tick number since when.
     pub(crate) idle_hashes: BTreeSet<(u64, Handle)>,
-    /// In the order in which they came to it.
+    /// By status, each in the order in which the payments got that status.
     pub(crate) by_status: Lists<5>,
-    /// Those that a batch may be dispatched for, and those that are idle in the order in which
-    /// they became so: no payment is both.
+    /// Payments for which a batch may be dispatched, and idle payments in the order in which they became
+    /// idle: no payment is both.
     pub(crate) waiting: Lists<2>,
-    /// Those for which a batch may be dispatched once they have rested, by the clock and by ticks.
+    /// Payments for which a batch may be dispatched after a rest, by the end of the rest: by the clock,
+    /// then by ticks.
     pub(crate) resting: BTreeSet<(UnixMillis, u64, Handle)>,
     pub(crate) resting_by_tick: BTreeSet<(u64, u64, Handle)>,
     pub(crate) lapsing: BTreeSet<(UnixMillis, u64, Handle)>,
     pub(crate) lapsing_by_tick: BTreeSet<(u64, u64, Handle)>,
     pub(crate) tick_waiters: usize,
     pub(crate) undecided: BTreeSet<(u64, Handle)>,
-    /// Who has unresolved parts that expire at which height.
+    /// Unresolved parts by the height at which they expire.
     pub(crate) overdue: BTreeSet<(u32, Packed)>,
     pub(crate) unresolved_parts: usize,
 }
 
-/// What keys the hashes of a ledger.
+/// The key of a ledger's hash tables.
 #[derive(Debug, Clone)]
 pub(crate) struct Seed(foldhash::fast::FixedState);
 
@@ -77,7 +79,7 @@ impl Seed {
 pub(crate) const DUE: usize = 0;
 pub(crate) const IDLE: usize = 1;
 
-/// The keys under which one payment stands in the indexes.
+/// The keys of one payment in the indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Keys {
     pub(crate) hash: Option<PaymentHash>,
@@ -228,8 +230,8 @@ pub(crate) enum Double {
     Part,
 }
 
-/// What the indexes will hold of many payments, gathered while each is still at hand: whoever builds
-/// the indexes of it need not fetch the payments again.
+/// What the indexes will contain about many payments, gathered while each payment is in the cache, so
+/// that building the indexes need not read the payments again.
 #[derive(Debug)]
 pub(crate) struct Gathered {
     pub(crate) seed: Seed,
@@ -248,7 +250,7 @@ pub(crate) struct Gathered {
     pub(crate) unresolved_parts: usize,
 }
 
-/// What enters the tables: hashes of keys, and whose they are.
+/// What goes into the tables: hashes of keys, and the places that they lead to.
 #[derive(Debug, Default)]
 pub(crate) struct Hashed {
     pub(crate) ids: Vec<(u32, Handle)>,

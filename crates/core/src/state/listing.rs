@@ -1,6 +1,6 @@
-//! Listing payments a page at a time: what is asked, and what the state says of it. What only the log
-//! still has (the request of a remembered payment, the instructions of one that is over) is added by
-//! whoever has the log: [`Selection::complete`].
+//! Listing payments a page at a time: the filters, and what the state alone can answer. What only the
+//! log still has (the request of a remembered payment, the instructions of one that is over) is added
+//! from the log by [`Selection::complete`].
 
 use alloc::vec::Vec;
 use core::{fmt, str::FromStr};
@@ -56,7 +56,8 @@ impl Listing {
     /// The most payments on a page.
     pub const MAX_LIMIT: usize = 1_000;
 
-    /// Everything, newest first, so many on a page: 1 to [`MAX_LIMIT`](Self::MAX_LIMIT).
+    /// Everything, newest first, with at most `limit` payments on a page: 1 to
+    /// [`MAX_LIMIT`](Self::MAX_LIMIT).
     pub const fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -78,19 +79,19 @@ impl Listing {
         self
     }
 
-    /// Goes on where a page ended: its [`next`](Page::next).
+    /// Continues after a page: `cursor` is that page's [`next`](Page::next).
     pub const fn after(mut self, cursor: ListingCursor) -> Self {
         self.after = Some(cursor);
         self
     }
 
-    /// Only payments in one of these statuses; none at all allows every status.
+    /// Only payments in one of these statuses; without any, every status passes.
     pub fn statuses(mut self, statuses: impl IntoIterator<Item = StatusKind>) -> Self {
         self.statuses = statuses.into_iter().collect();
         self
     }
 
-    /// Only live payments.
+    /// Only live payments, not those that are merely remembered.
     pub const fn live(mut self) -> Self {
         self.remembered = Some(false);
         self
@@ -121,25 +122,26 @@ impl Listing {
         self
     }
 
-    /// Only invoices, spontaneous payments, or offers. A payment whose request is known no more (adopted,
-    /// or remembered and its history dropped) is none of them.
+    /// Only invoices, spontaneous payments, or offers. A payment without a known request (adopted, or
+    /// remembered and its history dropped) does not pass.
     pub const fn kind(mut self, kind: TargetKind) -> Self {
         self.kind = Some(kind);
         self
     }
 
-    /// Only payments whose metadata begins so. A payment whose request is known no more is not listed.
+    /// Only payments whose metadata begins with these bytes. A payment without a known request does not
+    /// pass.
     pub fn metadata_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
         self.metadata_prefix = prefix.as_ref().to_vec();
         self
     }
 
-    /// Whether it asks for something that only the request tells.
+    /// Whether a filter needs the request.
     pub(crate) const fn asks_the_request(&self) -> bool {
         self.kind.is_some() || !self.metadata_prefix.is_empty()
     }
 
-    /// Whether a request passes; one that is not known fits nothing that is asked of it.
+    /// Whether a request passes; an unknown one fails every filter that needs it.
     pub(crate) fn admits(&self, request: Option<&Request>) -> bool {
         let Some(request) = request else {
             return !self.asks_the_request();
@@ -168,7 +170,7 @@ impl Listing {
         }
     }
 
-    /// Whether what was accepted at this seq comes behind the cursor.
+    /// Whether a payment accepted at this seq comes after the cursor.
     fn is_behind_cursor(&self, seq: u64) -> bool {
         self.after.is_none_or(|cursor| match self.order {
             ListingOrder::NewestFirst => seq < cursor.seq,
@@ -184,9 +186,9 @@ impl Listing {
     }
 }
 
-/// Where a page ended. As text `SEQ-LEDGER`: the seq in decimal, the first 8 bytes of the ledger id in hex.
-/// A payment keeps its place, so a page neither repeats nor skips what was there when the first one was
-/// read; newest first, what is accepted meanwhile comes on no later page.
+/// Where a page ended. As text `SEQ-LEDGER`: the seq in decimal, the first 8 bytes of the ledger id in
+/// hex. A payment keeps its place, so a page neither repeats nor skips what was there when the first one
+/// was read; with the newest first, payments that are accepted meanwhile are on no later page.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListingCursor {
     ledger: [u8; 8],
@@ -235,7 +237,7 @@ impl<'de> serde::Deserialize<'de> for ListingCursor {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListingRefusal {
-    /// A page of nothing, or one that would hold everybody up.
+    /// The limit is 0, or so large that other callers would have to wait.
     #[error("a page of {limit} payments: ask for 1 to {max}")]
     Limit {
         /// What was asked for.
@@ -246,21 +248,21 @@ pub enum ListingRefusal {
     /// The range in time ends before it begins.
     #[error("accepted from {} ms and before {} ms: exchange the two", from.0, until.0)]
     ReversedBounds {
-        /// Its begin.
+        /// The first moment asked for.
         from: UnixMillis,
-        /// Its end.
+        /// The moment before which payments were asked for.
         until: UnixMillis,
     },
     /// The cursor is of another ledger.
     #[error("cursor {cursor} is of another ledger: begin without one")]
     OtherLedger {
-        /// The cursor.
+        /// The cursor that was given.
         cursor: ListingCursor,
     },
-    /// The log ends before the cursor: it was restored since, or never was so long.
+    /// The log ends before the cursor: it was restored from a backup since, or the cursor is wrong.
     #[error("cursor {cursor} lies beyond seq {head}, the log's end: begin without one")]
     BeyondHead {
-        /// The cursor.
+        /// The cursor that was given.
         cursor: ListingCursor,
         /// The last seq of the log.
         head: u64,
@@ -271,26 +273,27 @@ pub enum ListingRefusal {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct ListedPayment {
-    /// How it stands.
+    /// Its status, and what is paid or missing.
     pub view: PaymentView,
-    /// Its hash, once known.
+    /// Its payment hash; `None` for an offer without its invoice.
     pub payment_hash: Option<PaymentHash>,
     /// The seq of the event that made it known: its place in the listing.
     pub accepted_seq: u64,
-    /// When that was.
+    /// The `now` of the command that made it known.
     pub accepted_at: UnixMillis,
-    /// Since when it has its status.
+    /// The `now` of the command that gave it its status.
     pub status_at: UnixMillis,
-    /// How many batches were dispatched in its latest try; `None` of one that is only remembered.
+    /// How many batches were dispatched in its latest try; `None` for a payment that is only remembered.
     pub attempts: Option<u32>,
-    /// How many parts its latest try has; `None` of one that is only remembered.
+    /// How many parts its latest try has; `None` for a payment that is only remembered.
     pub parts: Option<usize>,
-    /// What was asked for. `None` where nobody asked (it was adopted), where a remembered payment came
-    /// back, and where the log no longer reaches back to it; then its instructions are empty as well.
+    /// The request. `None` if there is none (the payment was adopted), if a remembered payment came
+    /// back, and if the log no longer reaches back to it. Its instructions are empty if the payment is
+    /// over and the log no longer has them.
     pub request: Option<Request>,
 }
 
-/// What the state says of a listing.
+/// One payment of a selection, as far as the state knows it.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
     pub(crate) listed: ListedPayment,
@@ -298,12 +301,12 @@ pub(crate) struct Found {
     pub(crate) more_in_log: bool,
 }
 
-/// What a state says of a listing: payments whose requests the log must still complete.
+/// What a state alone gives for a listing: payments whose requests must still be completed from the log.
 #[derive(Debug, Clone)]
 #[must_use = "the log completes it"]
 pub struct Selection {
     pub(crate) found: Vec<Found>,
-    /// Whether the state has more behind these.
+    /// Whether the state has more payments after these.
     pub(crate) more: bool,
     pub(crate) ledger: LedgerId,
 }
@@ -317,7 +320,7 @@ pub struct Page {
     pub next: Option<ListingCursor>,
 }
 
-/// What decides whether and where a payment is listed.
+/// The values by which a payment is filtered and ordered.
 struct Key {
     seq: u64,
     at: UnixMillis,
@@ -347,21 +350,29 @@ const fn first_bytes(ledger: LedgerId) -> [u8; 8] {
 }
 
 impl ListingCursor {
-    pub(crate) const fn at(ledger: LedgerId, seq: u64) -> Self {
+    /// Behind the payment that was accepted at this seq ([`ListedPayment::accepted_seq`]).
+    #[must_use]
+    pub const fn at(ledger: LedgerId, seq: u64) -> Self {
         Self { ledger: first_bytes(ledger), seq }
+    }
+
+    /// The seq at which the last payment before it was accepted.
+    #[must_use]
+    pub const fn seq(self) -> u64 {
+        self.seq
     }
 }
 
 impl State {
-    /// What this state says of a listing; [`Selection::complete`] makes a page of it. Costs a look at
-    /// every live and remembered payment, or at those of one hash if that is asked for.
+    /// Selects from this state; [`Selection::complete`] makes a page of it. Its cost is that of reading
+    /// every live and remembered payment, or only those of one hash if that is a filter.
     ///
     /// # Errors
     /// [`ListingRefusal`].
     pub fn select(&self, listing: &Listing) -> Result<Selection, ListingRefusal> {
         listing.check(self)?;
-        // What only the log can tell is looked up for a page of the largest size at a time: a rare
-        // match must not cost a look at everything for each payment before it.
+        // If the log is needed to filter, the largest page is looked up at a time: otherwise a rare
+        // match would cost a scan of the state for every few payments before it.
         let most = if listing.asks_the_request() { Listing::MAX_LIMIT } else { listing.limit };
         let mut places = self.candidates(listing);
         let more = places.len() > most;
@@ -378,7 +389,7 @@ impl State {
         Ok(Selection { found, more, ledger: self.ledger })
     }
 
-    /// The payments that pass as far as the state can tell.
+    /// The payments that pass the filters, as far as the state knows.
     fn candidates(&self, listing: &Listing) -> Vec<(u64, Place)> {
         let fits = |place: &Place| {
             let (key, remembered, request) = match place {

@@ -3,6 +3,7 @@
 pub(crate) mod blocked;
 pub(crate) mod change;
 pub(crate) mod evolve;
+mod evolve_log;
 pub(crate) mod forbidden;
 pub(crate) mod image;
 pub(crate) mod index;
@@ -10,7 +11,6 @@ pub(crate) mod listing;
 pub(crate) mod outbox;
 pub(crate) mod place;
 pub(crate) mod query;
-pub mod relay;
 pub(crate) mod snapshot;
 pub(crate) mod state;
 pub(crate) mod table;

@@ -1,4 +1,4 @@
-//! The outbox: unread notifications by seq, each event's after all those before it.
+//! The outbox: unread notifications by seq.
 
 use alloc::vec::Vec;
 
@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Unread notifications. Seqs only grow, so their order is the order in which they came: a row of
-/// handles from which the read ones are cleared now and then.
+/// handles, from which the read ones are removed from time to time.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outbox {
     unread: Slab<(u64, Unread)>,
@@ -16,7 +16,7 @@ pub(crate) struct Outbox {
     row: Vec<(u64, Option<Handle>)>,
 }
 
-/// A row this short is not worth clearing.
+/// A row shorter than this is not cleared.
 const SHORT: usize = 32;
 
 impl Outbox {
@@ -72,7 +72,7 @@ impl Outbox {
         handles.map(|handle| self.unread.get(handle))
     }
 
-    /// The notifications as they are now, in no order that means anything.
+    /// The notifications as they are now, in unspecified order.
     pub(crate) fn image(&self) -> Contents<(u64, Unread)> {
         self.unread.image()
     }

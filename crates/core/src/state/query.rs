@@ -1,4 +1,4 @@
-//! Queries: what a state can be asked. Each costs what it yields.
+//! Queries on a state. Each costs what it yields.
 
 use alloc::vec::Vec;
 
@@ -6,6 +6,7 @@ use crate::{
     base::amount::{Msat, UnixMillis},
     base::head::Head,
     base::ids::{LedgerId, PartId, PaymentHash, PaymentId, ShortChannelId},
+    event::blocked_hash::BlockedHash,
     event::hash_paid::HashPaid,
     event::notification::{
         Anomaly, Notification, NotificationId, NotificationKind, Unread, UnreadContent,
@@ -25,22 +26,22 @@ use crate::{
     state::whose::Known,
 };
 
-/// What a payment still lacks, and what the next batch must respect.
+/// What a payment still lacks, and the limits of the next batch.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Remaining {
-    /// The payment.
+    /// The payment that lacks it.
     pub id: PaymentId,
     /// Its status. In [`Status::AwaitingInvoice`] only a delegated part may be dispatched.
     pub status: Status,
-    /// Its hash, once known.
+    /// Its payment hash; `None` for an offer without its invoice.
     pub payment_hash: Option<PaymentHash>,
-    /// What is not yet in flight nor settled; nothing once no parts may be dispatched.
+    /// What is not yet in flight nor settled, in msat; 0 once no parts may be dispatched.
     pub amount: Msat,
-    /// What may still be spent on fees; `None` without a limit.
+    /// What may still be spent on fees, in msat; `None` without a limit.
     pub fee_budget: Option<Msat>,
-    /// The channels that failed parts of it.
+    /// The channels that failed parts of it, each once, in the order of their failures.
     pub avoid: Vec<ShortChannelId>,
-    /// The number to state with the next batch.
+    /// The number to state with the next batch, from 1.
     pub attempt: u32,
 }
 
@@ -49,46 +50,46 @@ pub struct Remaining {
 pub struct UnresolvedPart {
     /// The payment; for a foreign part the one that the node named.
     pub payment: PaymentId,
-    /// Its hash, once known.
+    /// The part's payment hash; `None` for an offer's hand-over whose invoice is not known.
     pub payment_hash: Option<PaymentHash>,
-    /// The part.
+    /// The part as it stands: amounts, kind, status.
     pub part: Part,
-    /// Whether it was recorded under another writer's epoch than the present one.
+    /// Whether an earlier writer recorded it (its epoch is not the present one).
     pub another_writer: bool,
-    /// Whether it stands under a hash of its own.
+    /// Whether it is a foreign part.
     pub foreign: bool,
 }
 
-/// How much of everything there is.
+/// How many of everything there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Payments in [`Status::AwaitingInvoice`].
+    /// Live payments in [`Status::AwaitingInvoice`].
     pub awaiting_invoice: usize,
-    /// Payments in [`Status::Pending`].
+    /// Live payments in [`Status::Pending`].
     pub pending: usize,
-    /// Payments in [`Status::Fulfilled`].
+    /// Live payments in [`Status::Fulfilled`].
     pub fulfilled: usize,
-    /// Payments in [`Status::Abandoned`].
+    /// Live payments in [`Status::Abandoned`].
     pub abandoned: usize,
-    /// Payments in [`Status::Failed`].
+    /// Live payments in [`Status::Failed`].
     pub failed: usize,
-    /// Remembered outcomes.
+    /// Tombstones: outcomes that are remembered without their payment.
     pub remembered: usize,
     /// Parts in flight or claimed.
     pub unresolved_parts: usize,
     /// Notifications that are not acknowledged.
     pub unread: usize,
-    /// Parts under a hash of their own.
+    /// Foreign parts, resolved ones included.
     pub foreign_parts: usize,
-    /// Hashes blocked by the node.
+    /// Hashes blocked by the node, each counted once.
     pub blocked: usize,
-    /// Anomalies that were only counted, because too many were unread.
+    /// How many anomalies were only counted, because too many were unread.
     pub anomalies_folded: u64,
 }
 
 impl State {
-    /// The id of the ledger.
+    /// The 32 random bytes that the log was created with.
     #[must_use]
     pub const fn ledger_id(&self) -> LedgerId {
         self.ledger
@@ -106,7 +107,7 @@ impl State {
         self.epoch
     }
 
-    /// The tick number.
+    /// The ledger's tick number: how many ticks have counted so far.
     #[must_use]
     pub const fn tick(&self) -> u64 {
         self.tick
@@ -118,8 +119,8 @@ impl State {
         self.recovering
     }
 
-    /// Whether the log lacks something that the node knew, and the caller has not yet closed the
-    /// gap.
+    /// Whether the log is Restored: it lacks something that the node knows, and the caller has not yet
+    /// closed the gap.
     #[must_use]
     pub const fn is_restored(&self) -> bool {
         self.gap
@@ -131,13 +132,13 @@ impl State {
         self.inconsistent
     }
 
-    /// A payment that the ledger holds, by its id.
+    /// The live payment with this id; `None` if there is none.
     #[must_use]
     pub fn payment(&self, id: &PaymentId) -> Option<&Payment> {
         self.live(id).map(|(_, payment)| payment)
     }
 
-    /// How the payment under this id stands, live or remembered.
+    /// The payment with this id, live or remembered, as it stands; `None` for an unknown id.
     #[must_use]
     pub fn payment_view(&self, id: &PaymentId) -> Option<PaymentView> {
         match self.place(id)? {
@@ -196,7 +197,8 @@ impl State {
         }
     }
 
-    /// How a request under a known id differs from the one known: `None` if it is a repeat.
+    /// The first field in which a request under a known id differs from the known one; `None` if it is a
+    /// repeat.
     pub(crate) fn difference(&self, id: &PaymentId, request: &Request) -> Option<RequestField> {
         match self.place(id)? {
             Place::Payment(handle) => self.payments.get(handle).difference(request),
@@ -216,7 +218,7 @@ impl State {
         }
     }
 
-    /// The payments with this status, in the order in which they came to it.
+    /// The payments with this status, in the order in which they got it.
     pub fn payments(&self, status: StatusKind) -> impl Iterator<Item = &Payment> {
         self.with_status(status)
     }
@@ -233,7 +235,7 @@ impl State {
         longest.map(|payment| payment.created_at).min()
     }
 
-    /// What a payment still lacks; `None` for an id that the ledger does not hold.
+    /// What a payment still lacks; `None` if there is no live payment with this id.
     #[must_use]
     pub fn remaining(&self, id: &PaymentId) -> Option<Remaining> {
         self.payment(id).map(Payment::remaining)
@@ -243,7 +245,7 @@ impl State {
     /// a node drives after a restart. Empty while recovery is not finished or a gap not closed.
     ///
     /// Offers without their invoice are listed too, since a delegated part may be dispatched for
-    /// them: a node that gets its invoices itself passes over [`Status::AwaitingInvoice`].
+    /// them: a node that fetches invoices itself skips [`Status::AwaitingInvoice`].
     #[must_use]
     pub fn due(&self, now: UnixMillis) -> Vec<Remaining> {
         if self.withholds_conclusions() {
@@ -312,7 +314,7 @@ impl State {
         }
     }
 
-    /// Where a part stands and whose it is, whether it is resolved or not.
+    /// The payment and the status of a part, resolved or not; `None` if no live payment has it.
     #[must_use]
     pub fn part(&self, part: &PartId) -> Option<(PaymentId, PartStatus)> {
         let place = self.part_place(part)?;
@@ -323,9 +325,9 @@ impl State {
         Some((owner, self.part_at(place).status))
     }
 
-    /// Whose a part is or was, whatever payment a node names: that of the payment which has it, had it in
-    /// an earlier try, or is remembered with it; of one under a hash of its own, the payment under
-    /// which it was told.
+    /// The payment that a part belongs to, whatever payment a node names: the one that has it, had it in
+    /// an earlier try, or is remembered with it; for a foreign part, the payment under whose id it was
+    /// reported. `None` for an unknown part.
     #[must_use]
     pub fn owner_of(&self, part: &PartId) -> Option<PaymentId> {
         match whose::known(self, part, None) {
@@ -336,27 +338,33 @@ impl State {
         }
     }
 
-    /// The hashes that are known as paid although no payment tells so, in unspecified order.
+    /// The hashes that are known as paid although no payment shows it, in unspecified order.
     pub fn hashes_paid(&self) -> impl Iterator<Item = &HashPaid> {
         self.hashes_paid.iter()
     }
 
-    /// The last block height that was told and mattered.
+    /// The last block height that was recorded: one at which a part was at or past its CLTV expiry.
     #[must_use]
     pub const fn height(&self) -> Option<u32> {
         self.height
     }
 
-    /// The parts that stand under a hash of their own, oldest first.
+    /// The foreign parts, oldest first.
     pub fn foreign_parts(&self) -> impl Iterator<Item = &ForeignPart> {
         let mut foreign_parts: Vec<_> = self.foreign_parts.iter().collect();
         foreign_parts.sort_by_key(|foreign_part| foreign_part.created_seq);
         foreign_parts.into_iter()
     }
 
-    /// The hashes that the node holds, in their own order.
-    pub fn blocked_hashes(&self) -> impl Iterator<Item = &PaymentHash> {
+    /// The blocked hashes, in the order of their bytes, and for which engines: one that several have out is
+    /// there once for each.
+    pub fn blocked_hashes(&self) -> impl Iterator<Item = &BlockedHash> {
         self.blocked.iter()
+    }
+
+    /// For whom a hash is blocked; nothing for one that is not.
+    pub fn blocks_of(&self, payment_hash: &PaymentHash) -> impl Iterator<Item = &BlockedHash> {
+        self.blocked.of(payment_hash)
     }
 
     /// The notifications that are not acknowledged, in seq order.
@@ -417,21 +425,21 @@ impl State {
         Notification { id: NotificationId { seq, chain: unread.chain }, kind }
     }
 
-    /// Whether this very anomaly, without a payment, is unread.
+    /// Whether an equal anomaly without a payment is unread.
     pub(crate) fn is_told(&self, anomaly: &Anomaly) -> bool {
         let seq = anomaly.repeats_by().and_then(|key| self.index.anomalies_unread.get(&key));
         let unread = seq.and_then(|seq| self.outbox.get(*seq));
         unread.and_then(|unread| unread.content.anomaly()) == Some(anomaly)
     }
 
-    /// Who has a payment hash: the oldest payment, else a remembered one, else a foreign part that is out or
-    /// paid, else the node's block.
+    /// What has a payment hash: the oldest payment, else a remembered one, else a foreign part that is
+    /// out or paid, else the node's block; `None` if the hash is free.
     #[must_use]
     pub fn holder_of(&self, payment_hash: &PaymentHash) -> Option<HashHolder> {
         self.holder_where(payment_hash, |_| true)
     }
 
-    /// How much of everything there is.
+    /// How many of everything there are.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
@@ -444,19 +452,19 @@ impl State {
             unresolved_parts: self.unresolved_parts(),
             unread: self.outbox.len(),
             foreign_parts: self.foreign_parts.len(),
-            blocked: self.blocked.len(),
+            blocked: self.blocked.hashes(),
             anomalies_folded: self.anomalies_folded,
         }
     }
 }
 
-/// The hash that a payment's proof proves; without one its own.
+/// The hash that a payment's proof proves; without a proof, its own hash.
 fn proven_or_own(payment: &Payment) -> Option<PaymentHash> {
     payment.proven_hash().or_else(|| payment.payment_hash())
 }
 
 impl Payment {
-    /// What it still lacks, and what the next batch must respect.
+    /// What it still lacks, and the limits of the next batch.
     #[must_use]
     pub fn remaining(&self) -> Remaining {
         Remaining {

@@ -2,13 +2,14 @@
 //! the base of a log whose history was dropped.
 
 use alloc::vec::Vec;
-use core::ops::ControlFlow;
 
 use crate::{
-    base::ids::PaymentHash,
+    base::bounded::Blob,
+    base::ids::{PaymentHash, PaymentId},
     base::slab::Filled,
     base::state_digest::StateDigest,
     base::wire::{DecodeError, Source, Wire},
+    event::blocked_hash::BlockedHash,
     event::hash_paid::HashPaid,
     event::notification::{Anomaly, Unread},
     event::status::Status,
@@ -17,15 +18,16 @@ use crate::{
     payment::tombstone::Tombstone,
     state::evolve::has_doubles,
     state::image::Prelude,
-    state::index::{Double, Gathered},
-    state::relay::{Load, Relay, in_turn},
+    state::index::{Double, Gathered, Hashed},
     state::state::State,
 };
 
 const INSIDE: &str = "a snapshot";
 
 impl State {
-    /// The whole state as bytes (docs/FORMAT.md): the same for equal states, whatever the seed.
+    /// The whole state as bytes ([FORMAT]): the same for equal states, whatever the seed.
+    ///
+    /// [FORMAT]: https://github.com/payonce/payonce/blob/main/docs/FORMAT.md
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         self.image().encode()
@@ -43,29 +45,64 @@ impl State {
     /// [`DecodeError`] when the bytes are not the one encoding of a state, contradict themselves,
     /// or come from a newer version.
     pub fn decode(bytes: &[u8], seed: u64) -> Result<Self, DecodeError> {
-        Self::decode_by(bytes, seed, in_turn)
+        Self::decode_with(bytes, seed, |state, source| {
+            take_sorted(
+                source,
+                |tombstone: &Tombstone| tombstone.id,
+                |tombstone| {
+                    require(state.place(&tombstone.id).is_none(), "two payments with one id")?;
+                    state.insert_tombstone(tombstone);
+                    Ok(())
+                },
+            )
+        })
     }
 
-    /// As [`decode`](Self::decode), for runtimes of their own: `relay` does what [`in_turn`] does,
-    /// on two threads, say.
-    ///
-    /// # Errors
-    /// As [`decode`](Self::decode), and when the relay loses payments.
-    pub fn decode_by(bytes: &[u8], seed: u64, relay: Relay) -> Result<Self, DecodeError> {
+    /// As [`decode`](Self::decode), with those remembered payments alone whose encoding `keep` admits, and
+    /// the [first bytes](first_bytes) of the ids of the others, in order.
+    pub(crate) fn decode_some(
+        bytes: &[u8],
+        seed: u64,
+        mut keep: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(Self, Vec<u64>), DecodeError> {
+        let mut passed_over = Vec::new();
+        let live = Self::decode_with(bytes, seed, |state, source| {
+            let count = source.count(u32::MAX as usize)?;
+            passed_over.reserve(count.min(source.rest.len() / LEAST_BYTES_A_TOMBSTONE));
+            let mut last = None;
+            for _ in 0..count {
+                let before = source.rest;
+                let id = Tombstone::pass_over(source)?;
+                let is_next = last.is_none_or(|last| last < id);
+                require(is_next && state.place(&id).is_none(), "two payments with one id")?;
+                last = Some(id);
+                let encoded = &before[..before.len() - source.rest.len()];
+                if keep(encoded) {
+                    let mut own = Source::of_version(encoded, INSIDE, source.stated);
+                    state.insert_tombstone(Tombstone::take(&mut own)?);
+                } else {
+                    passed_over.push(first_bytes(&id));
+                }
+            }
+            // What the stated version was needed for may be in what was passed over.
+            source.since(source.stated);
+            Ok(())
+        })?;
+        Ok((live, passed_over))
+    }
+
+    /// Reads a state back; `remembered` reads the payments of which only the outcome is left.
+    fn decode_with(
+        bytes: &[u8],
+        seed: u64,
+        remembered: impl FnOnce(&mut Self, &mut Source<'_>) -> Result<(), DecodeError>,
+    ) -> Result<Self, DecodeError> {
         let mut source = Source::versioned(bytes, INSIDE)?;
         let prelude = Prelude::take(&mut source)?;
         let mut state = Self::new(prelude.ledger, seed);
         state.restore_prelude(prelude)?;
-        let mut uncounted = state.restore_payments(&mut source, relay)?;
-        take_sorted(
-            &mut source,
-            |tombstone: &Tombstone| tombstone.id,
-            |tombstone| {
-                require(state.place(&tombstone.id).is_none(), "two payments with one id")?;
-                state.insert_tombstone(tombstone);
-                Ok(())
-            },
-        )?;
+        let mut uncounted = state.restore_payments(&mut source)?;
+        remembered(&mut state, &mut source)?;
         take_sorted(
             &mut source,
             |foreign_part: &ForeignPart| foreign_part.created_seq,
@@ -91,7 +128,7 @@ impl State {
             &mut source,
             |payment_hash: &PaymentHash| *payment_hash,
             |payment_hash| {
-                state.blocked.insert(payment_hash);
+                state.blocked.insert(BlockedHash { payment_hash, engine: Blob::EMPTY });
                 Ok(())
             },
         )?;
@@ -117,7 +154,7 @@ impl State {
     fn restore_prelude(&mut self, prelude: Prelude) -> Result<(), DecodeError> {
         require(prelude.recovery_since <= prelude.epoch, "a recovery of a later writer")?;
         require(prelude.dropped.len() <= 2, "more bases than one and the next")?;
-        // Numbers that only count up: a log that comes near their end is none.
+        // These numbers only count up, and no real log comes near their end.
         let most = u64::MAX >> 1;
         let reached = [prelude.head.seq, prelude.epoch, prelude.tick, prelude.anomalies_folded];
         require(reached.iter().all(|number| *number < most), "a number beyond all logs")?;
@@ -137,16 +174,25 @@ impl State {
         self.dropped = prelude.dropped;
         self.vocabulary = prelude.vocabulary;
         self.unknown = prelude.unknown;
+        self.restore_blocked_by_engines(prelude.blocked_by_engines.into_vec())
+    }
+
+    fn restore_blocked_by_engines(&mut self, blocks: Vec<BlockedHash>) -> Result<(), DecodeError> {
+        let mut last = None;
+        for block in blocks {
+            // Those of no engine are in a list of their own.
+            if block.engine.is_empty() || last.is_some_and(|last| last >= block) {
+                return Err(DecodeError::NotCanonical { inside: INSIDE });
+            }
+            last = Some(block.clone());
+            self.blocked.insert(block);
+        }
         Ok(())
     }
 
     /// Reads the payments and builds their indexes, and says how many unread notifications they
     /// count.
-    fn restore_payments(
-        &mut self,
-        source: &mut Source<'_>,
-        relay: Relay,
-    ) -> Result<i64, DecodeError> {
+    fn restore_payments(&mut self, source: &mut Source<'_>) -> Result<i64, DecodeError> {
         let count = source.count(u32::MAX as usize)?;
         let most = source.rest.len() / LEAST_BYTES_A_PAYMENT;
         let mut reading = Reading {
@@ -156,14 +202,11 @@ impl State {
             unread: 0,
             outcome: Ok(()),
         };
-        let mut built = Ok(());
-        relay(&mut core::iter::from_fn(|| reading.load()), &mut |load| {
-            built = self.build(load);
-            if built.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        // What was built was read before.
-        built.and(reading.outcome)?;
-        require(self.payments.len() == count, "payments that were lost on their way")?;
+        // What was read before a damage is built of as well: what comes first in the bytes is told first.
+        while let Some(load) = reading.load() {
+            self.build(load)?;
+        }
+        reading.outcome?;
         self.index_gathered(reading.gathered);
         Ok(reading.unread)
     }
@@ -176,8 +219,8 @@ impl State {
         })
     }
 
-    /// Every notification's payment is there and counts it; `uncounted` is how many more the
-    /// payments count than there are.
+    /// Checks that every notification's payment is there and counts it; `uncounted` is how many more
+    /// notifications the payments count than there are.
     fn check_unread(&self, uncounted: i64) -> Result<(), DecodeError> {
         let mut counted = alloc::collections::BTreeMap::new();
         let mut without = 0_u32;
@@ -198,10 +241,21 @@ impl State {
     }
 }
 
+/// The first 8 bytes of an id, in the order of ids.
+pub(crate) const fn first_bytes(id: &PaymentId) -> u64 {
+    match id.as_bytes().first_chunk() {
+        Some(first) => u64::from_be_bytes(*first),
+        None => 0,
+    }
+}
+
 const LATER_TICK: &str = "a hash that is needed no more since a later tick";
 
-/// What an encoded payment takes at least: no count makes more room than there are bytes for.
+/// The least bytes that an encoded payment takes, so that a count never reserves more memory than the
+/// bytes can fill.
 const LEAST_BYTES_A_PAYMENT: usize = 64;
+/// The same of a remembered one.
+const LEAST_BYTES_A_TOMBSTONE: usize = 38;
 
 fn require(holds: bool, what: &'static str) -> Result<(), DecodeError> {
     if holds { Ok(()) } else { Err(malformed(what)) }
@@ -235,8 +289,8 @@ struct Sorted<'r, 'b, F, K> {
     last: Option<K>,
 }
 
-/// How many chunks of payments a load has: enough that handing it over costs nothing, few enough to
-/// stay in a cache.
+/// How many chunks of payments are decoded before they are built of: few enough to stay in a cache, enough
+/// that the tables are filled in long runs.
 const LOAD: usize = 16;
 
 impl<'r, 'b, F, K: Ord> Sorted<'r, 'b, F, K> {
@@ -265,6 +319,13 @@ impl<'r, 'b, F, K: Ord> Sorted<'r, 'b, F, K> {
         self.left -= 1;
         Ok(())
     }
+}
+
+/// Payments that were decoded and are not in the state yet.
+struct Load {
+    payments: Vec<Filled<Payment>>,
+    /// What the tables will hold of them.
+    hashed: Hashed,
 }
 
 /// Payments on their way out of a snapshot.

@@ -1,5 +1,5 @@
-//! All payments' state: what the events so far add up to, and the indexes that keep every lookup
-//! and every tick at the cost of what it finds.
+//! The state of all payments: what the events so far add up to, and the indexes with which every lookup
+//! and every tick costs only what it finds.
 
 use alloc::vec::Vec;
 
@@ -35,7 +35,7 @@ pub struct State {
     pub(crate) head: Head,
     pub(crate) epoch: u64,
     pub(crate) recovering: bool,
-    /// The epoch with which the last recovery began, finished or not.
+    /// The epoch in which the last recovery began, whether it is finished or not.
     pub(crate) recovery_since: u64,
     pub(crate) gap: bool,
     pub(crate) inconsistent: Option<u64>,
@@ -47,13 +47,13 @@ pub struct State {
     /// When the log was first opened, or the earliest of its openings: what the readings of ticks are
     /// compared with before the first one counts.
     pub(crate) first_reading: UnixMillis,
-    /// The last block height told that mattered.
+    /// The last block height that was recorded.
     pub(crate) height: Option<u32>,
     pub(crate) anomalies_unread: u32,
     pub(crate) anomalies_folded: u64,
     /// The base that stands for dropped history, and the next one if its drop was recorded.
     pub(crate) dropped: Many<Dropped>,
-    /// What the program of the present writer can say.
+    /// The newest format version that the present writer's program knows.
     pub(crate) vocabulary: Vocabulary,
     /// Fields of a snapshot that a newer program wrote and this one keeps.
     pub(crate) unknown: UnknownFields,
@@ -75,7 +75,7 @@ pub(crate) struct Dropped {
 
 layout! { record Dropped "a base" { base, digest } }
 
-/// Who has a payment hash.
+/// What has a payment hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -84,9 +84,9 @@ pub enum HashHolder {
     Payment(PaymentId),
     /// A foreign part, out or paid.
     ForeignPart(PartId),
-    /// The node holds it: something is out under it.
+    /// The node has blocked it: something is out under it.
     Blocked,
-    /// Nobody of the ledger, but it is known as paid.
+    /// It is known as paid, although no payment of the ledger shows it.
     Paid,
 }
 
@@ -102,8 +102,8 @@ impl core::fmt::Display for HashHolder {
 }
 
 impl State {
-    /// The state of an empty log. `seed` keys the hash tables, since payees choose payment hashes:
-    /// random and secret; nothing observable depends on it.
+    /// The state of an empty log. `seed` keys the hash tables: make it random and secret, since payees
+    /// choose payment hashes. Nothing observable depends on it.
     #[must_use]
     pub fn new(ledger: LedgerId, seed: u64) -> Self {
         Self {
@@ -147,7 +147,7 @@ impl State {
         }
     }
 
-    /// The id of a payment or a tombstone, or the one under which a foreign part was told.
+    /// The id of a payment or a tombstone, or the one under which a foreign part was reported.
     pub(crate) fn id_at(&self, place: Place) -> Option<&PaymentId> {
         match place {
             Place::Payment(handle) => Some(&self.payments.get(handle).id),
@@ -180,15 +180,14 @@ impl State {
         }
     }
 
-    /// Where a hash leads, in unspecified order: also to payments of which only an earlier try had
-    /// it.
+    /// Where a hash leads, in unspecified order; also to payments that had it only in an earlier try.
     pub(crate) fn places_of(&self, payment_hash: &PaymentHash) -> impl Iterator<Item = Place> {
         let hash = self.index.hash(payment_hash.as_bytes());
         self.index.by_hash.all(hash).filter(|place| self.has_hash(*place, payment_hash))
     }
 
-    /// The first of the places where a hash leads that fit: live payments come before remembered
-    /// ones, these before foreign parts, each by age.
+    /// The first matching place that a hash leads to: live payments come before remembered ones, those
+    /// before foreign parts, each by age.
     pub(crate) fn first_place_of(
         &self,
         payment_hash: &PaymentHash,
@@ -203,7 +202,8 @@ impl State {
         })
     }
 
-    /// The proof of a hash, if known: of a part under it or beside all payments.
+    /// The proof of a hash, if known: a payment's, a foreign part's, or that of a paid hash without a
+    /// payment.
     pub(crate) fn proof_of(&self, payment_hash: &PaymentHash) -> Option<Preimage> {
         self.places_of(payment_hash).find_map(|place| match place {
             Place::Payment(handle) => self.payments.get(handle).proof_of(payment_hash),
@@ -213,7 +213,7 @@ impl State {
         })
     }
 
-    /// The record of a hash that is known as paid although no payment tells so.
+    /// Where a hash is kept that is known as paid although no payment shows it.
     pub(crate) fn hash_paid(&self, payment_hash: &PaymentHash) -> Option<Handle> {
         if self.hashes_paid.is_empty() {
             return None;
@@ -258,7 +258,8 @@ impl State {
         })
     }
 
-    /// Whether a live payment holds a hash, has paid it or has named it in any of its tries, beside these.
+    /// Whether a live payment other than these holds a hash, has paid it, or has named it in any of its
+    /// tries.
     pub(crate) fn is_needed_beside(&self, payment_hash: &PaymentHash, but: &[PaymentId]) -> bool {
         self.places_of(payment_hash).any(|place| {
             let Place::Payment(handle) = place else { return false };
@@ -269,7 +270,7 @@ impl State {
         })
     }
 
-    /// Since which seq the payment at a place, live or remembered, has named a hash.
+    /// The seq from which the payment at a place, live or remembered, has named a hash.
     fn named_since(&self, place: Place, payment_hash: &PaymentHash) -> Option<u64> {
         match place {
             Place::Payment(handle) => self.payments.get(handle).named_since(payment_hash),
@@ -278,8 +279,8 @@ impl State {
         }
     }
 
-    /// Whose a hash is, live or remembered: the payment that has named it longest in a request or an
-    /// invoice, in any of its tries. `before` this seq.
+    /// The payment, live or remembered, that was the first to name a hash in a request or an invoice, in
+    /// any of its tries, before this seq.
     pub(crate) fn namer_of_hash(&self, payment_hash: &PaymentHash, before: u64) -> Option<Place> {
         let named = |place: Place| Some((self.named_since(place, payment_hash)?, place));
         let named = self.places_of(payment_hash).filter_map(named);
@@ -288,8 +289,8 @@ impl State {
         first.map(|(_, place)| place)
     }
 
-    /// As [`namer_of_hash`](Self::namer_of_hash), but the payment under whose id a part is told, if that
-    /// names the hash.
+    /// As [`namer_of_hash`](Self::namer_of_hash), but the payment under whose id a part is reported
+    /// comes first, if it names the hash.
     pub(crate) fn namer_for(
         &self,
         id: &PaymentId,
@@ -303,8 +304,8 @@ impl State {
             .or_else(|| self.namer_of_hash(payment_hash, before))
     }
 
-    /// Whose a hash is where neither a part nor an id decides: the one that names it, else the oldest
-    /// that holds it for a part.
+    /// The payment that a hash belongs to if neither a part nor an id decides: the one that names it,
+    /// else the oldest that holds it for a part.
     pub(crate) fn owner_of_hash(&self, payment_hash: &PaymentHash) -> Option<Place> {
         let holder = || self.holders(payment_hash).first().copied().map(Place::Payment);
         let remembered = || {
@@ -318,7 +319,7 @@ impl State {
         named.or_else(holder).or_else(remembered)
     }
 
-    /// Whether a payment is known by its parts alone: no request of it was ever told.
+    /// Whether a payment is known by its parts alone, without a request.
     pub(crate) fn is_adopted(&self, place: Place) -> bool {
         match place {
             Place::Payment(handle) => self.payments.get(handle).is_adopted(),
@@ -370,7 +371,7 @@ impl State {
         }
     }
 
-    /// Who forbids paying this hash in the name of `payment`: whoever else has it out or paid.
+    /// What forbids `payment` to pay this hash: anything else that has it out or paid, or a block.
     pub(crate) fn hash_blocker(
         &self,
         payment_hash: &PaymentHash,
@@ -379,6 +380,7 @@ impl State {
         if faults::is(Fault::HashOutTwice) {
             return None;
         }
+        // If parts for one invoice are out under two ids, the payee may claim both (SEMANTICS 3, row 8).
         let blocks = |place: Place| match place {
             Place::Payment(handle) => {
                 let other = self.payments.get(handle);
@@ -397,7 +399,7 @@ impl State {
             .or_else(|| self.hold_of(payment_hash))
     }
 
-    /// Who else has this hash at all.
+    /// What else has this hash at all.
     pub(crate) fn hash_holder(
         &self,
         payment_hash: &PaymentHash,
@@ -406,8 +408,8 @@ impl State {
         self.holder_where(payment_hash, |other| other != payment)
     }
 
-    /// Who else has paid this hash, or has something out under it that is not a payment's; or too many
-    /// payments hold it.
+    /// What else has paid this hash, or has something out under it that is not a payment's; or a holder,
+    /// if too many payments hold it.
     pub(crate) fn hash_over(
         &self,
         payment_hash: &PaymentHash,
@@ -425,6 +427,8 @@ impl State {
             Place::ForeignPart(handle) => self.foreign_parts.get(handle).blocks_hash(),
             Place::HashPaid(_) => true,
         };
+        // When the hash is paid, all of them end in one entry, so that none can pay again; the entry
+        // must stay below its limit (SEMANTICS 9).
         let holders = self.holders(payment_hash);
         let most = holders.first().filter(|_| holders.len() >= limits::HASH_PAYMENTS);
         let most = most.map(|handle| HashHolder::Payment(self.payments.get(*handle).id));
@@ -434,7 +438,7 @@ impl State {
             .or(most)
     }
 
-    /// Whether a payment that has a hash is to the same payee; `None` where either is not known.
+    /// Whether the payment that has a hash is to the same payee; `None` if either payee is not known.
     pub(crate) fn same_payee(&self, other: &HashHolder, payee: Option<&NodeId>) -> Option<bool> {
         let HashHolder::Payment(id) = other else { return None };
         let payee = payee?;
@@ -481,7 +485,7 @@ impl State {
         })
     }
 
-    /// Who has paid a hash, other than this payment; told by what is known now.
+    /// Which payment other than this one has paid a hash, as far as is known now.
     pub(crate) fn payer_of(
         &self,
         payment_hash: &PaymentHash,
@@ -521,8 +525,8 @@ impl State {
         })
     }
 
-    /// What forbids a dispatch for this payment beside its hash: a part told under its id that is
-    /// out, or that was paid and may have been this obligation. What it pays would be paid again.
+    /// What forbids a dispatch for this payment apart from its hash: a part reported under its id that
+    /// is out, or that was paid and may have been for this obligation. The dispatch would pay it again.
     pub(crate) fn dispatch_holder(&self, payment: &Payment) -> Option<PartId> {
         let earlier = payment.parts.iter();
         let mut earlier =
@@ -538,8 +542,8 @@ impl State {
         earlier.map(|part| part.id).or_else(foreign_parts)
     }
 
-    /// Whether something beside its own parts holds a payment: it must not fail, nor be forgotten,
-    /// nor be tried anew. `but` is not counted: it is about to end.
+    /// Whether something other than its own parts blocks a payment, which then must not fail, be
+    /// forgotten or be tried again. `but` is not counted: it is about to end.
     pub(crate) fn is_blocked(&self, payment: &Payment, but: Ending<'_>) -> bool {
         if (self.foreign_parts.is_empty() && self.blocked.is_empty())
             || faults::is(Fault::FailsWhileBlocked)
@@ -604,7 +608,7 @@ impl State {
         self.blocked.contains(payment_hash).then_some(HashHolder::Blocked)
     }
 
-    /// No conclusions are drawn: recovery is not finished, or the gap is not closed.
+    /// Whether conclusions are withheld: recovery is not finished, or the gap is not closed.
     pub(crate) const fn withholds_conclusions(&self) -> bool {
         self.recovering || self.gap
     }
@@ -614,12 +618,13 @@ impl State {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ending<'a> {
     Nothing,
-    /// These foreign parts.
+    /// These foreign parts resolve, and block no payment any more.
     ForeignParts(&'a [PartId]),
-    /// A block on a hash.
+    /// The node's block on this hash: payments that hold the hash may go on.
     Block(&'a PaymentHash),
-    /// What a claimed foreign part had on its channel: it holds all with its hash no more.
+    /// This claimed foreign part leaves its channel: it no longer blocks the other payments with its hash.
     OnChannel(&'a PartId),
-    /// What a claimed foreign part was told to be of: it holds that payment no more.
+    /// This claimed foreign part is not of the payment under whose id it was reported: it no longer
+    /// blocks that payment.
     Told(&'a PartId),
 }

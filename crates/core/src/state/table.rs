@@ -4,12 +4,12 @@ use hashbrown::{HashTable, hash_table::Entry};
 
 use crate::{base::slab::Handle, state::place::Place};
 
-/// Leads from hashes to places; the owner of the keys says which place is meant.
+/// Maps hashes to places; the owner of the keys says which place is meant.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table(HashTable<Slot>);
 
-/// The hash is kept so that a table grows without looking at the keys, and so that hardly any key
-/// but the right one is looked at.
+/// The hash is kept so that a table grows without reading the keys, and so that hardly any wrong key is
+/// read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Slot {
     hash: u32,
@@ -66,7 +66,7 @@ impl Table {
         self.0.insert_unique(spread(hash), slot, |slot| spread(slot.hash));
     }
 
-    /// Inserts a place, unless one that `is` has in common with it is there: whether it did.
+    /// Inserts a place, unless `is` says that an equal one is there; tells whether it did.
     pub(crate) fn enter(&mut self, hash: u32, place: Place, is: impl Fn(Place) -> bool) -> bool {
         let is = |slot: &Slot| slot.hash == hash && is(slot.place.into());
         match self.0.entry(spread(hash), is, |slot| spread(slot.hash)) {
@@ -90,7 +90,7 @@ impl Table {
         self.0.find(spread(hash), is).map(|slot| slot.place.into())
     }
 
-    /// All places with this hash, in no order that means anything.
+    /// All places with this hash, in unspecified order.
     pub(crate) fn all(&self, hash: u32) -> impl Iterator<Item = Place> {
         let slots = self.0.iter_hash(spread(hash)).filter(move |slot| slot.hash == hash);
         slots.map(|slot| slot.place.into())

@@ -1,4 +1,4 @@
-//! What a payment looks like from outside.
+//! What users see of a payment.
 
 use crate::{
     base::amount::Msat,
@@ -11,32 +11,32 @@ use crate::{
 /// A payment as it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PaymentView {
-    /// The payment.
+    /// The id that the caller chose, or the node if it was adopted.
     pub id: PaymentId,
-    /// Its status.
+    /// Where it stands, with the reason if it was given up.
     pub status: Status,
-    /// What is not yet in flight nor settled, while parts may be dispatched.
+    /// What is not yet in flight nor settled, in msat; 0 once no parts may be dispatched.
     pub remaining: Msat,
-    /// How many parts told under its id are out or on their channels: its own, and those with another
-    /// hash. A failure that was told while this is above zero is no longer true.
+    /// How many parts reported under its id are out: its own, and foreign parts. While this is above 0,
+    /// a failure that was notified is not true any more.
     pub unresolved: usize,
-    /// Whether something blocks it beside its own parts: a part with another hash, a blocked hash. It is
-    /// neither dispatched nor failed nor tried anew until that ends.
+    /// Whether something other than its own parts blocks it: a foreign part, a blocked hash. Until that
+    /// ends it is not dispatched, does not fail and is not tried again.
     pub blocked: bool,
-    /// What was paid, if it is paid.
+    /// What was paid; `None` if it is not paid.
     pub paid: Option<Paid>,
-    /// Who has paid its hash instead, if somebody did.
+    /// Which payment has paid its hash instead; `None` if none has.
     pub paid_elsewhere: Option<PaidElsewhere>,
-    /// The notification that said that it failed, if it failed: what a new try must name.
+    /// The id of its latest PaymentFailed, which a new try must name; `None` if it did not fail.
     pub failed: Option<NotificationId>,
-    /// Whether the ledger has no request for it: it is known from its parts alone.
+    /// Whether it was adopted: the ledger has no request for it.
     pub adopted: bool,
     /// Whether only its outcome is left.
     pub remembered: bool,
 }
 
 impl PaymentView {
-    /// Whether its outcome is known and stands: paid, or failed with nothing out.
+    /// Whether its outcome is known and final for now: paid, or failed with nothing out.
     #[must_use]
     pub const fn is_over(&self) -> bool {
         match self.status {
@@ -50,10 +50,11 @@ impl PaymentView {
 /// What a paid payment settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Paid {
-    /// The proof, if known.
+    /// The preimage; `None` while only somebody's word says that it is paid.
     pub preimage: Option<Preimage>,
-    /// What the claimed parts brought to the payee; `None` when it is not known.
+    /// What the settled parts brought to the payee, in msat; `None` when it is not known. It can grow after
+    /// the notification `PaymentSent`, which has the sums of its moment; `PaymentSettled` tells the last ones.
     pub amount: Option<Msat>,
-    /// What their routes took; `None` when it is not known.
+    /// What their routes took in fees, in msat; `None` when it is not known.
     pub fee: Option<Msat>,
 }

@@ -1,5 +1,6 @@
-//! Whose a part is (SEMANTICS 4): the part decides, then the id that is named if it is known, then the
-//! hash. A node that forgets our ids must not make a second payment of the same obligation.
+//! Which payment a part belongs to (SEMANTICS 4): the part id decides, then the payment id that is named
+//! if it is known, then the hash. A node that forgets our ids must not cause a second payment of the
+//! same obligation.
 
 use crate::{
     base::faults,
@@ -15,19 +16,19 @@ use crate::{
 
 /// What the ledger knows of a part.
 pub(crate) enum Known<'a> {
-    /// A part of this payment.
+    /// An own part of a live payment's present try.
     Own(&'a Payment, &'a Part),
-    /// A part that stands under a hash of its own.
+    /// A foreign part, whichever payment it blocks.
     ForeignPart(&'a ForeignPart),
     /// A part of an earlier try of a payment, or of a remembered one: it is over, and its hash, if
     /// known.
     Former(Place, FormerPart, Option<PaymentHash>),
-    /// Nothing.
+    /// The ledger has no such part, or one of another hash.
     Nothing,
 }
 
-/// Finds a part, whatever payment the node names. A part that is over is only the one meant if its
-/// hash is the one told.
+/// Finds a part, whatever payment the node names. A part of an earlier try counts only if its hash is
+/// the one that is given.
 pub(crate) fn known<'a>(
     state: &'a State,
     part: &PartId,

@@ -19,9 +19,9 @@ use payonce_core::{
     FinalizePart, FinishRecovery, ForeignPart, Head, Label, LedgerId, ListParts, LogHash, MarkPaid,
     MaxFee, Msat, NewPart, NotificationId, NotificationKind, ObservationKind, ObservePart,
     OfferHash, Operation, PartId, PartKind, Pay, PayReply, PaymentHash, PaymentId, Preimage,
-    ReceiveInvoice, Refusal, Remember, Replay, Reply, Request, RetryPolicy, SameHash, SayAgain,
-    Settlement, State, StatusKind, StoredEntry, Target as CoreTarget, Text, Tick, UnblockHash,
-    UnixMillis, WithdrawPart, WorkReply,
+    ReceiveInvoice, Refusal, Remember, Replay, Reply, Request, RequestInvoice, RetryPolicy,
+    SameHash, SayAgain, Settlement, State, StatusKind, StoredEntry, Target as CoreTarget, Text,
+    Tick, UnblockHash, UnixMillis, WithdrawPart, WorkReply,
 };
 
 use crate::judge::{
@@ -65,19 +65,23 @@ fn hash(label: judge::Hash) -> PaymentHash {
     HASH_OF[usize::from(label)]
 }
 
+/// The name of an engine; none for 0.
+fn engine_name(engine: judge::Engine) -> &'static str {
+    ["", "a", "b", "c", "d", "e", "f", "g"][usize::from(engine)]
+}
+
 fn hash_label(hash: &PaymentHash) -> judge::Hash {
     let at = HASH_OF.iter().position(|known| known == hash).expect("a hash that has a label");
     u16::try_from(at).expect("few")
 }
 
 pub fn config(rules: &Rules) -> Config {
-    let mut config = Config::new(if rules.forever { Remember::Forever } else { Remember::Window });
-    config.same_hash = if rules.same_hash { SameHash::Allow } else { SameHash::Refuse };
-    config.overpay_percent = u8::try_from(rules.overpay_percent).expect("a percentage");
-    config.idempotency_ticks = u32::try_from(rules.idempotency_ticks).expect("few ticks");
-    config.assertion_margin_blocks = rules.assertion_blocks;
-    config.assertion_delegated_age_ms = rules.assertion_age_ms;
-    config
+    Config::new(if rules.forever { Remember::Forever } else { Remember::Window })
+        .same_hash(if rules.same_hash { SameHash::Allow } else { SameHash::Refuse })
+        .overpay_percent(u8::try_from(rules.overpay_percent).expect("a percentage"))
+        .idempotency_ticks(u32::try_from(rules.idempotency_ticks).expect("few ticks"))
+        .assertion_margin_blocks(rules.assertion_blocks)
+        .assertion_delegated_age_ms(rules.assertion_age_ms)
 }
 
 fn request(terms: &Terms) -> Request {
@@ -381,6 +385,7 @@ impl Core {
             | Act::Finalize { part: of, .. }
             | Act::Fail { part: of, .. }
             | Act::Observe { part: of, .. }
+            | Act::Request { part: of, .. }
             | Act::Adopt { part: of, .. }
             | Act::Paid { part: Some(of), .. } => match self.state.part(&part(*of)) {
                 None => "unknown",
@@ -412,18 +417,7 @@ impl Core {
             }
             .into(),
             Act::Dispatch { id, ref parts, delegated, stale, mark } => {
-                let next = self.state.remaining(&payment(id)).map_or(1, |missing| missing.attempt);
-                let offered = |offered: &judge::Offered| {
-                    let (id, fee) = (part(offered.part), Msat(offered.fee));
-                    if delegated {
-                        let label = mark.map(|mark| Label { mark: Some(mark), ..Label::default() });
-                        NewPart::Delegated { id, label }
-                    } else {
-                        NewPart::htlc(id, Msat(offered.amount), fee, DISPATCHED_EXPIRY)
-                    }
-                };
-                let parts = parts.iter().map(offered).collect();
-                Dispatch { id: payment(id), attempt: next + u32::from(stale), parts }.into()
+                self.dispatch(id, parts, delegated, stale, mark).into()
             }
             Act::SayAgain { id, part: of } => SayAgain { id: payment(id), part: part(of) }.into(),
             Act::Withdraw { id, part: of } => {
@@ -454,6 +448,12 @@ impl Core {
                 bytes: Blob::default(),
             }
             .into(),
+            Act::Request { id, part: of, request } => RequestInvoice {
+                id: payment(id),
+                part: part(of),
+                invoice_request: (&[request]).into(),
+            }
+            .into(),
             Act::Adopt { id, part: of, hash: label, amount, delegated } => AdoptPart {
                 id: payment(id),
                 part: part(of),
@@ -478,8 +478,12 @@ impl Core {
             Act::Disown { part: of, .. } => {
                 DisownPart { part: part(of), assertion: assertion(false) }.into()
             }
-            Act::Block { hash: label } => BlockHash { payment_hash: hash(label) }.into(),
-            Act::Unblock { hash: label } => UnblockHash { payment_hash: hash(label) }.into(),
+            Act::Block { hash: label, engine } => {
+                BlockHash::new(hash(label)).engine(engine_name(engine)).into()
+            }
+            Act::Unblock { hash: label, engine } => {
+                UnblockHash::new(hash(label)).engine(engine_name(engine)).into()
+            }
             Act::Abandon { id } => {
                 Abandon { id: payment(id), reason: FailureReason::UserAbandoned }.into()
             }
@@ -491,6 +495,28 @@ impl Core {
                 return None;
             }
         })
+    }
+
+    fn dispatch(
+        &self,
+        id: judge::Id,
+        parts: &[judge::Offered],
+        delegated: bool,
+        stale: bool,
+        mark: Option<u64>,
+    ) -> Dispatch {
+        let next = self.state.remaining(&payment(id)).map_or(1, |missing| missing.attempt);
+        let offered = |offered: &judge::Offered| {
+            let (id, fee) = (part(offered.part), Msat(offered.fee));
+            if delegated {
+                let label = mark.map(|mark| Label { mark: Some(mark), ..Label::default() });
+                NewPart::Delegated { id, label }
+            } else {
+                NewPart::htlc(id, Msat(offered.amount), fee, DISPATCHED_EXPIRY)
+            }
+        };
+        let parts = parts.iter().map(offered).collect();
+        Dispatch { id: payment(id), attempt: next + u32::from(stale), parts }
     }
 
     fn unread(&self, which: Which) -> Vec<NotificationId> {
@@ -558,7 +584,9 @@ impl Core {
             _ = write!(text, "|{}{:?}", paid.payment_hash, paid.preimage);
         }
         _ = write!(text, "|{:?}", state.height());
-        state.blocked_hashes().for_each(|hash| _ = write!(text, "|{hash}"));
+        state.blocked_hashes().for_each(|block| {
+            _ = write!(text, "|{}{:?}", block.payment_hash, block.engine.as_bytes());
+        });
         state.outbox().for_each(|told| _ = write!(text, "|{:?}", note(0, &told.kind)));
         let failures = state.outbox().map(|told| {
             matches!(told.kind, NotificationKind::PaymentFailed { superseded: true, .. })
@@ -597,11 +625,12 @@ fn part_text(part: &payonce_core::Part) -> String {
         part.adopted,
         part.corrected
     ) + &format!(
-        "{:?}{:?}{}{}",
+        "{:?}{:?}{}{}{:?}",
         part.label(),
         part.own_hash(),
         part.is_of_earlier_try(),
-        part.sayings()
+        part.sayings(),
+        part.invoice_request()
     )
 }
 
@@ -623,6 +652,7 @@ fn act_name(act: &Act) -> &'static str {
         Act::Fail { how: Failed { word: Some(_), .. }, .. } => "fail on a word",
         Act::Fail { .. } => "fail",
         Act::Observe { .. } => "observe",
+        Act::Request { .. } => "request",
         Act::Adopt { .. } => "adopt",
         Act::Paid { asserted: true, .. } => "paid on a word",
         Act::Paid { part: Some(_), .. } => "paid part",
@@ -663,11 +693,8 @@ fn refusal_word(refusal: &Refusal) -> Word {
         Refusal::ReceiveInvoice(refusal) => Word::of(refusal),
         Refusal::Dispatch(refusal) => Word::of(refusal),
         Refusal::Fact(refusal) => Word::of(refusal),
-        Refusal::Abandon(refusal) => Word::of(refusal),
         Refusal::Acknowledge(refusal) => Word::of(refusal),
-        Refusal::Tick(refusal) => Word::of(refusal),
-        Refusal::Finish(refusal) => Word::of(refusal),
-        Refusal::CloseGap(refusal) => Word::of(refusal),
+        Refusal::Phase(refusal) => Word::of(refusal),
         other => Word::of(other),
     }
 }
@@ -800,6 +827,12 @@ impl Answers for Core {
         let recorded =
             |reply: &Reply| matches!(reply, Reply::Dispatch(DispatchReply::Recorded { .. }));
         decided.is_ok_and(|decision| recorded(&decision.reply))
+    }
+
+    fn invoice_request(&self, of: judge::Part) -> Option<u8> {
+        let (id, _) = self.state.part(&part(of))?;
+        let found = self.state.payment(&id)?.part(&part(of))?;
+        found.invoice_request().first().copied()
     }
 
     fn is_superseded(&self, note: u64) -> Option<bool> {

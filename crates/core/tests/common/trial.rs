@@ -202,8 +202,8 @@ impl Trial {
             self.play(self.now, &Act::CloseGap)?;
         }
         self.judge.probe_all(self.now, &self.core)?;
-        for hash in self.judge.blocked() {
-            self.play(self.now, &Act::Unblock { hash })?;
+        for (hash, engine) in self.judge.blocked() {
+            self.play(self.now, &Act::Unblock { hash, engine })?;
         }
         for (id, part, place) in self.judge.unresolved() {
             let act = match place {
@@ -309,7 +309,7 @@ fn are_facts(one: &Act, other: &Act) -> bool {
                 hash == told && part != of
             }
             Act::Paid { hash: told, .. } => told.is_none_or(|told| told == hash),
-            Act::Block { hash: told } => told == hash,
+            Act::Block { hash: told, .. } => told == hash,
             _ => false,
         }
     };

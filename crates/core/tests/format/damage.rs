@@ -206,6 +206,7 @@ fn counts() -> Vec<(&'static str, Vec<u8>, usize)> {
         ("by", event(20, failure), limits::ASSERTED_BY_BYTES),
         ("why", event(20, &[failure, &[&[0]]].concat()), limits::ASSERTED_WHY_BYTES),
         ("observation", event(21, &[&id, &id, &[0]]), limits::OBSERVATION_BYTES),
+        ("invoice request", event(36, &[&id, &id]), limits::INVOICE_REQUEST_BYTES),
         ("in flight", event(34, &[&[0], &id, &id]), limits::PAYMENT_PARTS),
         ("others", event(34, &[&[4], &id, &id]), limits::PAYMENT_PARTS),
         ("label", event(11, label), limits::LABEL_BYTES),

@@ -6,7 +6,8 @@ use std::mem::discriminant;
 use payonce_core::{
     Anomaly, Assertion, Blob, CustomRecord, DecodeError, Delivery, EncodeError, Entry, Event,
     Failure, Head, Label, List, MaxFee, Msat, Observation, ObservationKind, PartId, PartKind,
-    PartTerms, PaymentHash, PaymentId, Request, RetryPolicy, UnknownFields, decode_events, limits,
+    PartTerms, PaymentHash, PaymentId, Request, RetryPolicy, UnknownField, UnknownFields,
+    decode_events, limits,
 };
 
 use crate::{LEDGER, NOW};
@@ -61,7 +62,7 @@ fn opened(program: usize, holder: usize) -> Event {
     }
 }
 
-const ALL: [Sized; 17] = [
+const ALL: [Sized; 19] = [
     ("program", limits::PROGRAM_BYTES, |len| opened(len, 1)),
     ("holder", limits::HOLDER_BYTES, |len| opened(1, len)),
     ("payee name", limits::PAYEE_NAME_BYTES, |len| {
@@ -91,6 +92,11 @@ const ALL: [Sized; 17] = [
         settlement: None,
         invoice: vec![1; len].into(),
     }),
+    ("invoice request", limits::INVOICE_REQUEST_BYTES, |len| Event::InvoiceRequested {
+        id: ID,
+        part: PART,
+        invoice_request: vec![1; len].into(),
+    }),
     ("instructions", limits::INSTRUCTIONS_BYTES, |len| {
         request(|request| request.instructions = vec![1; len].into())
     }),
@@ -99,6 +105,10 @@ const ALL: [Sized; 17] = [
     }),
     ("parts of a batch", limits::BATCH_PARTS, |len| dispatched(len, 1)),
     ("label", limits::LABEL_BYTES, |len| dispatched(1, len)),
+    ("who blocks", limits::LABEL_BYTES, |len| Event::HashBlocked {
+        payment_hash: PaymentHash::from_bytes([0x4a; 32]),
+        engine: vec![1; len].into(),
+    }),
     ("parts listed", limits::LISTED_PARTS, |len| Event::PartsListed {
         parts: vec![PART; len].into(),
     }),
@@ -146,4 +156,52 @@ fn what_would_not_read_back_becomes_no_entry() {
         what: format!("1 events from seq {}", u64::MAX),
     });
     assert_eq!(refused.expect_err("it has no next"), malformed);
+}
+
+/// What no `take` reads, no `put` encodes: fields that a program cannot know and a log cannot have.
+#[test]
+fn unknown_fields_that_would_not_be_read_are_not_encoded() {
+    let field = |tag, bytes: usize| UnknownField { tag, bytes: vec![1; bytes].into() };
+    let many = (0..=limits::TAIL_FIELDS as u64).map(|nth| field(201 + 2 * nth, 1)).collect();
+    let hostile: [Vec<UnknownField>; 6] = [
+        vec![field(200, 1)],
+        vec![field(201, 1), field(201, 1)],
+        vec![field(203, 1), field(201, 1)],
+        vec![field(201, limits::UNKNOWN_FIELD_BYTES + 1)],
+        vec![field(u64::MAX, 1)],
+        many,
+    ];
+    let encode = |event: Event, unknown: Option<UnknownFields>| {
+        let unknown: Vec<_> = unknown.into_iter().map(|fields| (1, fields)).collect();
+        Entry::with_unknown(Head::genesis(LEDGER), 1, NOW, &[event], &unknown)
+    };
+    for fields in hostile {
+        let fields = UnknownFields::from(fields);
+        let of_event = encode(Event::Recovered, Some(fields.clone()));
+        let of_request = encode(
+            request(|request| request.details.change(|detail| detail.unknown = fields.clone())),
+            None,
+        );
+        let failure = Failure { unknown: fields.clone(), ..Failure::default() };
+        let of_failure = encode(
+            Event::PartFailed { id: ID, part: PART, failure, notify: false, rest_ms: 0 },
+            None,
+        );
+        for encoded in [of_event, of_request, of_failure] {
+            assert!(matches!(encoded, Err(EncodeError::Unreadable(_))), "{fields:?}");
+        }
+    }
+    let odd = UnknownFields::from(vec![field(201, limits::UNKNOWN_FIELD_BYTES), field(203, 1)]);
+    let entry = encode(Event::Recovered, Some(odd)).expect("any program may keep these");
+    assert!(decode_events(entry.bytes(), |_, _| ()).is_ok());
+}
+
+/// Beyond the largest seq there is no entry.
+#[test]
+fn an_entry_without_a_place_is_not_encoded() {
+    for seq in [u64::MAX, u64::MAX - 1] {
+        let before = Head { seq, ..Head::genesis(LEDGER) };
+        let entry = Entry::new(before, 1, NOW, &[Event::Recovered, Event::Recovered]);
+        assert!(matches!(entry, Err(EncodeError::Unreadable(_))), "after {seq}");
+    }
 }

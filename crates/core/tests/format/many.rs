@@ -1,12 +1,9 @@
-//! Snapshots of many payments, more than are decoded at a time: by any relay the same state, and
+//! Snapshots of many payments, more than are decoded at a time: they read back as they were, and
 //! what two payments must not share is found however far apart they are.
-
-use std::ops::ControlFlow;
 
 use payonce_core::{
     Config, Dispatch, FinishRecovery, Machine, MaxFee, Msat, NewPart, Operation, PartId, Pay,
     PaymentHash, PaymentId, Remember, Request, RetryPolicy, State,
-    relay::{Build, Load, Loads, in_turn},
 };
 
 use crate::{LEDGER, NOW};
@@ -55,41 +52,18 @@ fn replaced(bytes: &[u8], old: [u8; 32], new: [u8; 32]) -> Vec<u8> {
     [&bytes[..at], &new, &bytes[at + 32..]].concat()
 }
 
-fn all_first(loads: Loads<'_>, build: Build<'_>) {
-    let loads: Vec<Load> = loads.collect();
-    let _ = loads.into_iter().try_for_each(build);
-}
-
-fn on_two_threads(loads: Loads<'_>, build: Build<'_>) {
-    let (full, to_build) = std::sync::mpsc::sync_channel(1);
-    std::thread::scope(|scope| {
-        scope.spawn(move || loads.map(|load| full.send(load)).all(|sent| sent.is_ok()));
-        to_build.into_iter().map(build).all(|flow| flow.is_continue());
-    });
-}
-
-fn all_but_the_last(loads: Loads<'_>, build: Build<'_>) {
-    let mut loads: Vec<Load> = loads.collect();
-    loads.pop();
-    let _ = loads.into_iter().try_for_each(build);
-}
-
-fn none(_: Loads<'_>, _: Build<'_>) {}
-
 #[test]
-fn any_relay_gives_the_same_state() {
+fn many_payments_read_back_as_they_were() {
     for payments in [0, 1, 31, 32, 33, 511, 512, 513, PAYMENTS] {
         let state = pending(payments);
         let bytes = state.encode();
-        for relay in [in_turn, all_first, on_two_threads] {
-            let read = State::decode_by(&bytes, 7, relay).expect("its own bytes");
-            assert_eq!(read.encode(), bytes);
-            assert_eq!(read.counts(), state.counts());
-            assert_eq!(read.unresolved(), state.unresolved());
-            for nth in 0..payments {
-                let id = PaymentId::from_bytes(name(nth, 0xa1));
-                assert_eq!(read.payment(&id), state.payment(&id), "payment {nth}");
-            }
+        let read = State::decode(&bytes, 7).expect("its own bytes");
+        assert_eq!(read.encode(), bytes);
+        assert_eq!(read.counts(), state.counts());
+        assert_eq!(read.unresolved(), state.unresolved());
+        for nth in 0..payments {
+            let id = PaymentId::from_bytes(name(nth, 0xa1));
+            assert_eq!(read.payment(&id), state.payment(&id), "payment {nth}");
         }
     }
 }
@@ -117,10 +91,8 @@ fn doubles_far_apart_are_refused() {
     let doubles = [(0xa1, 0xa1, "payments"), (0xa3, 0xa3, "parts"), (0xa3, 0xa4, "parts")];
     for (of_last, of_first, what) in doubles {
         let double = replaced(&bytes, name(last, of_last), name(0, of_first));
-        for relay in [in_turn, all_first, on_two_threads] {
-            let error = State::decode_by(&double, 7, relay).expect_err("a double").to_string();
-            assert!(error.contains(&format!("two {what} with one id")), "{error}");
-        }
+        let error = State::decode(&double, 7).expect_err("a double").to_string();
+        assert!(error.contains(&format!("two {what} with one id")), "{error}");
     }
     // In one payment.
     let double = replaced(&bytes, name(0, 0xa4), name(0, 0xa3));
@@ -128,29 +100,12 @@ fn doubles_far_apart_are_refused() {
     assert!(error.contains("two parts with one id"), "{error}");
 }
 
-/// What comes first in the bytes is told first, on any number of threads.
+/// What comes first in the bytes is told first.
 #[test]
 fn of_several_damages_the_first_is_told() {
     let bytes = pending(PAYMENTS).encode();
     let double = replaced(&bytes, name(600, 0xa1), name(0, 0xa1));
     let cut = &double[..double.len() / 2];
-    for relay in [in_turn, all_first, on_two_threads] {
-        let error = State::decode_by(cut, 7, relay).expect_err("cut").to_string();
-        assert!(error.contains("two payments with one id"), "{error}");
-    }
-}
-
-#[test]
-fn a_relay_that_loses_payments_is_noticed() {
-    let bytes = pending(PAYMENTS).encode();
-    for relay in [all_but_the_last, none] {
-        let error = State::decode_by(&bytes, 7, relay).expect_err("lost").to_string();
-        assert!(error.contains("lost"), "{error}");
-    }
-    let empty = pending(0).encode();
-    State::decode_by(&empty, 7, none).expect("nothing to lose");
-    let stops: fn(Loads<'_>, Build<'_>) = |loads, build| {
-        assert_eq!(loads.next().map(build), Some(ControlFlow::Continue(())));
-    };
-    State::decode_by(&bytes, 7, stops).expect_err("a relay that stops");
+    let error = State::decode(cut, 7).expect_err("cut").to_string();
+    assert!(error.contains("two payments with one id"), "{error}");
 }

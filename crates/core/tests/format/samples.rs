@@ -209,6 +209,9 @@ fn resolution() -> Vec<(&'static str, Vec<Event>)> {
         let observation = Observation { part: PART, kind, bytes: bytes.into() };
         one(name, Event::PartObserved { id: A, observation })
     };
+    let requested = |name, bytes: &[u8]| {
+        one(name, Event::InvoiceRequested { id: A, part: PART, invoice_request: bytes.into() })
+    };
     let settled = |amount, fee| Some(Settlement { amount, fee });
     let assertion = Assertion {
         by: "operator".into(),
@@ -243,6 +246,7 @@ fn resolution() -> Vec<(&'static str, Vec<Event>)> {
         observed("part-observed-path-succeeded", ObservationKind::PathSucceeded, b""),
         observed("part-observed-path-failed", ObservationKind::PathFailed, &[0xee; 260]),
         observed("part-observed-other", ObservationKind::Other(255), b"hold time"),
+        requested("invoice-requested", &[0x1d; 300]),
     ]
 }
 
@@ -293,8 +297,16 @@ fn apart() -> Vec<(&'static str, Vec<Event>)> {
     let foreign = Anomaly::ForeignClaim { payment: A, part: PART, payment_hash: HASH };
     let stray = Anomaly::ForeignPart { payment: A, part: PART, payment_hash: HASH };
     vec![
-        one("hash-held", Event::HashBlocked { payment_hash: HASH }),
-        one("hash-released", Event::HashUnblocked { payment_hash: HASH }),
+        one("hash-held", Event::HashBlocked { payment_hash: HASH, engine: "".into() }),
+        one("hash-released", Event::HashUnblocked { payment_hash: HASH, engine: "".into() }),
+        one(
+            "hash-blocked-by-engine",
+            Event::HashBlocked { payment_hash: HASH, engine: "lnd 2".into() },
+        ),
+        one(
+            "hash-unblocked-by-engine",
+            Event::HashUnblocked { payment_hash: HASH, engine: "lnd 2".into() },
+        ),
         one("hash-paid", paid(HASH, Some(PREIMAGE), Some(A))),
         one("hash-paid-without-proof", paid(HASH, None, None)),
         one("hash-forgotten", Event::HashForgotten { payment_hash: HASH }),

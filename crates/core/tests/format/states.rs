@@ -8,8 +8,8 @@ use payonce_core::{
     FailureReason, FinalizePart, FinishRecovery, Label, ListParts, Machine, MarkPaid, MaxFee, Msat,
     NewPart, NodeId, NotificationId, ObservationKind, ObservePart, OfferHash, Operation, PartId,
     PartKind, Pay, PaymentHash, PaymentId, Preimage, ReceiveInvoice, Remember, Request,
-    RetryPolicy, SayAgain, Settlement, ShortChannelId, State, Step, Target, Tick, UnixMillis,
-    WithdrawPart,
+    RequestInvoice, RetryPolicy, SayAgain, Settlement, ShortChannelId, State, Step, Target, Tick,
+    UnblockHash, UnixMillis, WithdrawPart,
 };
 
 use crate::{LEDGER, NOW};
@@ -31,6 +31,12 @@ pub(crate) fn all() -> Vec<(&'static str, State)> {
     let mut window = Script::open(empty.clone(), Remember::Window);
     window.run(FinishRecovery);
     window.foreign_part();
+    let mut blocked = Script::open(empty.clone(), forever);
+    blocked.run(FinishRecovery);
+    blocked.block();
+    let mut requested = Script::open(empty.clone(), forever);
+    requested.run(FinishRecovery);
+    requested.request_invoice();
     vec![
         ("empty", empty),
         ("recovering", recovering),
@@ -38,6 +44,8 @@ pub(crate) fn all() -> Vec<(&'static str, State)> {
         ("restored", restored.state()),
         ("folded", folded),
         ("window", window.state()),
+        ("blocked", blocked.state()),
+        ("requested", requested.state()),
     ]
 }
 
@@ -261,7 +269,17 @@ impl Script {
         self.run(ClaimPart::new(id(21), part(37), preimage(37)));
         self.run(ClaimPart::new(id(21), part(38), preimage(37)));
         self.run(ClaimPart::new(id(40), part(40), preimage(40)));
-        self.run(BlockHash { payment_hash: hash(41) });
+        self.run(BlockHash::new(hash(41)));
+    }
+
+    /// Hashes that are blocked: for one engine, for two, for two and none.
+    fn block(&mut self) {
+        for (byte, engines) in [(1, &["lnd 1"][..]), (2, &["b", "a"]), (3, &["lnd 2", "", "l"])] {
+            for engine in engines {
+                self.run(BlockHash::new(hash(byte)).engine(*engine));
+            }
+        }
+        self.run(UnblockHash::new(hash(3)).engine("l"));
     }
 
     /// Failed payments that are tried again, read or unread.
@@ -326,6 +344,14 @@ impl Script {
             self.run(Tick::new());
             self.now = self.now.plus(60_000);
         }
+    }
+
+    /// A hand-over of an offer that made an invoice request.
+    fn request_invoice(&mut self) {
+        self.run(Pay::new(id(84), offer(84, Deadline::Ticks(5))));
+        self.dispatch(84, 1, &[NewPart::delegated(part(84))]);
+        let invoice_request = vec![0x1d; 300].into();
+        self.run(RequestInvoice { id: id(84), part: part(84), invoice_request });
     }
 
     /// A part that the log lacks, and facts whose conclusions wait for the gap to be closed.

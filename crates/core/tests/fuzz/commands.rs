@@ -16,11 +16,10 @@ const LEDGER: LedgerId = LedgerId::from_bytes([0xf0; 32]);
 /// The settings that a byte chooses.
 pub fn config(bits: u8) -> Config {
     let remember = if bits & 1 == 0 { Remember::Window } else { Remember::Forever };
-    let mut config = Config::new(remember);
-    config.same_hash = if bits & 2 == 0 { SameHash::Refuse } else { SameHash::Allow };
-    config.notify_parts = bits & 4 == 0;
-    config.min_tick_interval_ms = u64::from(bits >> 4) * 10_000;
-    config
+    Config::new(remember)
+        .same_hash(if bits & 2 == 0 { SameHash::Refuse } else { SameHash::Allow })
+        .notify_parts(bits & 4 == 0)
+        .min_tick_interval_ms(u64::from(bits >> 4) * 10_000)
 }
 
 /// What a step does.
@@ -45,6 +44,11 @@ fn part(byte: u8) -> PartId {
 
 fn preimage(byte: u8) -> Preimage {
     Preimage::from_bytes([byte % 4; 32])
+}
+
+/// None, one that has a name, or one whose name is too long.
+fn engine(bits: u8) -> Vec<u8> {
+    vec![b'a'; [0, 1, 2, 65][usize::from(bits >> 4 & 3)]]
 }
 
 fn msat(byte: u8) -> Msat {
@@ -130,6 +134,10 @@ pub fn step(state: &State, bytes: &[u8; STEP]) -> Step {
             };
             FailPart { id: payment, part: of, failure }.into()
         }
+        12 if bits & 1 == 1 => {
+            let invoice_request = bytes[..usize::from(d % 9)].into();
+            RequestInvoice { id: payment, part: of, invoice_request }.into()
+        }
         12 => {
             let bytes = bytes[..usize::from(d % 9)].into();
             ObservePart { id: payment, part: of, kind: ObservationKind::Other(e), bytes }.into()
@@ -149,8 +157,8 @@ pub fn step(state: &State, bytes: &[u8; STEP]) -> Step {
         }
         .into(),
         16 => match bits % 4 {
-            0 => BlockHash { payment_hash }.into(),
-            1 => UnblockHash { payment_hash }.into(),
+            0 => BlockHash::new(payment_hash).engine(engine(bits)).into(),
+            1 => UnblockHash::new(payment_hash).engine(engine(bits)).into(),
             2 => DisownPart { part: of, assertion: assertion() }.into(),
             _ => ListParts { parts: vec![of, part(c)] }.into(),
         },

@@ -403,8 +403,30 @@ fn found() -> Vec<Case> {
     ]
 }
 
+/// What one engine shows says nothing of what another has out under the same hash.
+fn blocks() -> Vec<Case> {
+    let block = |engine| Act::Block { hash: 1, engine };
+    let unblock = |engine| Act::Unblock { hash: 1, engine };
+    let paid_by = |acts: Vec<Act>| Script::begin().pay(1, invoice(1)).acts(acts).dispatch(1, 11);
+    vec![
+        paid_by(vec![block(1), unblock(2)]).case("what one engine has out, ended by another's end"),
+        paid_by(vec![block(1), Act::Open { restored: false }, unblock(0), Act::Finish])
+            .case("what one engine has out, ended by nobody's end"),
+        paid_by(vec![block(1), block(2), unblock(1)]).case("what two have out, one has ended"),
+        Script::begin()
+            .pay(1, invoice(1))
+            .acts([block(1), block(2)])
+            .abandon(1)
+            .acts([unblock(2)])
+            .case("a failure while the second of two has it out"),
+    ]
+}
+
 fn all() -> Vec<Case> {
-    [whose(), words(), proofs(), places(), remembered(), found()].into_iter().flatten().collect()
+    [whose(), words(), proofs(), places(), remembered(), found(), blocks()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// What each case is convicted of, whichever way the ledger remembers.

@@ -66,6 +66,9 @@ const TABLE: &[(&str, &str)] = &[
     ("4 an operator's word", "fail on a word in flight: Changed"),
     ("4 an operator's word, too early", "fail on a word in flight: AssertedTooEarly"),
     ("4 observed", "observe in flight: Changed"),
+    ("4 invoice requested", "request in flight: Changed"),
+    ("4 invoice requested again", "request in flight: Unchanged"),
+    ("4 another invoice request", "request in flight: OtherInvoiceRequest"),
     ("4 given up", "abandon Pending: Changed"),
     ("4 blocked", "block: Changed"),
     ("4 unblocked", "unblock: Changed"),
@@ -105,12 +108,19 @@ const TABLE: &[(&str, &str)] = &[
 /// notification, an anomaly by its name.
 type Key = (&'static str, &'static str, Word);
 
-#[derive(Default)]
 pub struct Rows {
     histories: u64,
     disputed: u64,
     counts: HashMap<Key, (u64, u64)>,
     verdicts: [u64; Verdict::ALL.len()],
+}
+
+/// There are more verdicts than the standard library has defaults of arrays.
+impl Default for Rows {
+    fn default() -> Self {
+        let verdicts = [0; Verdict::ALL.len()];
+        Self { histories: 0, disputed: 0, counts: HashMap::new(), verdicts }
+    }
 }
 
 impl Rows {

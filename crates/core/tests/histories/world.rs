@@ -176,8 +176,8 @@ impl World {
                 67..69 => self.again_or_back(),
                 69..72 => Some(self.intrude()),
                 72..74 => Some(self.word()),
-                74 => Some(Act::Block { hash: self.label(HASHES) }),
-                75 => Some(Act::Unblock { hash: self.label(HASHES) }),
+                74 => Some(Act::Block { hash: self.label(HASHES), engine: self.small(3) }),
+                75 => Some(Act::Unblock { hash: self.label(HASHES), engine: self.small(3) }),
                 76..78 => Some(Act::Abandon { id: self.label(IDS) }),
                 78..86 => Some(self.acknowledge()),
                 86..92 => Some(self.tick()),
@@ -463,8 +463,11 @@ impl World {
 
     fn observe(&mut self) -> Option<Act> {
         let at = self.some(|_| true)?;
-        let piece = self.pieces[at];
-        Some(Act::Observe { id: piece.id, part: piece.part })
+        let Piece { id, part, delegated, truth, .. } = self.pieces[at];
+        if delegated && truth == Truth::Out {
+            return Some(Act::Request { id, part, request: self.small(2) });
+        }
+        Some(Act::Observe { id, part })
     }
 
     /// An operator's word.

@@ -342,6 +342,10 @@ def snapshot(data, secrets):
         ascending(state[name], key)
     for digests in (tombstone["request"] for tombstone in state["tombstones"]):
         ascending(digests["digests"] if digests else [], "field")
+    by_engines = [block["payment_hash"] + block["engine"] for block in state["blocked_by_engines"]]
+    ascending(by_engines, None)
+    if any(not block["engine"] for block in state["blocked_by_engines"]):
+        raise Bad("a block by an engine that is not named")
     finish(reader)
     return state
 

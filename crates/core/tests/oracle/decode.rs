@@ -142,6 +142,14 @@ pub(crate) fn snapshot(bytes: &[u8]) -> Result<Value, Bad> {
             return Err(Bad("digests out of order"));
         }
     }
+    let by_engines = state["blocked_by_engines"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |block: &Value, field: &str| block[field].as_str().map(str::to_owned);
+    let key = |block: &Value| (text(block, "payment_hash"), text(block, "engine"));
+    if !by_engines.is_sorted_by(|one, next| key(one) < key(next))
+        || by_engines.iter().any(|block| block["engine"] == "")
+    {
+        return Err(Bad("blocks out of order, or of no engine"));
+    }
     if rest.is_empty() { Ok(state) } else { Err(Bad("bytes left over")) }
 }
 

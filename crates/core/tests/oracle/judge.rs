@@ -29,6 +29,8 @@ pub type Id = u16;
 pub type Part = u16;
 /// A label of a preimage and of its hash.
 pub type Hash = u16;
+/// Who shows that something is out under a hash: 0 where nobody is named, at most 7.
+pub type Engine = u8;
 
 /// How the ledger is configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +160,12 @@ pub enum Act {
         id: Id,
         part: Part,
     },
+    /// A hand-over made this invoice request.
+    Request {
+        id: Id,
+        part: Part,
+        request: u8,
+    },
     Adopt {
         id: Id,
         part: Part,
@@ -185,9 +193,11 @@ pub enum Act {
     },
     Block {
         hash: Hash,
+        engine: Engine,
     },
     Unblock {
         hash: Hash,
+        engine: Engine,
     },
     Abandon {
         id: Id,
@@ -364,6 +374,8 @@ pub trait Answers {
     fn would_pay(&self, now: u64, id: Id, terms: &Terms, again: bool) -> bool;
     /// Whether a batch of all that is missing would be recorded.
     fn would_dispatch(&self, now: u64, id: Id) -> bool;
+    /// Which invoice request is kept for a part.
+    fn invoice_request(&self, part: Part) -> Option<u8>;
     /// Whether an unread failure is marked as no longer true; none if it is not unread.
     fn is_superseded(&self, note: u64) -> Option<bool>;
 }
@@ -453,6 +465,8 @@ verdicts! {
     FalseRepeat,
     /// A hand-over ends by an end of another, or while a saying of it waits.
     StaleEnd,
+    /// The invoice request of a part that is out is lost, or another one takes its place.
+    RequestLost,
 }
 
 /// A verdict and whom it is about.
@@ -540,6 +554,7 @@ impl Judge {
         self.standings(ask)?;
         self.facts(done)?;
         self.ends_and_sums(done)?;
+        self.requests(ask)?;
         if self.book.settled_parts() != settled_before {
             self.paid_twice()?;
         }
@@ -581,6 +596,10 @@ impl Judge {
                 let known = parts.iter().any(|part| book.is_known(part.part));
                 verdicts.extend(known.then_some(Verdict::PartReused));
             }
+            Act::Request { part, request, .. } => {
+                let other = book.request_of(*part).is_some_and(|kept| kept != *request);
+                verdicts.extend(other.then_some(Verdict::RequestLost));
+            }
             Act::Fail { id, part, .. } | Act::Finalize { id, part } => {
                 let strange = book.owner(*part).is_some_and(|owner| owner != *id);
                 verdicts.extend(strange.then_some(Verdict::FactRefused));
@@ -608,6 +627,15 @@ impl Judge {
                 self.limits(*id, parts, *delegated, done)
             }
             (Act::Fail { part, how, .. }, Outcome::Changed) => self.ends(*part, how, done.read),
+            (Act::Request { id, part, request }, Outcome::Changed) => {
+                let kept = self.book.request_of(*part);
+                let about = || format!("id {id}, part {part}: {request} after {kept:?}");
+                demand(kept.is_none(), Verdict::RequestLost, about)?;
+                let open = self.book.payment(*id).and_then(|payment| payment.standing);
+                let open = open.is_some_and(|at| at.status.is_open());
+                let own = self.book.owner(*part) == Some(*id);
+                demand(open || !own, Verdict::RequestLost, || format!("id {id} is not open"))
+            }
             (Act::Paid { id, part, hash, asserted: true, terms }, outcome) => {
                 let known = self.book.payment(*id).is_some_and(|payment| payment.known);
                 let says_what = hash.is_some() || terms.is_some();
@@ -988,6 +1016,17 @@ impl Judge {
         Ok(())
     }
 
+    /// Whoever was given an invoice request is honoured while its part is out, and nobody is given another.
+    fn requests(&mut self, ask: &impl Answers) -> Judged {
+        for (part, request) in self.book.requests() {
+            let kept = ask.invoice_request(part);
+            demand(kept == Some(request), Verdict::RequestLost, || {
+                format!("part {part}: {kept:?}, not {request}")
+            })?;
+        }
+        Ok(())
+    }
+
     fn paid_twice(&mut self) -> Judged {
         let twice = self.book.paid_twice();
         for money::Twice { what, parts } in twice {
@@ -1199,7 +1238,7 @@ impl Judge {
         self.book.ends(part)
     }
 
-    pub fn blocked(&self) -> Vec<Hash> {
+    pub fn blocked(&self) -> Vec<(Hash, Engine)> {
         self.book.blocked()
     }
 
@@ -1273,13 +1312,14 @@ fn about(act: &Act) -> (Option<Id>, Option<Hash>) {
         | Act::Claim { id, hash, .. }
         | Act::Adopt { id, hash, .. } => (Some(id), Some(hash)),
         Act::Paid { id, hash, .. } => (Some(id), hash),
-        Act::Block { hash } | Act::Unblock { hash } => (None, Some(hash)),
+        Act::Block { hash, .. } | Act::Unblock { hash, .. } => (None, Some(hash)),
         Act::Dispatch { id, .. }
         | Act::SayAgain { id, .. }
         | Act::Withdraw { id, .. }
         | Act::Finalize { id, .. }
         | Act::Fail { id, .. }
         | Act::Observe { id, .. }
+        | Act::Request { id, .. }
         | Act::Disown { id, .. }
         | Act::Abandon { id } => (Some(id), None),
         _ => (None, None),

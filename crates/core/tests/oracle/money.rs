@@ -7,8 +7,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    Act, Done, Failed, Hash, Id, Note, Offered, Outcome, Part, PaymentView, Rules, Says, Sums,
-    Target, Terms, Word, ticks_of,
+    Act, Done, Engine, Failed, Hash, Id, Note, Offered, Outcome, Part, PaymentView, Rules, Says,
+    Sums, Target, Terms, Word, ticks_of,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,8 @@ struct Piece {
     /// The last mark that its engine had shown, and how often it was said.
     mark: Option<u64>,
     sayings: u32,
+    /// The invoice request that its hand-over made.
+    request: Option<u8>,
     /// The opening in which it became known.
     epoch: u32,
     since: u64,
@@ -102,6 +104,7 @@ const NO_PIECE: Piece = Piece {
     expires: false,
     mark: None,
     sayings: 1,
+    request: None,
     epoch: 0,
     since: 0,
     said: (0, Said::Nothing),
@@ -187,7 +190,8 @@ impl Payment {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Sheet {
-    blocked: bool,
+    /// Whose engines have something out under it, a bit for each: it is free once none has.
+    blocks: u8,
     paid: bool,
     /// Its preimage was told.
     proven: bool,
@@ -332,6 +336,22 @@ impl Book {
         piece.owner.filter(|_| !piece.loose)
     }
 
+    /// The invoice request that was recorded for a part that may be out.
+    pub fn request_of(&self, part: Part) -> Option<u8> {
+        let piece = self.piece(part);
+        piece.request.filter(|_| piece.place == Place::Out)
+    }
+
+    /// The invoice requests of the parts that may be out. Those of others are over.
+    pub fn requests(&mut self) -> Vec<(Part, u8)> {
+        let mut kept = Vec::new();
+        for (part, piece) in (0..).zip(&mut self.parts) {
+            piece.request = piece.request.filter(|_| piece.place == Place::Out);
+            kept.extend(piece.request.map(|request| (part, request)));
+        }
+        kept
+    }
+
     pub fn is_known(&self, part: Part) -> bool {
         self.place(part) != Place::Nowhere
     }
@@ -386,7 +406,7 @@ impl Book {
 
     /// Whether the node blocks a hash, or a part is out under it that is not its payment's.
     pub fn blocks(&self, hash: Hash) -> Option<&'static str> {
-        if self.sheet(hash).blocked {
+        if self.sheet(hash).blocks != 0 {
             return Some("it is blocked");
         }
         let stray = |piece: &&Piece| {
@@ -797,7 +817,7 @@ impl Book {
             _ = write!(
                 text,
                 "|{}{}{}{}{}{:?}",
-                sheet.blocked,
+                sheet.blocks,
                 sheet.paid,
                 sheet.proven,
                 sheet.apart,
@@ -850,8 +870,10 @@ impl Book {
     }
 
     /// What is blocked: on the node's word, or as the second hash of a part that it listed under two.
-    pub fn blocked(&self) -> Vec<Hash> {
-        (0..self.hashes()).filter(|hash| self.sheet(*hash).blocked).collect()
+    pub fn blocked(&self) -> Vec<(Hash, Engine)> {
+        let each = |hash| (0..8).map(move |engine| (hash, engine));
+        let has = |(hash, engine): &(Hash, Engine)| self.sheet(*hash).blocks & (1 << engine) != 0;
+        (0..self.hashes()).flat_map(each).filter(has).collect()
     }
 }
 
@@ -885,6 +907,9 @@ impl Book {
             }
             Act::SayAgain { part, .. } if *done.outcome == Outcome::Changed => {
                 self.piece_mut(*part).sayings += 1;
+            }
+            Act::Request { part, request, .. } if *done.outcome == Outcome::Changed => {
+                self.piece_mut(*part).request = Some(*request);
             }
             Act::Claim { id, part, hash, brings, amount, fee } => {
                 self.claimed(*id, *part, *hash, *brings, (*amount, *fee), done);
@@ -939,8 +964,8 @@ impl Book {
                     sheet.read = sheet.read.map(|_| tick);
                 }
             }
-            Act::Block { hash } => self.sheet_mut(*hash).blocked = true,
-            Act::Unblock { hash } => self.sheet_mut(*hash).blocked = false,
+            Act::Block { hash, engine } => self.sheet_mut(*hash).blocks |= 1 << engine,
+            Act::Unblock { hash, engine } => self.sheet_mut(*hash).blocks &= !(1 << engine),
             Act::Tick { height } if *done.outcome != Outcome::Refused => {
                 self.height = self.height.max(*height);
             }
@@ -1165,7 +1190,7 @@ impl Book {
                 piece.other = hash;
                 if let Some(hash) = hash {
                     // Something is out under that one as well.
-                    self.sheet_mut(hash).blocked = true;
+                    self.sheet_mut(hash).blocks |= 1;
                 }
             }
             return;
@@ -1353,7 +1378,7 @@ impl Book {
             piece.place != Place::Nowhere && (piece.hash == Some(hash) || piece.other == Some(hash))
         };
         let has = |id: Id| self.has(id, hash);
-        sheet.blocked
+        sheet.blocks != 0
             || sheet.paid
             || self.parts.iter().any(under)
             || (0..self.payments()).any(has)
@@ -1599,7 +1624,7 @@ impl Book {
                 || (0..self.payments()).any(|id| self.has(id, hash) || self.has_word(id, hash));
             let keeps = self.rules.idempotency_ticks;
             let unread = sheet.read.is_none_or(|read| self.tick <= read + keeps);
-            let waits = sheet.apart && (unread || sheet.blocked);
+            let waits = sheet.apart && (unread || sheet.blocks != 0);
             if sheet.paid && !known && !waits {
                 let sheet = self.sheet_mut(hash);
                 sheet.was_proven |= sheet.proven;

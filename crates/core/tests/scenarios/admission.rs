@@ -1,8 +1,9 @@
 //! Admission: what is checked, and in which order (SEMANTICS 2).
 
 use payonce_core::{
-    Blob, CustomRecord, Deadline, Msat, NodeId, PayRefusal, ReceiveInvoice, ReceiveInvoiceRefusal,
-    Request, RequestField, RetryPolicy, SameHash, Status, Target, limits,
+    Blob, BlockHash, CustomRecord, Deadline, FactRefusal, Msat, NodeId, PayRefusal, ReceiveInvoice,
+    ReceiveInvoiceRefusal, Refusal, Request, RequestField, RetryPolicy, SameHash, Status, Target,
+    UnblockHash, limits,
 };
 
 use crate::support::{
@@ -205,13 +206,13 @@ fn a_hash_is_in_use_as_long_as_anything_has_it() {
         s.send("O", offer("o", 10, Deadline::Ticks(5))).accepted();
         s.invoice("O", "a", 10).hash_in_use("A");
         s.invoice("O", "b", 10).recorded();
-        s.run(payonce_core::BlockHash { payment_hash: hash("h") }).recorded();
-        s.run(payonce_core::BlockHash { payment_hash: hash("h") }).no_change();
+        s.run(BlockHash::new(hash("h"))).recorded();
+        s.run(BlockHash::new(hash("h"))).no_change();
         s.send("H", pay("h", 10)).hash_in_use("held");
         s.restart();
         s.send("H", pay("h", 10)).hash_in_use("held");
-        s.run(payonce_core::UnblockHash { payment_hash: hash("h") }).recorded();
-        s.run(payonce_core::UnblockHash { payment_hash: hash("h") }).no_change();
+        s.run(UnblockHash::new(hash("h"))).recorded();
+        s.run(UnblockHash::new(hash("h"))).no_change();
         s.send("H", pay("h", 10)).accepted();
     });
 }
@@ -220,11 +221,73 @@ fn a_hash_is_in_use_as_long_as_anything_has_it() {
 fn a_hold_stops_the_dispatch_of_its_own_payment() {
     play(window(), |s| {
         s.send("A", pay("a", 10)).accepted();
-        s.run(payonce_core::BlockHash { payment_hash: hash("a") }).recorded();
+        s.run(BlockHash::new(hash("a"))).recorded();
         s.due(&[]);
         s.dispatch("A", 1, [htlc("p", 10, 0)]).hash_in_use("held");
-        s.run(payonce_core::UnblockHash { payment_hash: hash("a") }).recorded();
+        s.run(UnblockHash::new(hash("a"))).recorded();
         s.due(&["A"]);
+    });
+}
+
+/// 5.7: what one engine has out ends with its own word, not with another's and not with that of nobody; a hash
+/// that two have out is free when both have ended. Otherwise it would be paid while it is out.
+#[test]
+fn each_engine_ends_its_own_block() {
+    let block = |engine: &str| BlockHash::new(hash("a")).engine(engine);
+    let unblock = |engine: &str| UnblockHash::new(hash("a")).engine(engine);
+    play(window(), |s| {
+        s.send("A", pay("a", 10)).accepted();
+        s.run(block("a")).recorded();
+        s.run(block("a")).no_change();
+        s.run(unblock("b")).no_change();
+        s.run(unblock("")).no_change();
+        s.restart();
+        s.due(&[]);
+        s.run(block("b")).recorded();
+        s.run(block("")).recorded();
+        s.abandon("A").recorded();
+        s.is("A", "Abandoned(UserAbandoned)");
+        assert_eq!(s.state().counts().blocked, 1);
+        let (state, a) = (s.state(), hash("a"));
+        let engines = state.blocks_of(&a).map(|block| block.engine.as_bytes());
+        assert!(engines.eq([&b""[..], b"a", b"b"]));
+        for engine in ["a", ""] {
+            s.run(unblock(engine)).recorded();
+            s.run(unblock(engine)).no_change();
+            s.is("A", "Abandoned(UserAbandoned)");
+            s.send("B", pay("a", 10)).hash_in_use("A");
+        }
+        s.run(unblock("b")).recorded();
+        s.is("A", "Failed(UserAbandoned)");
+        assert_eq!(s.state().counts().blocked, 0);
+    });
+}
+
+/// A part that the node lists under two hashes is out under the second one, whatever an engine tells of it.
+#[test]
+fn what_a_part_blocks_no_engine_frees() {
+    play(window(), |s| {
+        s.send("A", pay("a", 10)).accepted();
+        s.dispatch("A", 1, [htlc("p", 10, 0)]).recorded();
+        s.run(BlockHash::new(hash("b")).engine("a")).recorded();
+        s.adopt("A", "p", "b", (10, 0)).recorded();
+        s.run(UnblockHash::new(hash("b")).engine("a")).recorded();
+        s.send("B", pay("b", 10)).hash_in_use("held");
+        s.run(UnblockHash::new(hash("b"))).recorded();
+        s.send("B", pay("b", 10)).accepted();
+    });
+}
+
+#[test]
+fn a_name_that_is_too_long_blocks_nothing() {
+    play(window(), |s| {
+        let long = "a".repeat(limits::LABEL_BYTES + 1);
+        let too_long = Refusal::Fact(FactRefusal::TooLong { bytes: 65, limit: 64 });
+        let block = BlockHash::new(hash("a")).engine(long.as_str());
+        assert_eq!(s.run(block).refusal(), Some(&too_long));
+        let unblock = UnblockHash::new(hash("a")).engine(long.as_str());
+        assert_eq!(s.run(unblock).refusal(), Some(&too_long));
+        s.run(BlockHash::new(hash("a")).engine(&long[1..])).recorded();
     });
 }
 

@@ -1,8 +1,8 @@
 //! Parts that the node has and the log has not, foreign parts, and what a gap forbids (SEMANTICS 7).
 
 use payonce_core::{
-    AdoptPart, CloseGapRefusal, Deadline, DispatchRefusal, FactRefusal, Msat, PartKind, PartStatus,
-    PayRefusal, RetryPolicy,
+    AdoptPart, Deadline, DispatchRefusal, FactRefusal, Msat, PartKind, PartStatus, PayRefusal,
+    PhaseRefusal, RetryPolicy,
 };
 
 use crate::support::{
@@ -277,7 +277,7 @@ fn a_remembered_failure_comes_back_failed() {
 #[test]
 fn what_a_gap_forbids() {
     play(window(), |s| {
-        s.close_gap().refused(CloseGapRefusal::NotRestored);
+        s.close_gap().refused(PhaseRefusal::NotRestored);
         s.send("A", pay("a", 1_000)).accepted();
         s.send("O", offer("o", 9, Deadline::Ticks(1))).accepted();
         s.dispatch("A", 1, [htlc("p", 400, 1)]).recorded();

@@ -4,13 +4,14 @@
 use std::ops::ControlFlow;
 
 use payonce_core::{
-    DecodeError, Entry, Event, EventSource, EventStore, FORMAT_VERSION, Head, Ledger, LedgerError,
-    LedgerId, OpenError, Opening, Pay, Remember, Replay, ReplayError, Snapshot, State, StoreError,
-    StoredEntry, decode_events, verify,
+    DecodeError, Entry, Event, EventSource, EventStore, FORMAT_VERSION, FailPart, Failure, Head,
+    Ledger, LedgerError, LedgerId, OpenError, Opening, Pay, PayRefusal, Remember, Replay,
+    ReplayError, Snapshot, State, StoreError, StoredEntry, UnknownField, UnknownFields,
+    decode_events, limits, verify,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
-use crate::support::{Scenario, T0, hash, htlc, id, live, offer, pay, window};
+use crate::support::{Scenario, T0, hash, htlc, id, live, offer, part, pay, window};
 
 fn a_rich_log(s: &mut Scenario) {
     s.send("A", pay("a", 1_000)).accepted();
@@ -22,7 +23,7 @@ fn a_rich_log(s: &mut Scenario) {
     s.send("O", offer("o", 5, payonce_core::Deadline::Ticks(3))).accepted();
     s.finalize("A", "q").recorded();
     s.acknowledge("A part p failed");
-    s.run(payonce_core::BlockHash { payment_hash: hash("h") }).recorded();
+    s.run(payonce_core::BlockHash::new(hash("h"))).recorded();
     s.tick();
 }
 
@@ -146,7 +147,7 @@ fn an_event_that_does_not_fit_is_named() {
         },
         Event::PaymentForgotten { id: id("A"), remembered: false },
         Event::Acknowledged { seq: 1 },
-        Event::HashUnblocked { payment_hash: hash("a") },
+        Event::HashUnblocked { payment_hash: hash("a"), engine: "".into() },
     ];
     for inconsistent in inconsistencies {
         let store = log_of(&[opened(1), Event::Recovered, inconsistent.clone(), Event::GapFound]);
@@ -379,4 +380,74 @@ fn a_newer_snapshot_that_is_no_base_is_passed_over() {
         }
         other => panic!("a base that is not read: {:?}", other.map(drop)),
     }
+}
+
+/// Lists of unknown fields that no log can have: they come from a request read from somewhere else.
+fn unreadable_fields() -> Vec<Vec<UnknownField>> {
+    let field = |tag, bytes: usize| UnknownField { tag, bytes: vec![1; bytes].into() };
+    vec![
+        // Even: a program that does not know it must not read past it.
+        vec![field(200, 1)],
+        vec![field(201, 1), field(201, 1)],
+        vec![field(203, 1), field(201, 1)],
+        vec![field(201, limits::UNKNOWN_FIELD_BYTES + 1)],
+        vec![field(u64::MAX, 1)],
+        (0..=limits::TAIL_FIELDS as u64).map(|nth| field(201 + 2 * nth, 1)).collect(),
+    ]
+}
+
+#[test]
+fn a_request_with_fields_that_would_not_read_back_is_refused() {
+    for fields in unreadable_fields() {
+        live(window(), |s| {
+            let before = s.log();
+            let request = pay("a", 1_000);
+            let mut strange = request.clone();
+            strange.details.change(|detail| detail.unknown = fields.clone().into());
+            s.send("A", strange).refused(PayRefusal::UnreadableFields);
+            assert_eq!(s.log(), before, "nothing is recorded");
+            s.send("A", request).accepted();
+        });
+    }
+    live(window(), |s| {
+        let mut newer = pay("a", 1_000);
+        let odd = UnknownField { tag: 201, bytes: vec![1].into() };
+        newer.details.change(|detail| detail.unknown = vec![odd].into());
+        s.send("A", newer).accepted();
+    });
+}
+
+#[test]
+fn a_failure_with_fields_that_would_not_read_back_is_recorded_without_them() {
+    for fields in unreadable_fields() {
+        live(window(), |s| {
+            s.send("A", pay("a", 1_000)).accepted();
+            s.dispatch("A", 1, [htlc("p", 1_000, 1)]).recorded();
+            let failure = Failure { permanent: true, unknown: fields.into(), ..Failure::default() };
+            s.run(FailPart { id: id("A"), part: part("p"), failure }).recorded();
+            assert_eq!(last_failure(s).unknown, UnknownFields::default());
+            assert!(last_failure(s).permanent, "all else of it is kept");
+        });
+    }
+    live(window(), |s| {
+        s.send("A", pay("a", 1_000)).accepted();
+        s.dispatch("A", 1, [htlc("p", 1_000, 1)]).recorded();
+        let newer = UnknownFields::from(vec![UnknownField { tag: 201, bytes: vec![1].into() }]);
+        s.fail_with("A", "p", Failure { unknown: newer.clone(), ..Failure::default() }).recorded();
+        assert_eq!(last_failure(s).unknown, newer, "what may be passed over is kept");
+    });
+}
+
+/// The newest failure in the log.
+fn last_failure(s: &Scenario) -> Failure {
+    let mut newest = None;
+    for bytes in s.log() {
+        let read = decode_events(&bytes, |_, event| {
+            if let Event::PartFailed { failure, .. } = event {
+                newest = Some(failure);
+            }
+        });
+        assert!(read.is_ok());
+    }
+    newest.expect("a part has failed")
 }

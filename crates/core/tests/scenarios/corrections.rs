@@ -123,7 +123,7 @@ fn facts_that_do_not_fit_are_refused() {
         s.fail("A", "p").refused(unknown());
         s.finalize("A", "p").refused(unknown());
         s.withdraw("A", "p").refused(unknown());
-        s.abandon("A").refused(payonce_core::AbandonRefusal::UnknownPayment { id: id("A") });
+        s.abandon("A").refused(payonce_core::FactRefusal::UnknownPayment { id: id("A") });
         one_part_out(s);
         s.send("B", pay("b", 1)).accepted();
         let not_here = || FactRefusal::UnknownPart { part: part("u") };

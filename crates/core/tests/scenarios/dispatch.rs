@@ -66,7 +66,7 @@ fn dispatch_with(is: impl Fn(Wrong) -> bool) {
             s.abandon("A").recorded();
         }
         if is(Wrong::HashInUse) {
-            s.run(BlockHash { payment_hash: hash("a") }).recorded();
+            s.run(BlockHash::new(hash("a"))).recorded();
         }
         if is(Wrong::Expired) {
             s.pass(seconds(10));

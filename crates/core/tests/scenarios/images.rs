@@ -68,11 +68,15 @@ fn live(machine: &mut Machine, n: u32, now: UnixMillis) {
             run(machine, adopted, now);
             // What the log lacked makes it Restored.
             run(machine, CloseGap, now);
-            run(machine, BlockHash { payment_hash: hash(&one) }, now);
+            // Some for one engine, some for another as well, some for none.
+            let engine = ["", "lnd 1", "lnd 2"][n as usize / 5 % 3];
+            run(machine, BlockHash::new(hash(&one)).engine(engine), now);
+            run(machine, BlockHash::new(hash(&one)).engine("lnd 1"), now);
         }
         4 if n % 10 == 4 => {
             let earlier = format!("q{}", n - 1);
-            run(machine, UnblockHash { payment_hash: hash(&earlier) }, now);
+            run(machine, UnblockHash::new(hash(&earlier)), now);
+            run(machine, UnblockHash::new(hash(&earlier)).engine("lnd 1"), now);
         }
         _ => {}
     }

@@ -134,7 +134,7 @@ fn paid_on_the_nodes_word_is_paid_in_both_orders() {
 fn the_word_with_the_own_hash_of_a_stray_pays() {
     play(forever(), |s| {
         s.send("A", pay("a", 1_000)).accepted();
-        s.run(BlockHash { payment_hash: hash("c") }).recorded();
+        s.run(BlockHash::new(hash("c"))).recorded();
         s.adopt("A", "p", "c", (1_000, 10)).recorded();
         s.run(paid("A", Some("p"), Some("a"))).recorded();
         s.is("A", "Fulfilled");

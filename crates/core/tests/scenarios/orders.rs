@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use payonce_core::{
-    AdoptPart, ClaimPart, Command, Deadline, FailPart, Failure, MarkPaid, Msat, PartKind,
-    PartStatus, PaymentHash, RetryPolicy, Settlement, StatusKind, Sums, WithdrawPart,
+    AdoptPart, BlockedHash, ClaimPart, Command, Deadline, FailPart, Failure, MarkPaid, Msat,
+    PartKind, PartStatus, PaymentHash, RetryPolicy, Settlement, StatusKind, Sums, WithdrawPart,
 };
 
 use crate::support::{
@@ -17,7 +17,7 @@ use crate::support::{
 struct Picture {
     payments: BTreeMap<String, (StatusKind, Option<PaymentHash>, Sums, Sums, Msat)>,
     fates: BTreeMap<String, PartStatus>,
-    held: Vec<PaymentHash>,
+    held: Vec<BlockedHash>,
     restored: bool,
 }
 
@@ -36,7 +36,7 @@ fn picture(s: &Scenario) -> Picture {
     Picture {
         payments: payments.collect(),
         fates: fates.collect(),
-        held: state.blocked_hashes().copied().collect(),
+        held: state.blocked_hashes().cloned().collect(),
         restored: state.is_restored(),
     }
 }

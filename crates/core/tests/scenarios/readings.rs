@@ -153,7 +153,7 @@ fn buried(s: &mut Scenario) -> NotificationId {
 fn a_remembered_payment_whose_hash_is_blocked_is_not_tried_anew() {
     live(forever(), |s| {
         let failed = buried(s);
-        s.run(BlockHash { payment_hash: hash("a") }).recorded();
+        s.run(BlockHash::new(hash("a"))).recorded();
         let outcome = s.send_again("A", pay("b", 1_000), failed);
         assert!(!outcome.is_answer(), "tried anew: {outcome:?}");
     });
@@ -397,7 +397,7 @@ fn a_payment_is_not_held_by_the_hash_of_a_part_that_has_just_failed() {
         s.send("A", offer("o", 1_000, Deadline::Ticks(100))).accepted();
         s.crash();
         s.adopt("A", "p", "x", (1_000, 0)).recorded();
-        s.run(BlockHash { payment_hash: hash("x") }).recorded();
+        s.run(BlockHash::new(hash("x"))).recorded();
         s.finish();
         s.close_gap().recorded();
         s.fail_with("A", "p", permanent()).recorded();
@@ -413,7 +413,7 @@ fn a_paid_payment_becomes_quiet_when_its_last_part_fails_under_a_blocked_hash() 
         s.mark_paid("A", None).recorded();
         s.crash();
         s.adopt("A", "p", "x", (1_000, 0)).recorded();
-        s.run(BlockHash { payment_hash: hash("x") }).recorded();
+        s.run(BlockHash::new(hash("x"))).recorded();
         s.finish();
         s.close_gap().recorded();
         s.acknowledge_all();

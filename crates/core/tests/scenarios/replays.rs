@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use payonce_core::{
-    ClaimPart, Dispatch, EventSource, EventStore, FinalizePart, Head, Ledger, LedgerId, Linker,
-    Opening, Pay, Records, Remember, Replay, ReplayError, StoredEntry, relay::in_turn, verify,
+    Acknowledge, ClaimPart, Dispatch, EventSource, EventStore, FinalizePart, Head, Ledger,
+    LedgerId, Linker, Opening, Outline, Pay, Records, Remember, Replay, ReplayError, State,
+    StoredEntry, Tick, verify,
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
@@ -126,7 +127,7 @@ fn what_does_not_decode_is_told_by_the_fold() {
 fn opening_by_another_way() {
     let opening = Opening::new(Remember::Forever, 1);
     let mut ways = 0;
-    let recovery = Ledger::open_by(lived(), &opening, T0, in_turn, |replay, store, head| {
+    let recovery = Ledger::open_by(lived(), &opening, T0, |replay, store, head| {
         ways += 1;
         replay.run(store, head)
     });
@@ -134,6 +135,53 @@ fn opening_by_another_way() {
     assert_eq!(ways, 1);
     let mut store = recovery.into_store();
     store.fence().expect("nobody else writes");
-    let lazy = Ledger::open_by(store, &opening, T0, in_turn, |_, _, _| Ok(()));
+    let lazy = Ledger::open_by(store, &opening, T0, |_, _, _| Ok(()));
     assert!(lazy.is_err(), "a way that folds nothing does not lead to the head");
+}
+
+/// The ledger of [`lived`] after the paid half of its payments is merely remembered, with a snapshot.
+fn remembered() -> Ledger<MemoryStore> {
+    let mut store = lived();
+    store.fence().expect("nobody else writes");
+    let recovery = Ledger::open(store, &Opening::new(Remember::Forever, 1), T0).expect("sound");
+    let mut ledger = recovery.finish(T0).expect("nothing fails");
+    let unread = ledger.query(|state: &State| state.outbox().map(|told| told.id).collect());
+    ledger.execute(Acknowledge { ids: unread.expect("it is open") }, T0).expect("unread");
+    for minute in 1..=9 {
+        ledger.execute(Tick::new(), T0.plus(minute * 60_000)).expect("a tick");
+    }
+    ledger.save_snapshot().expect("room");
+    ledger
+}
+
+/// Of the newest snapshot and what follows; the whole state where a remembered payment is needed.
+#[test]
+fn an_outline_counts_what_it_passes_over_and_says_when_it_cannot() {
+    assert!(
+        Outline::read(&lived(), 1, |_| false).expect("sound").is_none(),
+        "there is no snapshot"
+    );
+    let later = T0.plus(600_000);
+    for claims_late in [false, true] {
+        let mut ledger = remembered();
+        ledger.execute(Pay::new(id("new"), pay("new", 1_000)), later).expect("accepted");
+        if claims_late {
+            let late = ClaimPart::new(id("p0"), part("late"), preimage("p0"));
+            ledger.execute(late, later).expect("true");
+        }
+        let store = ledger.into_store();
+        let whole = verify(&store, 1).expect("sound");
+        let outline = Outline::read(&store, 2, |_| false).expect("sound");
+        assert_eq!(outline.is_none(), claims_late, "a second payment brings it back");
+        let p0 = id("p0");
+        let own = |encoded: &[u8]| encoded.windows(32).any(|some| some == p0.as_bytes());
+        let kept = Outline::read(&store, 2, own).expect("sound").expect("it has what it needs");
+        assert_eq!(kept.counts(), whole.counts());
+        assert_eq!(kept.state().payment_view(&p0), whole.payment_view(&p0));
+        let Some(outline) = outline else { continue };
+        assert_eq!(outline.counts(), whole.counts());
+        assert_eq!((outline.counts().remembered, outline.counts().pending), (10, 11));
+        assert!(outline.state().payment_view(&p0).is_none(), "it is passed over");
+        assert_eq!(outline.into_state().head(), whole.head());
+    }
 }

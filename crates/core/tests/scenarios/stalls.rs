@@ -69,7 +69,7 @@ fn a_store_that_fails_on_any_call() {
         ("a refusal", |ledger| {
             let reason = FailureReason::UserAbandoned;
             let unknown = Abandon { id: id("Z"), reason };
-            !matches!(ledger.execute(unknown, T0), Err(ExecuteError::Ledger(_)))
+            !matches!(ledger.execute(unknown, T0), Err(ExecuteError::Unavailable(_)))
         }),
         ("closing no gap", |ledger| ledger.close_gap(T0).is_ok()),
     ];

@@ -76,8 +76,8 @@ fn facts() -> Vec<Command> {
         facts.push(MarkPaid::new(payment).into());
     }
     for payment_hash in hashes.map(hash) {
-        facts.push(BlockHash { payment_hash }.into());
-        facts.push(UnblockHash { payment_hash }.into());
+        facts.push(BlockHash::new(payment_hash).into());
+        facts.push(UnblockHash::new(payment_hash).into());
     }
     facts
 }

@@ -245,7 +245,9 @@ pub fn tries(states: usize, forever: bool) -> Profile {
         acts.extend([finalize(named, 0), paid(named, None, Some(0)), adopt(named, 6, 0)]);
     }
     acts.extend([adopt(0, 6, 3), claim(0, 6, 3), fail(0, 6), paid(0, None, None)]);
-    acts.extend([Act::Block { hash: 2 }, Act::Unblock { hash: 2 }]);
+    for engine in 1..3 {
+        acts.extend([Act::Block { hash: 2, engine }, Act::Unblock { hash: 2, engine }]);
+    }
     let first = [Act::Finish, pay(0, terms(0)), whole(0, 0), fail(0, 0), Act::Abandon { id: 0 }];
     let mut second: Vec<Act> = first.to_vec();
     second.extend([again(0, terms(2)), Act::Open { restored: false }]);
@@ -269,7 +271,9 @@ pub fn recovery(states: usize, forever: bool, same_hash: bool) -> Profile {
         acts.extend([finalize(id, one), adopt(id, one, id), adopt_unknown(id, 6, id)]);
         acts.extend([adopt(id, 6, other), adopt(2, 6, id), claim(id, 6, id), claim(id, 6, 3)]);
         acts.extend([fail(id, 6), paid(id, None, None), paid(id, Some(6), Some(id))]);
-        acts.extend([paid(2, None, Some(id)), Act::Block { hash: id }, Act::Unblock { hash: id }]);
+        let (hash, engine) = (id, 0);
+        acts.extend([paid(2, None, Some(id)), Act::Block { hash, engine }]);
+        acts.push(Act::Unblock { hash, engine });
     }
     acts.extend([pay(1, terms(0)), claim(2, 7, 3), fail(2, 7), Act::Open { restored: true }]);
     acts.extend([Act::Mark { name: 0 }, Act::PutBack { name: 0 }]);

@@ -146,8 +146,10 @@ fn timeless(state: &State, named: &Named) -> Vec<Command> {
         commands.push(Pay::new(STRANGER, request.clone()).into());
         commands.push(Pay::new(id, request).into());
         commands.push(Abandon { id, reason: FailureReason::UserAbandoned }.into());
-        commands.push(BlockHash { payment_hash }.into());
-        commands.push(UnblockHash { payment_hash }.into());
+        for engine in ["", "a", "b"] {
+            commands.push(BlockHash::new(payment_hash).engine(engine).into());
+            commands.push(UnblockHash::new(payment_hash).engine(engine).into());
+        }
         for other in &named.keys {
             let part = PartId::from_bytes(*other);
             let parts = vec![NewPart::htlc(part, Msat(1), Msat::ZERO, 900_000)];

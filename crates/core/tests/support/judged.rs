@@ -4,9 +4,9 @@
 //! A script that says what those words cannot (an absolute deadline, very many names) is not judged.
 
 use payonce_core::{
-    Acknowledge, AdoptPart, ClaimPart, Command, Config, Deadline, Dispatch, FailPart, Failure,
-    MarkPaid, NewPart, PartKind, Pay, PaymentHash, PaymentId, Remember, Request, RetryPolicy,
-    SameHash, Settlement, Target, UnixMillis,
+    Acknowledge, AdoptPart, Blob, BlockHash, ClaimPart, Command, Config, Deadline, Dispatch,
+    FailPart, Failure, MarkPaid, NewPart, PartKind, Pay, PaymentHash, PaymentId, Remember, Request,
+    RetryPolicy, SameHash, Settlement, Target, UnblockHash, UnixMillis, limits,
 };
 
 use crate::{
@@ -36,6 +36,15 @@ fn label<T: PartialEq + Copy>(names: &mut Vec<T>, name: &T) -> u16 {
         names.len() - 1
     });
     u16::try_from(at).expect("a script has few names")
+}
+
+/// The judge's label of an engine, whose name is one of these letters; 0 where none is named.
+fn engine_label(engine: &Blob<{ limits::LABEL_BYTES }>) -> Option<judge::Engine> {
+    match engine.as_bytes() {
+        [] => Some(0),
+        [name @ b'a'..=b'g'] => Some(name - b'a' + 1),
+        _ => None,
+    }
 }
 
 /// How a part failed, if the judge has words for it.
@@ -157,6 +166,10 @@ impl Film {
             Command::ObservePart(fact) => {
                 Act::Observe { id: self.id(&fact.id), part: self.part(&fact.part) }
             }
+            Command::RequestInvoice(made) => {
+                let &[request] = made.invoice_request.as_bytes() else { return None };
+                Act::Request { id: self.id(&made.id), part: self.part(&made.part), request }
+            }
             Command::AdoptPart(fact) => self.adopt(fact)?,
             Command::MarkPaid(word) => self.paid(word)?,
             Command::ListParts(fact) => {
@@ -166,8 +179,12 @@ impl Film {
                 // The judge names an id with it; the core does not ask for one.
                 Act::Disown { id: 0, part: self.part(&word.part) }
             }
-            Command::BlockHash(block) => Act::Block { hash: self.hash(&block.payment_hash) },
-            Command::UnblockHash(block) => Act::Unblock { hash: self.hash(&block.payment_hash) },
+            Command::BlockHash(BlockHash { payment_hash, engine }) => {
+                Act::Block { hash: self.hash(payment_hash), engine: engine_label(engine)? }
+            }
+            Command::UnblockHash(UnblockHash { payment_hash, engine }) => {
+                Act::Unblock { hash: self.hash(payment_hash), engine: engine_label(engine)? }
+            }
             Command::Abandon(wish) => Act::Abandon { id: self.id(&wish.id) },
             Command::Acknowledge(Acknowledge { ids }) => {
                 let read = ids.iter().map(|id| Act::Acknowledge { which: Which::Seq(id.seq) });

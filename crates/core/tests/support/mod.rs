@@ -5,6 +5,7 @@ mod answers;
 mod judged;
 mod names;
 mod outcome;
+mod outlines;
 mod prefix;
 mod runner;
 mod scenario;

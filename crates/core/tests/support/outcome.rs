@@ -2,9 +2,9 @@
 //! entry in the log its caller repeats it and is told that it is done: expectations know that.
 
 use payonce_core::{
-    AbandonReply, AcknowledgeReply, CloseGapRefusal, DispatchRefusal, DispatchReply, FactRefusal,
-    FactReply, PartStatus, PayRefusal, PayReply, ReceiveInvoiceRefusal, Refusal, Reply, TickReply,
-    WorkReply,
+    AbandonReply, AcknowledgeReply, DispatchRefusal, DispatchReply, FactRefusal, FactReply,
+    PartStatus, PayRefusal, PayReply, PhaseRefusal, ReceiveInvoiceRefusal, Refusal, Reply,
+    TickReply, WorkReply,
 };
 
 use super::text;
@@ -57,7 +57,7 @@ impl Outcome {
             // What was recorded made the ledger forget the payment, or ended the gap.
             Err(
                 Refusal::Fact(FactRefusal::UnknownPayment { .. })
-                | Refusal::CloseGap(CloseGapRefusal::NotRestored),
+                | Refusal::Phase(PhaseRefusal::NotRestored),
             ) => self.repeated,
             _ => false,
         };

@@ -3,7 +3,11 @@
 use payonce_core::{EventSource, Position, Replay, State, StoredEntry, decode_events};
 use payonce_store_memory::{Image, MemoryDisk};
 
-use super::answers::{self, Named};
+use super::{
+    answers::{self, Named},
+    names::T0,
+    outlines,
+};
 
 /// For every n, folding the first n events from nothing equals the state after event n; a snapshot
 /// at the end of any entry plus the rest equals the whole, and answers like it. Each fold has a seed of its own.
@@ -25,6 +29,8 @@ pub(super) fn check(image: &Image) {
             rest.entry(*entry).expect("the rest fits the snapshot");
         }
         assert_eq!(rest.state().digest(), whole.digest(), "a snapshot after entry {end}");
+        let before = replayed(image, end, 79);
+        outlines::check(&snapshot, &before, &entries[end..], &whole, T0.plus(60_000_000));
     }
 }
 

@@ -226,7 +226,7 @@ fn split<T, R: std::error::Error>(
     match done {
         Ok(reply) => Ok(Ok(reply)),
         Err(ExecuteError::Refused(refusal)) => Ok(Err(refusal)),
-        Err(ExecuteError::Ledger(error)) => Err(error),
+        Err(ExecuteError::Unavailable(error)) => Err(error),
     }
 }
 
@@ -252,7 +252,7 @@ fn answered(
         Command::DisownPart(word) => Answer::NotOfPayment(word),
         Command::Abandon(command) => Answer::GivenUp(command),
         Command::BlockHash(fact) => Answer::Blocked(fact),
-        Command::UnblockHash(fact) => Answer::Released(fact),
+        Command::UnblockHash(fact) => Answer::Unblocked(fact),
         other => panic!("the script asks for {other:?} before recovery is finished"),
     };
     let mut replies = recovery.answer([answer], now)?;

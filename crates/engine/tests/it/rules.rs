@@ -3,7 +3,7 @@
 use payonce_core::{Msat, Preimage, UnixMillis};
 use payonce_engine::{
     Key, Memory, Payout, Promises, Refusal, Shown, Why, Wire,
-    rules::{Conclusion, Known},
+    rules::{Before, Conclusion, Known, before},
 };
 
 const LND: Promises = Promises { key: Key::PaymentHash, memory: Memory::Kept, wire: Wire::Direct };
@@ -104,6 +104,11 @@ fn who_forgets_cannot_say_that_nothing_was() {
         assert_eq!(a_while.conclusion(&Shown::NotKnown), forgets);
         let longer = promising(key, Memory::For(5_000_000), Wire::Direct);
         assert_ne!(longer.conclusion(&Shown::NotKnown), forgets);
+        // A saying that comes when the engine has forgotten the other would be paid too: none is said.
+        let shorter = promising(key, Memory::For(3_000_000), Wire::Direct);
+        assert_eq!(shorter.conclusion(&Shown::NotKnown), Conclusion::Out);
+        let never = Known { closed_at: None, ..longer };
+        assert_eq!(never.conclusion(&Shown::NotKnown), Conclusion::Operator(Why::Late));
     }
 }
 
@@ -120,6 +125,40 @@ fn by_what_it_tells_a_repeat() {
     assert_eq!(nothing.conclusion(&Shown::NotKnown), Conclusion::Out, "never said twice");
     let never = Known { closed_at: None, ..nothing };
     assert_eq!(never.conclusion(&Shown::NotKnown), Conclusion::Operator(Why::Late));
+}
+
+#[test]
+fn an_end_from_before_the_beginning_is_forgetting() {
+    // The engine had shown this try, and shows the one before it again: its database was put back.
+    let shown = Known { was_shown: true, ..known() };
+    for known in [shown, closed(shown), Known { gone: 1, ..shown }] {
+        assert_eq!(known.conclusion(&failed(5)), Conclusion::Operator(Why::Forgotten));
+        assert_eq!(known.conclusion(&failed(6)), over(6));
+    }
+}
+
+#[test]
+fn what_is_shown_before_a_hand_over() {
+    let paid = Payout { preimage: Preimage::from_bytes([1; 32]), amount: None, fee: None };
+    let unmarked = Shown::Failed { mark: None, permanent: false, reason: String::new() };
+    for key in [Key::Part, Key::PaymentHash, Key::Nothing] {
+        let promises = Promises { key, ..LND };
+        assert_eq!(before(&promises, &Shown::Paid(paid)), Before::Paid(paid));
+        assert_eq!(before(&promises, &Shown::Out { mark: None }), Before::Out);
+        assert_eq!(before(&promises, &Shown::NotKnown), Before::Free { seen: None });
+        let ours = key == Key::Part;
+        let seen = Before::Free { seen: (!ours).then_some(4) };
+        assert_eq!(before(&promises, &failed(4)), seen);
+        let free = Before::Free { seen: None };
+        assert_eq!(before(&promises, &unmarked), if ours { free } else { Before::Unmarked });
+    }
+}
+
+#[test]
+fn what_was_not_read_is_withdrawn_if_no_copy_can_come() {
+    assert!(known().was_never_read());
+    assert!(!Known { sayings: 2, ..known() }.was_never_read());
+    assert!(!promising(Key::PaymentHash, Memory::Kept, Wire::MayRepeat).was_never_read());
 }
 
 #[test]

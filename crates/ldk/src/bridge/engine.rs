@@ -3,25 +3,37 @@
 use core::{future::Future, time::Duration};
 
 use lightning::{
+    bitcoin::constants::ChainHash,
     blinded_path::message::OffersContext,
-    bolt11_invoice::Bolt11Invoice,
     events::{Event, EventsProvider, ReplayEvent},
-    ln::channelmanager::{
-        AChannelManager, Bolt11PaymentError, Bolt12PaymentError, OptionalOfferPaymentParams,
-        PaymentId, RecentPaymentDetails, RecipientOnionFields, Retry, RetryableSendFailure,
+    ln::{
+        channelmanager::{
+            AChannelManager, OptionalOfferPaymentParams, PaymentId, RecentPaymentDetails,
+        },
+        msgs::ChannelMessageHandler as _,
     },
-    offers::{invoice::Bolt12Invoice, offer::Offer, parse::Bolt12SemanticError, refund::Refund},
-    routing::router::{PaymentParameters, RouteParameters, RouteParametersConfig},
+    offers::{
+        invoice::Bolt12Invoice, offer::OfferFromHrn, parse::Bolt12SemanticError, refund::Refund,
+    },
+    routing::router::PaymentParameters,
 };
 
 use crate::{
     bridge::border,
-    order::order::{OfferOrder, Order, RefundOrder, SpontaneousOrder},
+    bridge::limits::HandOverLimits,
+    bridge::line,
+    bridge::names::{Bolt11PaymentError, Bolt12PaymentError, RetryableSendFailure},
+    order::order::{Bolt11Order, OfferOrder, Order, RefundOrder, SpontaneousOrder},
 };
 
 /// An engine that takes payments and routes, splits and retries them by itself. Implemented for
 /// every `ChannelManager`; tests may script one.
 pub trait Engine {
+    /// The chain that the engine's channels are on; `None` if it does not say.
+    fn chain_hash(&self) -> Option<ChainHash> {
+        None
+    }
+
     /// Takes a payment under this id, which was never used before.
     ///
     /// # Errors
@@ -59,22 +71,11 @@ pub trait Engine {
         F: Future<Output = Result<(), ReplayEvent>>;
 }
 
-/// How LDK pays inside one hand-over.
-#[derive(Debug, Clone, Copy)]
-pub struct HandOverLimits {
-    /// What must reach the payee, in msat.
-    pub amount_msat: u64,
-    /// Routing, with the most that may go to fees.
-    pub route: RouteParametersConfig,
-    /// How often or how long LDK retries by itself.
-    pub retry: Retry,
-}
-
 /// The engine took a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Taken {
-    /// Now.
+    /// LDK took it at this call.
     Now,
     /// Now, and this refund is what the payee needs to be paid.
     Refund(Box<Refund>),
@@ -112,6 +113,10 @@ impl EngineRefusal {
 }
 
 impl<M: AChannelManager> Engine for M {
+    fn chain_hash(&self) -> Option<ChainHash> {
+        self.get_cm().get_chain_hashes()?.first().copied()
+    }
+
     fn hand_over(
         &self,
         id: PaymentId,
@@ -119,7 +124,7 @@ impl<M: AChannelManager> Engine for M {
         limits: &HandOverLimits,
     ) -> Result<Taken, EngineRefusal> {
         match order {
-            Order::Bolt11(order) => pay_bolt11(self, id, &order.invoice, limits),
+            Order::Bolt11(order) => pay_bolt11(self, id, order, limits),
             Order::Offer(order) => pay_offer(self, id, order, limits),
             Order::Spontaneous(order) => pay_spontaneous(self, id, order, limits),
             Order::Refund(order) => create_refund(self, id, order, limits),
@@ -157,14 +162,10 @@ impl<M: AChannelManager> Engine for M {
 fn pay_bolt11<M: AChannelManager>(
     manager: &M,
     id: PaymentId,
-    invoice: &Bolt11Invoice,
+    order: &Bolt11Order,
     limits: &HandOverLimits,
 ) -> Result<Taken, EngineRefusal> {
-    let open = invoice.amount_milli_satoshis().is_none();
-    let amount = open.then_some(limits.amount_msat);
-    let paid =
-        manager.get_cm().pay_for_bolt11_invoice(invoice, id, amount, limits.route, limits.retry);
-    match paid {
+    match line::pay_bolt11(manager, id, &order.invoice, &order.custom_tlvs, limits) {
         Ok(()) => Ok(Taken::Now),
         Err(Bolt11PaymentError::InvalidAmount) => Err(EngineRefusal::InvalidAmount),
         Err(Bolt11PaymentError::SendingFailed(failure)) => read_send_failure(&failure),
@@ -193,12 +194,17 @@ fn pay_offer<M: AChannelManager>(
         route_params_config: limits.route,
         retry_strategy: limits.retry,
     };
-    let amount = Some(limits.amount_msat);
-    let offer: &Offer = &order.offer;
+    let (offer, amount) = (&order.offer, limits.amount_msat);
     let manager = manager.get_cm();
-    let requested = match order.quantity {
-        Some(quantity) => manager.pay_for_offer_with_quantity(offer, amount, id, params, quantity),
-        None => manager.pay_for_offer(offer, amount, id, params),
+    let requested = match (order.name, order.quantity) {
+        (Some(hrn), _) => {
+            let offer = OfferFromHrn { offer: offer.clone(), hrn };
+            manager.pay_for_offer_from_hrn(&offer, amount, id, params)
+        }
+        (None, Some(quantity)) => {
+            manager.pay_for_offer_with_quantity(offer, Some(amount), id, params, quantity)
+        }
+        (None, None) => manager.pay_for_offer(offer, Some(amount), id, params),
     };
     match requested {
         Ok(()) => Ok(Taken::Now),
@@ -214,19 +220,10 @@ fn pay_spontaneous<M: AChannelManager>(
     order: &SpontaneousOrder,
     limits: &HandOverLimits,
 ) -> Result<Taken, EngineRefusal> {
-    let payee = PaymentParameters::for_keysend(order.payee, order.final_cltv_delta, false)
-        .with_max_total_cltv_expiry_delta(limits.route.max_total_cltv_expiry_delta)
-        .with_max_path_count(limits.route.max_path_count)
-        .with_max_channel_saturation_power_of_half(
-            limits.route.max_channel_saturation_power_of_half,
-        );
-    let mut route = RouteParameters::from_payment_params_and_value(payee, limits.amount_msat);
-    if let Some(max_fee) = limits.route.max_total_routing_fee_msat {
-        route.max_total_routing_fee_msat = Some(max_fee);
-    }
-    let fields = RecipientOnionFields::spontaneous_empty()
-        .with_custom_tlvs(order.custom_tlvs.clone())
-        .map_err(|()| EngineRefusal::OnionTooLarge)?;
+    let payee = PaymentParameters::for_keysend(order.payee, order.final_cltv_delta, false);
+    let route = limits.route_to(payee);
+    let fields = line::keysend_fields(&order.custom_tlvs, limits.amount_msat);
+    let fields = fields.map_err(|()| EngineRefusal::OnionTooLarge)?;
     let preimage = Some(border::engine_preimage(&order.preimage));
     match manager.get_cm().send_spontaneous_payment(preimage, fields, id, route, limits.retry) {
         Ok(_) => Ok(Taken::Now),

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use lightning::ln::channelmanager::RecentPaymentDetails;
-use payonce_core::{PartId, PaymentHash};
+use payonce_core::{Msat, PartId, PaymentHash};
 
-use crate::{bridge::border, bridge::engine::Engine};
+use crate::{bridge::border, bridge::engine::Engine, bridge::line};
 
 /// How far LDK is with a hand-over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub(crate) struct Entry {
     pub(crate) stage: Stage,
     /// LDK keeps it to itself while it waits for an invoice.
     pub(crate) hash: Option<PaymentHash>,
+    /// Whether it is certain to be a probe, which pays nobody.
+    pub(crate) is_probe: bool,
+    /// What the routes took, of one that is paid, if LDK tells.
+    pub(crate) fee: Option<Msat>,
 }
 
 pub(crate) fn entry_of(details: &RecentPaymentDetails) -> Entry {
@@ -35,17 +39,23 @@ pub(crate) fn entry_of(details: &RecentPaymentDetails) -> Entry {
             (payment_id, Stage::AwaitingInvoice, None)
         }
         // The total is no help: rebuilt from a monitor, it is that of one path alone.
-        RecentPaymentDetails::Pending { payment_id, payment_hash, total_msat: _ } => {
+        RecentPaymentDetails::Pending { payment_id, payment_hash, .. } => {
             (payment_id, Stage::Pending, Some(payment_hash))
         }
-        RecentPaymentDetails::Fulfilled { payment_id, payment_hash } => {
+        RecentPaymentDetails::Fulfilled { payment_id, payment_hash, .. } => {
             (payment_id, Stage::Fulfilled, payment_hash.as_ref())
         }
-        RecentPaymentDetails::Abandoned { payment_id, payment_hash } => {
+        RecentPaymentDetails::Abandoned { payment_id, payment_hash, .. } => {
             (payment_id, Stage::Abandoned, Some(payment_hash))
         }
     };
-    Entry { part: border::part_id(id), stage, hash: hash.map(border::payment_hash) }
+    Entry {
+        part: border::part_id(id),
+        stage,
+        hash: hash.map(border::payment_hash),
+        is_probe: line::is_probe(details) == Some(true),
+        fee: line::fee_paid_msat(details).map(Msat),
+    }
 }
 
 /// Everything that LDK tracks now, by its id.

@@ -13,17 +13,16 @@ use std::{
 
 use lightning::{
     io,
-    util::{
-        async_poll::AsyncResult,
-        persist::{
-            CHANNEL_MANAGER_PERSISTENCE_KEY, CHANNEL_MANAGER_PERSISTENCE_PRIMARY_NAMESPACE,
-            CHANNEL_MANAGER_PERSISTENCE_SECONDARY_NAMESPACE, KVStore, KVStoreSync,
-        },
+    util::persist::{
+        CHANNEL_MANAGER_PERSISTENCE_KEY, CHANNEL_MANAGER_PERSISTENCE_PRIMARY_NAMESPACE,
+        CHANNEL_MANAGER_PERSISTENCE_SECONDARY_NAMESPACE, KVStore, KVStoreSync,
     },
 };
 use payonce_core::{EventStore, Head, LedgerId, LogHash};
 use payonce_runtime::SharedLedger;
 use tokio::sync::oneshot;
+
+use crate::bridge::line::{self, AsyncResult};
 
 /// Where the head is kept. A ledger in the same key-value store has a namespace of its own.
 const NAMESPACE: &str = "payonce_head";
@@ -104,7 +103,7 @@ pub enum HeadError {
     OtherLedger {
         /// Whose head it is.
         found: LedgerId,
-        /// The log's.
+        /// The id of the ledger that the log is of.
         expected: LedgerId,
     },
     /// It is damaged, or a newer version's.
@@ -264,7 +263,7 @@ where
         secondary: &str,
         key: &str,
     ) -> AsyncResult<'static, Vec<u8>, io::Error> {
-        self.store.read(primary, secondary, key)
+        line::boxed(self.store.read(primary, secondary, key))
     }
 
     fn write(
@@ -275,7 +274,7 @@ where
         value: Vec<u8>,
     ) -> AsyncResult<'static, (), io::Error> {
         if !is_manager(primary, secondary, key) {
-            return self.store.write(primary, secondary, key, value);
+            return line::boxed(self.store.write(primary, secondary, key, value));
         }
         // What LDK asks of a store: the later of two calls wins, in whatever order they are polled. The
         // manager is handed on only once its head is durable, so the calls take turns.
@@ -309,11 +308,11 @@ where
         key: &str,
         lazy: bool,
     ) -> AsyncResult<'static, (), io::Error> {
-        self.store.remove(primary, secondary, key, lazy)
+        line::boxed(self.store.remove(primary, secondary, key, lazy))
     }
 
     fn list(&self, primary: &str, secondary: &str) -> AsyncResult<'static, Vec<String>, io::Error> {
-        self.store.list(primary, secondary)
+        line::boxed(self.store.list(primary, secondary))
     }
 }
 

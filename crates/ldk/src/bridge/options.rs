@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use lightning::{
-    bitcoin::Network, ln::channelmanager::Retry, routing::router::RouteParametersConfig,
-};
+use lightning::{bitcoin::Network, routing::router::RouteParametersConfig};
+
+use crate::bridge::names::Retry;
 
 /// Whether the channel state that was loaded is the latest that any signature was based on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,8 @@ pub struct Options {
     /// Whether what LDK tells of each path is kept as an observation ([`PathReport`](crate::PathReport)); it
     /// is not: each is a write to the store inside LDK's event handler, and only 256 are kept of a payment.
     pub path_reports: bool,
-    /// How the ledger is shared.
+    /// How the ledger is shared; with a snapshot every 1,000 appends, since a node's key-value store reads
+    /// each one by a call of its own.
     pub ledger: payonce_runtime::Options,
 }
 
@@ -50,7 +51,7 @@ impl Options {
             retry: Retry::Timeout(Duration::from_secs(10)),
             route: RouteParametersConfig::default(),
             path_reports: false,
-            ledger: payonce_runtime::Options::DEFAULT,
+            ledger: payonce_runtime::Options::DEFAULT.snapshot_every_appends(Some(1_000)),
         }
     }
 

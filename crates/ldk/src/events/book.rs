@@ -8,10 +8,10 @@ use core::{
 };
 
 use payonce_core::{
-    Answer, EventStore, FactRefusal, FactReply, Operation, State, TickRefusal, TickReply,
+    Answer, EventStore, FactRefusal, FactReply, Operation, PhaseRefusal, State, TickReply,
     UnixMillis,
 };
-use payonce_runtime::{CallError, SharedLedger, SharedRecovery, Unavailable};
+use payonce_runtime::{ExecuteError, SharedLedger, SharedRecovery, Unavailable};
 
 /// What the ledger said to each of several facts.
 pub(crate) type Told = Vec<Result<FactReply, FactRefusal>>;
@@ -36,12 +36,12 @@ pub(crate) trait Desk: Book {
         &self,
         operation: O,
         now: UnixMillis,
-    ) -> impl Future<Output = Result<O::Reply, CallError<O::Refusal>>> + Send;
+    ) -> impl Future<Output = Result<O::Reply, ExecuteError<O::Refusal, Unavailable>>> + Send;
 
     fn tick(
         &self,
         now: UnixMillis,
-    ) -> impl Future<Output = Result<TickReply, CallError<TickRefusal>>> + Send;
+    ) -> impl Future<Output = Result<TickReply, ExecuteError<PhaseRefusal, Unavailable>>> + Send;
 }
 
 /// Asked by a thread: each call blocks it, and each future is ready.
@@ -83,14 +83,15 @@ impl<S: EventStore + Send + 'static> Desk for OnThread<'_, SharedLedger<S>> {
         &self,
         operation: O,
         now: UnixMillis,
-    ) -> impl Future<Output = Result<O::Reply, CallError<O::Refusal>>> + Send {
+    ) -> impl Future<Output = Result<O::Reply, ExecuteError<O::Refusal, Unavailable>>> + Send {
         ready(self.0.execute(operation, now))
     }
 
     fn tick(
         &self,
         now: UnixMillis,
-    ) -> impl Future<Output = Result<TickReply, CallError<TickRefusal>>> + Send {
+    ) -> impl Future<Output = Result<TickReply, ExecuteError<PhaseRefusal, Unavailable>>> + Send
+    {
         ready(self.0.tick(now))
     }
 }
@@ -134,14 +135,15 @@ impl<S: EventStore + Send + 'static> Desk for InTask<'_, SharedLedger<S>> {
         &self,
         operation: O,
         now: UnixMillis,
-    ) -> impl Future<Output = Result<O::Reply, CallError<O::Refusal>>> + Send {
+    ) -> impl Future<Output = Result<O::Reply, ExecuteError<O::Refusal, Unavailable>>> + Send {
         self.0.execute_async(operation, now)
     }
 
     fn tick(
         &self,
         now: UnixMillis,
-    ) -> impl Future<Output = Result<TickReply, CallError<TickRefusal>>> + Send {
+    ) -> impl Future<Output = Result<TickReply, ExecuteError<PhaseRefusal, Unavailable>>> + Send
+    {
         self.0.tick_async(now)
     }
 }

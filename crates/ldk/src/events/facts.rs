@@ -3,14 +3,16 @@
 use lightning::{
     events::{Event, PaidBolt12Invoice, PaymentFailureReason},
     ln::channelmanager::PaymentId as EngineId,
+    offers::invoice::Bolt12Invoice,
     types::payment::{PaymentHash as EngineHash, PaymentPreimage},
+    util::ser::Writeable as _,
 };
 use payonce_core::{
     Answer, ClaimPart, HashHolder, ObservePart, PartId, PartStatus, Payment, PaymentHash,
     PaymentId, Settlement, State,
 };
 
-use crate::{bridge::border, events::failure, events::path_report::PathReport};
+use crate::{bridge::border, bridge::line, events::failure, events::path_report::PathReport};
 
 /// What one event tells.
 #[derive(Debug)]
@@ -25,6 +27,20 @@ pub(crate) struct Facts {
     pub(crate) release: Option<PaymentHash>,
 }
 
+impl Facts {
+    /// With the invoice that was paid: its signature, and the preimage, prove the payment.
+    fn with_proof(mut self, invoice: Option<&PaidBolt12Invoice>) -> Self {
+        let Some(invoice) = invoice.and_then(line::paid_invoice) else { return self };
+        let bytes = invoice.encode();
+        for answer in &mut self.answers {
+            if let Answer::Claimed(claim) = answer {
+                claim.invoice = bytes.as_slice().into();
+            }
+        }
+        self
+    }
+}
+
 /// Reads an event; `None` if it tells nothing of payments that this node makes.
 pub(crate) fn read(event: &Event, state: &State) -> Option<Facts> {
     match event {
@@ -37,7 +53,8 @@ pub(crate) fn read(event: &Event, state: &State) -> Option<Facts> {
             bolt12_invoice,
         } => {
             let settlement = settlement(*amount_msat, *fee_paid_msat, bolt12_invoice.as_ref());
-            Some(sent(state, *payment_id, payment_preimage, payment_hash, settlement))
+            let facts = sent(state, *payment_id, payment_preimage, payment_hash, settlement);
+            Some(facts.with_proof(bolt12_invoice.as_ref()))
         }
         Event::PaymentFailed { payment_id, payment_hash, reason } => {
             Some(failed(state, payment_id, payment_hash.as_ref(), *reason))
@@ -80,13 +97,13 @@ fn settlement(
     fee_msat: Option<u64>,
     invoice: Option<&PaidBolt12Invoice>,
 ) -> Settlement {
-    match invoice {
-        Some(PaidBolt12Invoice::Bolt12Invoice(invoice))
-            if amount_msat.is_some_and(|amount| amount < invoice.amount_msats()) =>
-        {
-            border::settlement(Some(invoice.amount_msats()), None)
-        }
-        _ => border::settlement(amount_msat, fee_msat),
+    // No HTLC carries nothing: what LDK reports then is not known, and neither is its fee.
+    let (amount_msat, fee_msat) =
+        if amount_msat == Some(0) { (None, None) } else { (amount_msat, fee_msat) };
+    let asked = invoice.and_then(line::paid_invoice).map(Bolt12Invoice::amount_msats);
+    match asked.filter(|asked| amount_msat.is_some_and(|amount| amount < *asked)) {
+        Some(asked) => border::settlement(Some(asked), None),
+        None => border::settlement(amount_msat, fee_msat),
     }
 }
 
@@ -164,7 +181,8 @@ fn owner_or_hash(state: &State, part: &PartId, hash: PaymentHash) -> PaymentId {
 }
 
 fn held(state: &State, hash: PaymentHash) -> Option<PaymentHash> {
-    state.blocked_hashes().any(|held| *held == hash).then_some(hash)
+    // LDK's own blocks name no engine.
+    state.blocks_of(&hash).any(|block| block.engine.is_empty()).then_some(hash)
 }
 
 /// The payment and the part that an event without an id means: the payment that holds the hash and

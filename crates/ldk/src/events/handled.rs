@@ -8,7 +8,7 @@ use payonce_core::{FactRefusal, HashHolder, Msat, PartId, PaymentId};
 pub enum Handled {
     /// It tells nothing of payments that this node makes.
     NotOurs,
-    /// Recorded, durably.
+    /// The event is recorded durably, and may be dropped.
     Recorded {
         /// The payment that it went to, if any.
         payment: Option<PaymentId>,
@@ -20,20 +20,20 @@ pub enum Handled {
     },
     /// An invoice came for an offer and is not paid: LDK was told to give up.
     InvoiceRefused {
-        /// The payment.
+        /// The payment that the invoice is for.
         payment: PaymentId,
-        /// Why.
+        /// Why the ledger does not take the invoice.
         refusal: InvoiceRefusal,
     },
     /// LDK says that a hand-over failed which it tracks, or that may be out: nothing was recorded,
     /// and nobody should be told: do not pass the event on. What became of it is yet to come.
     NotBelieved {
-        /// The hand-over.
+        /// The part, whose id is LDK's payment id.
         part: PartId,
     },
     /// The ledger refused it; LDK must not deliver it again.
     Refused {
-        /// Why.
+        /// Why the ledger does not take the fact.
         refusal: FactRefusal,
     },
 }
@@ -45,15 +45,15 @@ pub enum InvoiceRefusal {
     /// The payment hash is another's.
     #[error("this payment hash belongs to {other}: one invoice is paid under one id")]
     HashInUse {
-        /// Whose.
+        /// Who has that hash.
         other: HashHolder,
     },
     /// It asks for more than was agreed.
     #[error("the invoice asks for {amount}, the request allows {limit}")]
     AmountTooLarge {
-        /// The invoice's amount.
+        /// What the invoice asks for, in msat.
         amount: Msat,
-        /// The request's.
+        /// What the request allows at most, in msat.
         limit: Msat,
     },
     /// The payment was given up, or is paid.

@@ -40,7 +40,7 @@ pub(crate) async fn tell_event<E: Engine + ?Sized>(
     }
     let release = facts.release.filter(|hash| !is_out(engine, hash, &facts));
     let mut answers = std::mem::take(&mut facts.answers);
-    answers.extend(release.map(|payment_hash| Answer::Released(UnblockHash { payment_hash })));
+    answers.extend(release.map(|payment_hash| Answer::Unblocked(UnblockHash::new(payment_hash))));
     let told = book.tell(answers, now).await?;
     Ok((handled(&told, facts.payment), Some(facts)))
 }

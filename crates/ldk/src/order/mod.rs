@@ -2,5 +2,6 @@
 
 pub(crate) mod order;
 pub(crate) mod request;
+pub(crate) mod route;
 pub(crate) mod terms;
 mod written;

@@ -2,6 +2,8 @@
 
 use payonce_core::{Deadline, Msat, NotificationId, RetryPolicy};
 
+use crate::order::route::RouteLimits;
+
 /// The terms of a payment, beyond what is paid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -15,6 +17,8 @@ pub struct Terms {
     /// How long an offer waits for its invoice over all hand-overs; 10 ticks. LDK gives up on one
     /// after one or two ticks of its own.
     pub wait: Deadline,
+    /// What is demanded of the route beyond its fee; nothing.
+    pub route: RouteLimits,
     /// The caller's own, at most [`limits::METADATA_BYTES`](payonce_core::limits::METADATA_BYTES).
     pub metadata: Vec<u8>,
     /// The PaymentFailed after which this id is tried anew.
@@ -27,6 +31,7 @@ impl Default for Terms {
             max_fee: None,
             retry: RetryPolicy::Attempts(0),
             wait: Deadline::Ticks(10),
+            route: RouteLimits::default(),
             metadata: Vec::new(),
             again_after: None,
         }
@@ -52,6 +57,13 @@ impl Terms {
     #[must_use]
     pub const fn wait(mut self, deadline: Deadline) -> Self {
         self.wait = deadline;
+        self
+    }
+
+    /// With limits to the route.
+    #[must_use]
+    pub const fn route(mut self, limits: RouteLimits) -> Self {
+        self.route = limits;
         self
     }
 

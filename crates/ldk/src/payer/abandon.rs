@@ -4,7 +4,8 @@ use core::ops::Deref;
 
 use lightning::sign::EntropySource;
 use payonce_core::{
-    Abandon, AbandonReply, EventStore, FailureReason, PaymentId, StatusKind, UnixMillis,
+    Abandon, AbandonReply, EventStore, FailureReason, PartStatus, PaymentId, UnixMillis,
+    UnresolvedPart,
 };
 use payonce_runtime::Unavailable;
 
@@ -13,7 +14,7 @@ use crate::{
     bridge::engine::Engine,
     events::book::{Book, Desk, InTask, OnThread, on_thread},
     payer::error::AbandonError,
-    payer::payer::{Payer, is_given_up, parts_out},
+    payer::payer::{Payer, parts_out, wants_no_more},
 };
 
 impl<S, E, R> Payer<S, E, R>
@@ -58,12 +59,16 @@ where
         Ok(reply)
     }
 
-    /// Tells LDK again what was given up: it may not have heard, or have forgotten.
+    /// Tells LDK again what nothing more is to leave for: it may not have heard, or have forgotten.
     pub(crate) async fn abandon_again(&self, book: &impl Book) -> Result<(), Unavailable> {
         let out = book.ask(|state| {
-            let abandoned = state.payments(StatusKind::Abandoned);
-            let given_up = abandoned.filter(|payment| is_given_up(payment));
-            given_up.flat_map(parts_out).collect::<Vec<_>>()
+            let wanted =
+                |id: &PaymentId| state.payment(id).is_some_and(|payment| !wants_no_more(payment));
+            let is_out = |at: &UnresolvedPart| {
+                !at.foreign && at.part.status == PartStatus::InFlight && !wanted(&at.payment)
+            };
+            let out = state.unresolved().into_iter().filter(is_out);
+            out.map(|at| at.part.id).collect::<Vec<_>>()
         });
         for part in out.await? {
             self.engine.abandon(border::engine_id(&part));

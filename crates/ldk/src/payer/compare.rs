@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use payonce_core::{
     AdoptPart, Answer, BlockHash, FactRefusal, FinalizePart, HashHolder, ListParts, MarkPaid,
-    PartId, PartKind, PartStatus, PaymentHash, PaymentId, State, Status, UnixMillis,
+    PartId, PartKind, PartStatus, PaymentHash, PaymentId, Settlement, State, UnixMillis,
     UnresolvedPart, WithdrawPart, limits,
 };
 use payonce_runtime::Unavailable;
@@ -13,10 +13,11 @@ use crate::{
     bridge::border,
     bridge::engine::Engine,
     bridge::entry::{Entry, Stage, entries},
+    bridge::imported::is_imported,
     bridge::options::ChannelState,
     events::book::Book,
     events::refund,
-    payer::payer::is_given_up,
+    payer::payer::wants_no_more,
 };
 
 /// What a start found out.
@@ -35,7 +36,8 @@ pub struct StartReport {
     /// Hand-overs that LDK has not finished.
     pub still_out: Vec<PartId>,
     /// Hand-overs that LDK does not know and that may have been sent all the same
-    /// ([`ChannelState::MayBeOlder`], or a restored log): they stay in flight.
+    /// ([`ChannelState::MayBeOlder`], a restored log, or one that was [imported](crate::import)): they stay in
+    /// flight.
     pub unanswered: Vec<PartId>,
     /// Parts that LDK has out and the ledger lacked, or held as over.
     pub adopted: Vec<PartId>,
@@ -129,10 +131,12 @@ impl<B: Book> Comparison<'_, B> {
             };
             state.unresolved().into_iter().filter(out).collect::<Vec<_>>()
         });
-        // Of a part that LDK had before, and of which no end was told, nothing is known.
-        let (ours, other): (Vec<_>, Vec<_>) = (untracked.await?)
-            .into_iter()
-            .partition(|at| knowable && at.another_writer && at.part.batch > 0);
+        // Of a part that LDK had before, and of which no end was told, nothing is known. Nor of one of another
+        // table: it was recorded by whatever rules that had, and made again it could be paid twice.
+        let (ours, other): (Vec<_>, Vec<_>) = (untracked.await?).into_iter().partition(|at| {
+            let ours = at.another_writer && at.part.batch > 0 && !is_imported(&at.part);
+            knowable && ours
+        });
         self.report.unanswered = other.iter().map(|at| at.part.id).collect();
         self.report.never_sent = ours.iter().map(|at| at.part.id).collect();
         let withdraw = |at: &UnresolvedPart| {
@@ -187,6 +191,9 @@ fn listed(unresolved: &[UnresolvedPart], tracked: &HashMap<PartId, Entry>) -> Ve
 /// What LDK tracks and the ledger does not hold as unresolved: it lacks it, or holds it as over.
 fn news(state: &State, entry: &Entry, report: &mut StartReport) -> Option<Answer> {
     let part = entry.part;
+    if entry.is_probe {
+        return None;
+    }
     let status = state.part(&part).map(|(_, status)| status);
     if status.is_some_and(PartStatus::is_unresolved) {
         return None;
@@ -202,7 +209,7 @@ fn news(state: &State, entry: &Entry, report: &mut StartReport) -> Option<Answer
             let holder = state.holder_of(&payment_hash);
             if owner.is_none() && !matches!(holder, Some(HashHolder::Payment(_))) {
                 report.unknown.push(part);
-                return Some(Answer::Blocked(BlockHash { payment_hash }));
+                return Some(Answer::Blocked(BlockHash::new(payment_hash)));
             }
             Some(Answer::Adopted(adopted(id, part, payment_hash)))
         }
@@ -215,9 +222,11 @@ fn news(state: &State, entry: &Entry, report: &mut StartReport) -> Option<Answer
     }
 }
 
-/// LDK does not say whatever it took.
+/// LDK says no amount, and a fee in its newer line alone.
 fn paid(id: PaymentId, entry: &Entry) -> Answer {
-    Answer::Paid(MarkPaid { payment_hash: entry.hash, ..MarkPaid::new(id).part(entry.part) })
+    let settlement = Settlement { amount: None, fee: entry.fee };
+    let word = MarkPaid::new(id).part(entry.part).settlement(settlement);
+    Answer::Paid(MarkPaid { payment_hash: entry.hash, ..word })
 }
 
 /// LDK's total is that of one path where it was rebuilt from a monitor: the amount is unknown, so
@@ -230,9 +239,9 @@ const fn adopted(id: PaymentId, part: PartId, payment_hash: PaymentHash) -> Adop
 fn is_over(state: &State, part: &PartId, adopted: &[PartId]) -> bool {
     let Some((id, status)) = state.part(part) else { return state.owner_of(part).is_some() };
     let Some(payment) = state.payment(&id) else { return true };
-    is_given_up(payment)
-        || payment.status() == Status::Fulfilled
+    wants_no_more(payment)
         || status != PartStatus::InFlight
         || adopted.contains(part)
-        || refund::is_lost(payment, part)
+        // What a log lacks that is older than the channels may be a refund that somebody holds.
+        || (!state.is_restored() && refund::is_lost(payment, part))
 }

@@ -1,9 +1,12 @@
 //! Errors, one type for each operation. What is definite stands under a name of its own; where an outcome
 //! is unknown, that is what the error says, since whoever reads *nothing was sent* pays elsewhere.
 
-use lightning::events::ReplayEvent;
-use payonce_core::{AbandonRefusal, OpenError, PartId, PayRefusal, TickRefusal};
-use payonce_runtime::{CallError, Unavailable};
+use lightning::{
+    bitcoin::{Network, constants::ChainHash},
+    events::ReplayEvent,
+};
+use payonce_core::{FactRefusal, OpenError, PartId, PayRefusal, PhaseRefusal};
+use payonce_runtime::{ExecuteError, Unavailable};
 
 use crate::order::request::OrderRefusal;
 
@@ -61,7 +64,7 @@ impl From<HandleError> for ReplayEvent {
 pub enum AbandonError {
     /// The ledger does not know it; nothing was recorded.
     #[error(transparent)]
-    Refused(AbandonRefusal),
+    Refused(FactRefusal),
     /// Whether it is abandoned is not known.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -74,7 +77,7 @@ pub enum TickError {
     /// The ledger refused to let time pass. What LDK no longer tracks was finalized before; nothing was
     /// handed over.
     #[error(transparent)]
-    Refused(TickRefusal),
+    Refused(PhaseRefusal),
     /// What of the tick was done is not known; hand-overs may be among it.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -90,6 +93,15 @@ pub enum StartError {
     /// No thread could be started to open the log on.
     #[error("no thread can be started to open the log on: {0}")]
     NoThread(std::io::Error),
+    /// The manager is one of another network than the options say. Nothing was opened: with it every
+    /// invoice of the node's own network would be refused, and every other one taken.
+    #[error("the manager is on the chain {chain}, which is not {node}: load the one of this node")]
+    OtherNetwork {
+        /// The network that the options name.
+        node: Network,
+        /// The chain that the manager's channels are on: the hash of its first block.
+        chain: ChainHash,
+    },
     /// A handler refused an event, so LDK holds back it and all that follow: what they would tell
     /// is not known.
     #[error("an event was refused, so LDK holds back what follows it: handle it, then start again")]
@@ -108,11 +120,11 @@ pub enum StartError {
 
 macro_rules! from_call_error {
     ($($error:ident: $refusal:ty),*) => {$(
-        impl From<CallError<$refusal>> for $error {
-            fn from(error: CallError<$refusal>) -> Self {
+        impl From<ExecuteError<$refusal, Unavailable>> for $error {
+            fn from(error: ExecuteError<$refusal, Unavailable>) -> Self {
                 match error {
-                    CallError::Refused(refusal) => Self::Refused(refusal),
-                    CallError::Unavailable(error) => Self::Interrupted(error.into()),
+                    ExecuteError::Refused(refusal) => Self::Refused(refusal),
+                    ExecuteError::Unavailable(error) => Self::Interrupted(error.into()),
                 }
             }
         }
@@ -125,7 +137,7 @@ macro_rules! from_call_error {
     )*};
 }
 
-from_call_error!(PayError: PayRefusal, AbandonError: AbandonRefusal, TickError: TickRefusal);
+from_call_error!(PayError: PayRefusal, AbandonError: FactRefusal, TickError: PhaseRefusal);
 
 impl From<Unavailable> for StartError {
     fn from(error: Unavailable) -> Self {

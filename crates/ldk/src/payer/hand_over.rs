@@ -4,20 +4,21 @@ use core::ops::Deref;
 
 use lightning::{offers::refund::Refund, sign::EntropySource};
 use payonce_core::{
-    Answer, Dispatch, DispatchRefusal, DispatchReply, EventStore, Msat, NewPart, PartId,
-    PartStatus, Payment, PaymentId, Request, Status, UnixMillis, WithdrawPart,
+    Answer, Dispatch, DispatchRefusal, DispatchReply, EventStore, FactRefusal, Msat, NewPart,
+    PartId, PartStatus, Payment, PaymentId, Request, Status, UnixMillis, WithdrawPart,
 };
-use payonce_runtime::CallError;
+use payonce_runtime::ExecuteError;
 
 use crate::{
     bridge::border,
-    bridge::engine::{Engine, EngineRefusal, HandOverLimits, Taken},
+    bridge::engine::{Engine, EngineRefusal, Taken},
+    bridge::limits::HandOverLimits,
     events::book::{Book, Desk, InTask, OnThread, on_thread},
     events::failure,
     events::refund,
-    order::order::{NotAnOrder, Order},
+    order::order::{NotAnOrder, Order, route_of},
     payer::error::Interrupted,
-    payer::payer::{Payer, is_given_up},
+    payer::payer::{Payer, wants_no_more},
 };
 
 /// What came of a hand-over.
@@ -31,21 +32,29 @@ pub enum HandOver {
     },
     /// LDK has it; give this refund to the payee.
     Refund {
-        /// The part.
+        /// The part that was recorded and that LDK has.
         part: PartId,
         /// The refund; kept, so that a repeat is answered with it.
         refund: Box<Refund>,
     },
+    /// LDK made a refund that the ledger does not keep: it is given to nobody, and LDK is told to give it
+    /// up. The payment fails once LDK's event says so.
+    NotKept {
+        /// The part that was recorded and that LDK gives up.
+        part: PartId,
+        /// Why the refund was not kept: it is too long, or the payment was given up meanwhile.
+        refusal: FactRefusal,
+    },
     /// LDK took nothing: the part has failed.
     Refused {
-        /// The part.
+        /// The part that was recorded, and is failed again.
         part: PartId,
-        /// Why.
+        /// Why LDK took nothing.
         refusal: EngineRefusal,
     },
     /// The ledger admits no hand-over now: somebody else was faster, or its time is over.
     NotAdmitted {
-        /// Why.
+        /// Why the ledger allows no dispatch now.
         refusal: DispatchRefusal,
     },
     /// The payment was given up while the hand-over was being recorded: nothing was given to LDK.
@@ -55,7 +64,7 @@ pub enum HandOver {
     },
     /// A part of it is out already: LDK pays all of an order or nothing.
     PartlyOut {
-        /// What is missing.
+        /// What no part carries yet, in msat.
         missing: Msat,
         /// What was asked for.
         amount: Msat,
@@ -67,7 +76,7 @@ pub enum HandOver {
     },
     /// The payment is not one for LDK.
     NotAnOrder {
-        /// Why.
+        /// Why the instructions are no order of this crate.
         error: NotAnOrder,
     },
     /// The ledger does not hold the payment, or it is over.
@@ -157,8 +166,8 @@ where
             }
             // A part id that was never used before is in no recorded batch.
             Ok(DispatchReply::Duplicate { .. }) => return Ok(HandOver::Started { part }),
-            Err(CallError::Refused(refusal)) => return Ok(HandOver::NotAdmitted { refusal }),
-            Err(CallError::Unavailable(error)) => return Err(error.into()),
+            Err(ExecuteError::Refused(refusal)) => return Ok(HandOver::NotAdmitted { refusal }),
+            Err(ExecuteError::Unavailable(error)) => return Err(error.into()),
         }
         self.give(desk, id, part, &order, &due, now).await
     }
@@ -179,8 +188,15 @@ where
         let handed = match self.engine.hand_over(engine_id, order, &limits) {
             Ok(Taken::Now | Taken::Before) => HandOver::Started { part },
             Ok(Taken::Refund(refund)) => {
-                desk.tell(refund::facts(*id, part, &refund), now).await?;
-                HandOver::Refund { part, refund }
+                match desk.execute(refund::keep(*id, part, &refund), now).await {
+                    Ok(_) => HandOver::Refund { part, refund },
+                    Err(ExecuteError::Refused(refusal)) => {
+                        // Nobody has it, and after a restart nobody could be told of it.
+                        self.engine.abandon(engine_id);
+                        return Ok(HandOver::NotKept { part, refusal });
+                    }
+                    Err(ExecuteError::Unavailable(error)) => return Err(error.into()),
+                }
             }
             Err(refusal) => {
                 refused(desk, *id, part, &refusal, now).await?;
@@ -191,7 +207,7 @@ where
         // has it is known, so no error hides it; a ledger that answers nothing is told of at the next call,
         // and the next start tells LDK what was given up.
         let named = *id;
-        let given_up = desk.ask(move |state| state.payment(&named).is_none_or(is_given_up)).await;
+        let given_up = desk.ask(move |state| state.payment(&named).is_none_or(wants_no_more)).await;
         if given_up.is_ok_and(|given_up| given_up) {
             self.engine.abandon(engine_id);
         }
@@ -199,14 +215,14 @@ where
     }
 
     fn limits(&self, due: &Due) -> HandOverLimits {
-        let mut route = self.options.route;
+        let mut route = route_of(&due.request).over(self.options.route);
         let budget = due.fee_budget.map(|budget| budget.0);
         route.max_total_routing_fee_msat = budget.or(route.max_total_routing_fee_msat);
         HandOverLimits { amount_msat: due.missing.0, route, retry: self.options.retry }
     }
 }
 
-/// LDK took nothing.
+/// LDK took nothing: the part is failed, and so is free to be tried again.
 async fn refused(
     book: &impl Book,
     id: PaymentId,

@@ -9,7 +9,6 @@ use crate::{
     bridge::engine::Engine,
     events::book::{Desk, InTask, OnThread, on_thread},
     order::order::Order,
-    order::request::request,
     order::terms::Terms,
     payer::error::PayError,
     payer::hand_over::HandOver,
@@ -20,7 +19,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Paying {
-    /// Accepted now.
+    /// Recorded now, for the first time.
     Accepted {
         /// What came of its first hand-over.
         first: HandOver,
@@ -83,7 +82,7 @@ where
         terms: &Terms,
         now: UnixMillis,
     ) -> Result<Paying, PayError> {
-        let request = request(order, amount, terms, self.options.network)?;
+        let request = order.request(amount, terms, self.options.network)?;
         let known = desk.ask(move |state| state.payment_view(&id).is_some()).await?;
         let unknown =
             if known || !order.awaits_invoice() { None } else { self.unknown_in_engine() };

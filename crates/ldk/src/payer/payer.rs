@@ -11,7 +11,7 @@ use payonce_core::{
     EventStore, FailureReason, ListError, Listing, Page, Part, PartId, PartStatus, Payment,
     PaymentId, PaymentView, State, Status,
 };
-use payonce_runtime::{CallError, OutcomeError, SharedLedger, Unavailable};
+use payonce_runtime::{ExecuteError, OutcomeError, SharedLedger, Unavailable};
 
 use crate::{
     bridge::engine::Engine, bridge::entry::entries, bridge::options::Options, events::refund,
@@ -104,7 +104,7 @@ where
     ///
     /// # Errors
     /// As [`SharedLedger::list`].
-    pub fn list(&self, listing: &Listing) -> Result<Page, CallError<ListError>> {
+    pub fn list(&self, listing: &Listing) -> Result<Page, ExecuteError<ListError, Unavailable>> {
         self.ledger.list(listing)
     }
 
@@ -112,7 +112,10 @@ where
     ///
     /// # Errors
     /// As [`list`](Self::list).
-    pub async fn list_async(&self, listing: Listing) -> Result<Page, CallError<ListError>> {
+    pub async fn list_async(
+        &self,
+        listing: Listing,
+    ) -> Result<Page, ExecuteError<ListError, Unavailable>> {
         self.ledger.list_async(listing).await
     }
 
@@ -139,7 +142,7 @@ where
         &self.ledger
     }
 
-    /// The engine.
+    /// The engine that this payer hands its parts to.
     #[must_use]
     pub fn engine(&self) -> &E::Target {
         &self.engine
@@ -176,14 +179,24 @@ pub(crate) fn is_given_up(payment: &Payment) -> bool {
     }
 }
 
+/// Whether nothing more is to leave for a payment: it was given up, or is paid (on a word, or by an older
+/// hand-over), and what LDK still tried would pay it a second time.
+pub(crate) fn wants_no_more(payment: &Payment) -> bool {
+    is_given_up(payment) || payment.status() == Status::Fulfilled
+}
+
 /// The parts of a payment that LDK may still pay with.
 pub(crate) fn parts_out(payment: &Payment) -> Vec<PartId> {
     let out = |part: &&Part| part.status == PartStatus::InFlight;
     payment.parts().iter().filter(out).map(|part| part.id).collect()
 }
 
-/// The refund that was made for a payment, while LDK may still pay it.
+/// The refund that was made for a payment, while whoever holds it is to be paid.
 pub(crate) fn refund_of(state: &State, id: &PaymentId) -> Option<Refund> {
     let payment = state.payment(id)?;
+    // Given out now, it would be paid beside what was paid on a word, or never.
+    if wants_no_more(payment) {
+        return None;
+    }
     parts_out(payment).iter().find_map(|part| refund::kept(payment, part))
 }

@@ -14,6 +14,7 @@ use std::{
 };
 
 use lightning::{
+    bitcoin::{Network, constants::ChainHash},
     events::{ClosureReason, Event, ReplayEvent},
     sign::EntropySource,
 };
@@ -72,7 +73,7 @@ pub type Started<S, E, R> = (Payer<S, E, R>, StartReport);
 
 /// A start that was not finished: nothing is lost, and it may be tried again.
 pub struct Unfinished<S: EventStore + Send + 'static, E, R> {
-    /// Why.
+    /// Why the start failed.
     pub error: StartError,
     /// What was to be finished.
     pub starting: Starting<S, E, R>,
@@ -103,6 +104,16 @@ impl<S: EventStore + Send + 'static, E, R> Error for Unfinished<S, E, R> {
     }
 }
 
+/// Whether the engine's channels are on this network, if it says.
+fn check_network<E: Engine + ?Sized>(engine: &E, node: Network) -> Result<(), StartError> {
+    match engine.chain_hash() {
+        Some(chain) if chain != ChainHash::using_genesis_block(node) => {
+            Err(StartError::OtherNetwork { node, chain })
+        }
+        _ => Ok(()),
+    }
+}
+
 impl<S, E, R> Starting<S, E, R>
 where
     S: EventStore + Send + 'static,
@@ -113,7 +124,8 @@ where
     /// is stored with the channels. `entropy` is LDK's own.
     ///
     /// # Errors
-    /// [`StartError::Open`] when the log is damaged or the store fails.
+    /// [`StartError::OtherNetwork`], before anything is opened; [`StartError::Open`] when the log is damaged
+    /// or the store fails.
     pub fn open(
         store: S,
         opening: &Opening,
@@ -122,6 +134,7 @@ where
         options: Options,
         now: UnixMillis,
     ) -> Result<Self, StartError> {
+        check_network(&*engine, options.network)?;
         let recovery = SharedLedger::open(store, opening, options.ledger, now)?;
         Ok(Self::of(recovery, opening, engine, entropy, options))
     }
@@ -141,6 +154,7 @@ where
         options: Options,
         now: UnixMillis,
     ) -> Result<Self, StartError> {
+        check_network(&*engine, options.network)?;
         let (opened, result) = oneshot::channel();
         let (given, sharing) = (opening.clone(), options.ledger);
         let open = move || {

@@ -35,8 +35,12 @@ struct Shelves {
     /// All writes, in order.
     writes: Vec<(ChannelId, Vec<u8>)>,
     completion: Completion,
-    /// Whether LDK is not told that a write is durable.
-    held: bool,
+    /// The answer from the next load on.
+    next: Completion,
+    /// Since which write LDK is not told that one is durable.
+    held: Option<usize>,
+    /// Whether since then one was answered that it is.
+    told: bool,
     /// Updates that were answered with *in progress*.
     open: Vec<(ChannelId, u64)>,
 }
@@ -59,23 +63,49 @@ impl Archive {
         let mut shelves = self.lock();
         shelves.writes = monitors.clone().into_iter().collect();
         shelves.open.clear();
-        shelves.completion = Completion::Completed;
-        shelves.held = false;
+        shelves.completion = shelves.next;
+        shelves.held = None;
     }
 
     pub(crate) fn answer(&self, completion: Completion) {
         self.lock().completion = completion;
     }
 
+    /// How writes are answered from the next load on.
+    pub(crate) fn answer_from_load(&self, completion: Completion) {
+        self.lock().next = completion;
+    }
+
     /// From here on LDK is not told of a finished write.
     pub(crate) fn hold(&self) {
-        self.lock().held = true;
+        let mut shelves = self.lock();
+        let writes = shelves.writes.len();
+        if shelves.held.is_none() {
+            (shelves.held, shelves.told) = (Some(writes), false);
+        }
+    }
+
+    /// What is held is durable, and LDK is told at the end of the step.
+    pub(crate) fn release(&self) {
+        self.lock().held = None;
+    }
+
+    /// How many writes may be lost if the process dies now: LDK was not told that they are durable.
+    pub(crate) fn undurable(&self) -> usize {
+        let shelves = self.lock();
+        let held = shelves.held.filter(|_| !shelves.told);
+        held.map_or(0, |held| shelves.writes.len() - held)
+    }
+
+    /// Whether LDK is told of writes only later.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.lock().completion == Completion::InProgress
     }
 
     /// The updates that LDK is to be told of.
     pub(crate) fn take_open(&self) -> Vec<(ChannelId, u64)> {
         let mut shelves = self.lock();
-        if shelves.held { Vec::new() } else { std::mem::take(&mut shelves.open) }
+        if shelves.held.is_some() { Vec::new() } else { std::mem::take(&mut shelves.open) }
     }
 
     fn write(
@@ -91,7 +121,10 @@ impl Archive {
                 shelves.open.push((id, update));
                 ChannelMonitorUpdateStatus::InProgress
             }
-            _ => ChannelMonitorUpdateStatus::Completed,
+            _ => {
+                shelves.told = true;
+                ChannelMonitorUpdateStatus::Completed
+            }
         }
     }
 

@@ -40,6 +40,11 @@ impl Net {
 
     /// Delivers one onion message; to whom.
     pub(crate) fn deliver_onion_message(&mut self) -> Option<usize> {
+        self.deliver_onion_message_times(1)
+    }
+
+    /// Takes one onion message and delivers it so often: lost on its way, or doubled.
+    pub(crate) fn deliver_onion_message_times(&mut self, times: usize) -> Option<usize> {
         let count = self.nodes.len();
         let pairs = (0..count).flat_map(|from| (0..count).map(move |to| (from, to)));
         for (from, to) in pairs.filter(|(from, to)| from != to) {
@@ -50,7 +55,9 @@ impl Net {
             if let Some(message) =
                 self.nodes[from].onion_messenger.next_onion_message_for_peer(to_id)
             {
-                self.nodes[to].onion_messenger.handle_onion_message(from_id, &message);
+                for _ in 0..times {
+                    self.nodes[to].onion_messenger.handle_onion_message(from_id, &message);
+                }
                 self.settle(to);
                 return Some(to);
             }

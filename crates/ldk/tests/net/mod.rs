@@ -15,5 +15,5 @@ mod till;
 pub(crate) use archive::Completion;
 pub(crate) use crash::{Image, Loaded, Reading, Refused, panic_message};
 pub(crate) use mail::Letter;
-pub(crate) use node::{Net, Outcome};
+pub(crate) use node::{Manager, Net, Outcome};
 pub(crate) use till::Till;

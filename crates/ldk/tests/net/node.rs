@@ -8,9 +8,9 @@ use std::{
 use lightning::bitcoin::{OutPoint, secp256k1::PublicKey};
 use lightning::bolt11_invoice::Bolt11Invoice;
 use lightning::{
-    events::{Event, EventsProvider as _, ReplayEvent},
+    events::{Event, EventsProvider as _, PaymentPurpose, ReplayEvent},
     ln::{
-        channelmanager::Bolt11InvoiceParameters,
+        channelmanager::{Bolt11InvoiceParameters, RecipientOnionFields},
         functional_test_utils::{
             self as ldk, ConnectStyle, NodeCfg, TestChanMonCfg, TestChannelManager,
         },
@@ -54,6 +54,8 @@ pub(crate) struct Net {
     pub(crate) reading: Reading,
     /// Payments that a payee may still claim or fail.
     pub(crate) claimable: Vec<(usize, PaymentHash, PaymentPreimage)>,
+    /// With what a payment came to its payee: the records beside it, and what it is for.
+    pub(crate) received: HashMap<PaymentHash, (Option<RecipientOnionFields>, PaymentPurpose)>,
     /// What payees were paid, in msat, by payment hash, as often as LDK said so.
     pub(crate) claimed: Vec<(usize, PaymentHash, u64)>,
     /// Outputs on chain that each node can spend, in satoshis.
@@ -93,6 +95,7 @@ impl Net {
             default_outcome: Outcome::Claim,
             reading: Reading::Twice,
             claimable: Vec::new(),
+            received: HashMap::new(),
             claimed: Vec::new(),
             swept: vec![HashMap::new(); count],
             links: pairs.collect(),
@@ -286,8 +289,9 @@ impl Net {
 
     fn payee_event(&mut self, node: usize, event: Event) {
         match event {
-            Event::PaymentClaimable { payment_hash, purpose, .. } => {
+            Event::PaymentClaimable { payment_hash, purpose, onion_fields, .. } => {
                 let preimage = purpose.preimage().expect("the payee's own invoice");
+                self.received.insert(payment_hash, (onion_fields, purpose));
                 self.claimable.push((node, payment_hash, preimage));
             }
             Event::PaymentClaimed { payment_hash, amount_msat, .. } => {

@@ -2,12 +2,15 @@
 
 use std::{
     cell::Cell,
-    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use lightning::{
-    bitcoin::Network,
+    bitcoin::{Network, constants::ChainHash},
     blinded_path::message::OffersContext,
     events::{Event, ReplayEvent},
     ln::channelmanager::{Bolt12PaymentError, PaymentId as EngineId, RecentPaymentDetails, Retry},
@@ -30,17 +33,21 @@ use super::{
 #[derive(Clone)]
 pub(crate) struct Wire {
     manager: &'static Manager,
-    cut: Rc<Cell<bool>>,
+    cut: Arc<AtomicBool>,
 }
 
 impl Engine for Wire {
+    fn chain_hash(&self) -> Option<ChainHash> {
+        self.manager.chain_hash()
+    }
+
     fn hand_over(
         &self,
         id: EngineId,
         order: &Order,
         limits: &HandOverLimits,
     ) -> Result<Taken, EngineRefusal> {
-        if self.cut.get() {
+        if self.cut.load(Ordering::Relaxed) {
             return Ok(Taken::Now);
         }
         self.manager.hand_over(id, order, limits)
@@ -74,14 +81,14 @@ impl Engine for Wire {
     }
 }
 
-pub(crate) type NetPayer = Payer<MemoryStore, Rc<Wire>, &'static TestKeysInterface>;
+pub(crate) type NetPayer = Payer<MemoryStore, Arc<Wire>, &'static TestKeysInterface>;
 
 /// A payer, its log, and the time that it is told.
 pub(crate) struct Till {
     pub(crate) disk: MemoryDisk,
     pub(crate) payer: NetPayer,
     pub(crate) now: UnixMillis,
-    cut: Rc<Cell<bool>>,
+    cut: Arc<AtomicBool>,
 }
 
 impl Till {
@@ -102,8 +109,8 @@ impl Till {
         net: &Net,
         now: UnixMillis,
     ) -> Result<(Self, StartReport), StartError> {
-        let cut = Rc::new(Cell::new(false));
-        let wire = Rc::new(Wire { manager: net.nodes[0].node, cut: Rc::clone(&cut) });
+        let cut = Arc::new(AtomicBool::new(false));
+        let wire = Arc::new(Wire { manager: net.nodes[0].node, cut: Arc::clone(&cut) });
         let opening = Opening::new(Remember::Forever, 1);
         let opening = match known_head {
             Some(head) => opening.known_head(head),
@@ -136,7 +143,7 @@ impl Till {
 
     /// From here on nothing reaches LDK: the process is dying.
     pub(crate) fn cut(&self) {
-        self.cut.set(true);
+        self.cut.store(true, Ordering::Relaxed);
     }
 
     /// Handles the events that LDK has; how many there were.
@@ -148,6 +155,21 @@ impl Till {
             Ok(())
         });
         count.get()
+    }
+
+    /// Handles so many of LDK's events and refuses the next one, recorded or not: LDK delivers it again.
+    pub(crate) fn refuse_event(&self, net: &Net, after: usize, recorded: bool) -> bool {
+        let (count, refused) = (Cell::new(0), Cell::new(false));
+        net.handle_events(0, |event| {
+            let last = count.get() == after;
+            if !last || recorded {
+                self.payer.handle_event(&event, self.now)?;
+            }
+            count.set(count.get() + 1);
+            refused.set(last);
+            if last { Err(ReplayEvent()) } else { Ok(()) }
+        });
+        refused.get()
     }
 
     /// A minute passes, for LDK and for the ledger.

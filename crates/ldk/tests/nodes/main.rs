@@ -3,8 +3,13 @@
 #[path = "../net/mod.rs"]
 mod net;
 
+mod after;
+mod bad_input;
+mod before;
+mod features;
 mod gap;
 mod idempotent;
+mod moved;
 mod offers;
 mod reload;
 mod retries;

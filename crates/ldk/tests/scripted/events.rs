@@ -33,7 +33,7 @@ fn path(channels: &[u64]) -> Path {
     Path { hops: channels.iter().map(hop).collect(), blinded_tail: None }
 }
 
-fn path_failed(part: &PartId, number: u8, channels: &[u64]) -> Event {
+pub(crate) fn path_failed(part: &PartId, number: u8, channels: &[u64]) -> Event {
     Event::PaymentPathFailed {
         payment_id: Some(engine_id(part)),
         payment_hash: engine_hash(number),

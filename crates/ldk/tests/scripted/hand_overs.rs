@@ -202,9 +202,8 @@ fn by_hand_only_the_caller_hands_over_again() {
 fn what_was_accepted_and_not_handed_over_is_due_after_a_start() {
     let stage = Stage::new();
     let (payer, _) = stage.start();
-    let (hash, max_fee) = (crate::script::hash(1), payonce_core::MaxFee::Unlimited);
-    let request = payonce_core::Request::invoice(hash, Msat(50_000), max_fee, TWICE)
-        .instructions(invoice(1).encode());
+    let (terms, network) = (Terms::default().retry(TWICE), lightning::bitcoin::Network::Regtest);
+    let request = invoice(1).request(None, &terms, network).expect("an order");
     payer.ledger().execute(payonce_core::Pay::new(id(1), request), NOW).expect("accepted");
     drop(payer);
     let (payer, _) = stage.start();

@@ -2,11 +2,15 @@
 //! every event in the wrong order, every start that real nodes come to only by accident.
 
 mod bad_input;
+mod contradictions;
 mod events;
 mod hand_overs;
 mod heads;
+mod import;
 mod kv;
+mod listed;
 mod money;
+mod refunds;
 mod rooms;
 mod script;
 mod starts;

@@ -7,14 +7,11 @@ use std::{
 };
 
 use lightning::{
-    bitcoin::{
-        hashes::{Hash as _, sha256},
-        secp256k1::{Secp256k1, SecretKey},
-    },
+    bitcoin::secp256k1::{Secp256k1, SecretKey},
     blinded_path::message::OffersContext,
     bolt11_invoice::{Bolt11Invoice, Currency, InvoiceBuilder},
     events::{Event, PaymentFailureReason, ReplayEvent},
-    ln::channelmanager::{Bolt12PaymentError, PaymentId as EngineId, RecentPaymentDetails, Retry},
+    ln::channelmanager::{PaymentId as EngineId, RecentPaymentDetails},
     offers::invoice::Bolt12Invoice,
     sign::RandomBytes,
     types::payment::{PaymentHash as EngineHash, PaymentPreimage, PaymentSecret},
@@ -29,36 +26,11 @@ use payonce_ldk::{
 };
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
+pub(crate) use crate::listed::Listed;
+use crate::listed::{Bolt12PaymentError, Retry, invoiced};
+
 /// The moment at which all of this happens.
 pub(crate) const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
-
-/// What LDK would list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Listed {
-    AwaitingInvoice(EngineId),
-    Pending(EngineId, EngineHash),
-    Fulfilled(EngineId, Option<EngineHash>),
-    Abandoned(EngineId, EngineHash),
-}
-
-impl Listed {
-    const fn details(self) -> RecentPaymentDetails {
-        match self {
-            Self::AwaitingInvoice(payment_id) => {
-                RecentPaymentDetails::AwaitingInvoice { payment_id }
-            }
-            Self::Pending(payment_id, payment_hash) => {
-                RecentPaymentDetails::Pending { payment_id, payment_hash, total_msat: 1 }
-            }
-            Self::Fulfilled(payment_id, payment_hash) => {
-                RecentPaymentDetails::Fulfilled { payment_id, payment_hash }
-            }
-            Self::Abandoned(payment_id, payment_hash) => {
-                RecentPaymentDetails::Abandoned { payment_id, payment_hash }
-            }
-        }
-    }
-}
 
 /// What the engine was asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +44,17 @@ struct Lines {
     listed: Vec<Listed>,
     events: VecDeque<Event>,
     answers: VecDeque<Result<Taken, EngineRefusal>>,
+    meanwhile: Option<Meanwhile>,
     asked: Vec<Asked>,
+}
+
+/// What happens on another thread while the engine takes a hand-over.
+struct Meanwhile(Box<dyn FnOnce(EngineId) + Send>);
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meanwhile")
+    }
 }
 
 /// The engine, and what outlives a process of it.
@@ -96,6 +78,10 @@ impl Script {
         self.lines().answers.push_back(answer);
     }
 
+    pub(crate) fn meanwhile(&self, happens: impl FnOnce(EngineId) + Send + 'static) {
+        self.lines().meanwhile = Some(Meanwhile(Box::new(happens)));
+    }
+
     pub(crate) fn take_asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.lines().asked)
     }
@@ -115,6 +101,11 @@ impl Engine for Script {
         let mut lines = self.lines();
         let max_fee_msat = limits.route.max_total_routing_fee_msat;
         lines.asked.push(Asked::HandOver { id, amount_msat: limits.amount_msat, max_fee_msat });
+        if let Some(Meanwhile(happens)) = lines.meanwhile.take() {
+            drop(lines);
+            happens(id);
+            lines = self.lines();
+        }
         lines.answers.pop_front().unwrap_or(Ok(Taken::Now))
     }
 
@@ -229,11 +220,10 @@ pub(crate) const fn engine_id(part: &PartId) -> EngineId {
 
 /// An invoice of a payee, with the hash of `secret(number)`.
 pub(crate) fn invoice_of(number: u8, amount: Option<u64>, currency: Currency) -> Bolt11Invoice {
-    let hash = sha256::Hash::from_byte_array(*hash(number).as_bytes());
     let issued = Duration::from_millis(NOW.0);
     let builder = InvoiceBuilder::new(currency)
         .description(String::from("tea"))
-        .payment_hash(hash)
+        .payment_hash(invoiced(*hash(number).as_bytes()))
         .payment_secret(PaymentSecret([number; 32]))
         .duration_since_epoch(issued)
         .expiry_time(Duration::from_secs(3_600))

@@ -10,8 +10,8 @@ use payonce_core::{
     PartStatus, PayRefusal, PaymentId, Remember, RetryPolicy, Status,
 };
 use payonce_ldk::{
-    CallError, ChannelState, EngineRefusal, HandOver, Options, Order, PayError, Paying, StartError,
-    Terms,
+    ChannelState, EngineRefusal, ExecuteError, HandOver, Options, Order, PayError, Paying,
+    StartError, Terms,
 };
 
 use crate::script::{
@@ -20,7 +20,7 @@ use crate::script::{
 };
 
 /// A payment that is out when the process dies.
-fn crashed_with_one_out(stage: &Stage, terms: &Terms) -> PartId {
+pub(crate) fn crashed_with_one_out(stage: &Stage, terms: &Terms) -> PartId {
     let (payer, _) = stage.start();
     pay(&payer, 1, terms).expect("accepted");
     stage.script.take_asked();
@@ -34,7 +34,7 @@ fn offer() -> Order {
     Order::offer(builder.amount_msats(5_000).build().expect("valid"))
 }
 
-fn pay_offer(payer: &ScriptPayer, number: u8) -> Result<payonce_ldk::Paying, PayError> {
+pub(crate) fn pay_offer(payer: &ScriptPayer, number: u8) -> Result<payonce_ldk::Paying, PayError> {
     payer.pay(id(number), &offer(), None, &Terms::default(), NOW)
 }
 
@@ -272,7 +272,10 @@ fn what_the_engine_lists_outweighs_an_operators_word() {
     stage.script.list([Listed::Pending(engine_id(&part), engine_hash(1))]);
     let (payer, _) = stage.start();
     let told = payer.ledger().execute(word(), later);
-    assert!(matches!(told, Err(CallError::Refused(FactRefusal::ListedAsOut { .. }))), "{told:?}");
+    assert!(
+        matches!(told, Err(ExecuteError::Refused(FactRefusal::ListedAsOut { .. }))),
+        "{told:?}"
+    );
     drop(payer);
     // One that waits for its invoice is in hand as well.
     stage.script.list([Listed::AwaitingInvoice(engine_id(&part))]);

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use lightning_invoice::Currency;
 use payonce_core::{CustomRecord, MaxFee, Msat, PaymentId, Request, RetryPolicy, Status, Target};
-use payonce_engine::{Engine as _, EngineError, Lookup, PayError, Shown};
-use payonce_lnd::{Config, ConfigError, Lnd, Network, request};
+use payonce_engine::{Engine as _, EngineError, Lookup, Memory, PayError, Shown};
+use payonce_lnd::{Config, ConfigError, Lnd, Network};
 
 use crate::{
     bills::{Terms, bill, bill_on},
-    fake::{ADMIN, Certificate, FakeLnd, Nonsense},
-    house::{House, config, lnd, once},
+    fake::{ADMIN, Certificate, FakeLnd, Fate, Nonsense, READ_ONLY},
+    house::{House, config, lnd, once, with},
 };
 
 fn client(fake: &FakeLnd) -> Lnd {
@@ -33,6 +33,7 @@ async fn what_a_node_says_that_cannot_be() {
         (Nonsense::NoPreimage, "without a preimage"),
         (Nonsense::OtherHash, "it answers about"),
         (Nonsense::UnknownStatus, "status 77"),
+        (Nonsense::NoIndex, "without an index"),
         (Nonsense::Nothing, "says nothing"),
     ] {
         fake.books.lock().nonsense = nonsense;
@@ -96,11 +97,12 @@ async fn certificates() {
     let other = Certificate::new(false);
     let config = config(&fake.address.to_string(), &other.pem, ADMIN);
     let found = Lnd::new(config).expect("a node").find(&lookup([1; 32])).await;
-    assert!(matches!(&found, Err(EngineError::Denied { .. })), "{found:?}");
+    let says = "the node shows another certificate than the one in the file";
+    assert!(matches!(&found, Err(EngineError::Denied { why }) if why.contains(says)), "{found:?}");
     let found = client(&fake).find(&lookup([1; 32])).await;
     assert_eq!(found, Ok(Shown::NotKnown), "its own is believed");
     let made = |address: &str, pem: &str, macaroon: &[u8]| {
-        let memory = payonce_engine::Memory::Kept;
+        let memory = Memory::Kept;
         Lnd::new(Config::new(address, pem, macaroon, Network::Simnet, memory)).map(|_| ())
     };
     assert!(matches!(made("nowhere", &other.pem, ADMIN), Err(ConfigError::Address { .. })));
@@ -162,6 +164,20 @@ async fn silence_of_one() {
     payer.stop().await;
 }
 
+#[test]
+fn a_network_has_the_name_that_lnd_gives_it() {
+    for name in ["mainnet", "testnet", "signet", "regtest", "simnet"] {
+        assert_eq!(name.parse::<Network>().expect("a network").to_string(), name);
+    }
+    let unknown = "bitcoin".parse::<Network>().expect_err("LND has none of this name");
+    assert_eq!(unknown.text, "bitcoin");
+    let missing =
+        Config::from_files("localhost:1", "no/tls.cert", "m", Network::Simnet, Memory::Kept);
+    let missing = missing.expect_err("it is not there").to_string();
+    assert!(missing.contains("no/tls.cert"), "it names the file: {missing}");
+    assert!(unknown.to_string().contains("mainnet, testnet, signet, regtest or simnet"));
+}
+
 /// What cannot be paid exactly once is refused before anything is recorded.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_refused_at_once() {
@@ -171,18 +187,20 @@ async fn what_is_refused_at_once() {
     let (payer, _) = house.start(engine).await;
     let (fee, retry) = (MaxFee::AtMost(Msat(9)), RetryPolicy::Manual);
     let mainnet = bill_on(6, Terms { currency: Currency::Bitcoin, ..Terms::default() });
-    assert!(request(&mainnet.text, Network::Simnet, None, fee, retry).is_err());
-    assert!(request("lnbc1nonsense", Network::Simnet, None, fee, retry).is_err());
+    assert!(Network::Simnet.request(&mainnet.text, None, fee, retry).is_err());
+    assert!(Network::Simnet.request("lnbc1nonsense", None, fee, retry).is_err());
     let any = bill_on(7, Terms { amount_msat: None, ..Terms::default() });
-    assert!(request(&any.text, Network::Simnet, None, fee, retry).is_err(), "no amount");
+    assert!(Network::Simnet.request(&any.text, None, fee, retry).is_err(), "no amount");
     let stated = bill(8);
-    assert!(request(&stated.text, Network::Simnet, Some(Msat(1)), fee, retry).is_err(), "two");
+    assert!(Network::Simnet.request(&stated.text, Some(Msat(1)), fee, retry).is_err(), "two");
 
-    let good = request(&stated.text, Network::Simnet, None, fee, retry).expect("an invoice");
+    let good = Network::Simnet.request(&stated.text, None, fee, retry).expect("an invoice");
+    let elsewhere = Network::Mainnet.request(&mainnet.text, None, fee, retry).expect("an invoice");
     let offer_hash = payonce_core::OfferHash::from_bytes([1; 32]);
     let deadline = payonce_core::Deadline::Ticks(1);
     let id = PaymentId::from_bytes([1; 32]);
     for bad in [
+        elsewhere,
         altered(&good, |request| request.amount = Msat(1)),
         good.clone().quantity(2),
         good.clone().payer_note("thanks"),
@@ -227,5 +245,156 @@ async fn records_travel_with_the_payment() {
     let records = fake.books.lock().records.clone();
     let sent = [65_537, 99_999].map(|tag| (tag, b"hello".to_vec()));
     assert_eq!(records, sent.into_iter().collect());
+    payer.stop().await;
+}
+
+/// Waits until the node was asked so often more: whatever it shows was looked at.
+async fn asked_again(fake: &FakeLnd, times: u64) {
+    let (mut changed, from) = (fake.books.changed.subscribe(), fake.books.lock().asked);
+    let asked = changed.wait_for(|_| fake.books.lock().asked >= from + times);
+    let asked = tokio::time::timeout(Duration::from_secs(30), asked).await;
+    drop(asked.expect("in time").expect("the books stay"));
+}
+
+/// The same end twice is one end: of a try that failed, and of the payment that is paid.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_end_twice() {
+    let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
+    let (house, bill) = (House::build(dir.path()), bill(10));
+    fake.books.invoice(bill.hash, bill.preimage, &[crate::fake_failure(), Fate::Held]);
+    fake.books.lock().nonsense = Nonsense::Twice;
+    let engine = lnd(config(&fake.address.to_string(), &fake.certificate.pem, ADMIN));
+    let (payer, _) = house.start(engine).await;
+    let (id, request) = with(&bill.text, RetryPolicy::Attempts(1));
+    payer.pay(id, request).await.expect("accepted");
+    let mut changed = fake.books.changed.subscribe();
+    let second = changed.wait_for(|_| fake.books.is_out(&bill.hash));
+    drop(tokio::time::timeout(Duration::from_secs(30), second).await.expect("a second try"));
+    let failed = move |state: &payonce_core::State| {
+        let parts = state.payment(&id).expect("known").parts();
+        parts.iter().filter(|part| part.status == payonce_core::PartStatus::Failed).count()
+    };
+    assert_eq!(payer.ledger().query_async(failed).await.expect("open"), 1, "one try has failed");
+    fake.books.settle(&bill.hash, Fate::Paid);
+    assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
+    let mut news = payer.ledger().subscribe(1);
+    while payer.ledger().query_async(|state| state.counts().unread).await.expect("open") > 0 {
+        news.read_async().await.expect("the outbox empties");
+    }
+    payer.stop().await;
+    assert_eq!((fake.books.payouts(&bill.hash), fake.books.read(&bill.hash)), (1, 2));
+    assert_eq!(house.told_lines().len(), 1, "{:?}", house.told_lines());
+}
+
+/// An end before the beginning: the node has read the request, and tells the end of a try before it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_before_the_beginning() {
+    for retries in [0, 1] {
+        let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
+        let (house, bill) = (House::build(dir.path()), bill(11));
+        let fates = [crate::fake_failure(), Fate::Paid];
+        fake.books.invoice(bill.hash, bill.preimage, &fates[1 - retries..]);
+        if retries == 0 {
+            // A try that was there before, somebody's, has failed.
+            fake.books.invoice(bill.hash, bill.preimage, &fates);
+            fake.books.init(bill.hash, 50_000, bill.text.clone()).expect("somebody's");
+        }
+        let (books, hash) = (fake.books.clone(), bill.hash);
+        let read_before = books.read(&bill.hash);
+        let engine = lnd(config(&fake.address.to_string(), &fake.certificate.pem, ADMIN));
+        fake.books.lock().earlier_end_from =
+            Some(read_before + u32::try_from(retries).expect("few") + 1);
+        let (payer, _) = house.start(engine).await;
+        let (id, request) =
+            with(&bill.text, RetryPolicy::Attempts(u32::try_from(retries).expect("few")));
+        payer.pay(id, request).await.expect("accepted");
+        let mut changed = books.changed.subscribe();
+        let paid = changed.wait_for(|_| books.payouts(&hash) == 1);
+        drop(tokio::time::timeout(Duration::from_secs(30), paid).await.expect("it pays"));
+        asked_again(&fake, 10).await;
+        let view = payer.payment_view(id).await.expect("open").expect("known");
+        assert_eq!((view.status, view.unresolved), (Status::Pending, 1), "{retries}");
+        assert_eq!(house.told_lines(), Vec::<String>::new(), "nobody is refunded");
+        fake.books.change(|inner| {
+            inner.nonsense = Nonsense::None;
+            inner.earlier_end_from = None;
+        });
+        assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
+        assert_eq!(fake.books.payouts(&bill.hash), 1);
+        payer.stop().await;
+    }
+}
+
+/// A stream that ends, and tells no end, ends nothing: it is asked again. A node that is slow is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_ends_early_and_a_slow_node() {
+    let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
+    let (house, bill) = (House::build(dir.path()), bill(12));
+    fake.books.invoice(bill.hash, bill.preimage, &[Fate::Held]);
+    {
+        let mut inner = fake.books.lock();
+        (inner.nonsense, inner.slow_ms) = (Nonsense::EndsEarly, 150);
+    }
+    let engine = lnd(config(&fake.address.to_string(), &fake.certificate.pem, ADMIN));
+    let (payer, _) = house.start(engine).await;
+    let (id, request) = once(&bill.text);
+    payer.pay(id, request).await.expect("accepted");
+    asked_again(&fake, 8).await;
+    let view = payer.payment_view(id).await.expect("open").expect("known");
+    assert_eq!((view.status, view.unresolved), (Status::Pending, 1));
+    fake.books.settle(&bill.hash, Fate::Paid);
+    assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
+    assert_eq!((fake.books.payouts(&bill.hash), fake.books.read(&bill.hash)), (1, 1));
+    payer.stop().await;
+}
+
+/// A macaroon that may only read: nothing was said, the attempt is given back; with the right one it is paid.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_macaroon_that_lacks_a_right() {
+    let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
+    let (house, bill) = (House::build(dir.path()), bill(13));
+    fake.books.invoice(bill.hash, bill.preimage, &[]);
+    let with_macaroon =
+        |macaroon| lnd(config(&fake.address.to_string(), &fake.certificate.pem, macaroon));
+    let (payer, _) = house.start(with_macaroon(READ_ONLY)).await;
+    let (id, request) = once(&bill.text);
+    payer.pay(id, request).await.expect("accepted");
+    asked_again(&fake, 8).await;
+    payer.stop().await;
+    let view = payer.payment_view(id).await.expect("open").expect("known");
+    assert_eq!((view.status, view.unresolved), (Status::Pending, 0));
+    assert!(payer.ledger().clone().close_async().await.is_some());
+    assert_eq!((fake.books.read(&bill.hash), house.told_lines().len()), (0, 0));
+    let (payer, _) = house.start(with_macaroon(ADMIN)).await;
+    assert_eq!(payer.outcome(id).await.expect("an end").status, Status::Fulfilled);
+    assert_eq!((fake.books.payouts(&bill.hash), fake.books.read(&bill.hash)), (1, 1));
+    payer.stop().await;
+}
+
+/// What a list says that cannot be is not believed: nothing is told of it but that it is unclear.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_cannot_be() {
+    let (fake, dir) = (FakeLnd::start().await, tempfile::tempdir().expect("a directory"));
+    let (house, bill) = (House::build(dir.path()), bill(14));
+    fake.books.invoice(bill.hash, bill.preimage, &[]);
+    fake.books.init(bill.hash, 50_000, bill.text.clone()).expect("read");
+    let engine = lnd(config(&fake.address.to_string(), &fake.certificate.pem, ADMIN));
+    let (payer, _) = house.start(engine).await;
+    for nonsense in
+        [Nonsense::WrongPreimage, Nonsense::NoPreimage, Nonsense::UnknownStatus, Nonsense::NoIndex]
+    {
+        fake.books.lock().nonsense = nonsense;
+        let rebuilt = payer.rebuild(|_| None).await.expect("a list");
+        assert_eq!((rebuilt.paid, rebuilt.unclear.len()), (0, 1), "{nonsense:?}");
+    }
+    let (id, _) = once(&bill.text);
+    assert_eq!(payer.payment_view(id).await.expect("open"), None);
+    let known = |state: &payonce_core::State| {
+        let counts = state.counts();
+        counts.pending + counts.fulfilled + counts.remembered + counts.blocked
+    };
+    assert_eq!(payer.ledger().query_async(known).await.expect("open"), 0);
+    fake.books.lock().nonsense = Nonsense::None;
+    assert_eq!(payer.rebuild(|_| None).await.expect("rebuilt").paid, 1);
     payer.stop().await;
 }

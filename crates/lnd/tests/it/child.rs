@@ -10,7 +10,7 @@ use std::{
 
 use payonce_core::{Notification, NotificationKind, PaymentId, Request, RetryPolicy, UnixMillis};
 use payonce_engine::{
-    Answer, Engine, EngineError, HandOver, Lookup, Promises, Refusal, Shown, Sink, async_trait,
+    Engine, EngineError, HandOver, Lookup, PayAnswer, Promises, Refusal, Shown, Sink, async_trait,
 };
 use payonce_lnd::Lnd;
 use rustix::process::{Signal, getpid, kill_process};
@@ -98,12 +98,12 @@ impl Engine for Mortal {
         self.lnd.refuses_late_from(request)
     }
 
-    async fn pay(&self, hand_over: &HandOver) -> Answer {
+    async fn pay(&self, hand_over: &HandOver) -> PayAnswer {
         self.stage.is(Stage::Recorded);
         tokio::task::block_in_place(|| self.at_the_gate());
         let answer = self.lnd.pay(hand_over).await;
         self.stage.is(Stage::Answered);
-        if let Answer::Taken(shown) = &answer {
+        if let PayAnswer::Taken(shown) = &answer {
             self.end(shown, true);
         }
         answer
@@ -194,8 +194,11 @@ async fn serve(dir: &Path, address: &str, stage: Stage) {
         .await
         .engine("lnd", Arc::new(Mortal { lnd, stage, dir: dir.into() }))
         .sink(sink);
-    let options =
-        quick().call_timeout(Duration::from_millis(700)).lateness_margin(Duration::from_secs(1));
+    // Who gives up a call tells the node so: what waits at a gate is to be cut off by the kill alone.
+    let patience = if dir.join("gate").exists() { 60_000 } else { 700 };
+    let options = quick()
+        .call_timeout(Duration::from_millis(patience))
+        .lateness_margin(Duration::from_secs(1));
     let (payer, _) = starting.options(options).finish().await.expect("starts");
     let mut ids: Vec<PaymentId> = Vec::new();
     for line in fs::read_to_string(dir.join("invoices")).expect("given").lines() {

@@ -15,7 +15,7 @@ use payonce_core::{
 use payonce_engine::{
     Engine, FileWitness, Options, Payer, Sink, StartReport, Starting, Witnessed, async_trait,
 };
-use payonce_lnd::{Config, Lnd, Network, request};
+use payonce_lnd::{Config, Lnd, Network};
 use payonce_store_fs::FsStore;
 
 pub(crate) const FS: payonce_store_fs::Options = {
@@ -144,7 +144,7 @@ pub(crate) fn once(invoice: &str) -> (PaymentId, Request) {
 /// Tries again at once, as often as that.
 pub(crate) fn with(invoice: &str, retry: RetryPolicy) -> (PaymentId, Request) {
     let max_fee = MaxFee::AtMost(Msat(10_000));
-    let request = request(invoice, Network::Simnet, None, max_fee, retry).expect("an invoice");
+    let request = Network::Simnet.request(invoice, None, max_fee, retry).expect("an invoice");
     let hash = request.target.payment_hash().expect("an invoice has one");
     let request = request.backoff(payonce_core::Backoff::NONE);
     (PaymentId::from_payment_hash(hash), request)

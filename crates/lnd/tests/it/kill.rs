@@ -249,8 +249,9 @@ async fn again_and_again() {
     let mut bills = Vec::new();
     let mut lines = String::new();
     for nth in 1..=payments {
-        // Those of which a try fails end with their invoice, if they were said twice.
-        let expiry = if nth % 2 == 0 { 25 + payments / 10 } else { 3_600 };
+        // Those of which a try fails end with their invoice, if they were said twice. It must hold until each
+        // was asked for, which every kill puts off.
+        let expiry = if nth % 2 == 0 { 25 + payments * kills / 100 } else { 3_600 };
         let bill = bill_on(nth, Terms { expiry, ..Terms::default() });
         let retries = u32::from(nth % 4 == 2);
         let fates: &[Fate] = match nth % 4 {

@@ -6,9 +6,13 @@ mod bad_input;
 mod bills;
 mod child;
 mod desk;
+mod example;
 mod fake;
 mod house;
 mod kill;
+#[allow(dead_code, reason = "its command line")]
+#[path = "../../../../examples/lnd_service.rs"]
+mod lnd_service;
 mod net;
 mod proxy;
 mod real;

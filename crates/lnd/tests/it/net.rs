@@ -3,18 +3,20 @@
 
 use std::{
     env, fs,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
 };
 
+use payonce_store_postgres::cluster::free_port;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::fake::Certificate;
+
 /// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The directory with `lnd`, `lncli`, `btcd` and `btcctl`; without one the test is skipped aloud, or
 /// fails where nothing may be skipped.
@@ -39,11 +41,6 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
         assert!(started.elapsed() < PATIENCE, "waited in vain: {what}");
         let _ = bell.recv_timeout(Duration::from_millis(50));
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("bound").port()
 }
 
 /// A process that is killed with the test.
@@ -220,6 +217,13 @@ impl Node {
         self.text(&["addinvoice", "--amt_msat", &amount], "payment_request")
     }
 
+    /// An invoice that is expired after so many seconds.
+    pub(crate) fn brief_invoice(&self, amount_msat: u64, expiry: u64) -> String {
+        let (amount, expiry) = (amount_msat.to_string(), expiry.to_string());
+        let asked = ["addinvoice", "--amt_msat", &amount, "--expiry", &expiry];
+        self.text(&asked, "payment_request")
+    }
+
     /// An invoice that this node holds until it is settled or cancelled.
     pub(crate) fn hold_invoice(&self, hash: &str, amount_msat: u64) -> String {
         let amount = amount_msat.to_string();
@@ -249,7 +253,7 @@ pub(crate) struct Net {
     pub(crate) dave: Node,
     pub(crate) bob: Node,
     chain: Chain,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Net {
@@ -267,7 +271,7 @@ impl Net {
         chain.start(Some(&address));
         // Beyond the activation of segwit on a simnet, and the maturity of the first rewards.
         chain.mine(450);
-        let mut net = Self { alice, dave, bob, chain, _dir: dir };
+        let mut net = Self { alice, dave, bob, chain, dir };
         for node in [&mut net.alice, &mut net.dave, &mut net.bob] {
             node.start();
         }
@@ -276,6 +280,31 @@ impl Net {
         }
         net.fund();
         net
+    }
+
+    /// A node that runs and has no wallet: it answers that it does not work yet.
+    pub(crate) fn without_wallet(&self) -> Node {
+        let mut node = Node::new(&self.alice.programs, self.dir.path(), &self.chain, "erin");
+        node.arguments.retain(|argument| argument != "--noseedbackup");
+        node.start();
+        eventually("erin waits for a wallet", || {
+            let state = node.cli(&["state"]).ok()?;
+            (state["state"] == "NON_EXISTING").then_some(())
+        });
+        node
+    }
+
+    /// A node that shows this certificate, and has no wallet.
+    pub(crate) fn with_certificate(&self, certificate: &Certificate) -> Node {
+        let mut node = Node::new(&self.alice.programs, self.dir.path(), &self.chain, "frank");
+        node.arguments.retain(|argument| argument != "--noseedbackup");
+        let key = node.dir.join("tls.key");
+        fs::write(node.certificate(), &certificate.pem).expect("written");
+        fs::write(&key, &certificate.key).expect("written");
+        node.arguments.push(format!("--tlscertpath={}", node.certificate().display()));
+        node.arguments.push(format!("--tlskeypath={}", key.display()));
+        node.start();
+        node
     }
 
     fn mine(&self, blocks: u32) {

@@ -1,19 +1,27 @@
 //! A real LND: the script's transcript is its own, and what is told is what its channels say. One network
 //! for all of it: to start one takes half a minute.
 
-use std::{fs, path::Path, process::Child, time::Duration};
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt as _,
+    path::Path,
+    process::Child,
+    time::{Duration, SystemTime},
+};
 
 use payonce_core::{
-    LedgerId, MaxFee, Msat, Opening, PayRefusal, PaymentId, Preimage, Remember, Request,
+    LedgerId, MaxFee, Msat, Opening, PartId, PayRefusal, PaymentId, Preimage, Remember, Request,
     RetryPolicy, Status, Target,
 };
-use payonce_engine::{Memory, PayError, Payer, Paying, Why};
+use payonce_engine::{
+    Engine as _, EngineError, HandOver, Lookup, Memory, PayAnswer, PayError, Payer, Paying, Why,
+};
 use payonce_lnd::{Config, Network};
 use payonce_store_fs::FsStore;
 
 use crate::{
     child::{Stage, spawn},
-    fake::{FakeLnd, hex},
+    fake::{Certificate, FakeLnd, hex},
     house::{House, lnd, once, with},
     kill::{errors, judge, keys},
     net::{Net, Node, eventually, programs},
@@ -46,14 +54,25 @@ async fn stopped(payer: Payer<FsStore>) {
 async fn a_real_lnd() {
     let Some(programs) = programs() else { return };
     let mut net = Net::start(&programs);
+    let expires = SystemTime::now() + Duration::from_secs(30);
+    let certificate = Certificate::until(expires);
+    let frank = net.with_certificate(&certificate);
+    within("a certificate that is valid", still_valid(&frank, &certificate, expires)).await;
+    within("no wallet", no_wallet(&net)).await;
+    within("no macaroon", no_macaroon(&net)).await;
     within("the same script", same_script(&net)).await;
     within("pays once", pays_once(&net)).await;
+    within("the example", the_example(&net)).await;
+    killed_at_each_stage(&net);
+    eprintln!("a real lnd: killed at the request");
+    killed_at_the_request(&net);
     within("no route, then paid", no_route_then_paid(&mut net)).await;
     within("a late request", late_request(&net)).await;
     in_flight_through_kills(&mut net);
     within("deleted behind our back", deleted_behind_our_back(&net)).await;
     within("two nodes", two_nodes(&net)).await;
     within("a lost ledger", lost_ledger(&net)).await;
+    within("a certificate that has expired", has_expired(&net, &frank, &certificate)).await;
 }
 
 /// Names what takes too long.
@@ -102,13 +121,48 @@ async fn pays_once(net: &Net) {
     assert_eq!(house.told_lines().len(), 2, "each told once");
 }
 
+/// The example, as a user runs it, twice.
+async fn the_example(net: &Net) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (before, invoice) = (net.alice.balance(), net.bob.invoice(20_000));
+    crate::lnd_service::set_up(dir.path()).expect("set up");
+    for _ in 0..2 {
+        let config = config(&net.alice, &at(&net.alice));
+        let paid = crate::lnd_service::pay(dir.path(), config, &invoice).await;
+        assert!(paid.expect("an end"));
+    }
+    assert_eq!(before - net.alice.balance(), 20_000);
+}
+
+/// Killed at each stage of ours, and started anew: paid once, and told so under one id.
+fn killed_at_each_stage(net: &Net) {
+    for stage in Stage::KILLED {
+        // Killed from outside while its request waits: `killed_at_the_request`.
+        if stage == Stage::OnTheWire {
+            continue;
+        }
+        eprintln!("a real lnd: killed at {stage:?}");
+        let dir = tempfile::tempdir().expect("a directory");
+        let house = House::build(dir.path());
+        let (before, invoice) = (net.alice.balance(), net.bob.invoice(15_000));
+        let line = format!("0 {invoice}\n");
+        let mut child = service(dir.path(), net, &line, stage);
+        let status = child.wait().expect("a child");
+        assert_eq!(status.signal(), Some(9), "{stage:?}: {}", errors(dir.path()));
+        let child = service(dir.path(), net, &line, Stage::Nowhere);
+        ended_well(child, dir.path());
+        assert_eq!(before - net.alice.balance(), 15_000, "{stage:?}");
+        judge(&house, &[(bill_of(&invoice), 1)], "killed");
+    }
+}
+
 /// The child with one invoice, started at a house of its own.
-fn service(dir: &Path, net: &Net, address: &str, line: &str, stage: Stage) -> Child {
+fn service(dir: &Path, net: &Net, line: &str, stage: Stage) -> Child {
     let certificate = fs::read_to_string(net.alice.certificate()).expect("a file");
     let macaroon = fs::read(net.alice.macaroon("admin.macaroon")).expect("a file");
     keys(dir, &certificate, &macaroon);
     fs::write(dir.join("invoices"), line).expect("written");
-    spawn(dir, address, stage)
+    spawn(dir, &at(&net.alice), stage)
 }
 
 fn ended_well(mut child: Child, dir: &Path) {
@@ -165,7 +219,7 @@ async fn has_failed(payer: &Payer<FsStore>, id: PaymentId) -> bool {
 
 /// What a process that dies at once leaves: a hand-over that is recorded, with the mark that was shown.
 fn record_attempt_two(house: &House, id: PaymentId) {
-    use payonce_core::{Dispatch, Label, NewPart, PartId};
+    use payonce_core::{Dispatch, Label, NewPart};
     use payonce_runtime::SharedLedger;
     let (store, _) = FsStore::open(house.log(), crate::house::FS).expect("opens");
     let now = payonce_engine::Clock::now(&payonce_engine::SystemClock);
@@ -185,27 +239,58 @@ fn record_attempt_two(house: &House, id: PaymentId) {
     drop(ledger.close());
 }
 
+/// The request is on the wire, whole, and its sender is killed. It reaches LND while the next process starts, or
+/// never: that one cannot know which, says it again, and it is paid once. The invoice is good for a minute, so that
+/// what would stay out for an hour fails here.
+fn killed_at_the_request(net: &Net) {
+    for arrives in [true, false] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let house = House::build(dir.path());
+        let before = net.alice.balance();
+        let invoice = net.bob.brief_invoice(25_000, 60);
+        let line = format!("0 {invoice}\n");
+        let proxy = killed_while_it_waits(dir.path(), net, &line, &invoice);
+        assert_eq!(net.alice.balance(), before, "LND knows nothing of it");
+        if arrives {
+            proxy.let_in();
+        }
+        // What is said again while no channel is there fails, and stays out until the invoice has expired.
+        net.connected();
+        ended_well(service(dir.path(), net, &line, Stage::Nowhere), dir.path());
+        assert_eq!(before - net.alice.balance(), 25_000, "arrives: {arrives}");
+        judge(&house, &[(bill_of(&invoice), 1)], "killed at the request");
+        proxy.let_in();
+        assert_eq!(before - net.alice.balance(), 25_000, "arrives: {arrives}");
+    }
+}
+
+/// The child says its one request, which waits in the proxy, and is killed.
+fn killed_while_it_waits(dir: &Path, net: &Net, line: &str, invoice: &str) -> Proxy {
+    let proxy = Proxy::to(net.alice.rpc);
+    fs::write(dir.join("gate"), "").expect("written");
+    let macaroon = fs::read(net.alice.macaroon("admin.macaroon")).expect("a file");
+    keys(dir, &proxy.certificate.pem, &macaroon);
+    fs::write(dir.join("invoices"), line).expect("written");
+    let mut child = spawn(dir, &proxy.address, Stage::Nowhere);
+    eventually("it is about to pay", || dir.join("paying").exists().then_some(()));
+    proxy.hold();
+    fs::write(dir.join("go"), "").expect("written");
+    proxy.holds(invoice);
+    child.kill().expect("alive");
+    child.wait().expect("dead");
+    fs::remove_file(dir.join("gate")).expect("removed");
+    proxy
+}
+
 /// Trap 2: the request waits in a proxy, its sender is killed; LND does not know the hash. The customer is
 /// told nothing. It arrives, and is paid, once.
 async fn late_request(net: &Net) {
     let dir = tempfile::tempdir().expect("a directory");
     let house = House::build(dir.path());
     let before = net.alice.balance();
-    let proxy = Proxy::to(net.alice.rpc);
     let invoice = net.bob.invoice(300_000);
-    fs::write(dir.path().join("gate"), "").expect("written");
     let line = format!("0 {invoice}\n");
-    let mut child = service(dir.path(), net, &proxy.address, &line, Stage::Nowhere);
-    eventually("it is about to pay", || dir.path().join("paying").exists().then_some(()));
-    proxy.hold();
-    fs::write(dir.path().join("go"), "").expect("written");
-    // The head of the request, in which the macaroon is, and its body, in which the invoice is: a client
-    // may write them apart, and a head alone is no request.
-    let macaroon = fs::read(net.alice.macaroon("admin.macaroon")).expect("a file");
-    proxy.holds((macaroon.len() + invoice.len()) as u64);
-    child.kill().expect("alive");
-    child.wait().expect("dead");
-    fs::remove_file(dir.path().join("gate")).expect("removed");
+    let proxy = killed_while_it_waits(dir.path(), net, &line, &invoice);
     assert_eq!(net.alice.balance(), before, "LND knows nothing of it");
     // Nobody says it again: the user has given it up, and LND does not know it.
     let (payer, report) = house.start(lnd(config(&net.alice, &at(&net.alice)))).await;
@@ -231,7 +316,7 @@ fn in_flight_through_kills(net: &mut Net) {
     let invoice = net.bob.hold_invoice(&hash, 400_000);
     let line = format!("0 {invoice}\n");
     for round in 0..3 {
-        let mut child = service(dir.path(), net, &at(&net.alice), &line, Stage::Nowhere);
+        let mut child = service(dir.path(), net, &line, Stage::Nowhere);
         net.bob.accepted(&hash);
         if round == 1 {
             net.alice.kill();
@@ -243,11 +328,92 @@ fn in_flight_through_kills(net: &mut Net) {
         child.wait().expect("dead");
     }
     assert_eq!(house.told_lines(), Vec::<String>::new());
-    let child = service(dir.path(), net, &at(&net.alice), &line, Stage::Nowhere);
+    let child = service(dir.path(), net, &line, Stage::Nowhere);
     net.bob.cli(&["settleinvoice", &hex(&preimage)]).expect("settled");
     ended_well(child, dir.path());
     assert_eq!(before - net.alice.balance(), 400_000);
     judge(&house, &[(bill_of(&invoice), 1)], "held");
+}
+
+/// A node whose wallet does not exist reads nothing and never will have: what it says is LND's own words.
+async fn no_wallet(net: &Net) {
+    let erin = net.without_wallet();
+    let (address, macaroon) = (at(&erin), net.alice.macaroon("admin.macaroon"));
+    let config =
+        Config::from_files(address, erin.certificate(), macaroon, Network::Simnet, Memory::Kept);
+    let engine = lnd(config.expect("files"));
+    let (id, request) = once(&net.bob.invoice(30_000));
+    let payment_hash = request.target.payment_hash().expect("an invoice");
+    let found = engine.find(&Lookup { part: None, payment_hash }).await;
+    assert!(matches!(found, Err(EngineError::Unreachable { .. })), "{found:?}");
+    let (part, amount) = (PartId::from_bytes([78; 32]), request.amount);
+    let said = HandOver { part, payment: id, payment_hash, amount, max_fee: None, request };
+    let answer = engine.pay(&said).await;
+    assert!(matches!(answer, PayAnswer::NotNow(_)), "{answer:?}");
+}
+
+/// What is no macaroon is denied in LND's own words, before anything is read.
+async fn no_macaroon(net: &Net) {
+    let (address, certificate) = (at(&net.alice), net.alice.certificate());
+    let pem = fs::read(certificate).expect("a file");
+    let engine = lnd(Config::new(address, pem, *b"no macaroon", Network::Simnet, Memory::Kept));
+    let payment_hash = once(&net.bob.invoice(30_000)).1.target.payment_hash().expect("an invoice");
+    let found = engine.find(&Lookup { part: None, payment_hash }).await;
+    assert!(matches!(found, Err(EngineError::Denied { .. })), "{found:?}");
+}
+
+/// LND shows the very certificate of the file, and is believed until it expires. (It makes a new one when it
+/// starts with one that has expired, and looks at it no more while it runs.)
+async fn still_valid(frank: &Node, certificate: &Certificate, expires: SystemTime) {
+    let engine = lnd(with_certificate(frank, certificate));
+    let mut looks = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        assert!(SystemTime::now() < expires, "frank takes too long to start");
+        let active = engine.is_active().await;
+        let Err(EngineError::Unreachable { why }) = &active else { panic!("{active:?}") };
+        // LND's own word: it was reached.
+        if why == "NON_EXISTING" {
+            return;
+        }
+        looks.tick().await;
+    }
+}
+
+fn with_certificate(node: &Node, certificate: &Certificate) -> Config {
+    crate::house::config(&at(node), &certificate.pem, crate::fake::ADMIN)
+}
+
+/// From then on it is refused, by that reason, and nothing is recorded of what it was to pay.
+async fn has_expired(net: &Net, frank: &Node, certificate: &Certificate) {
+    let shown = fs::read_to_string(frank.certificate()).expect("a file");
+    assert_eq!(shown, certificate.pem, "LND has made another one");
+    let (dir, engine) =
+        (tempfile::tempdir().expect("a directory"), lnd(with_certificate(frank, certificate)));
+    let mut looks = tokio::time::interval(Duration::from_millis(50));
+    let denied = loop {
+        match lnd(with_certificate(frank, certificate)).is_active().await {
+            Err(EngineError::Unreachable { .. }) => looks.tick().await,
+            other => break other,
+        };
+    };
+    assert!(
+        matches!(&denied, Err(EngineError::Denied { why }) if why.contains("xpired")),
+        "{denied:?}"
+    );
+    let house = House::build(dir.path());
+    let (payer, report) = house.start(engine).await;
+    assert!(!report.restored);
+    let (id, request) = once(&net.bob.invoice(35_000));
+    payer.pay(id, request).await.expect("accepted: it waits for its engine");
+    let asked = Lookup { part: None, payment_hash: payonce_core::PaymentHash::from_bytes([1; 32]) };
+    let found = lnd(with_certificate(frank, certificate)).find(&asked).await;
+    assert!(matches!(found, Err(EngineError::Denied { .. })), "{found:?}");
+    let view = payer.payment_view(id).await.expect("open").expect("known");
+    assert_eq!((view.status, view.unresolved), (Status::Pending, 0), "nothing was handed over");
+    let parts = move |state: &payonce_core::State| state.payment(&id).map(|at| at.parts().len());
+    assert_eq!(payer.ledger().query_async(parts).await.expect("open"), Some(0));
+    stopped(payer).await;
+    assert_eq!(house.told_lines(), Vec::<String>::new());
 }
 
 /// It was paid while we were away, and somebody deleted it before we looked: not known is not failed.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use payonce_core::{
     MaxFee, Msat, NodeId, PartId, PaymentHash, PaymentId, Preimage, Request, RetryPolicy, Target,
 };
-use payonce_engine::{Answer, Engine, EngineError, HandOver, Lookup, Shown};
-use payonce_lnd::{Lnd, Network, request};
+use payonce_engine::{Engine, EngineError, HandOver, Lookup, PayAnswer, Shown};
+use payonce_lnd::{Lnd, Network};
 
 use crate::bills::{Terms, bill, bill_on};
 
@@ -50,19 +50,21 @@ fn hand_over(request: Request, nth: u8) -> HandOver {
 
 fn of(invoice: &str, amount: Option<u64>) -> HandOver {
     let (fee, retry) = (MaxFee::AtMost(Msat(20_000)), RetryPolicy::Manual);
-    let request = request(invoice, Network::Simnet, amount.map(Msat), fee, retry);
+    let request = Network::Simnet.request(invoice, amount.map(Msat), fee, retry);
     hand_over(request.expect("an invoice"), 1)
 }
 
 /// What is the same of an answer, whoever gives it.
-fn say(answer: &Answer) -> String {
+fn say(answer: &PayAnswer) -> String {
     match answer {
         // How far it has come by then is a matter of chance.
-        Answer::Taken(Shown::Out { .. } | Shown::Paid(_) | Shown::Failed { .. }) => "taken".into(),
-        Answer::Refused(refusal) => {
+        PayAnswer::Taken(Shown::Out { .. } | Shown::Paid(_) | Shown::Failed { .. }) => {
+            "taken".into()
+        }
+        PayAnswer::Refused(refusal) => {
             format!("refused: {}", refusal.why.split(" Valid").next().unwrap_or_default())
         }
-        Answer::NotNow(EngineError::Denied { .. }) => "not now: denied".into(),
+        PayAnswer::NotNow(EngineError::Denied { .. }) => "not now: denied".into(),
         other => format!("{other:?}"),
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use payonce_core::PayReply;
-use payonce_runtime::{CallError, OutcomeError, SubscriptionError, Unavailable};
+use payonce_runtime::{ExecuteError, OutcomeError, SubscriptionError, Unavailable};
 
 use crate::support::{
     NOW, Wrapped, disk, id, open, open_wrapped, poll_once, send, sender, wait_for_queue,
@@ -60,9 +60,11 @@ fn a_closed_ledger_answers_so_everywhere() {
     assert_eq!(told, 3);
     assert!(ledger.close().is_some());
     let closed = |unavailable: &Unavailable| matches!(unavailable, Unavailable::Closed);
-    assert!(matches!(clone.execute(send(1), NOW), Err(CallError::Unavailable(at)) if closed(&at)));
+    assert!(
+        matches!(clone.execute(send(1), NOW), Err(ExecuteError::Unavailable(at)) if closed(&at))
+    );
     assert!(matches!(clone.execute_all([send(1)], NOW), Err(at) if closed(&at)));
-    assert!(matches!(clone.tick(NOW), Err(CallError::Unavailable(at)) if closed(&at)));
+    assert!(matches!(clone.tick(NOW), Err(ExecuteError::Unavailable(at)) if closed(&at)));
     assert!(matches!(clone.outcome(id(0)), Err(OutcomeError::Unavailable(at)) if closed(&at)));
     assert!(matches!(subscription.read(), Err(SubscriptionError::Unavailable(at)) if closed(&at)));
     assert!(clone.save_snapshot().is_err());

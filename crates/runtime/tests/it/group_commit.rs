@@ -6,7 +6,7 @@ use std::{pin::pin, task::Poll, thread};
 use payonce_core::{
     Dispatch, DispatchReply, FactReply, PayRefusal, PayReply, Status, WithdrawPart,
 };
-use payonce_runtime::CallError;
+use payonce_runtime::ExecuteError;
 
 use crate::support::{
     NOW, Wrapped, disk, dispatch, id, open, open_wrapped, operations, part, poll_once, send,
@@ -74,7 +74,7 @@ fn a_reply_waits_for_what_it_was_decided_on() {
         panic!("released with the batch that it was decided on")
     };
     assert_eq!(known.status, Status::Pending);
-    assert!(matches!(poll_once(refused), Poll::Ready(Err(CallError::Refused(_)))));
+    assert!(matches!(poll_once(refused), Poll::Ready(Err(ExecuteError::Refused(_)))));
     assert!(matches!(poll_once(asked), Poll::Ready(Ok(1))));
 }
 
@@ -201,7 +201,7 @@ fn refusals_come_back_as_values() {
     let mut other = send(1);
     other.request.amount = payonce_core::Msat(2_000);
     let error = ledger.execute(other, NOW).expect_err("another amount");
-    assert!(matches!(error, CallError::Refused(PayRefusal::Conflict { .. })), "{error:?}");
+    assert!(matches!(error, ExecuteError::Refused(PayRefusal::Conflict { .. })), "{error:?}");
 }
 
 #[test]

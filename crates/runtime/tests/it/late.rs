@@ -4,7 +4,7 @@
 use std::{future::Future, pin::Pin, task::Poll};
 
 use payonce_core::{Head, PayReply};
-use payonce_runtime::{CallError, MaintenanceError, Unavailable};
+use payonce_runtime::{ExecuteError, MaintenanceError, Unavailable};
 use payonce_store_memory::{Failure, Gate, MemoryDisk};
 
 use crate::support::{NOW, Shared, disk, open, poll_once, send};
@@ -112,7 +112,7 @@ fn closing_waits_for_it() {
         }
         assert!(store.is_some(), "{name}");
         let refused = ledger.execute(send(3), NOW).expect_err(name);
-        assert!(matches!(refused, CallError::Unavailable(Unavailable::Closed)), "{refused:?}");
+        assert!(matches!(refused, ExecuteError::Unavailable(Unavailable::Closed)), "{refused:?}");
     }
 }
 
@@ -150,7 +150,7 @@ fn a_failure_that_comes_late_is_told_to_the_task_and_to_the_others() {
             assert_eq!(ledger.check().is_ok(), goes_on, "{name}, {nth}");
             match other {
                 Ok(reply) => assert_eq!((reply, goes_on), (PayReply::Accepted, true)),
-                Err(CallError::Unavailable(Unavailable::Poisoned { cause: Some(_) })) => {
+                Err(ExecuteError::Unavailable(Unavailable::Poisoned { cause: Some(_) })) => {
                     assert!(!goes_on, "{name}, {nth}");
                 }
                 Err(other) => panic!("{name}, {nth}: {other:?}"),

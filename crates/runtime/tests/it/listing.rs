@@ -5,7 +5,7 @@ use payonce_core::{
     Abandon, Acknowledge, FailureReason, ListError, Listing, ListingRefusal, Opening, Remember,
     StatusKind,
 };
-use payonce_runtime::{CallError, SharedLedger, Unavailable};
+use payonce_runtime::{ExecuteError, SharedLedger, Unavailable};
 
 use crate::support::{NOW, Shared, disk, id, options, send};
 
@@ -60,13 +60,19 @@ fn threads_and_tasks_see_the_same_pages_with_what_only_the_log_has() {
 fn a_listing_is_refused_by_name_and_a_closed_ledger_lists_nothing() {
     let ledger = shop();
     let refused =
-        CallError::Refused(ListError::Refused(ListingRefusal::Limit { limit: 0, max: 1_000 }));
+        ExecuteError::<_, Unavailable>::Refused(ListError::Refused(ListingRefusal::Limit {
+            limit: 0,
+            max: 1_000,
+        }));
     for answer in [ledger.list(&Listing::new(0)), block_on(ledger.list_async(Listing::new(0)))] {
         assert_eq!(answer.expect_err("refused").to_string(), refused.to_string());
     }
     let clone = ledger.clone();
     drop(ledger.close().expect("the store"));
     for answer in [clone.list(&Listing::new(1)), block_on(clone.list_async(Listing::new(1)))] {
-        assert!(matches!(answer, Err(CallError::Unavailable(Unavailable::Closed))), "{answer:?}");
+        assert!(
+            matches!(answer, Err(ExecuteError::Unavailable(Unavailable::Closed))),
+            "{answer:?}"
+        );
     }
 }

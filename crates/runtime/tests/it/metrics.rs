@@ -41,7 +41,7 @@ fn counters_gauges_and_histograms_tell_what_happened() {
     assert_eq!(value("payonce_appends_total", ""), "3", "recovered, ten sends, a dispatch");
     assert_eq!(value("payonce_entries_total", ""), "12");
     assert_eq!(value("payonce_append_seconds", ""), "4", "the failed one too");
-    assert_eq!(value("payonce_batch_entries", ""), "3");
+    assert_eq!(value("payonce_append_entries", ""), "3");
     assert_eq!(value("payonce_payments", "pending"), "10");
     assert_eq!(value("payonce_unresolved_parts", ""), "1");
     assert_eq!(value("payonce_oldest_unresolved_seconds", ""), "90");

@@ -10,7 +10,7 @@ use std::{
 };
 
 use payonce_core::{PayReply, StoreError};
-use payonce_runtime::{CallError, MaintenanceError, OutcomeError, Unavailable};
+use payonce_runtime::{ExecuteError, MaintenanceError, OutcomeError, Unavailable};
 use payonce_store_memory::Failure;
 
 use crate::support::{
@@ -43,12 +43,13 @@ fn poison_reaches_every_caller() {
         gate.open();
         for caller in [first].into_iter().chain(others) {
             let error = caller.join().expect("no panic").expect_err("the store failed");
-            let CallError::Unavailable(Unavailable::Poisoned { cause: Some(cause) }) = error else {
+            let ExecuteError::Unavailable(Unavailable::Poisoned { cause: Some(cause) }) = error
+            else {
                 panic!("{error:?}")
             };
             assert!(matches!(*cause, StoreError::Backend(_)), "{cause:?}");
         }
-        let Poll::Ready(Err(CallError::Unavailable(unavailable))) = poll_once(task) else {
+        let Poll::Ready(Err(ExecuteError::Unavailable(unavailable))) = poll_once(task) else {
             panic!("the task is told")
         };
         assert!(is_poisoned(&unavailable));
@@ -101,7 +102,7 @@ fn a_store_that_panics_ends_the_ledger_and_not_its_callers() {
     gate.open();
     assert!(first.join().is_err(), "the panic is the caller's whose call met it");
     let error = second.join().expect("no panic").expect_err("poisoned");
-    assert!(matches!(error, CallError::Unavailable(Unavailable::Poisoned { cause: None })));
+    assert!(matches!(error, ExecuteError::Unavailable(Unavailable::Poisoned { cause: None })));
 }
 
 #[test]
@@ -111,7 +112,10 @@ fn a_store_that_panics_on_the_writer_thread_tells_the_task() {
     let ledger = open_wrapped(Wrapped::new(&disk).panics_when(&panics));
     panics.store(true, Ordering::Relaxed);
     let told = futures_executor::block_on(ledger.execute_async(send(1), NOW));
-    assert!(matches!(told, Err(CallError::Unavailable(Unavailable::Poisoned { .. }))), "{told:?}");
+    assert!(
+        matches!(told, Err(ExecuteError::Unavailable(Unavailable::Poisoned { .. }))),
+        "{told:?}"
+    );
     let told = futures_executor::block_on(ledger.verify_async(1));
     assert!(told.is_err());
 }
@@ -132,7 +136,7 @@ fn being_shut_out_is_told_as_the_store_tells_it() {
     let ledger = open(&disk);
     let other = open(&disk);
     let error = ledger.execute(send(1), NOW).expect_err("taken over");
-    let CallError::Unavailable(Unavailable::Poisoned { cause: Some(cause) }) = error else {
+    let ExecuteError::Unavailable(Unavailable::Poisoned { cause: Some(cause) }) = error else {
         panic!("{error:?}")
     };
     assert!(matches!(*Arc::clone(&cause), StoreError::Fenced { .. }));
@@ -181,7 +185,8 @@ fn the_first_cause_is_told_to_everybody_and_to_the_log() {
     let saved = tracing::subscriber::with_default(lines.clone(), || ledger.save_snapshot());
     let told = saved.expect_err("told to fail");
     let MaintenanceError::Unavailable(first) = told else { panic!("{told:?}") };
-    let CallError::Unavailable(later) = ledger.execute(send(1), NOW).expect_err("poisoned") else {
+    let ExecuteError::Unavailable(later) = ledger.execute(send(1), NOW).expect_err("poisoned")
+    else {
         panic!("not refused")
     };
     let asked = ledger.check().expect_err("poisoned");
@@ -224,7 +229,7 @@ fn an_append_that_meets_the_doubt_first_waits_for_its_cause() {
     appends.recv().expect("it appends");
     answered.send(()).expect("it waits");
     let error = caller.join().expect("no panic").expect_err("poisoned");
-    let CallError::Unavailable(Unavailable::Poisoned { cause: Some(cause) }) = error else {
+    let ExecuteError::Unavailable(Unavailable::Poisoned { cause: Some(cause) }) = error else {
         panic!("{error:?}")
     };
     assert!(cause.to_string().contains("the sync of a name failed"), "{cause}");

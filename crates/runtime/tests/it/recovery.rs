@@ -6,7 +6,7 @@ use payonce_core::{
     AdoptPart, Answer, ClaimPart, Head, PartKind, PartStatus, PayRefusal, PayReply, Status,
     WithdrawPart,
 };
-use payonce_runtime::{CallError, SharedLedger};
+use payonce_runtime::{ExecuteError, SharedLedger};
 
 use crate::support::{NOW, disk, dispatch, id, open, opening, options, part, preimage, send};
 
@@ -81,9 +81,9 @@ fn a_restored_log_is_told_and_its_gap_closed() {
         assert_eq!(parts.expect("open"), 1);
         let ledger = recovery.finish_async(NOW).await.expect("nothing fails");
         let refused = ledger.execute(send(2), NOW).expect_err("restored");
-        assert!(matches!(refused, CallError::Refused(PayRefusal::Restored)), "{refused:?}");
+        assert!(matches!(refused, ExecuteError::Refused(PayRefusal::Restored)), "{refused:?}");
         ledger.close_gap_async(NOW).await.expect("there is a gap");
-        assert!(matches!(ledger.close_gap(NOW), Err(CallError::Refused(_))), "there is none");
+        assert!(matches!(ledger.close_gap(NOW), Err(ExecuteError::Refused(_))), "there is none");
         assert_eq!(ledger.execute(send(2), NOW).expect("closed"), PayReply::Accepted);
     });
 }

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use payonce_core::PayReply;
-use payonce_runtime::{CallError, Unavailable};
+use payonce_runtime::{ExecuteError, Unavailable};
 
 use crate::support::{NOW, disk, open_with, options, poll_once, send, sender, wait_for_queue};
 
@@ -17,7 +17,10 @@ fn a_full_queue_is_told_or_waited_for() {
     let queued = [sender(&ledger, 1), sender(&ledger, 2)];
     wait_for_queue(&ledger, 2);
     let error = ledger.try_execute(send(3), NOW).expect_err("full");
-    assert!(matches!(error, CallError::Unavailable(Unavailable::Full { limit: 2 })), "{error:?}");
+    assert!(
+        matches!(error, ExecuteError::Unavailable(Unavailable::Full { limit: 2 })),
+        "{error:?}"
+    );
     let waiting: Vec<_> = (4..10).map(|nth| sender(&ledger, nth)).collect();
     let mut task = pin!(ledger.execute_async(send(10), NOW));
     assert!(poll_once(task.as_mut()).is_pending());

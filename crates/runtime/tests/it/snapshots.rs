@@ -55,6 +55,25 @@ fn snapshots_are_taken_by_themselves() {
 }
 
 #[test]
+fn snapshots_are_taken_after_so_many_appends() {
+    let disk = disk();
+    let options = options().snapshot_every_bytes(None).snapshot_every_appends(Some(10));
+    let ledger = open_with(&disk, options);
+    for nth in 0..9 {
+        ledger.execute(send(nth), NOW).expect("accepted");
+    }
+    let at = loop {
+        if let Some(snapshot) = disk.open().load_snapshot(u64::MAX).expect("sound") {
+            break snapshot.at;
+        }
+        std::thread::yield_now();
+    };
+    assert!(at.seq <= ledger.head().seq);
+    drop(ledger.close());
+    assert_eq!(open(&disk).query(|state| state.counts().pending).expect("open"), 9);
+}
+
+#[test]
 fn a_snapshot_is_not_of_what_is_not_durable() {
     let disk = disk();
     let ledger = open(&disk);

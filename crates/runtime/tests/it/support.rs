@@ -18,7 +18,7 @@ use payonce_core::{
     Msat, NewPart, Opening, PartId, Pay, PayRefusal, PayReply, PaymentId, Preimage, Remember,
     Request, RetryPolicy, Snapshot, SnapshotWriter, StoreError, StoredEntry, UnixMillis,
 };
-use payonce_runtime::{CallError, Options, SharedLedger};
+use payonce_runtime::{ExecuteError, Options, SharedLedger, Unavailable};
 use payonce_store_memory::{MemoryDisk, MemoryStore};
 
 pub(crate) const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
@@ -78,7 +78,7 @@ pub(crate) fn dispatch(nth: u32) -> Dispatch {
 pub(crate) fn sender<S: EventStore + Send + 'static>(
     ledger: &SharedLedger<S>,
     nth: u32,
-) -> JoinHandle<Result<PayReply, CallError<PayRefusal>>> {
+) -> JoinHandle<Result<PayReply, ExecuteError<PayRefusal, Unavailable>>> {
     let ledger = ledger.clone();
     thread::spawn(move || ledger.execute(send(nth), NOW))
 }

@@ -4,7 +4,7 @@
 use std::{pin::pin, sync::Arc};
 
 use payonce_core::{DispatchReply, PartStatus, PayReply, Status, Tick, UnixMillis};
-use payonce_runtime::CallError;
+use payonce_runtime::ExecuteError;
 
 use crate::support::{
     NOW, Wrapped, disk, dispatch, id, open, open_with, open_wrapped, options, part, poll_once,
@@ -212,7 +212,7 @@ fn a_task_is_refused_by_value() {
     let disk = disk();
     let ledger = open(&disk);
     let refused = futures_executor::block_on(ledger.execute_async(dispatch(1), NOW));
-    assert!(matches!(refused, Err(CallError::Refused(_))), "{refused:?}");
+    assert!(matches!(refused, Err(ExecuteError::Refused(_))), "{refused:?}");
     let ticked =
         futures_executor::block_on(ledger.execute_async(Tick::new(), NOW)).expect("allowed");
     assert!(!ticked.counted);

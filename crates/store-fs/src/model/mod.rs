@@ -1,18 +1,19 @@
-//! A disk in memory that records what is done to it and enumerates what a crash may leave: the
-//! proof of the store rests on it, so it knows nothing of the store's format.
+//! A disk in memory that records what is done to it and enumerates what a crash may leave. The crash
+//! tests of the store rely on it, so it knows nothing of the store's format.
 //!
 //! What it assumes of a medium: synced contents are certain; of unsynced writes any subset of their
 //! 512-byte sectors is there; names are certain only once their directory was synced, and of
 //! unsynced changes of names any subset is there. A write that comes back short wrote whole words of
 //! 8 bytes.
 //!
-//! It is unkind: after a sync that failed, what it did not write is no longer written by a later
-//! one, although it can still be read. Where the file had grown since its last good sync, it is not
+//! It models the worst: after a failed sync, what that sync did not write is not written by a later one
+//! either, although it can still be read. Where the file had grown since its last good sync, it is not
 //! even written by a later one after it was written again: it reads as zeros once the machine has
 //! forgotten it. Changes of names that a failed sync of the directory should have kept stay
 //! uncertain for ever.
 
 mod crash;
+pub mod damage;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -175,18 +176,18 @@ impl ModelDisk {
         state.failing = None;
     }
 
-    /// Takes away every lock that is held: they exclude nobody any more, as on some network file
+    /// Ends every lock: they exclude nobody any more, as on some network file
     /// systems.
     pub fn forget_locks(&self) {
         self.lock().locked.clear();
     }
 
-    /// Makes every change fail as a read-only file system does, or work again.
+    /// Makes every change fail as on a read-only file system, or work again.
     pub fn set_read_only(&self, read_only: bool) {
         self.lock().read_only = read_only;
     }
 
-    /// Acknowledges every sync from now on without doing it: to see that a proof notices.
+    /// Acknowledges every sync from now on without doing it: a crash test must notice this.
     pub fn lie_about_syncs(&self) {
         self.lock().lies = true;
     }
@@ -224,7 +225,8 @@ impl State {
         if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
     }
 
-    /// Counts a sync; fails it if that was planned, before or after it did something: nobody can tell.
+    /// Counts a sync; fails it if that was planned, before or after its effect: a caller cannot tell
+    /// which.
     fn sync(&mut self) -> io::Result<()> {
         self.syncs += 1;
         self.begin_change()?;
@@ -242,7 +244,7 @@ impl State {
         }
     }
 
-    /// How much the present write writes, if it was told to come back short.
+    /// How much the present write writes, if it is to come back short.
     fn short_write(&mut self, offset: usize, len: usize) -> Option<usize> {
         match self.fault()? {
             Fault::Error(_) | Fault::After(_) => return None,
@@ -425,8 +427,8 @@ impl DiskFile for ModelFile {
         outcome
     }
 
-    /// Every file has the same, as if no copy of a file could be told from it, and no change seen:
-    /// whoever relies on it alone is found out.
+    /// Every file has the same stamp, as if a copy or a change could not be noticed: code that relies on
+    /// the stamp alone fails the tests.
     fn stamp(&self) -> io::Result<Stamp> {
         let mut state = self.disk.lock();
         state.begin()?;

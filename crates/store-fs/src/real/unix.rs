@@ -1,5 +1,5 @@
-//! A directory of a Unix file system, held open: what is done in it is done there, whatever happens
-//! to its path meanwhile.
+//! A directory of a Unix file system, kept open: operations take place in it, whatever happens to its
+//! path meanwhile.
 
 use std::{
     ffi::OsStr,
@@ -28,13 +28,13 @@ use crate::{
     names::shown,
 };
 
-/// Within this time a child that is being started runs a program of its own.
+/// How long to wait for a child that is being started to run its own program.
 const CHILD_STARTS: Duration = Duration::from_millis(250);
 
 /// A directory of the file system.
 ///
-/// Linux is the supported platform. Elsewhere a sync does not always reach the medium, and nothing
-/// is promised.
+/// Linux is the supported platform. On other systems a sync does not always reach the medium, and
+/// nothing is promised.
 #[derive(Debug, Clone)]
 pub struct RealDisk {
     directory: Arc<OwnedFd>,
@@ -46,7 +46,7 @@ impl RealDisk {
     /// Opens the directory at this path.
     ///
     /// # Errors
-    /// What the operating system says: that it is not there, or no directory.
+    /// What the operating system says: that it does not exist, or is not a directory.
     pub fn open(directory: impl AsRef<Path>) -> io::Result<Self> {
         let path = std::path::absolute(directory)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -73,13 +73,13 @@ impl RealDisk {
         Self::open(path)
     }
 
-    /// The directory.
+    /// The absolute path that the directory was opened at.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.path
     }
 
-    /// The name itself tells mostly; where it does not, the file is asked.
+    /// Mostly the directory entry tells; if it does not, the file itself is asked.
     fn is_file(&self, name: &std::ffi::CStr, told: FileType) -> io::Result<bool> {
         if told != FileType::Unknown {
             return Ok(told == FileType::RegularFile);
@@ -197,7 +197,7 @@ impl DiskFile for File {
 
     fn allocate(&self, bytes: u64) -> io::Result<()> {
         match retry_on_intr(|| fallocate(self, FallocateFlags::empty(), 0, bytes)) {
-            // A file system that cannot: the zeros take the space.
+            // A file system that cannot allocate: the zeros that are written take the space.
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
                 let end = usize::try_from(bytes).map_err(|_| io::ErrorKind::FileTooLarge)?;
                 write_zeros(self, 0..end)
@@ -219,9 +219,10 @@ impl DiskFile for File {
         Ok(Stamp { inode: stat.st_ino, changed_nanos })
     }
 
-    /// Who holds it may be gone, but for a child that it was starting: that one holds what its parent
-    /// held until it runs a program of its own. No lock of a file can be waited for with an end, so it is
-    /// tried again: a second writer hears that the log is locked a quarter of a second later.
+    /// The process that had the lock may be gone, except for a child that it was starting: the child has
+    /// its parent's locks until it runs its own program. The system cannot wait for a file lock with a
+    /// time limit, so this tries repeatedly: a second writer learns that the log is locked after a
+    /// quarter of a second.
     fn try_lock(&self) -> io::Result<bool> {
         let begun = Instant::now();
         loop {

@@ -1,6 +1,6 @@
-//! Where the operating system cannot promise what the store promises: names that are durable once
-//! their directory is synced, files that are renamed and removed while they are open, a lock on a
-//! directory. Windows has none of these; a log there would be one that loses payments.
+//! For operating systems that lack what the store needs: names that are durable once their directory is
+//! synced, renaming and removing files that are open, a lock on a directory. Windows has none of these;
+//! a log there could lose payments.
 
 use std::{convert::Infallible, io, path::Path};
 
@@ -10,7 +10,7 @@ use crate::disk::{Access, Disk, DiskFile, Listed, Stamp};
 #[derive(Debug, Clone)]
 pub struct RealDisk(Infallible);
 
-/// An open file, of which there is none.
+/// An open file; no value of it exists on this operating system.
 #[derive(Debug)]
 pub struct RealFile(Infallible);
 

@@ -5,7 +5,7 @@ use payonce_store_fs::{
     FsError, FsStore, RecoveryReport,
     model::{Fault, ModelDisk},
 };
-use payonce_store_testkit::Harness;
+use payonce_store_testkit::{Harness, Hook};
 
 use crate::support::{self, SMALL};
 
@@ -26,6 +26,8 @@ impl Real {
 
 impl Harness for Real {
     type Store = FsStore;
+    const LEFT_OUT: &'static [Hook] =
+        &[Hook::FailNextAppend, Hook::FailNextMaintenance, Hook::DamageEntry, Hook::DamageSnapshot];
 
     fn create(&mut self, ledger: LedgerId) -> Result<FsStore, StoreError> {
         store(FsStore::create(self.0.path().join("log"), ledger, SMALL))

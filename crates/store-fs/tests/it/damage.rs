@@ -1,9 +1,14 @@
 //! Damage that no crash leaves is an error that names the place, never fewer entries and "fine".
 
+use std::collections::BTreeMap;
+
 use payonce_core::EventSource;
 use payonce_store_fs::{
     Damage, FsError, FsStore,
-    model::{Image, ModelDisk},
+    model::{
+        Image, ModelDisk,
+        damage::{self, end, flipped},
+    },
 };
 
 use crate::support::{self, BATCHES, Sample};
@@ -36,38 +41,24 @@ fn expect_named(error: &FsError, name: &str, what: &str) {
     assert!(error.to_string().contains(name), "{what}: {error}");
 }
 
-/// Where the entries of a segment end.
-fn end(segment: &[u8]) -> usize {
-    let last = *support::frames(segment).last().expect("a frame");
-    let [a, b, c] = segment[last..last + 3] else { unreachable!("three bytes") };
-    let len = usize::from(a) | usize::from(b) << 8 | usize::from(c) << 16;
-    last + (20 + len).next_multiple_of(8)
-}
-
-fn flipped(image: &Image, name: &str, byte: usize, change: u8) -> Image {
-    let mut image = image.clone();
-    image.get_mut(name).expect("it is there")[byte] ^= change;
-    image
-}
-
 /// Every segment: the oldest with a whole run after it, the newest with its last batch unvouched.
 /// What the base stands for is no longer history.
 fn flip_every_byte_of_the_log(sample: &Sample) {
     let names = support::segments(&sample.image);
     let ends = names.iter().skip(1).map(|next| next[..20].parse::<u64>().expect("a number") - 1);
-    for (name, end_seq) in names.iter().zip(ends.chain([u64::MAX])) {
-        let bytes = &sample.image[name];
-        for (byte, old) in bytes.iter().enumerate().take(end(bytes)) {
-            // A flipped bit, and the change that a zeroed byte is.
-            for change in [0x01, 0x80, *old].into_iter().filter(|change| *change != 0) {
-                let what = format!("byte {byte} of {name}, changed by {change:#x}");
-                match judge(&flipped(&sample.image, name, byte, change)) {
-                    Ok(held) => assert!(end_seq <= sample.base && held == sample.kept(), "{what}"),
-                    Err(error) => expect_named(&error, ".log", &what),
-                }
+    let ends: BTreeMap<_, _> = names.iter().zip(ends.chain([u64::MAX])).collect();
+    let mut walked = 0;
+    for damaged in damage::of_history(&sample.image, 1) {
+        let what = &damaged.what;
+        match judge(&damaged.image) {
+            Ok(held) => {
+                assert!(ends[&damaged.file] <= sample.base && held == sample.kept(), "{what}");
             }
+            Err(error) => expect_named(&error, ".log", what),
         }
+        walked += 1;
     }
+    assert!(walked > 2 * 512 * names.len(), "every byte: {walked}");
 }
 
 #[test]
@@ -84,13 +75,12 @@ fn any_byte_after_a_base_flipped_is_an_error_that_names_the_place() {
 fn any_byte_of_a_base_flipped_is_an_error_and_of_a_snapshot_costs_nothing() {
     let sample = support::sample(BATCHES, &[3, 5], true);
     let base = format!("{:020}.base", sample.base);
-    for byte in 0..sample.image[&base].len() {
-        let error = judge(&flipped(&sample.image, &base, byte, 0x40)).expect_err("the base");
-        expect_named(&error, &base, "the base");
+    for damaged in damage::of_files(&sample.image, ".base", 1) {
+        expect_named(&judge(&damaged.image).expect_err("the base"), &base, &damaged.what);
     }
     let name = sample.image.keys().find(|name| name.ends_with(".snap")).expect("one was saved");
     for byte in 0..sample.image[name].len() {
-        let image = flipped(&sample.image, name, byte, 0x40);
+        let image = flipped(&sample.image, name, byte, 0x40).image;
         assert_eq!(judge(&image).expect("an accelerator"), sample.kept());
         let (store, _) = support::open(&image).expect("an accelerator");
         let served = store.load_snapshot(u64::MAX).expect("sound").expect("the base");
@@ -103,12 +93,10 @@ fn any_byte_of_a_base_flipped_is_an_error_and_of_a_snapshot_costs_nothing() {
 #[test]
 fn bytes_in_the_reserved_space_never_hide_an_entry() {
     let sample = support::sample(BATCHES, &[], false);
-    for name in support::segments(&sample.image) {
-        for byte in end(&sample.image[&name])..sample.image[&name].len() {
-            match judge(&flipped(&sample.image, &name, byte, 0x40)) {
-                Ok(held) => assert_eq!(held, sample.entries),
-                Err(error) => expect_named(&error, &name, "the reserved space"),
-            }
+    for damaged in damage::of_reserved_space(&sample.image, 1) {
+        match judge(&damaged.image) {
+            Ok(held) => assert_eq!(held, sample.entries),
+            Err(error) => expect_named(&error, &damaged.file, "the reserved space"),
         }
     }
 }
@@ -117,12 +105,10 @@ fn bytes_in_the_reserved_space_never_hide_an_entry() {
 fn cut_at_every_byte_it_holds_a_prefix_or_is_refused() {
     let sample = support::sample(BATCHES, &[], false);
     let names = support::segments(&sample.image);
-    let (newest, older) = names.split_last().expect("some");
+    let newest = names.last().expect("some");
     let mut shorter = 0;
-    for length in 0..sample.image[newest].len() {
-        let mut image = sample.image.clone();
-        image.get_mut(newest).expect("it is there").truncate(length);
-        let Ok(held) = judge(&image) else {
+    for (length, damaged) in damage::newest_cut(&sample.image, 1) {
+        let Ok(held) = judge(&damaged.image) else {
             assert!(length < 512, "only a file header may not be cut: {length}");
             continue;
         };
@@ -132,12 +118,9 @@ fn cut_at_every_byte_it_holds_a_prefix_or_is_refused() {
         shorter += usize::from(held.len() < sample.entries.len());
     }
     assert!(shorter > 20);
-    for name in older {
-        for length in 0..end(&sample.image[name]) {
-            let mut image = sample.image.clone();
-            image.get_mut(name).expect("it is there").truncate(length);
-            expect_named(&judge(&image).expect_err("the middle"), name, "an older segment");
-        }
+    for damaged in damage::older_cut(&sample.image, 1) {
+        let error = judge(&damaged.image).expect_err("the middle");
+        expect_named(&error, &damaged.file, "an older segment");
     }
 }
 
@@ -145,25 +128,18 @@ fn cut_at_every_byte_it_holds_a_prefix_or_is_refused() {
 fn zeroed_from_every_sector_on_or_in_one_sector_only() {
     let sample = support::sample(&[&[20, 20, 20], &[9], &[1], &[9], &[9], &[1]], &[], false);
     let newest = support::segments(&sample.image).pop().expect("some");
-    let size = sample.image[&newest].len();
     let (mut corrupt, mut torn) = (0, 0);
-    for begin in (512..size).step_by(512) {
-        for stop in [begin + 512, size] {
-            let mut image = sample.image.clone();
-            image.get_mut(&newest).expect("it is there")[begin..stop.min(size)].fill(0);
-            match judge(&image) {
-                Ok(held) => {
-                    assert!(sample.entries.iter().zip(&held).all(|(given, held)| given == held));
-                    torn += usize::from(held.len() < sample.entries.len());
-                }
-                Err(FsError::Damaged { damage: Damage::Vouched { seq }, place, .. }) => {
-                    assert!(
-                        place.contains(&newest) && seq <= sample.heads[sample.heads.len() - 3].seq
-                    );
-                    corrupt += 1;
-                }
-                Err(error) => panic!("{begin}..{stop}: {error}"),
+    for damaged in damage::newest_zeroed(&sample.image) {
+        match judge(&damaged.image) {
+            Ok(held) => {
+                assert!(sample.entries.iter().zip(&held).all(|(given, held)| given == held));
+                torn += usize::from(held.len() < sample.entries.len());
             }
+            Err(FsError::Damaged { damage: Damage::Vouched { seq }, place, .. }) => {
+                assert!(place.contains(&newest) && seq <= sample.heads[sample.heads.len() - 3].seq);
+                corrupt += 1;
+            }
+            Err(error) => panic!("{}: {error}", damaged.what),
         }
     }
     assert!(corrupt > 0 && torn > 0, "{corrupt} corrupt, {torn} torn");
@@ -187,7 +163,8 @@ fn every_sector_of_vouched_history_zeroed_is_corruption() {
 #[test]
 fn a_kilobyte_of_zeros_as_metadata_changes_nothing() {
     use payonce_core::{Entry, Event, EventStore, Head, PaymentHash, UnixMillis};
-    let zeros = Event::HashBlocked { payment_hash: PaymentHash::from_bytes([0; 32]) };
+    let zeros =
+        Event::HashBlocked { payment_hash: PaymentHash::from_bytes([0; 32]), engine: "".into() };
     let before = Head::genesis(support::ledger());
     let entry = Entry::new(before, 0, UnixMillis(0), &vec![zeros; 40]).expect("within the limits");
     let disk = ModelDisk::default();
@@ -200,7 +177,7 @@ fn a_kilobyte_of_zeros_as_metadata_changes_nothing() {
     let image = disk.image();
     let frame = support::frames(&image[&name])[0];
     for byte in frame..end(&image[&name]) {
-        let error = judge(&flipped(&image, &name, byte, 0xff)).expect_err("damage");
+        let error = judge(&flipped(&image, &name, byte, 0xff).image).expect_err("damage");
         expect_named(&error, &name, "never torn");
     }
 }

@@ -105,7 +105,7 @@ fn scenario_16_crash_around_an_append() {
             break;
         }
         // The reply cannot be read; the ledger is poisoned.
-        assert!(matches!(sent, Err(ExecuteError::Ledger(LedgerError::Store(_)))), "{sent:?}");
+        assert!(matches!(sent, Err(ExecuteError::Unavailable(LedgerError::Store(_)))), "{sent:?}");
         assert!(matches!(ledger.query(|_| ()), Err(LedgerError::Poisoned(_))));
         drop(ledger);
         for point in before..=disk.changes() {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 use payonce_core::{
     Entry, Event, EventSource, Head, LedgerId, PaymentHash, StoreError, UnixMillis,
 };
+pub(crate) use payonce_store_fs::model::damage::{frames, segments};
 use payonce_store_fs::{
     FsError, FsReader, FsStore, Options, RecoveryReport,
     model::{Image, ModelDisk},
@@ -30,8 +31,9 @@ pub(crate) fn directory() -> tempfile::TempDir {
 /// An entry of `events` events, about 33 bytes each.
 pub(crate) fn entry(before: Head, events: u8) -> Entry {
     let hash = |byte| PaymentHash::from_bytes([byte; 32]);
-    let events: Vec<_> =
-        (1..=events).map(|byte| Event::HashBlocked { payment_hash: hash(byte) }).collect();
+    let events: Vec<_> = (1..=events)
+        .map(|byte| Event::HashBlocked { payment_hash: hash(byte), engine: "".into() })
+        .collect();
     Entry::new(before, 1, UnixMillis(before.seq), &events).expect("within the limits")
 }
 
@@ -67,11 +69,6 @@ pub(crate) fn held(store: &impl EventSource, from: u64) -> Result<Held, StoreErr
     Ok(held)
 }
 
-/// The names of the segments, in order.
-pub(crate) fn segments(image: &Image) -> Vec<String> {
-    image.keys().filter(|name| name.ends_with(".log")).cloned().collect()
-}
-
 /// Where the entry that starts at this seq is: its segment, and its frame's offset there. Found by
 /// reading: whatever damage hits it is reported there.
 pub(crate) fn find_frame(image: &Image, first_seq: u64) -> (String, usize) {
@@ -82,23 +79,6 @@ pub(crate) fn find_frame(image: &Image, first_seq: u64) -> (String, usize) {
         .filter(|seq| held(&read(image).expect("sound"), 1).expect("sound").contains_key(seq))
         .count();
     (name.clone(), frames(&image[&name])[nth])
-}
-
-/// The offsets of the frames in a segment, walked by the lengths that docs/FORMAT.md specifies.
-pub(crate) fn frames(segment: &[u8]) -> Vec<usize> {
-    let mut frames = Vec::new();
-    let mut at = 512;
-    loop {
-        let left = 512 - at % 512;
-        at += if left < 20 { left } else { 0 };
-        let Some(&[a, b, c, mask]) = segment.get(at..at + 4) else { return frames };
-        if mask == 0 {
-            return frames;
-        }
-        frames.push(at);
-        let len = usize::from(a) | usize::from(b) << 8 | usize::from(c) << 16;
-        at += (20 + len).next_multiple_of(8);
-    }
 }
 
 /// A log of several segments, a snapshot and a base, and a torn tail if asked for; and the heads

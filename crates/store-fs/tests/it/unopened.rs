@@ -13,7 +13,10 @@ use expect_test::expect;
 use payonce_core::{EventSource, EventStore, LedgerId};
 use payonce_store_fs::{
     FsError, FsReader, FsStore, Options,
-    model::{Fault, Image, ModelDisk},
+    model::{
+        Fault, Image, ModelDisk,
+        damage::{self, find},
+    },
 };
 
 use crate::support::{self, BATCHES, SMALL, Sample};
@@ -70,14 +73,6 @@ impl Place {
         let process = format!("process {}", std::process::id());
         said.0.replace(own, "/var/lib/node").replace(&process, "process 4711")
     }
-}
-
-fn sealed(image: &mut Image, name: &str, change: impl FnOnce(&mut [u8])) {
-    let header = &mut image.get_mut(name).expect("it is there")[..512];
-    change(header);
-    header[12..16].fill(0);
-    let crc = crc32c::crc32c(header);
-    header[12..16].copy_from_slice(&crc.to_le_bytes());
 }
 
 fn sample() -> Sample {
@@ -193,25 +188,23 @@ fn where_another_writer_is() {
 fn where_files_are_missing_or_doubled() {
     let (place, mut said, sample) = (Place::new(), Said::default(), sample());
     let names = support::segments(&sample.image);
-    let [_, second, newest] = &names[..] else { panic!("three: {names:?}") };
-    said.open("the newest segment is missing", &place.lay(&but(&sample, |name| name == newest)));
-    let lost = |name: &str| name == newest || name == "newest";
-    said.open("and so is the record of it", &place.lay(&but(&sample, lost)));
-    said.open(
-        "a segment in the middle is missing",
-        &place.lay(&but(&sample, |name| name == second)),
+    let newest = names.last().expect("three");
+    let (images, whole) = (
+        damage::of_names(&sample.image),
+        damage::of_names(&support::sample(BATCHES, &[], false).image),
     );
-    let whole = support::sample(BATCHES, &[], false);
-    let first = support::segments(&whole.image).swap_remove(0);
-    said.open("the first segment is missing", &place.lay(&but(&whole, |name| name == first)));
-    let is_base = |name: &str| name.ends_with(".base");
-    let dropped = |name: &str| is_base(name) || *name == names[0];
-    said.open("the base is missing", &place.lay(&but(&sample, dropped)));
-    let mut image = sample.image.clone();
-    image.insert(format!("copy of {second}"), image[second].clone());
-    said.open("a copy beside the segment", &place.lay(&image));
-    image.remove(second);
-    said.open("a segment under another name", &place.lay(&image));
+    let lost = "the newest segment and the record of it are missing";
+    for (situation, images, what) in [
+        ("the newest segment is missing", &images, None),
+        ("and so is the record of it", &images, Some(lost)),
+        ("a segment in the middle is missing", &images, None),
+        ("the first segment is missing", &whole, None),
+        ("the base is missing", &images, None),
+        ("a copy beside the segment", &images, None),
+        ("a segment under another name", &images, None),
+    ] {
+        said.open(situation, &place.lay(&find(images, what.unwrap_or(situation))));
+    }
     let log = place.lay(&sample.image);
     fs::remove_file(log.join(newest)).expect("it is there");
     fs::create_dir(log.join(newest)).expect("new");
@@ -249,11 +242,7 @@ fn where_files_are_damaged_or_of_another_log() {
     let (place, mut said, sample) = (Place::new(), Said::default(), sample());
     let names = support::segments(&sample.image);
     let base = sample.image.keys().find(|name| name.ends_with(".base")).expect("one").clone();
-    let flipped = |name: &str, at: usize| {
-        let mut image = sample.image.clone();
-        image.get_mut(name).expect("it is there")[at] ^= 0x20;
-        image
-    };
+    let flipped = |name: &str, at| damage::flipped(&sample.image, name, at, 0x20).image;
     said.open("a byte of the newest segment's header", &place.lay(&flipped(&names[2], 40)));
     said.open("its magic bytes", &place.lay(&flipped(&names[2], 0)));
     said.open("a byte of an entry in it", &place.lay(&flipped(&names[2], 540)));
@@ -275,18 +264,15 @@ fn where_files_are_damaged_or_of_another_log() {
     said.note("a byte of an older entry, found by verify", &store.verify().expect_err("damaged"));
     drop(store);
 
-    let mut image = sample.image.clone();
-    sealed(&mut image, &names[1], |header| header[64..96].fill(9));
-    said.open("a segment of another ledger", &place.lay(&image));
-    let mut image = sample.image.clone();
-    sealed(&mut image, "newest", |header| header[64..96].fill(9));
-    said.open("the record of another ledger", &place.lay(&image));
-    let mut image = sample.image.clone();
-    sealed(&mut image, &names[1], |header| header[8] = 2);
-    said.open("a segment of a newer program", &place.lay(&image));
-    let mut image = sample.image.clone();
-    sealed(&mut image, &base, |header| header[40] ^= 1);
-    said.open("a base of another chain", &place.lay(&image));
+    let images = damage::of_origin(&sample.image);
+    for situation in [
+        "a segment of another ledger",
+        "the record of another ledger",
+        "a segment of a newer program",
+        "a base of another chain",
+    ] {
+        said.open(situation, &place.lay(&find(&images, situation)));
+    }
     expect![[r#"
         a byte of the newest segment's header
           /var/lib/node/log/00000000000000000133.log is damaged at byte 8: the file header fails its checksum; restore the file from a copy

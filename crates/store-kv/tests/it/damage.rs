@@ -137,8 +137,7 @@ fn the_newest_entries_are_missed_by_the_record_or_by_the_known_head() {
     opening.single_writer = true;
     let opened = Ledger::open(support::create(&kv), &opening, UnixMillis(1)).expect("sound");
     let mut ledger = opened.finish(UnixMillis(1)).expect("sound");
-    let hold =
-        payonce_core::BlockHash { payment_hash: payonce_core::PaymentHash::from_bytes([3; 32]) };
+    let hold = payonce_core::BlockHash::new(payonce_core::PaymentHash::from_bytes([3; 32]));
     ledger.execute(hold, UnixMillis(2)).expect("sound");
     let mut image = kv.image();
     image.remove(&newest(&image)).expect("it is there");

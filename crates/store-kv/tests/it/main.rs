@@ -10,4 +10,6 @@ mod format;
 mod golden;
 mod life;
 mod memory;
+mod opening;
+mod sqlite;
 mod support;

@@ -20,7 +20,7 @@ pub(crate) fn entry(before: Head, writer: u64, events: u16) -> Entry {
     let event = |nth: u16| {
         let mut hash = [1; 32];
         hash[..2].copy_from_slice(&nth.to_le_bytes());
-        Event::HashBlocked { payment_hash: PaymentHash::from_bytes(hash) }
+        Event::HashBlocked { payment_hash: PaymentHash::from_bytes(hash), engine: "".into() }
     };
     let events: Vec<_> = (0..events).map(event).collect();
     Entry::new(before, writer, UnixMillis(before.seq), &events).expect("within the limits")

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use payonce_core::{
-    CopyError, EventSource, EventStore, LedgerId, Opening, Pay, Remember, StatusKind, copy,
+    CopyError, EventSource, EventStore, Ledger, LedgerId, Opening, Pay, Remember, StatusKind, copy,
 };
 use payonce_store_fs::{FsStore, Options};
 use payonce_store_postgres::{Config, Follower, PostgresStore};
@@ -127,6 +127,57 @@ fn a_ledger_moves_to_a_directory_and_back() {
     let mut forked = PostgresStore::open(forked_config(), forked.name()).expect("open");
     assert!(matches!(copy(&store, &mut forked), Err(CopyError::NotAPrefix { .. })));
     assert_eq!(forked.head().expect("readable").seq, 1);
+}
+
+#[test]
+fn a_ledger_whose_history_was_dropped_moves_with_its_base() {
+    let Some(config) = config() else { return };
+    let name = fresh_name();
+    let node = Node::default();
+    let store = PostgresStore::create(config.clone(), &name, LEDGER).expect("a new ledger");
+    let mut machine = Machine::take_over(&node, store, "first").expect("the first");
+    assert!(matches!(machine.pay(0..10), Stopped::Done));
+    let base = machine.ledger.save_snapshot().expect("saved");
+    machine.ledger.drop_history(base, 1).expect("dropped");
+    assert!(matches!(machine.pay(10..20), Stopped::Done));
+    drop(machine);
+    let source = PostgresStore::open(config.clone(), &name).expect("open");
+    let dropped = source.base().expect("readable").expect("history was dropped");
+    assert_eq!(dropped.at, base);
+
+    // An empty target lacks what was dropped, and the error says what to do.
+    let mut empty = PostgresStore::create(config.clone(), &fresh_name(), LEDGER).expect("new");
+    let refused = copy(&source, &mut empty).expect_err("history is missing");
+    assert!(refused.to_string().contains("create_from"), "{refused}");
+
+    // Into a directory, and from there into a database.
+    let directory = tempfile::tempdir().expect("a directory for temporary files");
+    let path = directory.path().join("log");
+    let (mut files, _report) =
+        FsStore::create_from(&path, LEDGER, &dropped, Options::default()).expect("a new log");
+    let head = copy(&source, &mut files).expect("copied");
+    assert_eq!(head, source.head().expect("readable"));
+    let again = fresh_name();
+    let mut back =
+        PostgresStore::create_from(config.clone(), &again, LEDGER, &dropped).expect("new");
+    assert_eq!(copy(&files, &mut back).expect("copied"), head);
+    drop(back);
+    // It is the ledger: a node that relied on its head opens it as nothing but that.
+    let back = PostgresStore::open(config.clone(), &again).expect("open");
+    assert_eq!(back.base().expect("readable").expect("it came along"), dropped);
+    let mut machine = Machine::take_over(&node, back, "second").expect("nothing is missing");
+    assert!(matches!(machine.pay(0..25), Stopped::Done));
+    assert_eq!(node.paid(), 25);
+    machine.ledger.verify(1).expect("one sound history");
+
+    // A base that is not the log's own does not open.
+    let other = payonce_core::Snapshot { bytes: vec![1; 100], ..dropped };
+    let name = fresh_name();
+    let mut wrong = PostgresStore::create_from(config, &name, LEDGER, &other).expect("new");
+    assert_eq!(copy(&files, &mut wrong).expect("copied"), head);
+    drop(wrong);
+    let wrong = PostgresStore::open(forked_config(), &name).expect("open");
+    Ledger::open(wrong, &opening(&node), NOW).expect_err("not this log's base");
 }
 
 fn forked_config() -> Config {

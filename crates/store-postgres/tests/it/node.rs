@@ -14,6 +14,8 @@ use payonce_core::{
 };
 use payonce_store_postgres::PostgresStore;
 
+use crate::afar::Afar;
+
 /// What was ordered as the nth payment.
 pub(crate) struct Order {
     pub(crate) id: PaymentId,
@@ -29,6 +31,10 @@ impl Order {
         Self { id, preimage: Preimage::from_bytes(bytes), amount: Msat(1_000 + nth) }
     }
 
+    pub(crate) fn number(&self) -> u64 {
+        u64::from_le_bytes(self.id.as_bytes()[..8].try_into().expect("8 bytes"))
+    }
+
     pub(crate) fn hash(&self) -> PaymentHash {
         self.preimage.payment_hash()
     }
@@ -40,14 +46,14 @@ impl Order {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Htlc {
+pub(crate) enum Htlc {
     Settled,
     Failed,
 }
 
 /// The books of the node.
 #[derive(Default)]
-struct Books {
+pub(crate) struct Books {
     /// Who may act on the channels: the last who attached.
     attached: u64,
     htlcs: BTreeMap<[u8; 32], Htlc>,
@@ -57,8 +63,18 @@ struct Books {
     head: Option<Head>,
 }
 
-#[derive(Clone, Default)]
-pub(crate) struct Node(Arc<Mutex<Books>>);
+/// The node, in this process or in another one.
+#[derive(Clone)]
+pub(crate) enum Node {
+    Here(Arc<Mutex<Books>>),
+    Afar(Afar),
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self::Here(Arc::default())
+    }
+}
 
 /// Another machine has attached.
 #[derive(Debug)]
@@ -66,18 +82,33 @@ pub(crate) struct ShutOut;
 
 impl Node {
     fn books(&self) -> MutexGuard<'_, Books> {
-        self.0.lock().expect("nobody panics")
+        match self {
+            Self::Here(books) => books.lock().expect("nobody panics"),
+            Self::Afar(_) => panic!("the books are where the node is"),
+        }
     }
 
     /// Gives the channels to this machine and shuts every other one out.
-    fn attach(&self) -> u64 {
+    pub(crate) fn attach(&self) -> u64 {
+        if let Self::Afar(afar) = self {
+            return afar.attach();
+        }
         let mut books = self.books();
         books.attached += 1;
         books.attached
     }
 
     /// Offers an HTLC that rests on a log that ends there. Every third is failed by the network.
-    fn offer(&self, token: u64, part: PartId, order: &Order, head: Head) -> Result<(), ShutOut> {
+    pub(crate) fn offer(
+        &self,
+        token: u64,
+        part: PartId,
+        order: &Order,
+        head: Head,
+    ) -> Result<(), ShutOut> {
+        if let Self::Afar(afar) = self {
+            return afar.offer(token, part, order, head);
+        }
         let mut books = self.books();
         if books.attached != token {
             return Err(ShutOut);
@@ -93,11 +124,17 @@ impl Node {
         Ok(())
     }
 
-    fn htlc(&self, part: &PartId) -> Option<Htlc> {
+    pub(crate) fn htlc(&self, part: &PartId) -> Option<Htlc> {
+        if let Self::Afar(afar) = self {
+            return afar.htlc(part);
+        }
         self.books().htlcs.get(part.as_bytes()).copied()
     }
 
     pub(crate) fn head(&self) -> Option<Head> {
+        if let Self::Afar(afar) = self {
+            return afar.head();
+        }
         self.books().head
     }
 
@@ -242,6 +279,6 @@ fn failed(id: PaymentId, part: PartId) -> FailPart {
 fn answer<T, R: std::error::Error>(outcome: Result<T, ExecuteError<R>>) -> Result<T, String> {
     outcome.map_err(|error| match error {
         ExecuteError::Refused(refusal) => panic!("refused: {refusal}"),
-        ExecuteError::Ledger(error) => error.to_string(),
+        ExecuteError::Unavailable(error) => error.to_string(),
     })
 }

@@ -40,6 +40,15 @@ impl User {
         ));
     }
 
+    /// The end of an order's transaction that changes the order first.
+    fn changed(&self, change: &str) -> String {
+        format!(
+            "update payonce.orders set {change} where status = 'ordered' and ledger = \
+             (select number from payonce.ledgers where name = '{}'); commit",
+            self.name
+        )
+    }
+
     /// Books every outcome that is not booked yet: what was not spent comes back.
     fn book(&self, cluster: &Cluster, end: &str) {
         cluster.sql(&format!(
@@ -120,7 +129,7 @@ fn a_balance_is_never_wrong_through_kills_on_both_sides() {
 }
 
 #[test]
-fn an_order_that_the_ledger_refuses_says_why() {
+fn an_order_of_an_id_that_was_paid_otherwise_is_for_a_human_and_says_why() {
     let Some(config) = shared("orders").map(|cluster| cluster.config()) else { return };
     let name = fresh_name();
     let store = PostgresStore::create(config.clone(), &name, LEDGER).expect("a new ledger");
@@ -131,24 +140,88 @@ fn an_order_that_the_ledger_refuses_says_why() {
     // The same id, with other attempts than before: not the same request.
     assert_ne!(Order::nth(0).request().retry, RetryPolicy::Attempts(4));
     let cluster = shared("orders").expect("it runs");
-    user.order(
-        &cluster,
-        0,
-        "update payonce.orders set attempts = 5 where status = 'ordered'; commit",
-    );
+    user.order(&cluster, 0, &user.changed("attempts = 5"));
     drop(cluster);
     let orders = Orders::open(config.clone(), &name).expect("readable");
     let served = orders.serve(&mut machine.ledger, NOW).expect("served");
-    assert_eq!((served.accepted, served.refused), (0, 1));
+    assert_eq!((served.accepted, served.refused, served.postponed), (0, 0, 1));
     let refusal = shared("orders").expect("it runs").sql(&format!(
         "select refusal from payonce.orders where ledger = (select number from payonce.ledgers \
          where name = '{name}')"
     ));
-    assert!(!refusal.is_empty());
+    assert!(refusal.contains("different"), "{refusal}");
     drop(machine);
     let forgetful = Opening::new(Remember::Window, 1);
     let store = PostgresStore::open(config, &name).expect("open");
     let recovery = Ledger::open(store, &forgetful, NOW).expect("it opens");
     let mut ledger = recovery.finish(NOW).expect("it answers");
     assert!(matches!(orders.serve(&mut ledger, NOW), Err(ServeError::Forgets)));
+}
+
+#[test]
+fn an_order_that_may_have_been_paid_is_not_refused() {
+    let Some(config) = shared("orders").map(|cluster| cluster.config()) else { return };
+    let name = fresh_name();
+    let store = PostgresStore::create(config.clone(), &name, LEDGER).expect("a new ledger");
+    let node = Node::default();
+    let machine = Machine::take_over(&node, store, "first").expect("the first");
+    let lost = machine.ledger.head();
+    drop(machine);
+    let cluster = shared("orders").expect("it runs");
+    let user = User::new(&cluster, &name);
+    for nth in 0..3 {
+        user.order(&cluster, nth, "commit");
+    }
+    drop(cluster);
+    let orders = Orders::open(config.clone(), &name).expect("readable");
+    // An old backup, the orders in it: the node knows of a head that the log has not.
+    let mut opening = Opening::new(Remember::Forever, 7);
+    opening.known_head = Some(payonce_core::Head { seq: lost.seq + 9, ..lost });
+    let store = PostgresStore::open(config.clone(), &name).expect("open");
+    let recovery = Ledger::open(store, &opening, NOW).expect("it opens");
+    assert!(recovery.lacks_known_head());
+    let mut ledger = recovery.finish(NOW).expect("it answers");
+    let served = orders.serve(&mut ledger, NOW).expect("served");
+    assert_eq!((served.accepted, served.refused, served.postponed), (0, 0, 3));
+    assert_eq!(orders.waiting(10).expect("readable").len(), 3, "nobody is refunded");
+
+    // The gap is closed; of one hash the node knows only that something is out.
+    let payment_hash = Order::nth(1).hash();
+    ledger.execute(payonce_core::BlockHash::new(payment_hash), NOW).expect("blocked");
+    ledger.execute(payonce_core::CloseGap, NOW).expect("closed");
+    let served = orders.serve(&mut ledger, NOW).expect("served");
+    assert_eq!((served.accepted, served.refused, served.postponed), (2, 0, 1));
+    let waiting = orders.waiting(10).expect("readable");
+    assert_eq!(waiting.len(), 1, "what may be out is not refused");
+    assert_eq!(waiting[0].payment, Order::nth(1).id);
+    // It was nobody's after all.
+    ledger.execute(payonce_core::UnblockHash::new(payment_hash), NOW).expect("unblocked");
+    let served = orders.serve(&mut ledger, NOW).expect("served");
+    assert_eq!((served.accepted, served.postponed), (1, 0));
+}
+
+#[test]
+fn a_refused_order_is_booked_once() {
+    let Some(config) = shared("orders").map(|cluster| cluster.config()) else { return };
+    let name = fresh_name();
+    let store = PostgresStore::create(config.clone(), &name, LEDGER).expect("a new ledger");
+    let mut machine = Machine::take_over(&Node::default(), store, "first").expect("the first");
+    let cluster = || shared("orders").expect("it runs");
+    let user = User::new(&cluster(), &name);
+    user.order(&cluster(), 0, &user.changed("expires_at_ms = 1"));
+    let orders = Orders::open(config, &name).expect("readable");
+    assert_eq!(orders.serve(&mut machine.ledger, NOW).expect("served").refused, 1);
+    for end in ["rollback", "commit", "commit"] {
+        cluster().sql(&format!(
+            "begin;
+             with booked as (update payonce.orders set booked_at = now() \
+                 where ledger = (select number from payonce.ledgers where name = '{name}') \
+                 and status = 'refused' and booked_at is null \
+                 returning amount_msat + max_fee_msat as msat) \
+             update public.\"balance-{name}\" set msat = msat + coalesce((select sum(msat) \
+               from booked), 0);
+             {end}"
+        ));
+    }
+    assert_eq!(user.balance(&cluster()), BALANCE);
 }

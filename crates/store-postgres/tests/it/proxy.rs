@@ -3,7 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
 };
 
@@ -26,9 +26,14 @@ pub(crate) enum End {
 #[derive(Default)]
 struct Wire {
     passed: [usize; 2],
+    /// Which way the last bytes went, and how often something was sent after an answer.
+    last: Option<Way>,
+    round_trips: usize,
     cut: Option<(Way, usize, End)>,
     /// Nothing goes through any more.
     is_cut: bool,
+    /// Who waits for the cut.
+    waiting: Option<mpsc::Sender<()>>,
     /// What was silenced is neither read nor closed.
     silenced: Vec<TcpStream>,
 }
@@ -64,15 +69,26 @@ impl Proxy {
         self.lock().passed
     }
 
+    /// How often a client has sent something and waited for the answer.
+    pub(crate) fn round_trips(&self) -> usize {
+        self.lock().round_trips
+    }
+
     /// Lets so many more bytes through this way, on all connections together.
     pub(crate) fn cut_after(&self, way: Way, bytes: usize, end: End) {
         self.lock().cut = Some((way, bytes, end));
+    }
+
+    /// Tells when the last of them went through.
+    pub(crate) fn tell_of_cut(&self, waiting: mpsc::Sender<()>) {
+        self.lock().waiting = Some(waiting);
     }
 
     pub(crate) fn mend(&self) {
         let mut wire = self.lock();
         wire.cut = None;
         wire.is_cut = false;
+        wire.waiting = None;
         for stream in wire.silenced.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -107,6 +123,8 @@ impl Proxy {
     fn allow(&self, way: Way, bytes: usize) -> (usize, Option<End>) {
         let mut guard = self.lock();
         let wire = &mut *guard;
+        let former = wire.last.replace(way);
+        wire.round_trips += usize::from(way == Way::ToServer && former != Some(way));
         let (allowed, end) = match &mut wire.cut {
             Some((cut, left, end)) if *cut == way => {
                 let allowed = bytes.min(*left);
@@ -114,6 +132,10 @@ impl Proxy {
                 // Cut where it is asked for, and not at the next byte.
                 let end = (*left == 0).then_some(*end);
                 wire.is_cut |= end.is_some();
+                if let Some(waiting) = wire.waiting.take_if(|_| end.is_some()) {
+                    // Who no longer listens need not be told.
+                    let _ = waiting.send(());
+                }
                 (allowed, end)
             }
             // What goes the other way has nobody to go to.

@@ -37,6 +37,10 @@ fn writer(config: Config) -> (PostgresStore, Head) {
 const WAITING: &str = "select count(*) from pg_stat_activity where wait_event = 'SyncRep' \
                        and query like '%insert into payonce.entries%'";
 
+/// Lets such a commit go.
+const CANCEL: &str =
+    "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'";
+
 /// Every way to let a commit go that no standby has: the outcome is unknown, and poisons; opening again
 /// waits for the standby, and then all of it is there and on the standby.
 #[test]
@@ -54,10 +58,9 @@ fn a_commit_that_no_standby_has_is_unknown() {
         "it has what was acknowledged"
     );
 
-    let cancel = "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'";
     let terminate =
         "select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'";
-    let ways: [(&str, &str); 3] = [("cancel", cancel), ("terminate", terminate), ("no names", "")];
+    let ways: [(&str, &str); 3] = [("cancel", CANCEL), ("terminate", terminate), ("no names", "")];
     for (nth, (way, statement)) in (2..).zip(ways) {
         let (mut store, head) = writer(config(&primary));
         standby.kill();
@@ -94,6 +97,17 @@ fn a_commit_that_no_standby_has_is_unknown() {
         let count = heads(&store).len() - 1;
         assert_eq!(standby.sql("select count(*) from payonce.entries"), count.to_string(), "{way}");
     }
+    // Nobody lets it go: its time runs out.
+    let (mut store, head) = writer(config(&primary).limit(Duration::from_secs(4)));
+    standby.kill();
+    let late = entry(head, 40);
+    let error = store.append(std::slice::from_ref(&late)).expect_err("nobody confirms it");
+    assert!(matches!(error, StoreError::Backend(_)), "{error}");
+    assert!(matches!(store.append(&[entry(late.after(), 41)]), Err(StoreError::Poisoned { .. })));
+    standby.start_again();
+    primary.wait_until_synchronous(STANDBY);
+    let (_, found) = writer(config(&primary));
+    assert_eq!(found, late.after(), "it was on the primary's disk");
     // A restart of the primary while a commit waits.
     let (mut store, head) = writer(config(&primary));
     standby.kill();
@@ -107,6 +121,49 @@ fn a_commit_that_no_standby_has_is_unknown() {
     primary.wait_until_synchronous(STANDBY);
     let (_, found) = writer(config(&primary));
     assert_eq!(found, entry(head, 50).after(), "it was on the primary's disk");
+}
+
+/// A quorum: any of two standbys will do, and without both nothing is acknowledged. With `remote_apply` a
+/// reader of that standby sees what was acknowledged at once.
+#[test]
+fn any_one_of_two_standbys_is_enough() {
+    if !is_available("a quorum") {
+        return;
+    }
+    let primary = Cluster::start();
+    let (mut first, mut second) = (primary.standby("left"), primary.standby("right"));
+    primary.configure(
+        "synchronous_standby_names = 'ANY 1 (left, right)'\nsynchronous_commit = remote_apply",
+    );
+    primary.reload();
+    for name in ["left", "right"] {
+        primary.wait_until_synchronous(name);
+    }
+    let applied = || primary.config().replication(Replication::Applied);
+    drop(PostgresStore::create(applied(), NAME, LEDGER).expect("a new ledger"));
+    let (mut store, mut head) = writer(applied());
+    for nth in 1..=2 {
+        if nth == 2 {
+            first.kill();
+        }
+        let next = entry(head, nth);
+        store.append(std::slice::from_ref(&next)).expect("one is enough");
+        head = next.after();
+    }
+    let seen = second.sql("select head_seq from payonce.ledgers");
+    assert_eq!(seen, "2", "a reader of the only standby sees it");
+    second.kill();
+    let unknown = entry(head, 3);
+    let after = unknown.after();
+    let waits = thread::spawn(move || store.append(std::slice::from_ref(&unknown)));
+    primary.wait_for(WAITING, "1");
+    primary.sql(CANCEL);
+    let error = waits.join().expect("no panic").expect_err("none is too few");
+    assert!(matches!(error, StoreError::Backend(_)), "{error}");
+    first.start_again();
+    primary.wait_until_synchronous("left");
+    let (_, found) = writer(applied());
+    assert_eq!(found, after, "it was on the primary's disk, and is confirmed now");
 }
 
 #[test]

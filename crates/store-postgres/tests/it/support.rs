@@ -33,13 +33,15 @@ pub(crate) const LEDGER: LedgerId = LedgerId::from_bytes([0x5a; 32]);
 pub(crate) fn entry(before: Head, tag: u64) -> Entry {
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&tag.to_le_bytes());
-    let event = Event::HashBlocked { payment_hash: PaymentHash::from_bytes(hash) };
+    let event =
+        Event::HashBlocked { payment_hash: PaymentHash::from_bytes(hash), engine: "".into() };
     Entry::new(before, 1, UnixMillis(tag), &[event]).expect("within the limits")
 }
 
 /// An entry of nearly a mebibyte.
 pub(crate) fn large_entry(before: Head, tag: u64) -> Entry {
-    let event = Event::HashBlocked { payment_hash: PaymentHash::from_bytes([7; 32]) };
+    let event =
+        Event::HashBlocked { payment_hash: PaymentHash::from_bytes([7; 32]), engine: "".into() };
     let events = vec![event; 30_000];
     Entry::new(before, 1, UnixMillis(tag), &events).expect("within the limits")
 }

@@ -7,10 +7,10 @@ use core::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// Written by a newer version of the program, and not sayable in an older one.
+    /// Written by a newer program, and not expressible in a version that this one reads.
     #[error("format version {found} is newer than {known}: read it with a newer program")]
     NewerVersion {
-        /// The version found.
+        /// The version that the bytes state.
         found: u8,
         /// The newest version that this program reads.
         known: u8,
@@ -27,14 +27,14 @@ pub enum DecodeError {
         /// The byte that states the version.
         found: u8,
     },
-    /// A version is stated that is not the lowest one that can say this.
+    /// The stated version is not the lowest one that can express this.
     #[error("{inside} states version {stated}, but version {lowest} is the lowest that can say it")]
     NotLowestVersion {
         /// What was being read.
         inside: &'static str,
-        /// The version stated.
+        /// The version that the bytes state.
         stated: u8,
-        /// The lowest version that can say it.
+        /// The lowest version that can express it.
         lowest: u8,
     },
     /// The bytes end too early.
@@ -52,9 +52,9 @@ pub enum DecodeError {
     /// A field of a record's tail cannot be read.
     #[error("the field with tag {tag} in the tail of {inside} {fault}")]
     Tail {
-        /// The record.
+        /// The record whose tail has the field.
         inside: &'static str,
-        /// The field's tag.
+        /// The field's tag; the tags of one tail rise strictly.
         tag: u64,
         /// What is wrong with it.
         fault: TailFault,
@@ -64,10 +64,10 @@ pub enum DecodeError {
     UnknownVariant {
         /// What was being read.
         inside: &'static str,
-        /// The number found.
+        /// The number in the bytes, which is no variant's.
         number: u64,
     },
-    /// The bytes mean nothing.
+    /// The bytes have no meaning here.
     #[error("the bytes are no {inside}: {what}")]
     Malformed {
         /// What was being read.
@@ -75,7 +75,7 @@ pub enum DecodeError {
         /// What does not fit.
         what: String,
     },
-    /// The bytes are not the one encoding of what they say.
+    /// The bytes are not the one encoding of their value.
     #[error("the bytes are not the one encoding of {inside}")]
     NotCanonical {
         /// What was being read.
@@ -84,12 +84,12 @@ pub enum DecodeError {
     /// Bytes are left over.
     #[error("{left} bytes are left over after {inside}")]
     LeftOver {
-        /// What was read.
+        /// What was read to its end.
         inside: &'static str,
         /// How many bytes are left.
         left: usize,
     },
-    /// The entry does not stand where it says.
+    /// The entry is not at the place that it states.
     #[error("the entry says that it starts at seq {stated}, but it follows seq {after}")]
     OutOfPlace {
         /// The first seq stated in the entry.
@@ -103,14 +103,14 @@ pub enum DecodeError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TailFault {
-    /// Its tag is even and this program does not know it: whoever wrote it says that what is read
-    /// without it is wrong.
+    /// Its tag is even and this program does not know it: its writer says that reading the record
+    /// without it would be wrong.
     Unknown,
     /// Its tag does not rise above the one before: it is repeated or out of order.
     NotRising,
-    /// It holds more bytes than a field may, or than are there.
+    /// It has more bytes than a field may have, or than are there.
     TooLong,
-    /// It says what is said by leaving it out.
+    /// It has its default, which is expressed by leaving the field out.
     Default,
 }
 

@@ -2,10 +2,11 @@
 
 /// Makes the encoding of records and enums from tables like those of docs/FORMAT.md.
 ///
-/// A newtype: what it wraps. A record: its fields in order; behind a semicolon its tail, tag and field, by rising tag, then the
-/// field that keeps unknown ones (`.. unknown`), or the box with the fields that few have, tags rising on. A tag that a later version brought says so
-/// (`12 @ 2 name`). An enum: number, variant, and the same for its fields; a variant that a later
-/// version brought says so (`3 @ 2 Name`).
+/// A newtype: what it wraps. A record: its fields in order; behind a semicolon its tail, tag and field,
+/// by rising tag, then the field that keeps unknown ones (`.. unknown`), or the box with the fields that
+/// few have, tags rising on. A tag that a later version brought says so (`12 @ 2 name`). An enum:
+/// number, variant, and the same for its fields; a variant that a later version brought says so (`3 @ 2
+/// Name`).
 macro_rules! layout {
     // What is encoded as the value that it wraps.
     (newtype $($name:ident),*) => {
@@ -50,7 +51,7 @@ macro_rules! layout {
         impl $crate::base::wire::Wire for $name {
             fn put(&self, sink: &mut $crate::base::wire::Sink) {
                 $($crate::base::wire::Wire::put(&self.$field, sink);)*
-                $crate::base::wire::layout!(@put sink, self.$unknown.as_slice();
+                $crate::base::wire::layout!(@put sink, $inside, self.$unknown.as_slice();
                     $($(#[$cfg])* $tag ($($since)?) &self.$late),*);
             }
 
@@ -78,7 +79,7 @@ macro_rules! layout {
             fn put(&self, sink: &mut $crate::base::wire::Sink) {
                 $($crate::base::wire::Wire::put(&self.$field, sink);)*
                 let detail = &*self.$details;
-                $crate::base::wire::layout!(@put sink, detail.unknown.as_slice();
+                $crate::base::wire::layout!(@put sink, $inside, detail.unknown.as_slice();
                     $($tag () &self.$late,)*
                     $($(#[$cfg])* $kept_tag ($($since)?) &detail.$kept),*);
             }
@@ -144,7 +145,7 @@ macro_rules! layout {
                         sink.number($number);
                         $($crate::base::wire::Wire::put($field, sink);)*
                         let unknown = core::mem::take(&mut sink.left_over);
-                        $crate::base::wire::layout!(@put sink, unknown.as_slice();
+                        $crate::base::wire::layout!(@put sink, $inside, unknown.as_slice();
                             $($(#[$late_cfg])* $tag ($($late_since)?) $late),*);
                     })*
                 }
@@ -169,7 +170,7 @@ macro_rules! layout {
         }
     };
     // The tail itself.
-    (@put $sink:ident, $unknown:expr;
+    (@put $sink:ident, $inside:expr, $unknown:expr;
         $($(#[$cfg:meta])* $tag:literal ($($since:literal)?) $value:expr),*
     ) => {{
         #[allow(unused_mut, reason = "a tail may know no field")]
@@ -177,13 +178,13 @@ macro_rules! layout {
         #[allow(unused_mut, reason = "a tail may know no field")]
         let mut count = unknown.len();
         $($(#[$cfg])* { count += usize::from(!$crate::base::wire::Optional::is_default($value)); })*
-        $sink.number(count as u64);
+        $sink.count(count, $crate::base::limits::TAIL_FIELDS, $inside);
         if count > 0 {
             $($(#[$cfg])* {
-                $crate::base::wire::put_unknown(&mut unknown, $tag, $sink);
+                $crate::base::wire::put_unknown(&mut unknown, $tag, $inside, $sink);
                 $crate::base::wire::put_field($value, $tag, 1 $(* $since)?, $sink);
             })*
-            $crate::base::wire::put_unknown(&mut unknown, u64::MAX, $sink);
+            $crate::base::wire::put_unknown(&mut unknown, u64::MAX, $inside, $sink);
         }
     }};
     (@take $source:ident; $($(#[$cfg:meta])* $tag:literal ($($since:literal)?) $late:expr),*) => {

@@ -1,6 +1,6 @@
-//! Tails: the fields at a record's end that it has only where they say something, as in BOLT 1.
-//! Each is a tag, a length and bytes; tags rise strictly. An odd one that is not known is kept as it
-//! is; an even one refuses the record.
+//! Tails: the optional fields at a record's end, as in BOLT 1. Each is a tag, a length and bytes; tags
+//! rise strictly. A field with an unknown odd tag is kept as it is; with an unknown even tag the record
+//! is refused.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
@@ -9,10 +9,10 @@ use hex_conservative::DisplayHex;
 use super::{DecodeError, Sink, Source, TailFault, Wire};
 use crate::base::{limits, text_form};
 
-/// A field that a newer program wrote and this one may pass over.
+/// A field that a newer program wrote and that this one may ignore.
 #[derive(Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct UnknownField {
-    /// Its tag: odd.
+    /// Its tag: always odd, so that a program may keep the field without knowing it.
     pub tag: u64,
     /// Its bytes, as they were read.
     #[serde(serialize_with = "as_hex", deserialize_with = "from_hex")]
@@ -41,7 +41,7 @@ impl core::fmt::Debug for UnknownField {
 pub struct UnknownFields(Option<Arc<Box<[UnknownField]>>>);
 
 impl UnknownFields {
-    /// The fields.
+    /// The fields by rising tag; empty if the program knew all of them.
     #[must_use]
     pub fn as_slice(&self) -> &[UnknownField] {
         self.0.as_ref().map_or(&[], |fields| fields)
@@ -53,7 +53,7 @@ impl UnknownFields {
         self.0.is_none()
     }
 
-    /// None of them.
+    /// No unknown fields; allocates nothing.
     pub(crate) const NONE: Self = Self(None);
 }
 
@@ -75,12 +75,12 @@ impl<'de> serde::Deserialize<'de> for UnknownFields {
     }
 }
 
-/// What may stand in a tail: it has a default, which is said by leaving it out.
+/// What may be a field of a tail: it has a default, which is expressed by leaving the field out.
 pub(crate) trait Optional: Sized + Default {
     /// Whether it is the default.
     fn is_default(&self) -> bool;
 
-    /// Appends what stands in the field: what is not the default needs no more than itself.
+    /// Appends the contents of the field, which are never the default.
     fn put_field(&self, sink: &mut Sink);
 
     /// Reads all of the field.
@@ -106,7 +106,7 @@ impl<T: Wire> Optional for Option<T> {
     }
 }
 
-/// Its being there says yes.
+/// The presence of the field means `true`.
 impl Optional for bool {
     fn is_default(&self) -> bool {
         !*self
@@ -119,7 +119,7 @@ impl Optional for bool {
     }
 }
 
-/// Values whose encoding stands in the field as it is.
+/// Values whose encoding is the contents of the field.
 macro_rules! optional {
     ($([$($generics:tt)*] $value:ty;)*) => {
         $(impl<$($generics)*> $crate::base::wire::Optional for $value {
@@ -175,12 +175,43 @@ pub(crate) fn put_field<T: Optional>(value: &T, tag: u64, since: u8, sink: &mut 
     }
 }
 
-/// Appends the unknown fields whose tags are below `tag`, and takes them off.
+/// Appends the unknown fields whose tags are below `below`, the tag of a known field or the largest
+/// there is, and removes them from the list.
 #[inline]
-pub(crate) fn put_unknown(unknown: &mut &[UnknownField], below: u64, sink: &mut Sink) {
+pub(crate) fn put_unknown(
+    unknown: &mut &[UnknownField],
+    below: u64,
+    inside: &'static str,
+    sink: &mut Sink,
+) {
+    if !unknown.is_empty() {
+        put_some_unknown(unknown, below, inside, sink);
+    }
+}
+
+#[cold]
+fn put_some_unknown(
+    unknown: &mut &[UnknownField],
+    below: u64,
+    inside: &'static str,
+    sink: &mut Sink,
+) {
     while let [field, rest @ ..] = unknown {
-        if field.tag >= below {
+        if field.tag > below {
             return;
+        }
+        let next = rest.first().map_or(u64::MAX, |next| next.tag);
+        let fault = if field.tag == below || field.tag >= next {
+            Some(TailFault::NotRising)
+        } else if field.tag.is_multiple_of(2) {
+            Some(TailFault::Unknown)
+        } else if field.bytes.len() > limits::UNKNOWN_FIELD_BYTES {
+            Some(TailFault::TooLong)
+        } else {
+            None
+        };
+        if let Some(fault) = fault {
+            sink.unreadable(DecodeError::Tail { inside, tag: field.tag, fault });
         }
         sink.number(field.tag);
         sink.number(field.bytes.len() as u64);
@@ -189,8 +220,7 @@ pub(crate) fn put_unknown(unknown: &mut &[UnknownField], below: u64, sink: &mut 
     }
 }
 
-/// Reads a tail: `known` takes the fields that it knows off their bytes and says whether it did.
-/// Gives the others.
+/// Reads a tail: `known` reads the fields that it knows and says whether it did. Returns the others.
 pub(crate) fn known_fields<'a>(
     source: &mut Source<'a>,
     mut known: impl FnMut(&mut Source<'a>, u64, &'a [u8]) -> Result<bool, DecodeError>,

@@ -31,6 +31,14 @@ pub(crate) enum Nonsense {
     OtherHash,
     UnknownStatus,
     UnknownReason,
+    /// Failed, by no try that could be named.
+    NoIndex,
+    /// The end of the try before, or of one before all.
+    EarlierEnd,
+    /// A stream that says everything twice.
+    Twice,
+    /// A stream that ends before what it tells of has.
+    EndsEarly,
     /// A stream that ends before it says anything.
     Nothing,
 }
@@ -69,9 +77,13 @@ pub(crate) struct Inner {
     pub(crate) lost: u32,
     /// What every call is answered with instead of an answer.
     pub(crate) error: Option<String>,
+    /// How many milliseconds every answer takes.
+    pub(crate) slow_ms: u64,
     /// That calls are never answered.
     pub(crate) silent: bool,
     pub(crate) nonsense: Nonsense,
+    /// From which request for a hash on the end of an earlier try is told.
+    pub(crate) earlier_end_from: Option<u32>,
     /// The records that came with the last request to pay.
     pub(crate) records: HashMap<u64, Vec<u8>>,
 }
@@ -100,8 +112,10 @@ impl Books {
             dropped: 0,
             lost: 0,
             error: None,
+            slow_ms: 0,
             silent: false,
             nonsense: Nonsense::None,
+            earlier_end_from: None,
             records: HashMap::new(),
         };
         Self { inner: Arc::new(Mutex::new(inner)), changed: watch::Sender::new(0) }
@@ -173,7 +187,11 @@ impl Books {
     /// `SendPaymentV2`, read.
     pub(crate) fn init(&self, hash: Hash, value_msat: i64, request: String) -> Result<(), String> {
         self.change(|inner| {
-            *inner.read.entry(hash).or_default() += 1;
+            let read = inner.read.entry(hash).or_default();
+            *read += 1;
+            if inner.earlier_end_from.is_some_and(|from| *read >= from) {
+                inner.nonsense = Nonsense::EarlierEnd;
+            }
             match inner.entries.get(&hash).map(|entry| entry.fate) {
                 Some(Fate::Held) => return Err("payment is in transition".to_owned()),
                 Some(Fate::Paid) => return Err("invoice is already paid".to_owned()),
@@ -231,7 +249,7 @@ impl Inner {
             failure_reason: reason.into(),
         };
         match self.nonsense {
-            Nonsense::None | Nonsense::Nothing => {}
+            Nonsense::None | Nonsense::Nothing | Nonsense::Twice | Nonsense::EndsEarly => {}
             Nonsense::WrongPreimage => payment.payment_preimage = hex(&[9; 32]),
             Nonsense::NoPreimage => payment.payment_preimage = "00".into(),
             Nonsense::NegativeFee => payment.fee_msat = -5,
@@ -239,6 +257,12 @@ impl Inner {
             Nonsense::OtherHash => payment.payment_hash = hex(&[8; 32]),
             Nonsense::UnknownStatus => payment.status = 77,
             Nonsense::UnknownReason => payment.failure_reason = 77,
+            Nonsense::NoIndex | Nonsense::EarlierEnd => {
+                let before = entry.index.saturating_sub(1);
+                payment.payment_index = if self.nonsense == Nonsense::NoIndex { 0 } else { before };
+                payment.status = PaymentStatus::Failed.into();
+                payment.failure_reason = PaymentFailureReason::FailureReasonNoRoute.into();
+            }
         }
         payment
     }

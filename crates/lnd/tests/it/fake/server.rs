@@ -1,6 +1,10 @@
 //! The fake's server.
 
-use std::{net::SocketAddr, pin::Pin};
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
 
 use lightning_invoice::Bolt11Invoice;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
@@ -36,18 +40,31 @@ pub(crate) const READ_ONLY: &[u8] = b"the right to read";
 #[derive(Clone)]
 pub(crate) struct Certificate {
     pub(crate) pem: String,
-    key: String,
+    pub(crate) key: String,
 }
 
 impl Certificate {
     pub(crate) fn new(expired: bool) -> Self {
+        Self::made(|params| {
+            if expired {
+                params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+                params.not_after = rcgen::date_time_ymd(2020, 2, 1);
+            }
+        })
+    }
+
+    /// One that expires at this moment, to the second.
+    pub(crate) fn until(moment: SystemTime) -> Self {
+        let since_1970 = moment.duration_since(SystemTime::UNIX_EPOCH).expect("later");
+        let moment = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(since_1970.as_secs());
+        Self::made(|params| params.not_after = moment)
+    }
+
+    fn made(change: impl FnOnce(&mut CertificateParams)) -> Self {
         let names = vec!["localhost".to_owned()];
         let mut params = CertificateParams::new(names).expect("a name");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        if expired {
-            params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-            params.not_after = rcgen::date_time_ymd(2020, 2, 1);
-        }
+        change(&mut params);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.self_signed(&key).expect("a certificate");
         Self { pem: certificate.pem(), key: key.serialize_pem() }
@@ -120,14 +137,17 @@ type Payments = Pin<Box<dyn Stream<Item = Result<Payment, Status>> + Send>>;
 impl Fake {
     /// What LND looks at before it reads a request.
     async fn admit<T>(&self, request: &Request<T>, writes: bool) -> Result<(), Status> {
-        let (error, silent) = {
+        let (error, silent, slow_ms) = {
             let mut inner = self.books.lock();
             inner.asked += 1;
-            (inner.error.clone(), inner.silent)
+            (inner.error.clone(), inner.silent, inner.slow_ms)
         };
         self.books.changed.send_modify(|version| *version += 1);
         if silent {
             std::future::pending::<()>().await;
+        }
+        if slow_ms > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(slow_ms)).await;
         }
         if let Some(error) = error {
             return Err(Status::unknown(error));
@@ -161,11 +181,14 @@ impl Fake {
                     .any(|status| payment.status == i32::from(status));
                 if last.as_ref() != Some(&payment) && (all || !out) {
                     last = Some(payment.clone());
+                    if books.lock().nonsense == Nonsense::Twice {
+                        let _ = sender.send(Ok(payment.clone())).await;
+                    }
                     if sender.send(Ok(payment)).await.is_err() {
                         return;
                     }
                 }
-                if !out {
+                if !out || books.lock().nonsense == Nonsense::EndsEarly {
                     return;
                 }
                 tokio::select! {

@@ -1,0 +1,3 @@
+//! Reading a log, on two threads.
+
+pub(crate) mod replay;
