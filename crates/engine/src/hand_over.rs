@@ -34,6 +34,7 @@ impl<S: EventStore + Send + 'static> Shared<S> {
     ) -> Result<(), payonce_runtime::Unavailable> {
         let now = self.now();
         let due = self.ledger.query_async(move |state| requests(state, state.due(now))).await?;
+        self.forget_unfit(|id| due.iter().any(|(due, _)| due.id == *id));
         for (remaining, request) in due {
             let name = (self.route)(&request);
             let Some(seat) = self.seat(name.as_bytes()).filter(|seat| !seat.is_resting()) else {
@@ -57,6 +58,13 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         Ok(())
     }
 
+    /// Forgets payments that wait no more for an engine that fits them.
+    fn forget_unfit(&self, waits: impl Fn(&PaymentId) -> bool) {
+        let mut minds = self.minds();
+        minds.unfit.retain(waits);
+        self.telemetry.unfit(minds.unfit.len());
+    }
+
     /// Gives what is to be followed up.
     async fn hand_over(
         self: &Arc<Self>,
@@ -75,8 +83,10 @@ impl<S: EventStore + Send + 'static> Shared<S> {
             if self.minds().unfit.insert(due.id) {
                 tracing::error!(payment = %due.id, engine = %seat.name, %refusal, "it waits: not handed over");
             }
+            self.forget_unfit(|_| true);
             return None;
         }
+        self.forget_unfit(|id| *id != due.id);
         // The last mark that it shows for the hash *before* the hand-over is recorded with it.
         let shown = seat.find(&Lookup { part: None, payment_hash }).await.ok()?;
         let seen = match before(&seat.engine.promises(), &shown) {

@@ -20,6 +20,7 @@ const SILENT: &str = "payonce_engine_silent";
 const ATTENTION: &str = "payonce_engine_attention";
 const UNATTENDED: &str = "payonce_engine_unattended";
 const BLOCKED: &str = "payonce_engine_blocked_hashes";
+const UNFIT: &str = "payonce_engine_unfit";
 const DELIVERIES: &str = "payonce_sink_deliveries_total";
 const WITNESS_SECONDS: &str = "payonce_witness_seconds";
 const WITNESS_FAILURES: &str = "payonce_witness_failures_total";
@@ -150,6 +151,7 @@ pub(crate) struct Telemetry {
     attention: Gauge,
     unattended: Gauge,
     blocked: Gauge,
+    unfit: Gauge,
     taken: Counter,
     refused: Counter,
     witness_seconds: Histogram,
@@ -166,6 +168,7 @@ impl Telemetry {
             attention: gauge(ATTENTION),
             unattended: gauge(UNATTENDED),
             blocked: gauge(BLOCKED),
+            unfit: gauge(UNFIT),
             taken: delivered("taken"),
             refused: delivered("refused"),
             witness_seconds: metrics::histogram!(WITNESS_SECONDS, "ledger" => ledger.clone()),
@@ -185,6 +188,11 @@ impl Telemetry {
 
     pub(crate) fn blocked(&self, hashes: usize) {
         self.blocked.set(count(hashes));
+    }
+
+    /// How many accepted payments wait for an engine whose configuration does not fit them.
+    pub(crate) fn unfit(&self, payments: usize) {
+        self.unfit.set(count(payments));
     }
 
     pub(crate) fn delivered(&self, taken: bool) {
@@ -217,6 +225,10 @@ fn describe() {
     metrics::describe_gauge!(
         BLOCKED,
         "hashes that are out in an engine and no part of the ledger's"
+    );
+    metrics::describe_gauge!(
+        UNFIT,
+        "accepted payments that are not handed over as their engine is set up"
     );
     metrics::describe_counter!(
         DELIVERIES,

@@ -19,11 +19,12 @@ pub use crate::{
     payer::import::{
         ImportError, ImportRefusal, ImportReport, PastOrder, PastOutcome, PastPayment, import,
     },
+    payer::in_store::KvPayer,
     payer::pay::Paying,
     payer::payer::Payer,
     payer::start::{Started, Starting, Unfinished},
     payer::tick::Ticked,
 };
 pub use payonce_runtime::{
-    ExecuteError, OutcomeError, SharedLedger, SharedRecovery, SubscriptionError, Unavailable,
+    ExecuteError, OutcomeError, SharedLedger, SharedRecovery, SubscriptionError, Unavailable, now,
 };

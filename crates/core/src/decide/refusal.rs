@@ -26,7 +26,9 @@ pub enum PayRefusal {
         field: RequestField,
     },
     /// The payment hash is another's.
-    #[error("this payment hash belongs to {other}: one invoice is paid under one id")]
+    #[error(
+        "this payment hash belongs to {other}: one invoice is paid under one id, and tried again under it"
+    )]
     HashInUse {
         /// Who has the hash. A service names another payment only to its owner.
         other: HashHolder,

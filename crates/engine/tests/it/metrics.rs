@@ -61,7 +61,9 @@ fn counters_gauges_and_histograms_tell_what_happened() {
     assert_eq!(value("payonce_engine_hand_overs_total till again"), "1");
     assert_eq!(value("payonce_engine_ends_total till paid"), "1");
     assert_eq!(value("payonce_engine_ends_total till failed"), "0");
-    for gauge in ["out till", "silent till", "attention ", "unattended ", "blocked_hashes "] {
+    let levels =
+        ["out till", "silent till", "attention ", "unattended ", "blocked_hashes ", "unfit "];
+    for gauge in levels {
         assert_eq!(value(&format!("payonce_engine_{gauge}")), "0", "{gauge}");
     }
     assert_eq!(value("payonce_sink_deliveries_total refused"), "1");
@@ -72,6 +74,41 @@ fn counters_gauges_and_histograms_tell_what_happened() {
     for name in values.keys().filter_map(|name| name.split(' ').next()) {
         assert!(page.contains(&format!("`{name}")), "{name} is not in OPERATING");
     }
+}
+
+/// Nothing fails and nothing is told: without a figure nobody would know that it waits.
+#[test]
+fn who_waits_for_an_engine_that_fits_is_counted() {
+    let recorder = DebuggingRecorder::new();
+    let told = recorder.snapshotter();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    metrics::with_local_recorder(&recorder, || runtime.block_on(two_unfit_payments(&told)));
+    assert_eq!(values(&told)["payonce_engine_unfit "], "0", "one is paid, one was given up");
+}
+
+async fn two_unfit_payments(told: &Snapshotter) {
+    let (disk, till) = (disk(), Till::new(Key::PaymentHash));
+    let starting = open(&disk).await.engine("till", Arc::clone(&till) as _);
+    let (payer, _) = starting.finish().await.expect("starts");
+    till.books.lock().expect("no panic").not_now = u32::MAX;
+    let mut ids = Vec::new();
+    for (id, request) in [request(1), request(2)] {
+        payer.pay(id, request).await.expect("accepted");
+        ids.push(id);
+    }
+    till.books.lock().expect("no panic").unfit = true;
+    while values(told)["payonce_engine_unfit "] != "2" {
+        till.bell.notified().await;
+    }
+    payer.abandon(ids[0]).await.expect("known");
+    {
+        let mut books = till.books.lock().expect("no panic");
+        (books.unfit, books.not_now) = (false, 0);
+    }
+    assert_eq!(payer.outcome(ids[1]).await.expect("an end").status, Status::Fulfilled);
+    assert_eq!(payer.outcome(ids[0]).await.expect("an end").paid, None);
+    payer.stop().await;
 }
 
 async fn a_lost_request() {

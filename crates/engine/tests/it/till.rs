@@ -24,7 +24,7 @@ pub(crate) struct Till {
     key: Key,
     wire: Wire,
     pub(crate) books: Mutex<Books>,
-    bell: Notify,
+    pub(crate) bell: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -37,10 +37,10 @@ pub(crate) struct Books {
     asked: u32,
     /// What is shown of every hash that is not paid; what the next requests are answered with, unread.
     shows: Option<Shown>,
-    not_now: u32,
+    pub(crate) not_now: u32,
     pub(crate) said: u32,
     /// Whether it is set up for other requests than it gets; how often it was asked that.
-    unfit: bool,
+    pub(crate) unfit: bool,
     checked: u32,
 }
 

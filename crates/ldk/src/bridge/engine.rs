@@ -34,6 +34,9 @@ pub trait Engine {
         None
     }
 
+    /// Whether the engine has any channel, usable or not.
+    fn has_channels(&self) -> bool;
+
     /// Takes a payment under this id, which was never used before.
     ///
     /// # Errors
@@ -115,6 +118,10 @@ impl EngineRefusal {
 impl<M: AChannelManager> Engine for M {
     fn chain_hash(&self) -> Option<ChainHash> {
         self.get_cm().get_chain_hashes()?.first().copied()
+    }
+
+    fn has_channels(&self) -> bool {
+        !self.get_cm().list_channels().is_empty()
     }
 
     fn hand_over(

@@ -58,6 +58,8 @@ impl<S: EventStore + Send + 'static> Witness for SharedLedger<S> {
 ///
 /// `K` is a pointer to the node's own store: to a [`KVStoreSync`], or to an async [`KVStore`].
 ///
+/// [`Starting::in_store`](crate::Starting::in_store) does the rest. Where the ledger is elsewhere:
+///
 /// 1. `let store = Arc::new(HeadKeeper::new(kv));`
 /// 2. at a start, [`head`](Self::head) for [`Opening::known_head`](payonce_core::Opening::known_head);
 /// 3. [`watch`](Self::watch) the ledger of the payer that has started, before anything writes the manager.
@@ -170,6 +172,20 @@ impl<K: Deref<Target: KVStoreSync>> HeadKeeper<K> {
     pub fn head(&self, ledger: LedgerId) -> Result<Option<Head>, HeadError> {
         decode(self.store.read(NAMESPACE, "", KEY), ledger)
     }
+
+    /// Whether a head was ever written, of whichever ledger.
+    pub(crate) fn has_head(&self) -> Result<bool, HeadError> {
+        is_there(self.store.read(NAMESPACE, "", KEY))
+    }
+
+    /// Whether LDK has ever written its manager.
+    pub(crate) fn has_manager(&self) -> Result<bool, HeadError> {
+        is_there(self.store.read(
+            CHANNEL_MANAGER_PERSISTENCE_PRIMARY_NAMESPACE,
+            CHANNEL_MANAGER_PERSISTENCE_SECONDARY_NAMESPACE,
+            CHANNEL_MANAGER_PERSISTENCE_KEY,
+        ))
+    }
 }
 
 impl<K: Deref<Target: KVStore>> HeadKeeper<K> {
@@ -179,6 +195,14 @@ impl<K: Deref<Target: KVStore>> HeadKeeper<K> {
     /// [`HeadError`].
     pub async fn head_async(&self, ledger: LedgerId) -> Result<Option<Head>, HeadError> {
         decode(self.store.read(NAMESPACE, "", KEY).await, ledger)
+    }
+}
+
+fn is_there(read: Result<Vec<u8>, io::Error>) -> Result<bool, HeadError> {
+    match read {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(HeadError::Io(error)),
     }
 }
 

@@ -7,8 +7,9 @@ use lightning::{
 };
 use payonce_core::{FactRefusal, OpenError, PartId, PayRefusal, PhaseRefusal};
 use payonce_runtime::{ExecuteError, Unavailable};
+use payonce_store_kv::KvError;
 
-use crate::order::request::OrderRefusal;
+use crate::{bridge::head::HeadError, order::request::OrderRefusal};
 
 /// The ledger stopped answering in the middle of a call. How far it came is not known: each command of it
 /// may be recorded or not, and LDK may have been given a payment. Open the ledger again and repeat the
@@ -90,6 +91,23 @@ pub enum StartError {
     /// The log cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The log in the node's key-value store cannot be opened or made.
+    #[error(transparent)]
+    Store(#[from] KvError),
+    /// The head that is kept with the manager cannot be used.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// There is no log, and the node is not new. Nothing was written.
+    #[error(
+        "there is no payonce log in {place}, and this node {sign}: put the log back, since a new one would pay \
+         again what it knew to be paid. For a node that is moved over create it, and import what it has paid"
+    )]
+    LogMissing {
+        /// The namespace that was looked in.
+        place: String,
+        /// What shows that the node has run, after "this node".
+        sign: &'static str,
+    },
     /// No thread could be started to open the log on.
     #[error("no thread can be started to open the log on: {0}")]
     NoThread(std::io::Error),

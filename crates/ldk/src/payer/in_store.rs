@@ -56,7 +56,7 @@ where
         };
         // Payees choose payment hashes: what orders the ledger's tables must be secret.
         let random = entropy.get_secure_random_bytes();
-        let seed = u64::from_le_bytes(*random.first_chunk().expect("32 bytes hold eight"));
+        let seed = u64::from_le_bytes(core::array::from_fn(|nth| random[nth]));
         let mut opening = Opening::new(Remember::Forever, seed);
         opening.known_head = keeper.head(log.ledger_id())?;
         opening.single_writer = true;

@@ -6,6 +6,7 @@ pub(crate) mod error;
 pub(crate) mod hand_over;
 pub(crate) mod handle;
 pub(crate) mod import;
+pub(crate) mod in_store;
 pub(crate) mod pay;
 pub(crate) mod payer;
 pub(crate) mod proof;

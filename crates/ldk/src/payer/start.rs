@@ -42,7 +42,7 @@ use crate::{
 ///    LDK's documentation says. A manager that was read once, and that LDK found to be older than a
 ///    monitor, is an error of `finish` where LDK says that something failed
 ///    ([`StartError::ManagerReadOnce`]);
-/// 3. the **ledger**: [`open`](Self::open), which takes the manager;
+/// 3. the **ledger**: [`in_store`](Self::in_store) or [`open`](Self::open), which take the manager;
 /// 4. the **events** and LDK's list: [`finish`](Self::finish), before the background processor
 ///    starts and before any peer connects. Only it gives a [`Payer`], so nothing can be paid
 ///    before;
@@ -56,7 +56,11 @@ pub struct Starting<S: EventStore + Send + 'static, E, R> {
     options: Options,
     doubts: Doubts,
     without_head: bool,
+    on_started: Option<OnStarted<S>>,
 }
+
+/// What a payer's ledger is given to, before anybody else has it.
+type OnStarted<S> = Box<dyn FnOnce(&SharedLedger<S>) + Send + Sync>;
 
 /// What LDK says in a start, and may not be so.
 #[derive(Debug, Default)]
@@ -105,7 +109,10 @@ impl<S: EventStore + Send + 'static, E, R> Error for Unfinished<S, E, R> {
 }
 
 /// Whether the engine's channels are on this network, if it says.
-fn check_network<E: Engine + ?Sized>(engine: &E, node: Network) -> Result<(), StartError> {
+pub(crate) fn check_network<E: Engine + ?Sized>(
+    engine: &E,
+    node: Network,
+) -> Result<(), StartError> {
     match engine.chain_hash() {
         Some(chain) if chain != ChainHash::using_genesis_block(node) => {
             Err(StartError::OtherNetwork { node, chain })
@@ -175,7 +182,17 @@ where
         options: Options,
     ) -> Self {
         let without_head = opening.known_head.is_none();
-        Self { recovery, engine, entropy, options, doubts: Doubts::default(), without_head }
+        let doubts = Doubts::default();
+        Self { recovery, engine, entropy, options, doubts, without_head, on_started: None }
+    }
+
+    /// With somebody who is given the ledger once the start is finished.
+    pub(crate) fn on_started(
+        mut self,
+        given: impl FnOnce(&SharedLedger<S>) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_started = Some(Box::new(given));
+        self
     }
 
     /// Takes an event of LDK before the start is finished, as [`Payer::handle_event`] does after.
@@ -351,7 +368,10 @@ where
         match finished {
             Ok(ledger) => {
                 let unknown = report.unknown.iter().copied().collect();
-                let Self { engine, entropy, options, .. } = self;
+                let Self { engine, entropy, options, on_started, .. } = self;
+                if let Some(given) = on_started {
+                    given(&ledger);
+                }
                 Ok((Payer::new(ledger, engine, entropy, options, unknown), report))
             }
             Err(error) => Err(Unfinished { error: error.into(), starting: self }),

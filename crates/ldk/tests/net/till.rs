@@ -41,6 +41,10 @@ impl Engine for Wire {
         self.manager.chain_hash()
     }
 
+    fn has_channels(&self) -> bool {
+        self.manager.has_channels()
+    }
+
     fn hand_over(
         &self,
         id: EngineId,

@@ -14,13 +14,11 @@ use crate::{
     script::{NOW, Script, Stage, engine_hash, id, invoice, options},
 };
 
+type Keeper = Arc<HeadKeeper<Arc<Now>>>;
 type Payer = KvPayer<Arc<Now>, Arc<Script>, Arc<lightning::sign::RandomBytes>>;
 
 /// A process of the node, over what the last one left in the store.
-fn start(
-    stage: &Stage,
-    values: &Arc<Values>,
-) -> Result<(Payer, StartReport, Arc<HeadKeeper<Arc<Now>>>), StartError> {
+fn start(stage: &Stage, values: &Arc<Values>) -> Result<(Payer, StartReport, Keeper), StartError> {
     let keeper = Arc::new(HeadKeeper::new(Arc::new(Now(Arc::clone(values)))));
     let (script, entropy) = stage.process();
     let starting = Starting::in_store(&keeper, script, entropy, options(), NOW)?;
@@ -28,7 +26,7 @@ fn start(
     Ok((payer, report, keeper))
 }
 
-fn write_manager(keeper: &HeadKeeper<Arc<Now>>) {
+fn write_manager(keeper: &Keeper) {
     keeper.write("", "", "manager", vec![1]).expect("written");
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Values {
     writes: Mutex<Vec<(String, Vec<u8>)>>,
     /// Writes of this key fail.
     broken: Mutex<Option<&'static str>>,
+    /// Readings of this key fail.
+    unreadable: Mutex<Option<&'static str>>,
 }
 
 impl Values {
@@ -37,6 +39,9 @@ impl Values {
     }
 
     pub(crate) fn get(&self, primary: &str, key: &str) -> Result<Vec<u8>, io::Error> {
+        if *self.unreadable.lock().expect("well") == Some(key) {
+            return Err(io::Error::from(io::ErrorKind::PermissionDenied));
+        }
         let values = self.values.lock().expect("well");
         let value = values.get(&format!("{primary}/{key}")).cloned();
         value.ok_or(io::Error::from(io::ErrorKind::NotFound))
@@ -55,6 +60,30 @@ impl Values {
     /// Writes of this key fail from now on.
     pub(crate) fn break_key(&self, key: Option<&'static str>) {
         *self.broken.lock().expect("well") = key;
+    }
+
+    /// Readings of this key fail from now on.
+    pub(crate) fn hide_key(&self, key: Option<&'static str>) {
+        *self.unreadable.lock().expect("well") = key;
+    }
+
+    /// Loses what is in a namespace.
+    pub(crate) fn lose(&self, primary: &str) {
+        for key in self.keys(primary) {
+            self.take(primary, &key);
+        }
+    }
+
+    /// What is in a namespace, by whole names.
+    pub(crate) fn copy(&self, primary: &str) -> HashMap<String, Vec<u8>> {
+        let start = format!("{primary}/");
+        let values = self.values.lock().expect("well");
+        let inside = values.iter().filter(|(name, _)| name.starts_with(&start));
+        inside.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    pub(crate) fn put_all(&self, copied: &HashMap<String, Vec<u8>>) {
+        self.values.lock().expect("well").extend(copied.clone());
     }
 
     pub(crate) fn written(&self) -> Vec<String> {

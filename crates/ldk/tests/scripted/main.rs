@@ -4,9 +4,11 @@
 mod bad_input;
 mod contradictions;
 mod events;
+mod guide;
 mod hand_overs;
 mod heads;
 mod import;
+mod in_store;
 mod kv;
 mod listed;
 mod money;

@@ -46,6 +46,7 @@ struct Lines {
     answers: VecDeque<Result<Taken, EngineRefusal>>,
     meanwhile: Option<Meanwhile>,
     asked: Vec<Asked>,
+    has_channels: bool,
 }
 
 /// What happens on another thread while the engine takes a hand-over.
@@ -70,6 +71,10 @@ impl Script {
         self.lines().listed = listed.into_iter().collect();
     }
 
+    pub(crate) fn set_channels(&self, has_channels: bool) {
+        self.lines().has_channels = has_channels;
+    }
+
     pub(crate) fn queue(&self, event: Event) {
         self.lines().events.push_back(event);
     }
@@ -92,6 +97,10 @@ impl Script {
 }
 
 impl Engine for Script {
+    fn has_channels(&self) -> bool {
+        self.lines().has_channels
+    }
+
     fn hand_over(
         &self,
         id: EngineId,
