@@ -123,6 +123,11 @@ impl<S: EventStore + Send + 'static> Shared<S> {
         let open = job.hand_over.is_some() && known.closed_at.is_none_or(|at| self.now() < at);
         match facts(job, &conclusion) {
             Ok(Some(facts)) => {
+                if let (Conclusion::Failed { .. }, Shown::Failed { reason, .. }) =
+                    (&conclusion, &shown)
+                {
+                    tracing::info!(engine = %seat.name, part = %job.part, reason, "a hand-over has failed");
+                }
                 let next = self.tell(job, facts).await?;
                 if matches!(next, Next::Over) {
                     seat.telemetry.ended(&conclusion);

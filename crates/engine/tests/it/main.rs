@@ -3,6 +3,7 @@
 mod blocked;
 mod chance;
 mod directory;
+mod log;
 mod metrics;
 mod row;
 mod rules;

@@ -1,0 +1,88 @@
+//! What a payer tells its log: an engine's own reason for a failure is kept nowhere else.
+
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex},
+};
+
+use payonce_core::{Request, Status, UnixMillis};
+use payonce_engine::{
+    Engine, EngineError, HandOver, Key, Lookup, Memory, PayAnswer, Promises, Refusal, Shown, Wire,
+    async_trait,
+};
+use tracing::{field::Field, span};
+
+use crate::till::{disk, open, request};
+
+/// Collects what the log is told.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = event.metadata().level().to_string();
+        event.record(&mut |field: &Field, value: &dyn std::fmt::Debug| {
+            let _ = write!(line, " {field}={value:?}");
+        });
+        self.0.lock().expect("no panic").push(line);
+    }
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// Finds no route to anybody.
+#[derive(Debug)]
+struct Lost;
+
+#[async_trait]
+impl Engine for Lost {
+    fn promises(&self) -> Promises {
+        Promises { key: Key::PaymentHash, memory: Memory::Kept, wire: Wire::Direct }
+    }
+
+    fn check(&self, _: &Request) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn refuses_late_from(&self, _: &Request) -> Option<UnixMillis> {
+        None
+    }
+
+    async fn pay(&self, _: &HandOver) -> PayAnswer {
+        let reason = "NO_ROUTE".into();
+        PayAnswer::Taken(Shown::Failed { mark: Some(1), permanent: false, reason })
+    }
+
+    async fn find(&self, _: &Lookup) -> Result<Shown, EngineError> {
+        Ok(Shown::NotKnown)
+    }
+}
+
+#[tokio::test]
+async fn why_a_hand_over_failed_is_told_once() {
+    let lines = Lines::default();
+    // With one subscriber alone tracing asks the thread that meets a line first, which may be another test's and
+    // has none: the line is silent then, for everybody.
+    let _second = tracing::Dispatch::new(Lines::default());
+    let _here = tracing::subscriber::set_default(lines.clone());
+    let starting = open(&disk()).await.engine("lost", Arc::new(Lost));
+    let (payer, _) = starting.finish().await.expect("starts");
+    let (id, request) = request(1);
+    payer.pay(id, request).await.expect("accepted");
+    let view = payer.outcome(id).await.expect("an end");
+    assert!(matches!(view.status, Status::Failed { .. }), "{view:?}");
+    payer.stop().await;
+    let lines = lines.0.lock().expect("no panic");
+    let told: Vec<_> = lines.iter().filter(|line| line.contains("NO_ROUTE")).collect();
+    let told: Vec<_> = told.into_iter().filter(|line| line.starts_with("INFO")).collect();
+    assert!(told.len() == 1 && told[0].contains("a hand-over has failed"), "{lines:?}");
+    assert!(told[0].contains("engine=lost") && told[0].contains("part="), "{told:?}");
+}
