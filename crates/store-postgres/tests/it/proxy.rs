@@ -34,8 +34,10 @@ struct Wire {
     is_cut: bool,
     /// Who waits for the cut.
     waiting: Option<mpsc::Sender<()>>,
-    /// What was silenced is neither read nor closed.
+    /// What was silenced is neither read nor closed, until it is mended.
     silenced: Vec<TcpStream>,
+    /// How often it was mended.
+    mended: usize,
 }
 
 #[derive(Clone)]
@@ -89,6 +91,7 @@ impl Proxy {
         wire.cut = None;
         wire.is_cut = false;
         wire.waiting = None;
+        wire.mended += 1;
         for stream in wire.silenced.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -101,7 +104,7 @@ impl Proxy {
         thread::spawn(move || {
             let mut bytes = [0; 4_096];
             while let Ok(read @ 1..) = from.read(&mut bytes) {
-                let (allowed, end) = self.allow(way, read);
+                let (allowed, end, mended) = self.allow(way, read);
                 if to.write_all(&bytes[..allowed]).is_err() {
                     break;
                 }
@@ -109,7 +112,12 @@ impl Proxy {
                     None => {}
                     Some(End::Closed) => break,
                     Some(End::Silent) => {
-                        self.lock().silenced.extend([from, to]);
+                        let mut wire = self.lock();
+                        // Mended since: nobody would ever close it, and the server kept its locks.
+                        if wire.mended > mended {
+                            break;
+                        }
+                        wire.silenced.extend([from, to]);
                         return;
                     }
                 }
@@ -119,8 +127,9 @@ impl Proxy {
         });
     }
 
-    /// How many of so many bytes may pass, and what happens then, if it is the end.
-    fn allow(&self, way: Way, bytes: usize) -> (usize, Option<End>) {
+    /// How many of so many bytes may pass, what happens then, if it is the end, and how often it was mended
+    /// before.
+    fn allow(&self, way: Way, bytes: usize) -> (usize, Option<End>, usize) {
         let mut guard = self.lock();
         let wire = &mut *guard;
         let former = wire.last.replace(way);
@@ -143,6 +152,6 @@ impl Proxy {
             _ => (bytes, None),
         };
         wire.passed[way as usize] += allowed;
-        (allowed, end)
+        (allowed, end, wire.mended)
     }
 }
