@@ -5,14 +5,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use payonce_core::{Request, Status, UnixMillis};
-use payonce_engine::{
-    Engine, EngineError, HandOver, Key, Lookup, Memory, PayAnswer, Promises, Refusal, Shown, Wire,
-    async_trait,
-};
+use payonce_core::Status;
+use payonce_engine::Key;
 use tracing::{field::Field, span};
 
-use crate::till::{disk, open, request};
+use crate::till::{Till, disk, request, start};
 
 /// Collects what the log is told.
 #[derive(Clone, Default)]
@@ -38,34 +35,6 @@ impl tracing::Subscriber for Lines {
     fn exit(&self, _: &span::Id) {}
 }
 
-/// Finds no route to anybody.
-#[derive(Debug)]
-struct Lost;
-
-#[async_trait]
-impl Engine for Lost {
-    fn promises(&self) -> Promises {
-        Promises { key: Key::PaymentHash, memory: Memory::Kept, wire: Wire::Direct }
-    }
-
-    fn check(&self, _: &Request) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    fn refuses_late_from(&self, _: &Request) -> Option<UnixMillis> {
-        None
-    }
-
-    async fn pay(&self, _: &HandOver) -> PayAnswer {
-        let reason = "NO_ROUTE".into();
-        PayAnswer::Taken(Shown::Failed { mark: Some(1), permanent: false, reason })
-    }
-
-    async fn find(&self, _: &Lookup) -> Result<Shown, EngineError> {
-        Ok(Shown::NotKnown)
-    }
-}
-
 #[tokio::test]
 async fn why_a_hand_over_failed_is_told_once() {
     let lines = Lines::default();
@@ -73,8 +42,9 @@ async fn why_a_hand_over_failed_is_told_once() {
     // has none: the line is silent then, for everybody.
     let _second = tracing::Dispatch::new(Lines::default());
     let _here = tracing::subscriber::set_default(lines.clone());
-    let starting = open(&disk()).await.engine("lost", Arc::new(Lost));
-    let (payer, _) = starting.finish().await.expect("starts");
+    let till = Till::new(Key::PaymentHash);
+    till.books.lock().expect("no panic").fails = Some("NO_ROUTE");
+    let (payer, _) = start(&disk(), &till).await;
     let (id, request) = request(1);
     payer.pay(id, request).await.expect("accepted");
     let view = payer.outcome(id).await.expect("an end");
@@ -84,5 +54,5 @@ async fn why_a_hand_over_failed_is_told_once() {
     let told: Vec<_> = lines.iter().filter(|line| line.contains("NO_ROUTE")).collect();
     let told: Vec<_> = told.into_iter().filter(|line| line.starts_with("INFO")).collect();
     assert!(told.len() == 1 && told[0].contains("a hand-over has failed"), "{lines:?}");
-    assert!(told[0].contains("engine=lost") && told[0].contains("part="), "{told:?}");
+    assert!(told[0].contains("engine=till") && told[0].contains("part="), "{told:?}");
 }

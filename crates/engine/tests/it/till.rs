@@ -38,6 +38,8 @@ pub(crate) struct Books {
     /// What is shown of every hash that is not paid; what the next requests are answered with, unread.
     shows: Option<Shown>,
     pub(crate) not_now: u32,
+    /// Why every request fails at once, if it does.
+    pub(crate) fails: Option<&'static str>,
     pub(crate) said: u32,
     /// Whether it is set up for other requests than it gets; how often it was asked that.
     pub(crate) unfit: bool,
@@ -112,6 +114,10 @@ impl Engine for Till {
         if books.lost > 0 {
             books.lost -= 1;
             return unknown;
+        }
+        if let Some(reason) = books.fails {
+            let reason = reason.into();
+            return PayAnswer::Taken(Shown::Failed { mark: Some(1), permanent: false, reason });
         }
         let known = books.parts.insert(part, payment_hash).is_some();
         if !(self.key == Key::Part && known) {
