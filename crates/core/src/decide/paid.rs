@@ -200,7 +200,11 @@ impl Spoken<'_> {
         let told = self.command.payment_hash;
         let named = self.named_hash().filter(|hash| told.is_some() || first || has(hash));
         let asked = self.asked_hash().filter(|_| first);
-        let of_part = self.part_hash().filter(|_| first || named.is_none());
+        // A part that the log lacked has its hash from this very word: what is known of that hash counts at the
+        // first telling, and the second one changes nothing.
+        let adopted = || payment.part_hash(payment.part(self.command.part.as_ref()?)?).copied();
+        let of_part = self.part_hash().or_else(adopted);
+        let of_part = of_part.filter(|_| first || named.is_none());
         named.into_iter().chain(asked).chain(of_part)
     }
 

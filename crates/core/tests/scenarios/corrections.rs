@@ -253,6 +253,20 @@ fn a_later_claim_fills_the_proof_in() {
     });
 }
 
+/// The hash that a word finds to be paid has its proof already: at the first telling, not at the second.
+#[test]
+fn a_word_for_a_part_that_nobody_knew_takes_the_earlier_proof() {
+    play(window(), |s| {
+        s.claim_of("B", "q", "a", (1_000, 7)).recorded();
+        s.mark_paid("A", None).recorded();
+        s.adopt("A", "x", "a", (1_000, 0)).recorded();
+        let word = || MarkPaid::new(id("A")).part(part("p"));
+        s.run(word()).recorded();
+        s.run(word()).no_change();
+        s.send("A", pay("a", 1_000)).duplicate("Fulfilled by a ? fee ? adopted");
+    });
+}
+
 /// The hash that the node tells is blocked, whether it is the payment's or not.
 #[test]
 fn the_hash_of_a_payment_told_as_paid_is_blocked() {

@@ -18,7 +18,7 @@ mod trial;
 mod alphabet;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     hash::{DefaultHasher, Hash as _, Hasher as _},
     io::Write as _,
     sync::atomic::{AtomicUsize, Ordering},
@@ -58,7 +58,8 @@ impl Node {
 /// What a search has seen.
 #[derive(Default)]
 struct Seen {
-    keys: HashSet<u128>,
+    /// The number of each distinct state.
+    keys: HashMap<u128, usize>,
     /// Of each distinct state: whence, and by which move.
     paths: Vec<(usize, Option<Move>)>,
     reached: BTreeSet<String>,
@@ -220,12 +221,13 @@ fn are_of_two_parts(core: &Core, one: &Act, other: &Act) -> bool {
     matches!((part(one), part(other)), (Some(one), Some(other)) if two(one, other))
 }
 
-/// Numbers a state that was not met before.
+/// Gives a state its number, and whether it was not met before.
 fn meet(node: &mut Node, from: (usize, Option<Move>), seen: &mut Seen) -> bool {
-    if !seen.keys.insert(node.key()) {
+    let new = seen.paths.len();
+    node.number = *seen.keys.entry(node.key()).or_insert(new);
+    if node.number < new {
         return false;
     }
-    node.number = seen.paths.len();
     seen.paths.push(from);
     true
 }
@@ -262,10 +264,8 @@ fn search_from(profile: &Profile, acts: &[Act], budget: usize, seen: &mut Seen) 
             seen.convict(from, Some(Move::Do(act.clone())), conviction);
             return 0;
         }
-        if !meet(&mut node, (from, Some(Move::Do(act.clone()))), seen) {
-            // Met from another start: the way to it is told by that one.
-            node.number = from;
-        }
+        // One that was met from another start keeps its number, and with it the way there.
+        meet(&mut node, (from, Some(Move::Do(act.clone()))), seen);
     }
     let (mut level, mut depth, mut expanded) = (vec![node], 0, 0);
     while !level.is_empty() && expanded < budget {
