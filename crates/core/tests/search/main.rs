@@ -275,7 +275,7 @@ fn search_from(profile: &Profile, acts: &[Act], budget: usize, seen: &mut Seen) 
                 break;
             }
             expanded += 1;
-            expand(profile, &node, &mut deeper, seen);
+            expand(profile, &node, &mut deeper, budget - expanded, seen);
         }
         level = deeper;
         depth += 1;
@@ -284,7 +284,9 @@ fn search_from(profile: &Profile, acts: &[Act], budget: usize, seen: &mut Seen) 
     depth
 }
 
-fn expand(profile: &Profile, node: &Node, deeper: &mut Vec<Node>, seen: &mut Seen) {
+/// Keeps what is next for as many states as are still to be expanded: each is a whole ledger, and a million of
+/// them are more than a machine has memory.
+fn expand(profile: &Profile, node: &Node, deeper: &mut Vec<Node>, left: usize, seen: &mut Seen) {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         if node.number.is_multiple_of(16) {
             node.trial.core.check_snapshot();
@@ -293,7 +295,8 @@ fn expand(profile: &Profile, node: &Node, deeper: &mut Vec<Node>, seen: &mut See
         for next in &profile.moves {
             let Some(mut after) = step(node, next, seen) else { continue };
             seen.steps += 1;
-            if meet(&mut after, (node.number, Some(next.clone())), seen) {
+            let is_new = meet(&mut after, (node.number, Some(next.clone())), seen);
+            if is_new && deeper.len() < left {
                 deeper.push(after);
             }
         }
